@@ -1,0 +1,75 @@
+//! The connection to the catalog: `SQLite` or Postgres, with the same promises on both.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use crate::Millis;
+
+/// How long to wait for a connection, and for another process's write on `SQLite`.
+const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECTIONS: u32 = 16;
+
+/// Connects to `sqlite://FILE` or `postgres://..`.
+///
+/// A `SQLite` file is made where it is missing, and every commit is flushed to the disk before it returns.
+///
+/// # Errors
+/// Where the database cannot be reached within ten seconds.
+pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(CONNECTIONS)
+        .connect_timeout(PATIENCE)
+        .acquire_timeout(PATIENCE)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(PATIENCE)
+        });
+    Database::connect(options).await
+}
+
+/// Begins a transaction that writes. On `SQLite` it takes the write lock at once, so that it
+/// waits its turn instead of failing half-way.
+///
+/// # Errors
+/// Where the database fails, or another writer holds `SQLite` for over ten seconds.
+pub async fn begin_write(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    database.begin_with_options(options).await
+}
+
+/// The database's clock as an SQL expression, in milliseconds: the one clock that all processes share.
+#[must_use]
+pub fn clock_sql(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
+        _ => "cast(unixepoch('subsec') * 1000 as integer)",
+    }
+}
+
+/// What the database's clock says.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn clock(connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
+    let backend = connection.get_database_backend();
+    let sql = format!("select {} as now", clock_sql(backend));
+    let row = connection
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
+    row.try_get("", "now")
+}

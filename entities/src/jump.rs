@@ -1,0 +1,220 @@
+//! What a jump is. Decided in exact integers, so that exactly three times the mean is never a jump.
+
+use crate::{Exact, Metric, Minute};
+
+/// When a sample is a jump: its value is strictly above `factor` times the mean of the samples
+/// in the `window` minutes before it, itself left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JumpRule {
+    /// How many times the mean a value must exceed; above zero.
+    pub factor: Exact,
+    /// Length of the time before the sample, in minutes; 1 to 1,440.
+    pub window: u32,
+    /// The fewest samples in that time with which the rule speaks at all.
+    pub min_samples: u32,
+}
+
+impl Default for JumpRule {
+    /// Three times the mean of an hour of which at least 45 minutes are there.
+    fn default() -> Self {
+        Self {
+            factor: Exact::new(3, 0).unwrap_or(Exact::ZERO),
+            window: 60,
+            min_samples: 45,
+        }
+    }
+}
+
+impl JumpRule {
+    /// The rule for another window with the default's share of samples (three quarters, rounded up).
+    #[must_use]
+    pub fn with_window(factor: Exact, window: u32) -> Self {
+        Self {
+            factor,
+            window,
+            min_samples: (window * 3).div_ceil(4),
+        }
+    }
+
+    /// Decides on one sample by what was before it. `None`: no jump, or not enough to tell.
+    #[must_use]
+    pub fn jump(&self, metric: &Metric, ts: Minute, value: Exact, before: &Trailing) -> Option<Jump> {
+        if before.count == 0 || before.count < self.min_samples || !before.mean_above_zero() {
+            return None;
+        }
+        let mean = before.mean();
+        let jumped = self
+            .exceeds(value, before)
+            .unwrap_or_else(|| value.to_f64() > self.factor.to_f64() * mean);
+        jumped.then(|| Jump {
+            metric: metric.clone(),
+            ts,
+            value,
+            mean,
+            ratio: value.to_f64() / mean,
+            samples: before.count,
+        })
+    }
+
+    /// `value * count > factor * sum` in integers; `None` where 128 bits do not hold it.
+    fn exceeds(&self, value: Exact, before: &Trailing) -> Option<bool> {
+        let (sum, scale) = before.exact_sum()?;
+        let common = scale.max(i32::from(value.scale()));
+        let value = shift(i128::from(value.unscaled()), common - i32::from(value.scale()))?;
+        let sum = shift(sum, common - scale)?;
+        let left = value.checked_mul(i128::from(before.count))?;
+        let right = sum.checked_mul(i128::from(self.factor.unscaled()))?;
+        let factor_scale = i32::from(self.factor.scale());
+        Some(shift(left, factor_scale.max(0))? > shift(right, (-factor_scale).max(0))?)
+    }
+}
+
+/// `number * 10^places`, where that fits.
+fn shift(number: i128, places: i32) -> Option<i128> {
+    number.checked_mul(10_i128.checked_pow(u32::try_from(places).ok()?)?)
+}
+
+/// The samples before a sample, as the rule needs them: their exact sum and their count.
+#[derive(Clone, Debug, Default)]
+pub struct Trailing {
+    count: u32,
+    /// Sum at `scale`; `None` once it no longer fits, from when on `approximate` speaks.
+    sum: Option<i128>,
+    scale: i32,
+    approximate: f64,
+}
+
+impl Trailing {
+    /// Takes one more sample in.
+    pub fn push(&mut self, value: Exact) {
+        let sum = if self.count == 0 { Some(0) } else { self.sum };
+        self.sum = sum.and_then(|sum| self.add_exactly(sum, value));
+        self.count += 1;
+        self.approximate += value.to_f64();
+    }
+
+    fn add_exactly(&mut self, sum: i128, value: Exact) -> Option<i128> {
+        let common = self.scale.max(i32::from(value.scale()));
+        let sum = shift(sum, common - self.scale)?;
+        let value = shift(i128::from(value.unscaled()), common - i32::from(value.scale()))?;
+        self.scale = common;
+        sum.checked_add(value)
+    }
+
+    /// How many samples there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Their mean, or zero where there are none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the mean is for people; the decision is exact")]
+    pub fn mean(&self) -> f64 {
+        if self.count == 0 {
+            return 0.0;
+        }
+        let sum = match self.sum {
+            Some(sum) => sum as f64 / 10_f64.powi(self.scale),
+            None => self.approximate,
+        };
+        sum / f64::from(self.count)
+    }
+
+    fn mean_above_zero(&self) -> bool {
+        match self.sum {
+            Some(sum) => sum > 0,
+            None => self.approximate > 0.0,
+        }
+    }
+
+    fn exact_sum(&self) -> Option<(i128, i32)> {
+        self.sum.map(|sum| (sum, self.scale))
+    }
+}
+
+impl FromIterator<Exact> for Trailing {
+    fn from_iter<I: IntoIterator<Item = Exact>>(values: I) -> Self {
+        let mut trailing = Self::default();
+        for value in values {
+            trailing.push(value);
+        }
+        trailing
+    }
+}
+
+/// A sample that stands out, with the numbers that prove it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Jump {
+    /// The series.
+    pub metric: Metric,
+    /// The minute at which it jumped.
+    pub ts: Minute,
+    /// The value that jumped.
+    pub value: Exact,
+    /// Mean of the samples before it.
+    pub mean: f64,
+    /// `value / mean`.
+    pub ratio: f64,
+    /// How many samples the mean is of.
+    pub samples: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn exact(text: &str) -> Exact {
+        text.parse().expect(text)
+    }
+
+    fn jump(rule: &JumpRule, value: &str, before: &[&str]) -> Option<Jump> {
+        let metric = "test:pair".parse().expect("id");
+        let before = before.iter().map(|text| exact(text)).collect();
+        rule.jump(&metric, Minute::from_number(0), exact(value), &before)
+    }
+
+    #[test]
+    fn exactly_three_times_the_mean_is_no_jump_and_the_least_more_is() {
+        let hour = ["0.1"; 60];
+        assert_eq!(jump(&JumpRule::default(), "0.3", &hour), None);
+        let found = jump(&JumpRule::default(), "0.3000000000000001", &hour).expect("a jump");
+        assert_eq!((found.mean, found.samples), (0.1, 60));
+    }
+
+    #[test]
+    fn fewer_than_45_samples_or_a_mean_of_zero_say_nothing() {
+        let rule = JumpRule::default();
+        assert_eq!(jump(&rule, "100", &["1"; 44]), None);
+        assert!(jump(&rule, "100", &["1"; 45]).is_some());
+        assert_eq!(jump(&rule, "100", &["0"; 60]), None);
+        assert_eq!(jump(&rule, "100", &["-1"; 60]), None);
+        assert_eq!(jump(&rule, "100", &[]), None);
+    }
+
+    #[test]
+    fn a_factor_with_decimals_and_values_of_all_sizes_are_decided() {
+        let rule = JumpRule::with_window(exact("1.5"), 4);
+        assert_eq!(rule.min_samples, 3);
+        assert_eq!(jump(&rule, "3", &["1", "2", "3"]), None);
+        assert!(jump(&rule, "3.000001", &["1", "2", "3"]).is_some());
+        assert!(jump(&rule, "1e21", &["1e-16", "1e-16", "1e-16"]).is_some());
+        assert_eq!(jump(&rule, "1e-16", &["1e21", "1e-16", "1e21"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rule_agrees_with_plain_integers(
+            before in prop::collection::vec(0_i64..1_000_000, 1..70), value in 0_i64..3_000_000, factor in 1_i64..9
+        ) {
+            let rule = JumpRule { factor: Exact::new(factor, 0).expect("fits"), window: 60, min_samples: 45 };
+            let trailing: Trailing = before.iter().map(|&b| Exact::new(b, 6).expect("fits")).collect();
+            let metric = "test:pair".parse().expect("id");
+            let found = rule.jump(&metric, Minute::from_number(0), Exact::new(value, 6).expect("fits"), &trailing);
+            let sum: i64 = before.iter().sum();
+            let expected = before.len() >= 45 && sum > 0 && value * i64::try_from(before.len()).expect("small") > factor * sum;
+            prop_assert_eq!(found.is_some(), expected);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The words of marketlake, and its records.
+//!
+//! The words are plain values that every other crate speaks in: a [`Metric`] has a [`Sample`] at a
+//! [`Minute`], whose value is an [`Exact`] decimal; a [`JumpRule`] decides what is a [`Jump`]. They
+//! know no database and read no clock.
+//!
+//! The records are the tables of the catalog, one sea-orm entity a file, in [`records`].
+//!
+//! To add a table: a migration in `migrations/`, an entity file in `records/`, a line in
+//! `records/mod.rs`, and a row in the test that compares the two on SQLite and Postgres.
+
+pub mod database;
+mod exact;
+mod jump;
+mod metric;
+mod minute;
+mod pattern;
+pub mod records;
+mod sample;
+
+pub use exact::{Exact, ParseExactError};
+pub use jump::{Jump, JumpRule, Trailing};
+pub use metric::{Metric, ParseMetricError, PRICE, VOLUME};
+pub use minute::{Millis, Minute, ParseTimeError, parse_time};
+pub use pattern::{ParsePatternError, Pattern};
+pub use sample::{Rejected, Sample};

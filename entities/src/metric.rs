@@ -1,0 +1,126 @@
+//! The identity of one series.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The measure of a price, which an id leaves out.
+pub const PRICE: &str = "price";
+/// The measure of what was traded within the minute, in units of the base currency.
+pub const VOLUME: &str = "volume";
+
+/// One series, known by its id: `market:pair` for a price, `market:pair:measure` for anything else.
+///
+/// Parts are lower case, hold no white space and no `:`, and are at most 64 bytes long. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Metric(Arc<str>);
+
+/// Why a text is not a metric's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a metric id like binance:hottry or binance:hottry:volume, got {0:?}")]
+pub struct ParseMetricError(String);
+
+impl Metric {
+    /// The metric of a pair on a market; all parts are put in lower case.
+    ///
+    /// # Errors
+    /// Where a part is empty, longer than 64 bytes, or holds `:`, `*`, `,`, a quote, `/`, white space or a control character.
+    pub fn new(market: &str, pair: &str, measure: &str) -> Result<Self, ParseMetricError> {
+        let id = if measure == PRICE {
+            format!("{market}:{pair}")
+        } else {
+            format!("{market}:{pair}:{measure}")
+        };
+        if [market, pair, measure].into_iter().all(is_part) {
+            Ok(Self(id.to_lowercase().into()))
+        } else {
+            Err(ParseMetricError(id.chars().take(200).collect()))
+        }
+    }
+
+    /// The id itself.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+
+    /// The exchange that it comes from.
+    #[must_use]
+    pub fn market(&self) -> &str {
+        self.part(0)
+    }
+
+    /// What is traded against what, as the exchange writes it: `hottry`.
+    #[must_use]
+    pub fn pair(&self) -> &str {
+        self.part(1)
+    }
+
+    /// What is measured: `price` where the id names none.
+    #[must_use]
+    pub fn measure(&self) -> &str {
+        self.0.split(':').nth(2).unwrap_or(PRICE)
+    }
+
+    /// The id without its market: `hottry`, `hottry:volume`.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, rest)| rest)
+    }
+
+    fn part(&self, index: usize) -> &str {
+        self.0.split(':').nth(index).unwrap_or_default()
+    }
+}
+
+fn is_part(part: &str) -> bool {
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || ":*,\"'/\\".contains(c);
+    !part.is_empty() && part.len() <= 64 && !part.contains(forbidden)
+}
+
+impl FromStr for Metric {
+    type Err = ParseMetricError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts[..] {
+            [market, pair] => Self::new(market, pair, PRICE),
+            [market, pair, measure] => Self::new(market, pair, measure),
+            _ => Err(ParseMetricError(text.chars().take(200).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_has_a_two_part_id_and_any_other_measure_is_named() {
+        let price = Metric::new("Binance", "HOTTRY", PRICE).expect("valid");
+        assert_eq!((price.id(), price.measure()), ("binance:hottry", "price"));
+        let volume: Metric = "binance:hottry:volume24h".parse().expect("valid");
+        assert_eq!(volume.short_name(), "hottry:volume24h");
+        assert_eq!((volume.market(), volume.pair(), volume.measure()), ("binance", "hottry", "volume24h"));
+        assert_eq!("binance:hottry:price".parse::<Metric>().expect("valid"), price);
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for bad in ["hottry", "", "a:", ":b", "a:b:c:d", "a:b c", "a:*", "a:b\u{0}"] {
+            bad.parse::<Metric>().expect_err(bad);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Typed UTC times.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use sea_orm::DeriveValueType;
+
+const MILLIS_A_MINUTE: i64 = 60_000;
+const MINUTES_AN_HOUR: i64 = 60;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z. Records hold it as a 64-bit integer, which
+/// orders alike in every database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// The instant a span later.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The instant a span earlier.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The minute that it lies in.
+    #[must_use]
+    pub fn minute(self) -> Minute {
+        Minute(self.0.div_euclid(MILLIS_A_MINUTE))
+    }
+
+    /// As a calendar time; an instant outside of what a calendar holds becomes the epoch.
+    #[must_use]
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+impl From<DateTime<Utc>> for Millis {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_millis())
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+/// A UTC minute, named by its start; counted from 1970-01-01T00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(i64);
+
+impl Minute {
+    /// The minute by its number since the epoch.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number since the epoch.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The instant at which it starts.
+    #[must_use]
+    pub const fn start(self) -> Millis {
+        Millis(self.0.saturating_mul(MILLIS_A_MINUTE))
+    }
+
+    /// The minute so many later (earlier, where negative).
+    #[must_use]
+    pub const fn plus(self, minutes: i64) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+
+    /// The first minute of its hour.
+    #[must_use]
+    pub const fn hour(self) -> Self {
+        Self(self.0.div_euclid(MINUTES_AN_HOUR) * MINUTES_AN_HOUR)
+    }
+
+    /// The calendar date, `2026-11-24`, as it stands in a Hive path.
+    #[must_use]
+    pub fn date(self) -> String {
+        let time = self.start().to_utc();
+        format!("{:04}-{:02}-{:02}", time.year(), time.month(), time.day())
+    }
+
+    /// The hour of the day, 0 to 23.
+    #[must_use]
+    pub fn hour_of_day(self) -> u32 {
+        self.start().to_utc().hour()
+    }
+}
+
+impl fmt::Display for Minute {
+    /// RFC 3339 to the second: `2026-11-24T10:31:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.start().to_utc().to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+impl fmt::Debug for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is not a time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a time as RFC 3339 (2026-11-24T10:31:00Z), got {0:?}")]
+pub struct ParseTimeError(String);
+
+/// Reads an RFC 3339 time with any offset.
+///
+/// # Errors
+/// Where the text is no such time.
+pub fn parse_time(text: &str) -> Result<Millis, ParseTimeError> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| Millis(time.timestamp_millis()))
+        .map_err(|_| ParseTimeError(text.chars().take(64).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_is_named_by_its_start() {
+        let at = parse_time("2026-11-24T12:31:59.999+02:00").expect("a time");
+        assert_eq!(at.minute().to_string(), "2026-11-24T10:31:00Z");
+        assert_eq!(at.minute().hour().to_string(), "2026-11-24T10:00:00Z");
+        assert_eq!((at.minute().date().as_str(), at.minute().hour_of_day()), ("2026-11-24", 10));
+    }
+
+    #[test]
+    fn a_minute_before_the_epoch_still_starts_before_it_ends() {
+        assert_eq!(Millis(-1).minute().to_string(), "1969-12-31T23:59:00Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_named() {
+        let error = parse_time("yesterday").expect_err("no time");
+        assert_eq!(error.to_string(), "expected a time as RFC 3339 (2026-11-24T10:31:00Z), got \"yesterday\"");
+    }
+}

@@ -1,0 +1,105 @@
+//! Which metrics a subscription is about.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Metric;
+
+/// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`.
+///
+/// Without `:` it is about prices of that pair on any market; with one it is compared with
+/// the whole id and with the short name. `*` stands for any run of characters but `:`;
+/// the pattern `*` alone stands for every metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+/// Why a text is not a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a metric or a pattern like *usdt of at most 200 characters, got {0:?}")]
+pub struct ParsePatternError(String);
+
+impl Pattern {
+    /// Whether a metric is meant.
+    #[must_use]
+    pub fn matches(&self, metric: &Metric) -> bool {
+        self.0 == "*" || glob(&self.0, metric.id()) || glob(&self.0, metric.short_name())
+    }
+}
+
+/// Compares by parts, so that `*` never crosses a `:`.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (patterns, texts) = (pattern.split(':'), text.split(':'));
+    patterns.clone().count() == texts.clone().count()
+        && patterns.zip(texts).all(|(pattern, text)| glob_part(pattern, text))
+}
+
+fn glob_part(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let tail = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some(at) = text.find(piece) else {
+            return false;
+        };
+        text = &text[at + piece.len()..];
+    }
+    text.ends_with(tail)
+}
+
+impl FromStr for Pattern {
+    type Err = ParsePatternError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = |c: char| c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.len() > 200 || text.contains(bad) || text.split(':').count() > 3 {
+            return Err(ParsePatternError(text.chars().take(200).collect()));
+        }
+        Ok(Self(text.to_lowercase()))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_means_what_a_reader_expects() {
+        for (pattern, id, meant) in [
+            ("hottry", "binance:hottry", true),
+            ("hottry", "binance:hottry:volume", false),
+            ("binance:hottry", "binance:hottry", true),
+            ("binance:hottry", "gateio:hottry", false),
+            ("*usdt", "binance:btcusdt", true),
+            ("*usdt", "binance:btcusdt:volume", false),
+            ("*usdt:volume", "binance:btcusdt:volume", true),
+            ("binance:*:volume", "binance:btcusdt:volume", true),
+            ("b*c*t", "kraken:btcusdt", true),
+            ("*a*", "kraken:btcusdt", false),
+            ("*", "kraken:btcusdt:volume", true),
+            ("BTC*", "kraken:btcusdt", true),
+            ("ab*ba", "kraken:aba", false),
+        ] {
+            let pattern: Pattern = pattern.parse().expect("a pattern");
+            let metric: Metric = id.parse().expect("a metric");
+            assert_eq!(pattern.matches(&metric), meant, "{pattern} on {id}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for bad in ["", "a b", "a:b:c:d", "x\n"] {
+            bad.parse::<Pattern>().expect_err(bad);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! One value of one metric at one minute.
+
+use crate::{Exact, Metric, Minute};
+
+/// One value of one metric; there is one a metric and minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The series it belongs to.
+    pub metric: Metric,
+    /// The minute it stands for.
+    pub ts: Minute,
+    /// The value, exactly as it was sent.
+    pub value: Exact,
+}
+
+/// One entry of a feed's answer or a file that was not kept, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The entry as it was named there: a key, a symbol, a line.
+    pub entry: String,
+    /// What was wrong with it.
+    pub reason: String,
+}

@@ -1,0 +1,109 @@
+//! Binance's `GET /api/v3/ticker/price`: the last price of every symbol, in one answer of weight 4.
+//!
+//! Source: Binance's spot API documentation. 429 and 418 carry `Retry-After` in seconds; `X-MBX-USED-WEIGHT-1M` says
+//! how much of the minute's weight this address has used.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::{Metric, Minute, PRICE};
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::http::{Answer, Http, malformed};
+use crate::json::decimal_text;
+use crate::{Batch, Feed, FeedError, Recall};
+
+const MARKET: &str = "binance";
+/// Of the 6,000 a minute that an address may use; others on it need theirs.
+const MOST_WEIGHT: u64 = 5_000;
+const WEIGHT_PAUSE: Duration = Duration::from_secs(60);
+
+/// The feed.
+pub struct Binance {
+    http: Http,
+    base: Url,
+}
+
+#[derive(Deserialize)]
+struct Ticker<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    price: &'a RawValue,
+}
+
+impl Binance {
+    /// Binance's host for market data without a key.
+    pub const DEFAULT_URL: &str = "https://data-api.binance.vision";
+
+    /// The feed at `base`.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub fn new(base: Url, patience: Option<Duration>) -> Result<Self, FeedError> {
+        Ok(Self {
+            http: Http::new(patience)?,
+            base,
+        })
+    }
+
+    fn url(&self) -> Result<Url, FeedError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| malformed(self.base.as_str(), "expected an http address"))?
+            .pop_if_empty()
+            .extend(["api", "v3", "ticker", "price"]);
+        Ok(url)
+    }
+
+    /// Stays below the weight limit: near it, the next question waits for the next minute.
+    fn mind_weight(&self, headers: &HeaderMap) {
+        let used = headers
+            .get("x-mbx-used-weight-1m")
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if used.is_some_and(|used| used >= MOST_WEIGHT) {
+            tracing::warn!(used, "near the weight limit, pausing for a minute");
+            self.http.be_quiet_for(WEIGHT_PAUSE);
+        }
+    }
+}
+
+#[async_trait]
+impl Feed for Binance {
+    fn name(&self) -> &str {
+        MARKET
+    }
+
+    fn recall(&self) -> Recall {
+        Recall::Now
+    }
+
+    async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
+        let url = self.url()?;
+        let read = |answer: &Answer| {
+            self.mind_weight(&answer.headers);
+            parse(url.as_str(), slot, &answer.body)
+        };
+        let batch = self.http.get(url.as_str(), &HeaderMap::new(), read).await?;
+        batch.or_empty(url.as_str())
+    }
+}
+
+fn parse(url: &str, slot: Minute, body: &str) -> Result<Batch, FeedError> {
+    let tickers: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| malformed(url, error))?;
+    let mut batch = Batch::default();
+    for ticker in tickers {
+        match serde_json::from_str::<Ticker<'_>>(ticker.get()) {
+            Err(error) => batch.reject(ticker.get(), &error.to_string()),
+            Ok(Ticker { symbol, price }) => match Metric::new(MARKET, &symbol, PRICE) {
+                Ok(metric) => batch.offer(&symbol, metric, slot, decimal_text(price)),
+                Err(error) => batch.reject(&symbol, &error.to_string()),
+            },
+        }
+    }
+    Ok(batch)
+}

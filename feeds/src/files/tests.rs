@@ -1,0 +1,91 @@
+//! What a file's lines become.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{FileOptions, read};
+
+fn lines(name: &str, content: &str, options: &FileOptions) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path: PathBuf = folder.path().join(name);
+    if name.ends_with(".gz") {
+        let file = std::fs::File::create(&path).expect("a file");
+        let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gz.write_all(content.as_bytes()).expect("written");
+        gz.finish().expect("finished");
+    } else {
+        std::fs::write(&path, content).expect("written");
+    }
+    let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
+    match read(&path, options) {
+        Err(error) => vec![shown(error.to_string())],
+        Ok(samples) => samples
+            .map(|sample| match sample {
+                Ok(sample) => format!("{} {} {}", sample.metric, sample.ts, sample.value),
+                Err(error) => shown(error.to_string()),
+            })
+            .collect(),
+    }
+}
+
+fn market(market: &str) -> FileOptions {
+    FileOptions {
+        market: Some(market.to_owned()),
+        ..FileOptions::default()
+    }
+}
+
+#[test]
+fn csv_takes_ids_or_pairs_and_both_forms_of_time() {
+    let content = "metric,ts,value\nbinance:hottry,2026-11-24T10:31:00Z,0.060760\nhottry,1795516260000,1e-7\nhottry:volume,2026-11-24T11:31:30+01:00,5\n";
+    let expected = [
+        "binance:hottry 2026-11-24T10:31:00Z 0.06076",
+        "gateio:hottry 2026-11-24T10:31:00Z 0.0000001",
+        "gateio:hottry:volume 2026-11-24T10:31:00Z 5",
+    ];
+    assert_eq!(lines("a.csv", &content.replace("binance:hottry", "binance:hottry:price"), &market("gateio"))[1..], expected[1..]);
+    assert_eq!(lines("a.csv.gz", &content[..content.find("hottry,17").expect("there")], &FileOptions::default()), expected[..1]);
+}
+
+#[test]
+fn each_bad_line_is_named_and_the_others_are_kept() {
+    let content = "a:b,2026-11-24T10:31:00Z,NaN\na:b,yesterday,1\nb,1795516260000,1\na:b,1795516260,1\na:b,1795516260000\na:b,1795516260000,-1\na:b,1795516260000,2\n";
+    assert_eq!(
+        lines("bad.csv", content, &FileOptions::default()),
+        [
+            "bad.csv:1: value: expected a decimal number, got \"NaN\"",
+            "bad.csv:2: ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got \"yesterday\"",
+            "bad.csv:3: metric: \"b\" is a pair alone, expected an id like binance:hottry, or --market",
+            "bad.csv:4: ts 1795516260 lies before 2009: expected RFC 3339 or epoch milliseconds",
+            "bad.csv:5: expected 3 fields metric,ts,value, got 2",
+            "bad.csv:6: value: expected a price of zero or more, got -1",
+            "a:b 2026-11-24T10:31:00Z 2",
+        ]
+    );
+}
+
+#[test]
+fn candles_become_a_price_and_a_volume_under_the_name_of_the_file() {
+    let content = "[[1795516260000, 1, 2, 0.5, 9.818e-05, 3539.49175676], [1795516320000,1,1,1,1], [1795516380000,1,1,1,\"x\",1]]";
+    assert_eq!(
+        lines("POWR_BTC-1m.json", content, &market("bittrex")),
+        [
+            "bittrex:powrbtc 2026-11-24T10:31:00Z 0.00009818",
+            "bittrex:powrbtc:volume 2026-11-24T10:31:00Z 3539.49175676",
+            "POWR_BTC-1m.json:2: expected 6 numbers [ms,o,h,l,c,v], got 5",
+            "POWR_BTC-1m.json:3: close: expected a decimal number, got \"x\"",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_says_why() {
+    let none = FileOptions::default();
+    assert_eq!(lines("a.json", "[]", &none), ["cannot import a.json: candles do not name their market: expected --market"]);
+    assert_eq!(
+        lines("a.txt", "", &none),
+        ["cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json or .json.gz"]
+    );
+    let truncated = lines("a.json", "[[1795516260000,1,1", &market("x"));
+    assert!(truncated[0].starts_with("cannot import a.json: expected JSON candles [[ms,o,h,l,c,v],..]: EOF"), "{truncated:?}");
+}

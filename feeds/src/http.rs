@@ -1,0 +1,166 @@
+//! Asking over HTTP: timeouts, a size limit, a bounded retry with jitter, and pauses obeyed.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::Rng;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::FeedError;
+
+/// How long one answer may take. With two retries it stays within a minute's half.
+const PATIENCE: Duration = Duration::from_secs(8);
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The pause after a 429 or 418 that names none.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
+/// The largest known answer is 2 MB.
+const MOST_BYTES: usize = 64 << 20;
+
+/// One exchange's HTTP face.
+pub(crate) struct Http {
+    client: Client,
+    patience: Duration,
+    quiet_until: Mutex<Option<Instant>>,
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) body: String,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Http {
+    pub(crate) fn new(patience: Option<Duration>) -> Result<Self, FeedError> {
+        let client = Client::builder()
+            .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|error| unreachable("the HTTP client", &error))?;
+        Ok(Self {
+            client,
+            patience: patience.unwrap_or(PATIENCE),
+            quiet_until: Mutex::new(None),
+        })
+    }
+
+    /// Asks and has the answer read by `parse`; transient failures of either are tried again.
+    pub(crate) async fn get<T>(
+        &self,
+        url: &str,
+        headers: &HeaderMap,
+        parse: impl Fn(&Answer) -> Result<T, FeedError> + Send + Sync,
+    ) -> Result<T, FeedError> {
+        let mut attempt = 1;
+        loop {
+            self.refuse_while_quiet(url)?;
+            let result = self.ask(url, headers).await.and_then(|answer| parse(&answer));
+            match result {
+                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                    tracing::warn!(%error, attempt, "feed failed, asking again");
+                    sleep(jittered(FIRST_PAUSE * 2_u32.pow(attempt))).await;
+                    attempt += 1;
+                }
+                Err(error) => {
+                    if let Some(pause) = error.pause() {
+                        self.be_quiet_for(pause);
+                    }
+                    return Err(error);
+                }
+                Ok(parsed) => return Ok(parsed),
+            }
+        }
+    }
+
+    /// Keeps every further question back for a while.
+    pub(crate) fn be_quiet_for(&self, pause: Duration) {
+        *self.quiet_until.lock() = Some(Instant::now() + pause);
+    }
+
+    fn refuse_while_quiet(&self, url: &str) -> Result<(), FeedError> {
+        let quiet_until = *self.quiet_until.lock();
+        match quiet_until.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(pause) if !pause.is_zero() => Err(FeedError::Throttled {
+                url: url.to_owned(),
+                pause,
+                message: "still within the pause that it asked for; not asked again".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn ask(&self, url: &str, headers: &HeaderMap) -> Result<Answer, FeedError> {
+        let whole = async {
+            let response = self.client.get(url).headers(headers.clone()).send().await;
+            read(url, response.map_err(|error| unreachable(url, &error))?).await
+        };
+        timeout(self.patience, whole).await.unwrap_or_else(|_| {
+            Err(FeedError::Slow {
+                url: url.to_owned(),
+                limit: self.patience,
+            })
+        })
+    }
+}
+
+async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
+    let status = response.status();
+    let headers = response.headers().clone();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, &error))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MOST_BYTES {
+            return Err(malformed(url, "more than 64 MiB"));
+        }
+    }
+    if status.is_success() {
+        let body = String::from_utf8(bytes).map_err(|error| malformed(url, error))?;
+        return Ok(Answer { body, headers });
+    }
+    let message: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
+    let url = url.to_owned();
+    Err(match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::IM_A_TEAPOT => FeedError::Throttled {
+            url,
+            pause: retry_after(&headers).unwrap_or(DEFAULT_PAUSE),
+            message: format!("{}: {message}", status.as_u16()),
+        },
+        _ => FeedError::Status {
+            url,
+            status: status.as_u16(),
+            message,
+        },
+    })
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn unreachable(url: &str, error: &dyn std::error::Error) -> FeedError {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        reason = next.to_string();
+        cause = next.source();
+    }
+    FeedError::Unreachable {
+        url: url.to_owned(),
+        reason,
+    }
+}
+
+pub(crate) fn malformed(url: &str, reason: impl ToString) -> FeedError {
+    FeedError::Malformed {
+        url: url.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Full jitter: anything up to the span.
+fn jittered(span: Duration) -> Duration {
+    span.mul_f64(rand::rng().random_range(0.0..=1.0))
+}

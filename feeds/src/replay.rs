@@ -1,0 +1,100 @@
+//! Plays recorded history minute by minute, as if it were live.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use marketlake_entities::{Millis, Minute, Sample};
+
+use crate::files::{self, FileError, FileOptions};
+use crate::{Batch, Feed, FeedError, Recall};
+
+/// Which minutes are played, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// The first minute.
+    pub from: Minute,
+    /// The last minute.
+    pub to: Minute,
+    /// Recorded minutes a minute: 1 is as it was, 60 is a minute a second.
+    pub speed: f64,
+}
+
+impl Pace {
+    /// The newest minute that has come, when so much time has passed since the first one came.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a float's cast to an integer saturates")]
+    pub fn minute(&self, passed: Millis) -> Minute {
+        #[expect(clippy::cast_precision_loss, reason = "years of milliseconds fit in 53 bits")]
+        let minutes = (passed.0 as f64 * self.speed / 60_000.0).floor();
+        self.from.plus(minutes as i64).min(self.to)
+    }
+}
+
+/// The feed: all samples of the files, by minute.
+pub struct Replay {
+    minutes: HashMap<Minute, Vec<Sample>>,
+    pace: Pace,
+}
+
+impl Replay {
+    /// Reads the files whole. `from` and `to` default to the first and last minute in them.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, a line of it does not parse, or there is no sample in the given time.
+    pub fn read(
+        paths: &[PathBuf],
+        options: &FileOptions,
+        from: Option<Minute>,
+        to: Option<Minute>,
+        speed: f64,
+    ) -> Result<Self, FileError> {
+        let mut minutes: HashMap<Minute, Vec<Sample>> = HashMap::new();
+        for path in paths {
+            for sample in files::read(path, options)? {
+                let sample = sample?;
+                let wanted = from.is_none_or(|from| from <= sample.ts) && to.is_none_or(|to| sample.ts <= to);
+                if wanted {
+                    minutes.entry(sample.ts).or_default().push(sample);
+                }
+            }
+        }
+        let first = minutes.keys().min().copied();
+        let last = minutes.keys().max().copied();
+        let (Some(first), Some(last)) = (from.or(first), to.or(last)) else {
+            return Err(FileError::Nothing);
+        };
+        let pace = Pace {
+            from: first,
+            to: last,
+            speed,
+        };
+        Ok(Self { minutes, pace })
+    }
+
+    /// Which minutes are played, and how fast.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+}
+
+#[async_trait]
+impl Feed for Replay {
+    fn name(&self) -> &str {
+        "replay"
+    }
+
+    fn recall(&self) -> Recall {
+        Recall::History
+    }
+
+    /// Real history has holes: a minute without a sample is an empty batch, not an error.
+    async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
+        let mut batch = Batch::default();
+        for sample in self.minutes.get(&slot).into_iter().flatten() {
+            batch.offer(sample.metric.id(), sample.metric.clone(), slot, &sample.value.to_string());
+        }
+        Ok(batch)
+    }
+}

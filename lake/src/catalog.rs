@@ -1,0 +1,102 @@
+//! Which segments are live, as the database says.
+
+use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
+use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_entities::records::metrics;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
+
+use crate::Span;
+
+/// Rows an insert: five columns each stay below the parameter limit of either database.
+const INSERT_ROWS: usize = 2_000;
+
+/// Live segments that may hold samples of a span, in the order in which they were committed.
+pub(crate) async fn live(connection: &impl ConnectionTrait, span: Span) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::MinTs.lte(span.to.start()))
+        .filter(Column::MaxTs.gte(span.from.start()))
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
+}
+
+/// Live segments of an hour.
+pub(crate) async fn live_of_hour(connection: &impl ConnectionTrait, hour: Minute) -> Result<Vec<Model>, DbErr> {
+    live(connection, Span { from: hour, to: hour.plus(59) }).await
+}
+
+/// All live segments.
+pub(crate) async fn all_live(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
+    live(connection, Span::ALL).await
+}
+
+/// Live segments with new samples that were committed after a segment.
+pub(crate) async fn new_since(connection: &impl ConnectionTrait, id: i64) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Id.gt(id))
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::Origin.ne(Origin::Compact))
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
+}
+
+/// The newest minute with a committed sample.
+pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
+    let newest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::MaxTs.max(), "newest")
+        .filter(Column::State.eq(State::Live))
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(newest.flatten().map(|millis| Millis(millis).minute()))
+}
+
+/// Keeps every other commit to the catalog out until the transaction ends. `SQLite` has one writer anyway.
+pub(crate) async fn lock(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        transaction
+            .execute_unprepared("lock table segments in share row exclusive mode")
+            .await?;
+    }
+    Ok(())
+}
+
+/// Takes segments out of the lake. Returns how many of them were live.
+pub(crate) async fn retire(transaction: &DatabaseTransaction, ids: &[i64], now: Millis) -> Result<u64, DbErr> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let result = Entity::update_many()
+        .col_expr(Column::State, sea_orm::sea_query::Expr::value(State::Retired))
+        .col_expr(Column::RetiredAt, sea_orm::sea_query::Expr::value(now.0))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::State.eq(State::Live))
+        .exec(transaction)
+        .await?;
+    Ok(result.rows_affected)
+}
+
+/// Enters metrics into the directory, where they are not there yet.
+pub(crate) async fn enter(transaction: &DatabaseTransaction, new: &[Metric], now: Millis) -> Result<(), DbErr> {
+    for chunk in new.chunks(INSERT_ROWS) {
+        let rows = chunk.iter().map(|metric| metrics::ActiveModel {
+            id: Set(metric.id().to_owned()),
+            market: Set(metric.market().to_owned()),
+            pair: Set(metric.pair().to_owned()),
+            measure: Set(metric.measure().to_owned()),
+            created_at: Set(now),
+        });
+        metrics::Entity::insert_many(rows)
+            .on_conflict(OnConflict::column(metrics::Column::Id).do_nothing().to_owned())
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(())
+}

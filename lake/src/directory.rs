@@ -1,0 +1,76 @@
+//! Names to metrics, and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use marketlake_entities::Metric;
+
+/// Every metric that was ever committed, and which of them owns its short name.
+#[derive(Debug, Default)]
+pub struct Directory {
+    metrics: BTreeSet<Metric>,
+    owners: BTreeMap<String, Metric>,
+}
+
+impl Directory {
+    /// The directory of some metrics; a short name goes to the first market in `order` that has it,
+    /// then to the first by the alphabet.
+    #[must_use]
+    pub fn new(metrics: BTreeSet<Metric>, order: &[String]) -> Self {
+        let place = |metric: &Metric| order.iter().position(|m| m == metric.market()).unwrap_or(order.len());
+        let mut owners: BTreeMap<String, Metric> = BTreeMap::new();
+        for metric in &metrics {
+            owners
+                .entry(metric.short_name().to_owned())
+                .and_modify(|owner| {
+                    if place(metric) < place(owner) {
+                        *owner = metric.clone();
+                    }
+                })
+                .or_insert_with(|| metric.clone());
+        }
+        Self { metrics, owners }
+    }
+
+    /// The metric that an id or a name stands for; letter case does not matter.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<Metric> {
+        let name = name.to_lowercase();
+        let by_id = name.parse::<Metric>().ok().filter(|metric| self.metrics.contains(metric));
+        by_id.or_else(|| {
+            let short = name.strip_suffix(":price").unwrap_or(&name);
+            self.owners.get(short).cloned()
+        })
+    }
+
+    /// A metric's name: its short name where it owns it, else its id.
+    #[must_use]
+    pub fn name<'a>(&self, metric: &'a Metric) -> &'a str {
+        match self.owners.get(metric.short_name()) {
+            Some(owner) if owner == metric => metric.short_name(),
+            _ => metric.id(),
+        }
+    }
+
+    /// Whether a metric is in it.
+    #[must_use]
+    pub fn holds(&self, metric: &Metric) -> bool {
+        self.metrics.contains(metric)
+    }
+
+    /// How many metrics there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.metrics.is_empty()
+    }
+
+    /// Every metric, by id.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.iter()
+    }
+}

@@ -1,0 +1,133 @@
+//! One trait, several answers.
+
+mod embedded;
+mod router;
+mod window;
+
+use async_trait::async_trait;
+use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute};
+
+pub use embedded::Embedded;
+pub use router::Router;
+
+use crate::LakeError;
+use crate::window::DAY;
+
+/// The minutes from `from` to `to`, both within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first minute.
+    pub from: Minute,
+    /// The last minute.
+    pub to: Minute,
+}
+
+impl Span {
+    /// All of time that a sample can have.
+    pub const ALL: Self = Self {
+        from: Minute::from_number(0),
+        to: Minute::from_number(4_102_444_800),
+    };
+
+    /// The last 24 hours at a minute: (at - 24 h, at], 1,440 minutes.
+    #[must_use]
+    pub fn day_to(at: Minute) -> Self {
+        Self {
+            from: at.plus(1 - DAY),
+            to: at,
+        }
+    }
+
+    /// Whether a minute is within.
+    #[must_use]
+    pub fn holds(self, minute: Minute) -> bool {
+        self.from <= minute && minute <= self.to
+    }
+}
+
+/// One sample of a known metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The minute.
+    pub ts: Minute,
+    /// The value.
+    pub value: Exact,
+}
+
+/// A metric's place among all of its measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The metric.
+    pub metric: Metric,
+    /// Its place, from 1; ties share one (1, 2, 2, 4).
+    pub rank: u64,
+    /// The sample standard deviation by which it is placed, in the metric's unit.
+    pub stddev: f64,
+}
+
+/// Which jumps are asked for.
+#[derive(Clone, Debug)]
+pub struct JumpQuery {
+    /// When a sample is a jump.
+    pub rule: JumpRule,
+    /// The minutes whose samples are judged; what is before them is read as needed.
+    pub span: Span,
+    /// One metric only.
+    pub metric: Option<Metric>,
+}
+
+/// Answers questions about committed samples.
+///
+/// Every engine gives the same answer to the same question, to the digit for values and counts, and to
+/// a relative 1e-9 for statistics. An answer is of one state of the lake. Asking changes nothing.
+/// Spans of any length are allowed; a span without samples has an empty answer.
+#[async_trait]
+pub trait QueryEngine: Send + Sync {
+    /// The metrics that have a sample in the span, by id.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError>;
+
+    /// A metric's samples in the span, by time.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError>;
+
+    /// All metrics of a measure that have two samples or more in the span, by place, then id.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError>;
+
+    /// The jumps in the span, by time, then id.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError>;
+}
+
+/// Judges each sample of one metric that lies in the span; `points` reach back as far as the rule looks.
+fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<Jump>) {
+    let back = i64::from(query.rule.window);
+    for (index, point) in points.iter().enumerate() {
+        if query.span.holds(point.ts) {
+            let first = points[..index].partition_point(|before| before.ts < point.ts.plus(-back));
+            let before = points[first..index].iter().map(|before| before.value).collect();
+            found.extend(query.rule.jump(metric, point.ts, point.value, &before));
+        }
+    }
+}
+
+/// The span that must be read to judge a query's.
+fn reach(query: &JumpQuery) -> Span {
+    Span {
+        from: query.span.from.plus(-i64::from(query.rule.window)),
+        to: query.span.to,
+    }
+}
+
+fn by_time(jumps: &mut [Jump]) {
+    jumps.sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
+}

@@ -1,0 +1,49 @@
+//! The window where it can answer whole, else the Parquet files.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use marketlake_entities::{Jump, Metric};
+
+use super::{Embedded, JumpQuery, Point, QueryEngine, Span, Standing, reach};
+use crate::{LakeError, Window};
+
+/// Chooses an engine for each question.
+#[derive(Clone)]
+pub struct Router {
+    window: Arc<Window>,
+    embedded: Embedded,
+}
+
+impl Router {
+    pub(crate) fn new(window: Arc<Window>, embedded: Embedded) -> Self {
+        Self { window, embedded }
+    }
+
+    fn choose(&self, span: Span) -> &dyn QueryEngine {
+        if self.window.covers(span) {
+            self.window.as_ref()
+        } else {
+            &self.embedded
+        }
+    }
+}
+
+#[async_trait]
+impl QueryEngine for Router {
+    async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
+        self.choose(span).metrics(span).await
+    }
+
+    async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError> {
+        self.choose(span).timeseries(metric, span).await
+    }
+
+    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
+        self.choose(span).ranking(measure, span).await
+    }
+
+    async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
+        self.choose(reach(query)).jumps(query).await
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong with the lake.
+
+use sea_orm::DbErr;
+
+/// Why the lake could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The object store failed.
+    #[error("object store: {0}")]
+    Store(#[from] object_store::Error),
+    /// The catalog's database failed.
+    #[error("catalog: {0}")]
+    Catalog(#[from] DbErr),
+    /// An object is not what the catalog says that it is.
+    #[error("segment {path}: {reason}")]
+    Corrupt {
+        /// The object's key.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A Parquet file could not be written.
+    #[error("cannot encode a segment: {0}")]
+    Encode(String),
+    /// The engine could not answer.
+    #[error("query: {0}")]
+    Query(String),
+    /// Another commit changed the hour in the meantime: stage again.
+    #[error("the hour {hour} was changed by another commit")]
+    Moved {
+        /// Start of the hour.
+        hour: String,
+    },
+    /// The store's address cannot be used.
+    #[error("{0}")]
+    Address(String),
+}
+
+impl From<datafusion::error::DataFusionError> for LakeError {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        Self::Query(error.strip_backtrace())
+    }
+}
+
+impl From<arrow::error::ArrowError> for LakeError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Encode(error.to_string())
+    }
+}
+
+impl From<parquet::errors::ParquetError> for LakeError {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        Self::Encode(error.to_string())
+    }
+}

@@ -1,0 +1,198 @@
+//! The lake as a whole: a store, a catalog, a window, and a choice of engine.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use marketlake_entities::records::{metrics, segments};
+use marketlake_entities::{Metric, Millis, Minute, Sample, database};
+use parking_lot::RwLock;
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+
+use crate::{Directory, Embedded, LakeError, Router, Staged, Store, Window, catalog};
+
+/// How often a commit is tried anew when another one came between.
+const COMMIT_ATTEMPTS: usize = 10;
+
+/// The lake. Cheap to share behind an [`Arc`].
+pub struct Lake {
+    database: DatabaseConnection,
+    store: Store,
+    window: Arc<Window>,
+    directory: RwLock<Arc<Directory>>,
+    market_order: Vec<String>,
+}
+
+/// What the lake holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Live segments.
+    pub segments: i64,
+    /// Rows in them.
+    pub samples: i64,
+    /// Their size.
+    pub bytes: i64,
+    /// Metrics in the directory.
+    pub metrics: i64,
+}
+
+impl Lake {
+    /// Opens the lake and reads its directory; the window stays empty until [`Lake::follow`] fills it.
+    /// `market_order` says which market owns a short name.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn open(
+        database: DatabaseConnection,
+        store: Store,
+        market_order: Vec<String>,
+    ) -> Result<Arc<Self>, LakeError> {
+        let lake = Self {
+            database,
+            store,
+            window: Arc::new(Window::default()),
+            directory: RwLock::default(),
+            market_order,
+        };
+        lake.refresh_directory().await?;
+        Ok(Arc::new(lake))
+    }
+
+    /// The catalog's database.
+    #[must_use]
+    pub fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
+
+    /// Where its objects lie.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The last 24 hours in memory.
+    #[must_use]
+    pub fn window(&self) -> &Arc<Window> {
+        &self.window
+    }
+
+    /// The engine over the Parquet files, for any period.
+    #[must_use]
+    pub fn embedded(&self) -> Embedded {
+        Embedded::new(self.database.clone(), self.store.clone())
+    }
+
+    /// The window where it can answer whole, else the Parquet files.
+    #[must_use]
+    pub fn engine(&self) -> Router {
+        Router::new(Arc::clone(&self.window), self.embedded())
+    }
+
+    /// Names and metrics, as last read.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.read())
+    }
+
+    /// The metric that an id or a name stands for; reads the directory anew before it says none.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn resolve(&self, name: &str) -> Result<Option<Metric>, LakeError> {
+        if let Some(metric) = self.directory().resolve(name) {
+            return Ok(Some(metric));
+        }
+        self.refresh_directory().await?;
+        Ok(self.directory().resolve(name))
+    }
+
+    /// Reads the directory anew where it has grown.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn refresh_directory(&self) -> Result<(), LakeError> {
+        let known = self.directory().len() as u64;
+        if metrics::Entity::find().count(&self.database).await? == known {
+            return Ok(());
+        }
+        let ids: Vec<String> = metrics::Entity::find()
+            .select_only()
+            .column(metrics::Column::Id)
+            .into_tuple()
+            .all(&self.database)
+            .await?;
+        let read: BTreeSet<Metric> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        *self.directory.write() = Arc::new(Directory::new(read, &self.market_order));
+        Ok(())
+    }
+
+    /// The newest minute with a committed sample: what answers stand for unless asked otherwise.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn newest(&self) -> Result<Option<Minute>, LakeError> {
+        Ok(catalog::newest(&self.database).await?)
+    }
+
+    /// What the lake holds.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn figures(&self) -> Result<Figures, LakeError> {
+        let mut figures = Figures {
+            metrics: i64::try_from(metrics::Entity::find().count(&self.database).await?).unwrap_or(i64::MAX),
+            ..Figures::default()
+        };
+        for segment in catalog::all_live(&self.database).await? {
+            figures.segments += 1;
+            figures.samples += segment.row_count;
+            figures.bytes += segment.byte_count;
+        }
+        Ok(figures)
+    }
+
+    /// Closed hours that still have raw segments, oldest first.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn hours_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
+        let hours: Vec<i64> = segments::Entity::find()
+            .select_only()
+            .column(segments::Column::Hour)
+            .distinct()
+            .filter(segments::Column::State.eq(segments::State::Live))
+            .filter(segments::Column::Tier.eq(segments::Tier::Raw))
+            .filter(segments::Column::Hour.lt(running.hour().start()))
+            .into_tuple()
+            .all(&self.database)
+            .await?;
+        let mut hours: Vec<Minute> = hours.into_iter().map(|hour| Millis(hour).minute()).collect();
+        hours.sort_unstable();
+        Ok(hours)
+    }
+
+    /// Stages and publishes imported samples in a transaction of their own.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails; nothing is visible then.
+    pub async fn import(
+        &self,
+        samples: Vec<Sample>,
+        now: Millis,
+    ) -> Result<Staged, LakeError> {
+        let mut attempt = 1;
+        loop {
+            let staged = self.stage_import(samples.clone()).await?;
+            let transaction = database::begin_write(&self.database).await?;
+            match staged.publish(&transaction, now).await {
+                Ok(()) => {
+                    transaction.commit().await?;
+                    self.refresh_directory().await?;
+                    return Ok(staged);
+                }
+                Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+}

@@ -1,0 +1,31 @@
+//! The tables, one sea-orm migration a change. Changes expand first and contract in a later release,
+//! so that a running older version keeps working.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261124_000001_create_segments;
+mod m20261124_000002_create_metrics;
+mod m20261124_000003_create_job_runs;
+mod m20261124_000004_create_subscriptions;
+mod m20261124_000005_create_alerts;
+mod m20261124_000006_create_deliveries;
+
+pub use sea_orm_migration::MigratorTrait;
+
+/// Every migration, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261124_000001_create_segments::Migration),
+            Box::new(m20261124_000002_create_metrics::Migration),
+            Box::new(m20261124_000003_create_job_runs::Migration),
+            Box::new(m20261124_000004_create_subscriptions::Migration),
+            Box::new(m20261124_000005_create_alerts::Migration),
+            Box::new(m20261124_000006_create_deliveries::Migration),
+        ]
+    }
+}
