@@ -20,7 +20,7 @@ mod sample;
 
 pub use exact::{Exact, ParseExactError};
 pub use jump::{Jump, JumpRule, Trailing};
-pub use metric::{Metric, ParseMetricError, PRICE, VOLUME};
+pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};
 pub use sample::{Rejected, Sample};

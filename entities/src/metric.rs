@@ -9,6 +9,9 @@ pub const PRICE: &str = "price";
 /// The measure of what was traded within the minute, in units of the base currency.
 pub const VOLUME: &str = "volume";
 
+/// The market of all made-up metrics; every face shows it, so that nobody takes them for real.
+pub const SIMULATED: &str = "simulated";
+
 /// One series, known by its id: `market:pair` for a price, `market:pair:measure` for anything else.
 ///
 /// Parts are lower case, hold no white space and no `:`, and are at most 64 bytes long. Cheap to clone.
@@ -60,6 +63,12 @@ impl Metric {
     #[must_use]
     pub fn measure(&self) -> &str {
         self.0.split(':').nth(2).unwrap_or(PRICE)
+    }
+
+    /// Whether it is made up.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.market() == SIMULATED
     }
 
     /// The id without its market: `hottry`, `hottry:volume`.

@@ -19,4 +19,4 @@ pub use binance::Binance;
 pub use cryptowatch::Cryptowatch;
 pub use feed::{Feed, FeedError, Recall};
 pub use replay::{Pace, Replay};
-pub use simulated::{SIMULATED, Simulated};
+pub use simulated::Simulated;

@@ -3,12 +3,9 @@
 //! Every metric's market is `simulated`, which every face shows, so that nobody takes it for real.
 
 use async_trait::async_trait;
-use marketlake_entities::{Exact, Metric, Minute, PRICE, Sample, VOLUME};
+use marketlake_entities::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
 
 use crate::{Batch, Feed, FeedError, Recall};
-
-/// The market of all simulated metrics.
-pub const SIMULATED: &str = "simulated";
 
 /// Pair, price about which it wanders, digits behind the point.
 const PAIRS: [(&str, f64, i8); 40] = [

@@ -1,1 +1,30 @@
-//! jobs
+//! The scheduler and the typed jobs.
+//!
+//! A [`Job`] says which slots it wants and does one; the slot table ([`slots`]) decides who does which, once; the
+//! [`Runner`] claims, renews leases and retries; the [`Scheduler`] rings each second. The machinery knows
+//! no job, and the jobs know no clock but the slot.
+//!
+//! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
+
+mod compact_hourly;
+mod deliver_alerts;
+mod detect_jumps;
+mod error;
+mod ingest_minute;
+mod job;
+mod registry;
+mod runner;
+mod scheduler;
+pub mod slots;
+mod vacuum;
+
+pub use compact_hourly::CompactHourly;
+pub use deliver_alerts::DeliverAlerts;
+pub use detect_jumps::DetectJumps;
+pub use error::JobError;
+pub use ingest_minute::IngestMinute;
+pub use job::{Due, Job, Moment, Policy, Run, WaitsFor};
+pub use registry::{JobSet, Parts};
+pub use runner::{RunOnce, Runner};
+pub use scheduler::Scheduler;
+pub use vacuum::Vacuum;

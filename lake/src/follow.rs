@@ -6,7 +6,8 @@ use crate::{Lake, LakeError, Span, catalog, codec};
 
 impl Lake {
     /// Takes in what was committed since the segment `seen` (0: since ever), and returns the newest segment
-    /// seen. Only the last 24 hours are read. Run it by one task at a time.
+    /// seen. Only the last 24 hours are read, and
+    /// all of it becomes visible at once. Run it by one task at a time.
     ///
     /// # Errors
     /// Where the catalog or the store fails; what was taken in stays, and the next call goes on.
@@ -17,6 +18,7 @@ impl Lake {
             catalog::new_since(self.database(), seen).await?
         };
         let Some(last) = segments.iter().map(|segment| segment.id).max() else {
+            self.window().set_ready();
             return Ok(seen);
         };
         self.refresh_directory().await?;
@@ -25,19 +27,29 @@ impl Lake {
         let recent = segments
             .iter()
             .filter(|segment| day.is_some_and(|day| segment.max_ts.minute() >= day.from));
+        // Until the first call has ended the window answers nothing, so that the start needs no second copy in memory.
+        let at_start = !self.window().is_ready();
+        let mut new = Vec::new();
         for segment in recent {
-            match self.store().get(&segment.path).await {
-                Ok(bytes) => {
-                    let rows: Vec<Sample> = codec::decode(&segment.path, bytes)?;
-                    self.window().apply(&rows);
-                }
-                // Replaced and vacuumed since the catalog was read: its successor has a higher id.
-                Err(LakeError::Store(object_store::Error::NotFound { .. })) => {
-                    tracing::warn!(path = segment.path, "a segment went away while it was being read");
-                }
-                Err(error) => return Err(error),
+            new.extend(self.read_if_there(&segment.path).await?);
+            if at_start {
+                self.window().apply(&std::mem::take(&mut new));
             }
         }
+        self.window().apply(&new);
+        self.window().set_ready();
         Ok(last)
+    }
+
+    async fn read_if_there(&self, path: &str) -> Result<Vec<Sample>, LakeError> {
+        match self.store().get(path).await {
+            Ok(bytes) => codec::decode(path, bytes),
+            // Replaced and vacuumed since the catalog was read: its successor has a higher id.
+            Err(LakeError::Store(object_store::Error::NotFound { .. })) => {
+                tracing::warn!(path, "a segment went away while it was being read");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
     }
 }

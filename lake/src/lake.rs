@@ -6,6 +6,7 @@ use std::sync::Arc;
 use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Metric, Millis, Minute, Sample, database};
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use crate::{Directory, Embedded, LakeError, Router, Staged, Store, Window, catalog};
@@ -20,6 +21,7 @@ pub struct Lake {
     window: Arc<Window>,
     directory: RwLock<Arc<Directory>>,
     market_order: Vec<String>,
+    committed: Notify,
 }
 
 /// What the lake holds.
@@ -52,9 +54,20 @@ impl Lake {
             window: Arc::new(Window::default()),
             directory: RwLock::default(),
             market_order,
+            committed: Notify::new(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
+    }
+
+    /// Tells those who wait in [`Lake::committed`] that something was committed by this process.
+    pub fn announce(&self) {
+        self.committed.notify_one();
+    }
+
+    /// Ends at the next [`Lake::announce`]; commits of other processes are not seen here.
+    pub async fn committed(&self) {
+        self.committed.notified().await;
     }
 
     /// The catalog's database.
@@ -187,6 +200,7 @@ impl Lake {
                 Ok(()) => {
                     transaction.commit().await?;
                     self.refresh_directory().await?;
+                    self.announce();
                     return Ok(staged);
                 }
                 Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => attempt += 1,

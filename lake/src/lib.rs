@@ -8,6 +8,7 @@
 //!
 //! To add an engine: implement the trait in `engine/`, and run the conformance module in `tests/lake/` on it.
 
+mod answers;
 mod catalog;
 mod check;
 mod codec;
@@ -22,6 +23,7 @@ mod store;
 mod vacuum;
 mod window;
 
+pub use answers::{Listed, Rank};
 pub use check::Report;
 pub use directory::Directory;
 pub use engine::{Embedded, JumpQuery, Point, QueryEngine, Router, Span, Standing};

@@ -1,6 +1,7 @@
 //! The last 24 hours of every metric, in memory: one ring of 1,440 minutes each, 9 bytes a minute.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use marketlake_entities::{Exact, Metric, Minute, Sample};
 use parking_lot::RwLock;
@@ -16,6 +17,8 @@ const ABSENT: i8 = i8::MIN;
 #[derive(Default)]
 pub struct Window {
     rings: RwLock<Rings>,
+    /// Set once what was live at the start is in; until then it answers nothing.
+    ready: AtomicBool,
 }
 
 #[derive(Default)]
@@ -56,11 +59,21 @@ impl Window {
         self.rings.read().newest
     }
 
+    /// Whether all that was live at the start is in.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
     /// Whether it holds all of a span that ends no later than the newest committed minute.
     #[must_use]
     pub fn covers(&self, span: Span) -> bool {
-        self.newest()
-            .is_some_and(|newest| span.to <= newest && Span::day_to(newest).from <= span.from)
+        self.is_ready()
+            && self.newest().is_some_and(|newest| span.to <= newest && Span::day_to(newest).from <= span.from)
     }
 
     /// Calls for each metric that has samples in a span, with them, in no order of metrics.

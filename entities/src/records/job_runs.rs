@@ -1,6 +1,7 @@
 //! The slot table: one row a scheduled time of a job, for ever. It decides what runs.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::{ExprTrait, QueryOrder, QuerySelect};
 
 use crate::Millis;
 
@@ -62,3 +63,40 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Which runs to read: the newest slot first.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Of one job only.
+    pub job: Option<String>,
+    /// In one state only.
+    pub state: Option<State>,
+    /// Behind this (slot, id).
+    pub after: Option<(i64, i64)>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// Reads a page of runs.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<Model>, DbErr> {
+    let mut select = Entity::find();
+    if let Some(job) = &page.job {
+        select = select.filter(Column::Job.eq(job.as_str()));
+    }
+    if let Some(state) = page.state {
+        select = select.filter(Column::State.eq(state));
+    }
+    if let Some((slot, id)) = page.after {
+        let same_slot = Column::Slot.eq(slot).and(Column::Id.lt(id));
+        select = select.filter(Column::Slot.lt(slot).or(same_slot));
+    }
+    select
+        .order_by_desc(Column::Slot)
+        .order_by_desc(Column::Id)
+        .limit(page.limit)
+        .all(connection)
+        .await
+}

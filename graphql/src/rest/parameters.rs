@@ -1,0 +1,57 @@
+//! What stands behind the `?`.
+
+use std::collections::HashMap;
+
+use axum::extract::Query;
+use marketlake_entities::{Minute, parse_time};
+
+use super::Problem;
+use crate::cursor;
+
+/// Rows of a page where none are asked for, and the most there are.
+const MOST_ROWS: usize = 10_000;
+
+/// A request's parameters.
+pub(super) struct Parameters(HashMap<String, String>);
+
+impl Parameters {
+    /// The parameters, all of which the route must know: a misspelt one is an error, not a surprise.
+    pub(super) fn new(query: Query<HashMap<String, String>>, known: &[&str]) -> Result<Self, Problem> {
+        match query.0.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Problem::bad_parameter(name, &format!("expected one of {}", known.join(", ")))),
+            None => Ok(Self(query.0)),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The minute in which a time lies.
+    pub(super) fn minute(&self, name: &str) -> Result<Option<Minute>, Problem> {
+        self.get(name)
+            .map(|text| parse_time(text).map_err(|error| Problem::bad_parameter(name, &error.to_string())))
+            .transpose()
+            .map(|time| time.map(marketlake_entities::Millis::minute))
+    }
+
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = self.get("limit") else {
+            return Ok(MOST_ROWS);
+        };
+        match text.parse() {
+            Ok(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(limit),
+            _ => Err(Problem::bad_parameter(
+                "limit",
+                &format!("expected a number from 1 to {MOST_ROWS}, got {text:?}"),
+            )),
+        }
+    }
+
+    /// The place behind which the page begins.
+    pub(super) fn cursor(&self) -> Result<Option<String>, Problem> {
+        self.get("cursor")
+            .map(|cursor| cursor::decode(cursor).map_err(|error| Problem::bad_parameter("cursor", &error)))
+            .transpose()
+    }
+}

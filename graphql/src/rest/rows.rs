@@ -1,0 +1,44 @@
+//! Pages of rows: `{"data":[..],"next":..}`, with a `Link` to the next one.
+
+use axum::Json;
+use axum::http::header::LINK;
+use axum::http::{HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
+use marketlake_entities::Exact;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::cursor;
+
+#[derive(Serialize)]
+struct Page<T> {
+    data: Vec<T>,
+    next: Option<String>,
+}
+
+/// Answers with rows; `next` is the place behind which the next page begins, where there is one.
+pub(super) fn page<T: Serialize>(uri: &Uri, data: Vec<T>, next: Option<&str>) -> Response {
+    let next = next.map(cursor::encode);
+    let link = next.as_ref().map(|cursor| link_to(uri, cursor));
+    let mut response = Json(Page { data, next }).into_response();
+    if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+fn link_to(uri: &Uri, cursor: &str) -> String {
+    let others = uri
+        .query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
+}
+
+/// A JSON number with exactly the value's digits.
+pub(super) fn number(value: Exact) -> Box<RawValue> {
+    // Plain decimal text is a JSON number; the fallback cannot be reached.
+    RawValue::from_string(value.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

@@ -1,0 +1,33 @@
+//! Errors with a stable code in `extensions.code`.
+
+use async_graphql::{Error, ErrorExtensions};
+use marketlake_lake::LakeError;
+
+/// No metric of that name was ever recorded.
+pub(super) fn unknown_metric(name: &str) -> Error {
+    Error::new(format!("no metric {name:?} was ever recorded")).extend_with(|_, extensions| {
+        extensions.set("code", "UNKNOWN_METRIC");
+        extensions.set("metric", name);
+    })
+}
+
+/// An argument that cannot be used.
+pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
+    Error::new(format!("{name}: {reason}")).extend_with(|_, extensions| {
+        extensions.set("code", "BAD_ARGUMENT");
+        extensions.set("argument", name);
+    })
+}
+
+/// The lake or its records cannot be read; the log says why.
+pub(super) fn unavailable(error: &dyn std::error::Error) -> Error {
+    tracing::error!(%error, "request failed");
+    Error::new("the lake cannot be read at the moment; the server's log says why")
+        .extend_with(|_, extensions| extensions.set("code", "UNAVAILABLE"))
+}
+
+/// The same, for the lake's errors.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn lake(error: LakeError) -> Error {
+    unavailable(&error)
+}

@@ -1,0 +1,113 @@
+//! What ran, and what came of it.
+
+use std::sync::Arc;
+
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use marketlake_entities::Millis;
+use marketlake_entities::records::job_runs::{self, Model, Page, State};
+use marketlake_lake::Lake;
+
+use super::errors::{self, bad_argument};
+use super::paging::{self, Place};
+
+/// Where a run stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "State")]
+pub(super) enum JobRunState {
+    /// Due, or due again.
+    Pending,
+    /// Held by a worker.
+    Running,
+    /// Its effects are committed.
+    Done,
+    /// Given up after its last attempt.
+    Failed,
+    /// Its time passed while nobody could do it.
+    Missed,
+}
+
+/// A run of a job for a slot; there is one a job, slot and shard, for ever.
+#[derive(SimpleObject)]
+pub(super) struct JobRun {
+    /// Its key.
+    id: ID,
+    /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
+    job: String,
+    /// The scheduled time that it stands for.
+    slot: DateTime<Utc>,
+    /// Part of the slot, where a job is split; else 0.
+    shard: i32,
+    /// Where it stands.
+    state: JobRunState,
+    /// How many times it was tried.
+    attempts: i32,
+    /// Who holds or held it.
+    worker: Option<String>,
+    /// The job's own figures.
+    outcome: Option<Json<serde_json::Value>>,
+    /// What went wrong at the last attempt that failed.
+    error: Option<String>,
+    /// When it was planned.
+    planned_at: DateTime<Utc>,
+    /// When it was last begun.
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl From<Model> for JobRun {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id.into(),
+            job: row.job,
+            slot: row.slot.to_utc(),
+            shard: row.shard,
+            state: row.state.into(),
+            attempts: row.attempts,
+            worker: row.worker,
+            outcome: row.outcome.and_then(|text| serde_json::from_str(&text).ok()).map(Json),
+            error: row.error,
+            planned_at: row.created_at.to_utc(),
+            started_at: row.started_at.map(Millis::to_utc),
+            finished_at: row.finished_at.map(Millis::to_utc),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct JobRunsQuery;
+
+#[Object]
+impl JobRunsQuery {
+    /// Runs of jobs, the newest slot first.
+    #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
+    async fn job_runs(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only of this job: ingest-minute.")] job: Option<String>,
+        #[graphql(desc = "Only in this state.")] state: Option<JobRunState>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+    ) -> Result<Connection<Place, JobRun, EmptyFields, EmptyFields>> {
+        let lake = context.data::<Arc<Lake>>()?;
+        let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
+        let after = behind.map(|place| parse_place(&place)).transpose()?;
+        let page = Page {
+            job,
+            state: state.map(State::from),
+            after,
+            limit: rows as u64 + 1,
+        };
+        let runs = job_runs::page(lake.database(), &page).await.map_err(|error| errors::unavailable(&error))?;
+        Ok(paging::page(runs, 0, rows, |row| (format!("{}/{}", row.slot.0, row.id), row.into())))
+    }
+}
+
+fn parse_place(place: &str) -> Result<(i64, i64)> {
+    place
+        .split_once('/')
+        .and_then(|(slot, id)| Some((slot.parse().ok()?, id.parse().ok()?)))
+        .ok_or_else(|| bad_argument("after", "expected a cursor of an earlier answer"))
+}

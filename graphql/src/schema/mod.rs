@@ -1,0 +1,56 @@
+//! The GraphQL schema: one file a subject. `schema.graphql` at the top of the project is its export.
+
+mod errors;
+mod job_runs;
+mod metrics;
+mod paging;
+mod ranking;
+mod scalars;
+mod subscriptions;
+mod timeseries;
+
+use std::sync::Arc;
+
+use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
+use marketlake_lake::Lake;
+
+/// Levels of fields.
+const MOST_DEPTH: usize = 12;
+/// Fields in all, those of a page counted once a row.
+const MOST_COMPLEXITY: usize = 50_000;
+const MOST_DIRECTIVES: usize = 20;
+
+/// The schema over a lake.
+pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+/// Questions.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    metrics::MetricsQuery,
+    timeseries::TimeseriesQuery,
+    ranking::RankingQuery,
+    job_runs::JobRunsQuery,
+);
+
+/// Changes.
+#[derive(MergedObject, Default)]
+pub struct Mutation(subscriptions::SubscriptionsMutation);
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .limit_depth(MOST_DEPTH)
+        .limit_complexity(MOST_COMPLEXITY)
+        .limit_directives(MOST_DIRECTIVES)
+}
+
+/// The schema, ready to answer.
+#[must_use]
+pub fn build(lake: Arc<Lake>) -> Schema {
+    builder().data(lake).finish()
+}
+
+/// The schema as text, in the schema definition language.
+#[must_use]
+pub fn sdl() -> String {
+    builder().finish().sdl()
+}

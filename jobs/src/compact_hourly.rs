@@ -1,0 +1,74 @@
+//! `compact-hourly`: merges an hour's raw segments into one sorted one. Once the hour has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::database;
+use marketlake_lake::Lake;
+use serde_json::json;
+
+use crate::{Due, Job, JobError, Moment, Policy, Run};
+
+/// Minutes after an hour's end at which its last minute is surely in.
+const SETTLE_MINUTES: i64 = 2;
+
+/// The job. It leaves: one segment an hour, and the raw ones retired.
+pub struct CompactHourly {
+    lake: Arc<Lake>,
+}
+
+impl CompactHourly {
+    /// Its name.
+    pub const NAME: &'static str = "compact-hourly";
+
+    /// The job over a lake.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>) -> Self {
+        Self { lake }
+    }
+}
+
+#[async_trait]
+impl Job for CompactHourly {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(600),
+            attempts: 5,
+            waits_for: None,
+        }
+    }
+
+    /// Every ended hour that has raw segments; again, where some came after its compaction.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        let running = moment.minute.plus(-SETTLE_MINUTES);
+        let hours = self.lake.hours_to_compact(running).await?;
+        let due = hours.into_iter().map(|hour| Due {
+            reopen: true,
+            ..Due::pending(hour.start())
+        });
+        Ok(due.collect())
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let database = self.lake.database();
+        let staged = self.lake.stage_compaction(run.slot.minute()).await?;
+        let transaction = database::begin_write(database).await?;
+        let now = database::clock(&transaction).await?;
+        let outcome = match &staged {
+            Some(staged) => json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()}),
+            None => json!({"merged": 0}),
+        };
+        run.finish(&transaction, &outcome).await?;
+        if let Some(staged) = &staged {
+            staged.publish(&transaction, now).await?;
+        }
+        transaction.commit().await?;
+        tracing::info!(slot = %run.slot, %outcome, "hour compacted");
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! `deliver-alerts`: sends what waits in the outbox. Started by the detection that put it there, and whenever a retry is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::message::Mailbox;
+use marketlake_alerts::{Channel, outbox};
+use marketlake_entities::Millis;
+use sea_orm::DatabaseConnection;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Due, Job, JobError, Moment, Policy, Run};
+
+/// The job. It leaves: deliveries that are sent, to be retried, dead, or unknown.
+pub struct DeliverAlerts {
+    database: DatabaseConnection,
+    channel: Arc<dyn Channel>,
+    from: Mailbox,
+    stop: CancellationToken,
+}
+
+impl DeliverAlerts {
+    /// Its name.
+    pub const NAME: &'static str = "deliver-alerts";
+
+    /// The job over a channel; it begins no further mail once `stop` is cancelled.
+    #[must_use]
+    pub fn new(
+        database: DatabaseConnection,
+        channel: Arc<dyn Channel>,
+        from: Mailbox,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            database,
+            channel,
+            from,
+            stop,
+        }
+    }
+}
+
+#[async_trait]
+impl Job for DeliverAlerts {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(600),
+            attempts: 5,
+            waits_for: None,
+        }
+    }
+
+    /// The second at which something became due. A detection enters its minute's first instant; this one
+    /// avoids it, since a slot is never used twice.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        let second = moment.now.0.div_euclid(1_000);
+        if second % 60 == 0 || !outbox::is_due(&self.database).await? {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Due::pending(Millis(second * 1_000))])
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let stopped = || self.stop.is_cancelled();
+        let round = outbox::send_due(&self.database, self.channel.as_ref(), &self.from, stopped).await?;
+        let outcome = json!({
+            "sent": round.sent, "retry": round.retry, "dead": round.dead, "unknown": round.unknown,
+        });
+        run.finish(&self.database, &outcome).await?;
+        tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "mails delivered");
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! `detect-jumps`: judges one minute by every rule that somebody subscribed to. Started by the commit of that minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fail::fail_point;
+use marketlake_alerts::{Subscription, detector};
+use marketlake_entities::database;
+use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use metrics::counter;
+use serde_json::json;
+
+use crate::{DeliverAlerts, Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor, slots};
+
+/// The longest window of a rule: what must be ingested before a minute can be judged.
+const BACK: Duration = Duration::from_secs(24 * 3_600);
+
+/// The job. It leaves: alerts, deliveries, and a slot of `deliver-alerts` where there are any.
+pub struct DetectJumps {
+    lake: Arc<Lake>,
+}
+
+impl DetectJumps {
+    /// Its name.
+    pub const NAME: &'static str = "detect-jumps";
+
+    /// The job over a lake.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>) -> Self {
+        Self { lake }
+    }
+}
+
+#[async_trait]
+impl Job for DetectJumps {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(120),
+            attempts: 10,
+            waits_for: Some(WaitsFor {
+                job: IngestMinute::NAME,
+                back: BACK,
+            }),
+        }
+    }
+
+    /// None by time: the commit of a minute enters its slot.
+    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+        Ok(Vec::new())
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        fail_point!("between-commit-and-detection");
+        let database = self.lake.database();
+        let minute = run.slot.minute();
+        let subscriptions = Subscription::all(database).await?;
+        let mut found = Vec::new();
+        for rule in detector::rules(&subscriptions) {
+            let span = Span {
+                from: minute,
+                to: minute,
+            };
+            let query = JumpQuery { rule, span, metric: None };
+            found.push((rule, self.lake.engine().jumps(&query).await?));
+        }
+        let transaction = database::begin_write(database).await?;
+        let now = database::clock(&transaction).await?;
+        let mut recorded = detector::Recorded::default();
+        for (rule, jumps) in &found {
+            let new = detector::record(&transaction, &subscriptions, rule, jumps, now).await?;
+            recorded.alerts += new.alerts;
+            recorded.deliveries += new.deliveries;
+        }
+        let jumps: usize = found.iter().map(|(_, jumps)| jumps.len()).sum();
+        let outcome = json!({"rules": found.len(), "jumps": jumps, "alerts": recorded.alerts});
+        run.finish(&transaction, &outcome).await?;
+        if recorded.deliveries > 0 {
+            slots::enter(&transaction, DeliverAlerts::NAME, &[Due::pending(run.slot)], now).await?;
+        }
+        transaction.commit().await?;
+        counter!("marketlake_jumps_total").increment(jumps as u64);
+        counter!("marketlake_alerts_total").increment(recorded.alerts);
+        if jumps > 0 {
+            tracing::info!(slot = %run.slot, jumps, alerts = recorded.alerts, "jumps detected");
+        }
+        Ok(())
+    }
+}

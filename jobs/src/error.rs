@@ -1,0 +1,63 @@
+//! Why a run failed, and what follows from it.
+
+use std::time::Duration;
+
+use marketlake_alerts::AlertError;
+use marketlake_entities::Millis;
+use marketlake_feeds::FeedError;
+use marketlake_lake::LakeError;
+use sea_orm::DbErr;
+
+/// Why a run did not end well. Each decides whether the slot is tried again: see [`JobError::retry`].
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// No feed gave samples.
+    #[error("feed {feed}: {error}")]
+    Feed {
+        /// Its name.
+        feed: String,
+        /// Why.
+        error: FeedError,
+    },
+    /// The lake failed.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// Alerts failed.
+    #[error(transparent)]
+    Alerts(#[from] AlertError),
+    /// The slot table failed.
+    #[error("job_runs: {0}")]
+    Records(#[from] DbErr),
+    /// The lease went to another worker; whatever this one was about to commit is rolled back.
+    #[error("the slot is held by another worker now; this one's work is dropped")]
+    Fenced,
+    /// It took too long.
+    #[error("not done within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Its time has passed.
+    #[error("too late: the slot was to be done by {0}")]
+    TooLate(Millis),
+    /// Every attempt was used up, the last ones by workers that died.
+    #[error("given up after {0} attempts")]
+    WornOut(i32),
+    /// It was still running when the process had to stop.
+    #[error("stopped before it was done")]
+    Stopped,
+    /// The bell could not be hung.
+    #[error("scheduler: {0}")]
+    Bell(String),
+}
+
+impl JobError {
+    /// Whether another attempt may help, and after what pause where the cause asks for one.
+    #[must_use]
+    pub fn retry(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Feed { error, .. } => Some(error.pause()),
+            Self::Lake(LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_)) => None,
+            Self::Alerts(AlertError::Corrupt { .. }) | Self::Fenced | Self::Bell(_) | Self::WornOut(_) => None,
+            Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),
+            Self::Lake(_) | Self::Alerts(_) | Self::Records(_) | Self::TimedOut(_) => Some(None),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `ingest-minute`: asks every feed for one minute and commits its samples. Each minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fail::fail_point;
+use marketlake_entities::records::job_runs::State;
+use marketlake_entities::{Millis, Minute, database};
+use marketlake_feeds::{Batch, Feed, Pace, Recall};
+use marketlake_lake::{Lake, LakeError};
+use metrics::counter;
+use serde_json::{Value, json};
+
+use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, slots};
+
+/// A live price is taken for a minute's until so long after its start.
+const LATENESS: Duration = Duration::from_secs(75);
+/// How far back missing slots are planned.
+const CATCH_UP_MINUTES: i64 = 7 * 1_440;
+const COMMIT_ATTEMPTS: usize = 10;
+
+/// The job. It leaves: one raw segment, its metrics in the directory, and a slot of `detect-jumps`.
+pub struct IngestMinute {
+    lake: Arc<Lake>,
+    feeds: Vec<Arc<dyn Feed>>,
+    pace: Option<Pace>,
+}
+
+impl IngestMinute {
+    /// Its name.
+    pub const NAME: &'static str = "ingest-minute";
+
+    /// The job over some feeds, earlier ones winning a metric; at a replay's pace where there is one.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>, feeds: Vec<Arc<dyn Feed>>, pace: Option<Pace>) -> Self {
+        Self { lake, feeds, pace }
+    }
+
+    fn recall(&self) -> Recall {
+        let live = self.feeds.iter().any(|feed| feed.recall() == Recall::Now);
+        if live { Recall::Now } else { Recall::History }
+    }
+
+    /// Asks all feeds. What one cannot give does not cost what the others gave; it is an error where none gave anything.
+    async fn ask(&self, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
+        let mut whole = Batch::default();
+        let mut failures = Vec::new();
+        let mut first_error = None;
+        for feed in &self.feeds {
+            match feed.samples(slot).await {
+                Ok(batch) => whole.merge(batch),
+                Err(error) => {
+                    counter!("marketlake_feed_errors_total", "feed" => feed.name().to_owned()).increment(1);
+                    tracing::warn!(feed = feed.name(), %slot, %error, "feed failed");
+                    failures.push(format!("{}: {error}", feed.name()));
+                    let feed = feed.name().to_owned();
+                    first_error.get_or_insert(JobError::Feed { feed, error });
+                }
+            }
+        }
+        match first_error {
+            Some(error) if whole.samples.is_empty() => Err(error),
+            _ => Ok((whole, failures)),
+        }
+    }
+
+    async fn commit(&self, run: &Run, batch: Batch, mut outcome: Value) -> Result<(), JobError> {
+        let database = self.lake.database();
+        if batch.samples.is_empty() {
+            return run.finish(database, &outcome).await;
+        }
+        let mut attempt = 1;
+        loop {
+            let staged = self.lake.stage_minute(batch.samples.clone()).await?;
+            fail_point!("between-object-and-commit");
+            outcome["bytes"] = json!(staged.byte_count());
+            let transaction = database::begin_write(database).await?;
+            let now = database::clock(&transaction).await?;
+            run.finish(&transaction, &outcome).await?;
+            match staged.publish(&transaction, now).await {
+                Ok(()) => {
+                    slots::enter(&transaction, DetectJumps::NAME, &[Due::pending(run.slot)], now).await?;
+                    transaction.commit().await?;
+                    self.lake.announce();
+                    return Ok(());
+                }
+                Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => {
+                    transaction.rollback().await?;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Job for IngestMinute {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(50),
+            attempts: 5,
+            waits_for: None,
+        }
+    }
+
+    /// Every minute since the last one planned. A live feed cannot be asked for a minute that has passed: such are missed.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        if self.feeds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let latest = slots::latest(self.lake.database(), Self::NAME).await?.map(Millis::minute);
+        let first = match (self.pace, latest) {
+            (Some(pace), Some(latest)) => latest.plus(1).max(pace.from),
+            (Some(pace), None) => pace.from,
+            (None, Some(latest)) => latest.plus(1).max(moment.minute.plus(-CATCH_UP_MINUTES)),
+            (None, None) => moment.minute,
+        };
+        let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;
+        let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
+        let due = minutes.map(|minute| Due {
+            slot: minute.start(),
+            state: if missed(minute) { State::Missed } else { State::Pending },
+            reopen: false,
+        });
+        Ok(due.collect())
+    }
+
+    fn deadline(&self, slot: Millis) -> Option<Millis> {
+        (self.recall() == Recall::Now).then(|| slot.plus(LATENESS))
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let (batch, failures) = self.ask(run.slot.minute()).await?;
+        let samples = batch.samples.len() as u64;
+        let rejected: Vec<Value> = batch
+            .first_rejected
+            .iter()
+            .map(|r| json!({"entry": r.entry, "reason": r.reason}))
+            .collect();
+        let outcome = json!({
+            "samples": samples,
+            "rejected": batch.rejected,
+            "first_rejected": rejected,
+            "other_kinds": batch.other_kinds,
+            "feeds_failed": failures,
+        });
+        let (bad, other_kinds) = (batch.rejected, batch.other_kinds.clone());
+        self.commit(run, batch, outcome).await?;
+        counter!("marketlake_samples_total").increment(samples);
+        counter!("marketlake_samples_rejected_total").increment(bad);
+        tracing::info!(slot = %run.slot, samples, rejected = bad, ?other_kinds, "minute ingested");
+        for rejected in &rejected {
+            tracing::warn!(slot = %run.slot, %rejected, "entry not kept");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The promise of a job.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_entities::{Millis, Minute, database};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use serde_json::Value;
+
+use crate::JobError;
+
+/// The time for which the planner plans.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the database's clock.
+    pub now: Millis,
+    /// The minute that the feeds are at: the running one, or a replay's.
+    pub minute: Minute,
+}
+
+/// A slot that ought to be in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The scheduled time.
+    pub slot: Millis,
+    /// The state in which it enters: pending, or missed.
+    pub state: State,
+    /// Whether a run that is done is to be done again (new raw segments in an hour that was compacted).
+    pub reopen: bool,
+}
+
+impl Due {
+    /// A slot to be done.
+    #[must_use]
+    pub fn pending(slot: Millis) -> Self {
+        Self {
+            slot,
+            state: State::Pending,
+            reopen: false,
+        }
+    }
+}
+
+/// A slot is not begun while earlier slots of another job, so far back, are not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitsFor {
+    /// The other job's name.
+    pub job: &'static str,
+    /// How far back.
+    pub back: Duration,
+}
+
+/// How a job is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// How many attempts a slot has, those included in which the worker died.
+    pub attempts: i32,
+    /// What must have ended before.
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// One kind of work, done a slot at a time.
+///
+/// A run commits all of its effects in one database transaction, in which it calls [`Run::finish`]: so a slot is
+/// done exactly when its effects are there, and a worker that lost its lease changes nothing. Doing a slot twice leaves what doing it once does.
+#[async_trait]
+pub trait Job: Send + Sync {
+    /// Its name in the slot table, on the shell and in figures: `ingest-minute`. Unique.
+    fn name(&self) -> &'static str;
+
+    /// How it is run.
+    fn policy(&self) -> Policy;
+
+    /// The slots that ought to be in the table by now; those that are there already do no harm.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError>;
+
+    /// After when a slot makes no sense any more. It is then missed.
+    fn deadline(&self, _slot: Millis) -> Option<Millis> {
+        None
+    }
+
+    /// Does the slot.
+    ///
+    /// # Errors
+    /// A [`JobError`], which says whether to try again. Nothing is committed then.
+    async fn run(&self, run: &Run) -> Result<(), JobError>;
+}
+
+/// A claimed slot.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(crate) id: i64,
+    pub(crate) token: i64,
+    pub(crate) attempts: i32,
+    /// The scheduled time that the run stands for.
+    pub slot: Millis,
+}
+
+impl Run {
+    /// Marks the slot as done, within the transaction that commits the run's effects.
+    ///
+    /// # Errors
+    /// [`JobError::Fenced`] where another worker has claimed the slot since: roll back.
+    pub async fn finish(&self, transaction: &impl ConnectionTrait, outcome: &Value) -> Result<(), JobError> {
+        let clock = database::clock_sql(transaction.get_database_backend());
+        let result = Entity::update_many()
+            .col_expr(Column::State, Expr::value(State::Done))
+            .col_expr(Column::FinishedAt, Expr::cust(clock))
+            .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+            .col_expr(Column::Outcome, Expr::value(outcome.to_string()))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::Token.eq(self.token))
+            .filter(Column::State.eq(State::Running))
+            .exec(transaction)
+            .await?;
+        if result.rows_affected == 1 {
+            Ok(())
+        } else {
+            Err(JobError::Fenced)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Every job there is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use marketlake_alerts::Channel;
+use marketlake_feeds::{Feed, Pace};
+use marketlake_lake::Lake;
+use tokio_util::sync::CancellationToken;
+
+use crate::{CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Vacuum};
+
+/// What the jobs work with.
+pub struct Parts {
+    /// The lake.
+    pub lake: Arc<Lake>,
+    /// The feeds, in the order in which they win a metric.
+    pub feeds: Vec<Arc<dyn Feed>>,
+    /// The pace, where a replay sets one.
+    pub pace: Option<Pace>,
+    /// How mails leave.
+    pub channel: Arc<dyn Channel>,
+    /// From whom they are.
+    pub from: Mailbox,
+    /// How long vacuum leaves alone what was replaced.
+    pub grace: Duration,
+    /// Cancelled when no new work is to be begun.
+    pub stop: CancellationToken,
+}
+
+/// Jobs that one process runs.
+#[derive(Clone)]
+pub struct JobSet(Vec<Arc<dyn Job>>);
+
+impl JobSet {
+    /// Every job.
+    #[must_use]
+    pub fn all(parts: Parts) -> Self {
+        let Parts {
+            lake,
+            feeds,
+            pace,
+            channel,
+            from,
+            grace,
+            stop,
+        } = parts;
+        let database = lake.database().clone();
+        Self(vec![
+            Arc::new(IngestMinute::new(Arc::clone(&lake), feeds, pace)),
+            Arc::new(DetectJumps::new(Arc::clone(&lake))),
+            Arc::new(DeliverAlerts::new(database, channel, from, stop)),
+            Arc::new(CompactHourly::new(Arc::clone(&lake))),
+            Arc::new(Vacuum::new(lake, grace)),
+        ])
+    }
+
+    /// Those of the names that `wanted` accepts.
+    #[must_use]
+    pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.into_iter().filter(|job| wanted(job.name())).collect())
+    }
+
+    /// The job of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Job>> {
+        self.0.iter().find(|job| job.name() == name).cloned()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Job>> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

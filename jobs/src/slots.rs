@@ -1,0 +1,207 @@
+//! The slot table's few statements. All times are by the database's clock.
+
+use std::time::Duration;
+
+use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, Model, State};
+use marketlake_entities::{Millis, database};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, NotSet,
+    QueryFilter, QuerySelect, Set, Statement, Value,
+};
+
+use crate::{Due, Run, WaitsFor};
+
+/// How long a worker holds a slot without a word.
+pub const LEASE: Duration = Duration::from_secs(30);
+const INSERT_ROWS: usize = 500;
+
+/// Enters slots that are not there yet. Returns how many were new.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn enter(connection: &impl ConnectionTrait, job: &str, due: &[Due], now: Millis) -> Result<u64, DbErr> {
+    let mut entered = 0;
+    for chunk in due.chunks(INSERT_ROWS) {
+        let rows = chunk.iter().map(|due| row(job, *due, now));
+        let once = OnConflict::columns([Column::Job, Column::Slot, Column::Shard]).do_nothing().to_owned();
+        entered += Entity::insert_many(rows).on_conflict(once).exec_without_returning(connection).await?;
+    }
+    for due in due.iter().filter(|due| due.reopen) {
+        reopen(connection, job, due.slot, now).await?;
+    }
+    Ok(entered)
+}
+
+fn row(job: &str, due: Due, now: Millis) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        job: Set(job.to_owned()),
+        slot: Set(due.slot),
+        shard: Set(0),
+        state: Set(due.state),
+        token: Set(0),
+        attempts: Set(0),
+        not_before: Set(now),
+        lease_until: Set(None),
+        worker: Set(None),
+        outcome: Set(None),
+        error: Set((due.state == State::Missed).then(|| "nobody asked in time".to_owned())),
+        created_at: Set(now),
+        started_at: Set(None),
+        finished_at: Set((due.state == State::Missed).then_some(now)),
+    }
+}
+
+/// Makes a slot that has ended due again. Returns whether it had ended.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn reopen(connection: &impl ConnectionTrait, job: &str, slot: Millis, now: Millis) -> Result<bool, DbErr> {
+    let result = Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Pending))
+        .col_expr(Column::Attempts, Expr::value(0))
+        .col_expr(Column::NotBefore, Expr::value(now.0))
+        .filter(Column::Job.eq(job))
+        .filter(Column::Slot.eq(slot))
+        .filter(Column::State.is_in([State::Done, State::Failed, State::Missed]))
+        .exec(connection)
+        .await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// A slot's row.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn find(connection: &impl ConnectionTrait, job: &str, slot: Millis) -> Result<Option<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Job.eq(job))
+        .filter(Column::Slot.eq(slot))
+        .filter(Column::Shard.eq(0))
+        .one(connection)
+        .await
+}
+
+/// The latest slot of a job that is in the table.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn latest(connection: &impl ConnectionTrait, job: &str) -> Result<Option<Millis>, DbErr> {
+    let latest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::Slot.max(), "latest")
+        .filter(Column::Job.eq(job))
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(latest.flatten().map(Millis))
+}
+
+/// Takes the oldest slot of a job that may be begun, or one whose worker's lease ran out.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn claim(
+    database: &DatabaseConnection,
+    job: &str,
+    worker: &str,
+    waits_for: Option<WaitsFor>,
+) -> Result<Option<Run>, DbErr> {
+    let clock = database::clock_sql(database.get_database_backend());
+    let mut condition = format!(
+        "r.job = $2 and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
+    );
+    if let Some(WaitsFor { job, back }) = waits_for {
+        // Both are constants of ours, not a user's words.
+        condition += &format!(
+            " and not exists (select 1 from job_runs e where e.job = '{job}' and e.slot < r.slot \
+             and e.slot >= r.slot - {back} and e.state in ('pending', 'running'))",
+            back = back.as_millis()
+        );
+    }
+    claim_where(database, &condition, vec![worker.into(), job.into()]).await
+}
+
+/// Takes one slot, unless it has ended or another worker holds it.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn claim_slot(
+    database: &DatabaseConnection,
+    job: &str,
+    worker: &str,
+    slot: Millis,
+) -> Result<Option<Run>, DbErr> {
+    let clock = database::clock_sql(database.get_database_backend());
+    let condition = format!(
+        "r.job = $2 and r.slot = $3 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {clock}))"
+    );
+    claim_where(database, &condition, vec![worker.into(), job.into(), slot.0.into()]).await
+}
+
+async fn claim_where(
+    database: &DatabaseConnection,
+    condition: &str,
+    values: Vec<Value>,
+) -> Result<Option<Run>, DbErr> {
+    let backend = database.get_database_backend();
+    let clock = database::clock_sql(backend);
+    let skip = if backend == DbBackend::Postgres { "for update skip locked" } else { "" };
+    let sql = format!(
+        "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
+         started_at = {clock}, finished_at = null, lease_until = {clock} + {lease} \
+         where id = (select r.id from job_runs r where {condition} order by r.slot limit 1 {skip}) returning *",
+        lease = LEASE.as_millis(),
+    );
+    let row = database.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    let model = row.map(|row| Model::from_query_result(&row, "")).transpose()?;
+    Ok(model.map(|model| Run {
+        id: model.id,
+        token: model.token,
+        attempts: model.attempts,
+        slot: model.slot,
+    }))
+}
+
+/// Holds a slot for longer. `false` where it is another worker's by now.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn renew(database: &DatabaseConnection, run: &Run) -> Result<bool, DbErr> {
+    let clock = database::clock_sql(database.get_database_backend());
+    let until = Expr::cust(format!("{clock} + {}", LEASE.as_millis()));
+    let result = held(run).col_expr(Column::LeaseUntil, until).exec(database).await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// Gives a slot back after an attempt that failed: for another one, or for good.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn give_back(
+    database: &DatabaseConnection,
+    run: &Run,
+    state: State,
+    not_before: Millis,
+    error: &str,
+) -> Result<(), DbErr> {
+    let clock = database::clock_sql(database.get_database_backend());
+    let mut update = held(run)
+        .col_expr(Column::State, Expr::value(state))
+        .col_expr(Column::NotBefore, Expr::value(not_before.0))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(Column::Error, Expr::value(error));
+    if state != State::Pending {
+        update = update.col_expr(Column::FinishedAt, Expr::cust(clock));
+    }
+    update.exec(database).await?;
+    Ok(())
+}
+
+fn held(run: &Run) -> sea_orm::UpdateMany<Entity> {
+    Entity::update_many()
+        .filter(Column::Id.eq(run.id))
+        .filter(Column::Token.eq(run.token))
+        .filter(Column::State.eq(State::Running))
+}

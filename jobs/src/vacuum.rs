@@ -1,0 +1,57 @@
+//! `vacuum`: deletes segments that were replaced, and objects that never became part of the lake. Each hour.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::database;
+use marketlake_lake::Lake;
+use serde_json::json;
+
+use crate::{Due, Job, JobError, Moment, Policy, Run};
+
+/// The job. It leaves: no object but those that are live or younger than the grace period.
+pub struct Vacuum {
+    lake: Arc<Lake>,
+    grace: Duration,
+}
+
+impl Vacuum {
+    /// Its name.
+    pub const NAME: &'static str = "vacuum";
+
+    /// The job over a lake; nothing younger than `grace` is deleted.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>, grace: Duration) -> Self {
+        Self { lake, grace }
+    }
+}
+
+#[async_trait]
+impl Job for Vacuum {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(600),
+            attempts: 3,
+            waits_for: None,
+        }
+    }
+
+    /// The running hour by the clock; hours that passed need none of their own.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        Ok(vec![Due::pending(moment.now.minute().hour().start())])
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let database = self.lake.database();
+        let now = database::clock(database).await?;
+        let vacuumed = self.lake.vacuum(now, self.grace).await?;
+        run.finish(database, &json!({"retired": vacuumed.retired, "unlisted": vacuumed.unlisted})).await?;
+        tracing::info!(slot = %run.slot, "{vacuumed}");
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The questions that every face asks, so that all of them answer alike.
+
+use marketlake_entities::{Metric, Minute};
+
+use crate::{Lake, LakeError, QueryEngine, Span, Standing};
+
+/// A metric under its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name: the pair alone where that is enough.
+    pub name: String,
+    /// The metric.
+    pub metric: Metric,
+}
+
+/// A metric's place among all of its measure over the last 24 hours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rank {
+    /// The metric.
+    pub listed: Listed,
+    /// Place and statistic; `None` with fewer than two samples.
+    pub standing: Option<Standing>,
+    /// How many are ranked.
+    pub of: u64,
+    /// The time that the answer stands for.
+    pub span: Span,
+}
+
+impl Rank {
+    /// `5/43`, or `-/43` where it is unranked.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match &self.standing {
+            Some(standing) => format!("{}/{}", standing.rank, self.of),
+            None => format!("-/{}", self.of),
+        }
+    }
+}
+
+impl Lake {
+    /// A metric under its name.
+    #[must_use]
+    pub fn listed(&self, metric: Metric) -> Listed {
+        Listed {
+            name: self.directory().name(&metric).to_owned(),
+            metric,
+        }
+    }
+
+    /// The last 24 hours at a minute, by default the newest committed one. `None` where the lake is empty.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn day(&self, at: Option<Minute>) -> Result<Option<Span>, LakeError> {
+        let at = match at {
+            Some(at) => Some(at),
+            None => self.newest().await?,
+        };
+        Ok(at.map(Span::day_to))
+    }
+
+    /// The metrics that have a sample in the last 24 hours, by id.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn list(&self, engine: &dyn QueryEngine, at: Option<Minute>) -> Result<Vec<Listed>, LakeError> {
+        let Some(day) = self.day(at).await? else {
+            return Ok(Vec::new());
+        };
+        let metrics = engine.metrics(day).await?;
+        if metrics.iter().any(|metric| !self.directory().holds(metric)) {
+            self.refresh_directory().await?;
+        }
+        Ok(metrics.into_iter().map(|metric| self.listed(metric)).collect())
+    }
+
+    /// All places of a measure over the last 24 hours.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn ranks(
+        &self,
+        engine: &dyn QueryEngine,
+        measure: &str,
+        at: Option<Minute>,
+    ) -> Result<Vec<Rank>, LakeError> {
+        let Some(span) = self.day(at).await? else {
+            return Ok(Vec::new());
+        };
+        let standings = engine.ranking(measure, span).await?;
+        let of = standings.len() as u64;
+        let ranks = standings.into_iter().map(|standing| Rank {
+            listed: self.listed(standing.metric.clone()),
+            standing: Some(standing),
+            of,
+            span,
+        });
+        Ok(ranks.collect())
+    }
+
+    /// One metric's place over the last 24 hours.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn rank(
+        &self,
+        engine: &dyn QueryEngine,
+        metric: Metric,
+        at: Option<Minute>,
+    ) -> Result<Rank, LakeError> {
+        let span = self.day(at).await?.unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
+        let standings = engine.ranking(metric.measure(), span).await?;
+        let of = standings.len() as u64;
+        Ok(Rank {
+            standing: standings.into_iter().find(|standing| standing.metric == metric),
+            listed: self.listed(metric),
+            of,
+            span,
+        })
+    }
+}
