@@ -1,2 +1,37 @@
-//! x
-fn main(){}
+//! `marketlake`: the market-data lake that anyone can run.
+
+mod app;
+mod commands;
+mod config;
+mod feeds;
+mod logs;
+mod migrate;
+mod output;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::{Cli, Usage};
+use config::ConfigError;
+
+/// Exit status: 0 done, 1 failed, 2 bad usage or configuration.
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Reads FAILPOINTS in a build with that feature; does nothing in any other.
+    let _failpoints = fail::FailScenario::setup();
+    match commands::execute(Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            let is_usage = error.is::<ConfigError>() || error.is::<Usage>();
+            ExitCode::from(if is_usage { 2 } else { 1 })
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where errors are shown")]
+fn report(error: &anyhow::Error) {
+    eprintln!("marketlake: {error:#}");
+}

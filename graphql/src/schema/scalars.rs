@@ -5,7 +5,7 @@ use marketlake_entities::Exact;
 
 /// A decimal number as text, with exactly the digits that it has: "0.06076".
 #[derive(Clone, Copy, Debug)]
-pub struct Decimal(pub Exact);
+pub(super) struct Decimal(pub Exact);
 
 #[Scalar]
 impl ScalarType for Decimal {

@@ -1,0 +1,79 @@
+//! What every command but the plainest needs: the catalog and the lake.
+
+use std::sync::Arc;
+
+use marketlake_entities::database;
+use marketlake_lake::{Lake, LakeError, Store, StoreOptions};
+use sea_orm::DatabaseConnection;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ConfigError, Settings};
+use crate::migrate;
+
+/// Reaches the catalog, with its tables up to date.
+pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<DatabaseConnection> {
+    let url = settings.database_url();
+    let unusable = |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
+    if let Some(file) = url.strip_prefix("sqlite://")
+        && let Some(folder) = std::path::Path::new(file).parent()
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| unusable(&format!("cannot make the folder {}: {error}", folder.display())))?;
+    } else if !url.starts_with("sqlite:") && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(unusable(&"expected sqlite://FILE or postgres://..").into());
+    }
+    let database = database::connect(&url)
+        .await
+        .map_err(|error| unusable(&format!("cannot reach the database: {error}")))?;
+    migrate::up(&database)
+        .await
+        .map_err(|error| unusable(&format!("cannot bring the tables up to date: {error}")))?;
+    Ok(database)
+}
+
+/// Reaches the catalog and the store.
+pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+    let database = open_database(settings).await?;
+    let url = settings.store_url();
+    let unusable = |error: &LakeError| ConfigError::setting("store.url", &url, format!("cannot reach the store: {error}"));
+    let store = Store::open(&StoreOptions {
+        url: url.clone(),
+        endpoint: settings.store.endpoint.clone(),
+        region: settings.store.region.clone(),
+        access_key_id: settings.store.access_key_id.clone(),
+        secret_access_key: settings.store.secret_access_key.clone(),
+    })
+    .map_err(|error| unusable(&error))?;
+    store.probe().await.map_err(|error| unusable(&error))?;
+    Ok(Lake::open(database, store, settings.market_order()).await?)
+}
+
+/// Cancelled by Ctrl-C or SIGTERM.
+pub(crate) fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        signal().await;
+        tracing::info!("stopping: finishing what runs");
+        cancelled.cancel();
+    });
+    stop
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => (),
+        _ = terminate.recv() => (),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,145 @@
+//! `marketlake demo`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_entities::records::job_runs::{self, State as RunState};
+use marketlake_entities::records::{alerts, deliveries};
+use marketlake_entities::{Millis, Minute, database};
+use marketlake_feeds::Simulated;
+use marketlake_lake::{Figures, Lake};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use tokio::time::sleep;
+
+use super::Usage;
+use crate::config::{Feed, FeedKind, Settings};
+use crate::service::{Role, Service};
+use crate::{app, output};
+
+const DAY_MINUTES: i64 = 1_440;
+const PATTERN: &str = "*:volume";
+const ADDRESS: &str = "you@example.com";
+
+/// Shows the whole product on a simulated market: a day of history, one subscription, all roles.
+///
+/// Every second minute one pair's volume jumps, and a mail about it lies in the outbox. Example: marketlake demo --for 3m
+#[derive(Args)]
+pub(super) struct Demo {
+    /// End after so long, with a summary; until Ctrl-C, if not given.
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+}
+
+impl Demo {
+    pub(super) async fn execute(self, mut settings: Settings) -> anyhow::Result<()> {
+        settings.feeds = vec![Feed::of(FeedKind::Simulated)];
+        let stop = app::stop_on_signal();
+        let lake = app::open_lake(&settings).await?;
+        refuse_real_data(&lake, &settings)?;
+        let begun = database::clock(lake.database()).await?;
+        write_history(&lake, begun).await?;
+        subscribe(&lake, begun).await?;
+        let roles = [Role::Api, Role::Scheduler, Role::Deliver];
+        let service = Service::prepare(&settings, Arc::clone(&lake), &roles, stop.clone()).await?;
+        if let Some(address) = service.address() {
+            welcome(&address.to_string(), &settings.mail_url())?;
+        }
+        if let Some(duration) = self.duration {
+            tokio::spawn(async move {
+                sleep(duration).await;
+                stop.cancel();
+            });
+        }
+        service.run().await?;
+        output::line(&summary(&lake, begun).await?)
+    }
+}
+
+/// Made-up prices must never lie among real ones.
+fn refuse_real_data(lake: &Lake, settings: &Settings) -> Result<(), Usage> {
+    match lake.directory().metrics().find(|metric| !metric.is_simulated()) {
+        Some(metric) => Err(Usage(format!(
+            "demo: {} holds real data ({metric}); choose another folder with --data",
+            settings.data.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The minutes of the last day that are not there yet, up to the running one.
+async fn write_history(lake: &Arc<Lake>, now: Millis) -> anyhow::Result<()> {
+    let running = now.minute();
+    let first = match lake.newest().await? {
+        Some(newest) => newest.plus(1).max(running.plus(-DAY_MINUTES)),
+        None => running.plus(-DAY_MINUTES),
+    };
+    let feed = Simulated::new(0);
+    let minutes = (first.number()..running.number()).map(Minute::from_number);
+    let samples: Vec<_> = minutes.flat_map(|minute| feed.at(minute)).collect();
+    if !samples.is_empty() {
+        tracing::info!(samples = samples.len(), "writing a day of simulated history");
+        lake.import(samples, now).await?;
+    }
+    Ok(())
+}
+
+async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
+    let existing = Subscription::all(lake.database()).await?;
+    if existing.iter().any(|s| s.address == ADDRESS && s.pattern.to_string() == PATTERN) {
+        return Ok(());
+    }
+    let new = NewSubscription {
+        metric: PATTERN.to_owned(),
+        factor: None,
+        window_minutes: None,
+        min_samples: None,
+        address: ADDRESS.to_owned(),
+    };
+    let created = Subscription::create(lake.database(), &new, now).await?;
+    created.map(drop).map_err(|errors| anyhow::anyhow!("the demo's subscription: {errors:?}"))
+}
+
+fn welcome(address: &str, mail: &str) -> anyhow::Result<()> {
+    output::line(&format!(
+        "marketlake demo, on a SIMULATED market, answers at http://{address}\n\n  \
+         curl 'http://{address}/v1/metrics?limit=5'\n  \
+         curl 'http://{address}/v1/metric/hottry/timeseries?limit=5'\n  \
+         curl 'http://{address}/v1/metric/hottry/rank'\n  \
+         curl 'http://{address}/graphql' -H 'content-type: application/json' \\\n    \
+         -d '{{\"query\":\"{{ ranking(first: 3) {{ nodes {{ display value metric {{ id simulated }} }} }} }}\"}}'\n\n\
+         Every second minute one volume jumps; its mail goes to {mail}\n\
+         Ctrl-C ends it."
+    ))
+}
+
+async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
+    let database = lake.database();
+    let slots = job_runs::Entity::find()
+        .filter(job_runs::Column::State.eq(RunState::Done))
+        .filter(job_runs::Column::FinishedAt.gte(begun))
+        .count(database)
+        .await?;
+    let jumps = alerts::Entity::find().filter(alerts::Column::CreatedAt.gte(begun)).count(database).await?;
+    let mails = deliveries::Entity::find()
+        .filter(deliveries::Column::State.eq(deliveries::State::Sent))
+        .filter(deliveries::Column::FinishedAt.gte(begun))
+        .count(database)
+        .await?;
+    let Figures {
+        segments,
+        samples,
+        bytes,
+        metrics,
+    } = lake.figures().await?;
+    Ok(format!(
+        "demo: {slots} slots run, {samples} samples of {metrics} metrics, {segments} segments, {:.2} bytes a sample, {jumps} jumps, {mails} mails",
+        ratio(bytes, samples)
+    ))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn ratio(part: i64, whole: i64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}

@@ -1,0 +1,134 @@
+//! The shell: one file a subcommand.
+
+mod check;
+mod compact;
+mod demo;
+mod import;
+mod jumps;
+mod metrics;
+mod question;
+mod rank;
+mod run;
+mod settings;
+mod timeseries;
+mod up;
+mod vacuum;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Loaded};
+use crate::{app, logs, output};
+
+/// Something that was typed and cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// The market-data lake that anyone can run.
+///
+/// Records every crypto price, every minute, into a Parquet lake that you own; answers over GraphQL and REST;
+/// mails you when a metric jumps.
+///
+/// Example: marketlake demo
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Global {
+    /// Settings file; marketlake.toml where there is one.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for everything that is not configured to lie elsewhere.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows the whole product on a simulated market: a day of history, one subscription, all roles.
+    Demo(demo::Demo),
+    /// Runs until it is told to stop.
+    Up(up::Up),
+    /// Does one slot of one job now, through the slot table.
+    Run(run::Run),
+    /// Takes history from files into the lake.
+    Import(import::Import),
+    /// Lists the metrics that have a sample in the last 24 hours.
+    Metrics(metrics::Metrics),
+    /// Shows a metric's samples.
+    Timeseries(timeseries::Timeseries),
+    /// Shows a metric's place among all of its measure, or all places.
+    Rank(rank::Rank),
+    /// Shows the samples that stand out from the time before them.
+    Jumps(jumps::Jumps),
+    /// Compares the catalog with the objects and their row counts.
+    ///
+    /// Exit status 1 where something is wrong. Example: marketlake check
+    Check,
+    /// Merges the raw segments of every ended hour now.
+    ///
+    /// Example: marketlake compact
+    Compact,
+    /// Deletes what was replaced longer ago than the grace period now.
+    ///
+    /// Example: marketlake vacuum
+    Vacuum,
+    /// Brings the tables up to date. Every other command does so by itself.
+    ///
+    /// Example: marketlake migrate
+    Migrate,
+    /// Prints the GraphQL schema.
+    ///
+    /// Example: marketlake schema > schema.graphql
+    Schema,
+    /// Prints every setting with its value and where it comes from.
+    ///
+    /// Example: marketlake config
+    Config,
+}
+
+/// Does what was asked for.
+pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    if matches!(cli.command, Command::Schema) {
+        output::line(marketlake_graphql::schema::sdl().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
+    let runs_long = matches!(cli.command, Command::Demo(_) | Command::Up(_));
+    logs::start(loaded.settings.log.format, !runs_long);
+    dispatch(cli.command, loaded).await
+}
+
+async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> {
+    let settings = &loaded.settings;
+    match command {
+        Command::Demo(demo) => demo.execute(loaded.settings).await?,
+        Command::Up(up) => up.execute(settings).await?,
+        Command::Run(run) => return run.execute(settings).await,
+        Command::Import(import) => return import.execute(settings).await,
+        Command::Metrics(metrics) => metrics.execute(settings).await?,
+        Command::Timeseries(timeseries) => timeseries.execute(settings).await?,
+        Command::Rank(rank) => rank.execute(settings).await?,
+        Command::Jumps(jumps) => jumps.execute(settings).await?,
+        Command::Check => return check::execute(settings).await,
+        Command::Compact => return compact::execute(settings).await,
+        Command::Vacuum => vacuum::execute(settings).await?,
+        Command::Migrate => {
+            app::open_database(settings).await?;
+            output::line("migrate: the tables are up to date")?;
+        }
+        Command::Schema => (),
+        Command::Config => settings::execute(&loaded)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,85 @@
+//! What the asking commands share.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use marketlake_entities::{Metric, Minute, parse_time};
+use marketlake_lake::{Lake, QueryEngine, Span};
+
+use super::Usage;
+use crate::app;
+use crate::config::Settings;
+use crate::output::Format;
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// The Parquet files, any period.
+    #[default]
+    Embedded,
+    /// The last 24 hours, read into memory first.
+    Window,
+}
+
+/// How to answer.
+#[derive(Args)]
+pub(super) struct Asking {
+    /// Who answers.
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
+    /// How the answer looks.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+}
+
+/// A lake that can be asked.
+pub(super) struct Asked {
+    pub(super) lake: Arc<Lake>,
+    pub(super) engine: Box<dyn QueryEngine>,
+}
+
+impl Asking {
+    pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<Asked> {
+        let lake = app::open_lake(settings).await?;
+        let engine: Box<dyn QueryEngine> = match self.engine {
+            Engine::Embedded => Box::new(lake.embedded()),
+            Engine::Window => {
+                lake.follow(0).await?;
+                Box::new(lake.engine())
+            }
+        };
+        Ok(Asked { lake, engine })
+    }
+}
+
+impl Asked {
+    pub(super) async fn resolve(&self, name: &str) -> anyhow::Result<Metric> {
+        let metric = self.lake.resolve(name).await?;
+        Ok(metric.ok_or_else(|| Usage(format!("no metric {name:?} was ever recorded; `marketlake metrics` lists those there are")))?)
+    }
+
+    /// `from` to `to`; without `from` 24 hours, without `to` up to the newest minute. `None` where the lake is empty.
+    pub(super) async fn span(&self, from: Option<&str>, to: Option<&str>) -> anyhow::Result<Option<Span>> {
+        let (from, to) = (minute("--from", from)?, minute("--to", to)?);
+        let day = self.lake.day(to).await?;
+        let span = day.map(|day| Span {
+            from: from.unwrap_or(day.from),
+            to: day.to,
+        });
+        match span {
+            Some(span) if span.from > span.to => {
+                Err(Usage(format!("--from: expected a time up to {}, got {}", span.to, span.from)).into())
+            }
+            _ => Ok(span),
+        }
+    }
+}
+
+/// The minute in which a time given as a flag lies.
+pub(super) fn minute(flag: &str, text: Option<&str>) -> Result<Option<Minute>, Usage> {
+    text.map(|text| match parse_time(text) {
+        Ok(time) => Ok(time.minute()),
+        Err(error) => Err(Usage(format!("{flag}: {error}"))),
+    })
+    .transpose()
+}

@@ -1,0 +1,42 @@
+//! `marketlake timeseries`.
+
+use clap::Args;
+
+use super::question::Asking;
+use crate::config::Settings;
+use crate::output::{self, Cell};
+
+/// Shows a metric's samples, by default of the newest 24 hours.
+///
+/// Example: marketlake timeseries hottry --from 2026-11-24T00:00:00Z
+#[derive(Args)]
+pub(super) struct Timeseries {
+    /// Name or id of the metric.
+    name: String,
+    /// The first minute; 24 hours before the last, if none is given.
+    #[arg(long, value_name = "TS")]
+    from: Option<String>,
+    /// The last minute; the newest, if none is given.
+    #[arg(long, visible_alias = "at", value_name = "TS")]
+    to: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Timeseries {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let asked = self.asking.open(settings).await?;
+        let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
+        let metric = asked.resolve(&self.name).await?;
+        let points = match span {
+            Some(span) => asked.engine.timeseries(&metric, span).await?,
+            None => Vec::new(),
+        };
+        let name = asked.lake.listed(metric).name;
+        let rows: Vec<Vec<Cell>> = points
+            .iter()
+            .map(|point| vec![Cell::text(&name), Cell::text(point.ts), Cell::number(point.value)])
+            .collect();
+        output::print(self.asking.format, &["metric", "timestamp", "value"], &rows)
+    }
+}

@@ -1,0 +1,31 @@
+//! `marketlake up`.
+
+use clap::Args;
+
+use crate::config::Settings;
+use crate::service::{Role, Service};
+use crate::{app, output};
+
+/// Runs until it is told to stop.
+///
+/// Ctrl-C ends what runs and stops within ten seconds. Example: marketlake up --role api
+#[derive(Args)]
+pub(super) struct Up {
+    /// What this process does; every role where none is given.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
+}
+
+impl Up {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let all = [Role::Api, Role::Scheduler, Role::Deliver];
+        let roles = if self.roles.is_empty() { &all[..] } else { &self.roles };
+        let stop = app::stop_on_signal();
+        let lake = app::open_lake(settings).await?;
+        let service = Service::prepare(settings, lake, roles, stop).await?;
+        if let Some(address) = service.address() {
+            output::line(&format!("marketlake answers at http://{address}"))?;
+        }
+        service.run().await
+    }
+}

@@ -1,0 +1,88 @@
+//! Feeds as configured.
+
+use std::sync::Arc;
+
+use marketlake_entities::{Minute, parse_time};
+use marketlake_feeds::files::FileOptions;
+use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
+use url::Url;
+
+use crate::config::{self, ConfigError, FeedKind, Settings};
+
+/// The feeds in their order, and the pace where one of them is a replay.
+pub(crate) struct Feeds {
+    pub(crate) all: Vec<Arc<dyn Feed>>,
+    pub(crate) pace: Option<Pace>,
+}
+
+/// Makes every configured feed.
+pub(crate) fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
+    let mut feeds = Feeds {
+        all: Vec::new(),
+        pace: None,
+    };
+    for (index, feed) in settings.feeds.iter().enumerate() {
+        let name = |field: &str| format!("feeds.{index}.{field}");
+        feeds.all.push(make_one(feed, &name, &mut feeds.pace)?);
+    }
+    if feeds.pace.is_some() && feeds.all.len() > 1 {
+        return Err(ConfigError::setting("feeds", "replay", "expected a replay to be the only feed: it has a time of its own"));
+    }
+    Ok(feeds)
+}
+
+fn make_one(
+    feed: &config::Feed,
+    name: &dyn Fn(&str) -> String,
+    pace: &mut Option<Pace>,
+) -> Result<Arc<dyn Feed>, ConfigError> {
+    let kind = format!("{:?}", feed.kind).to_lowercase();
+    let unusable = |error: &dyn std::fmt::Display| ConfigError::setting(&name("kind"), &kind, error);
+    Ok(match feed.kind {
+        FeedKind::Binance => {
+            let base = base_url(feed, name, Binance::DEFAULT_URL)?;
+            Arc::new(Binance::new(base, None).map_err(|error| unusable(&error))?)
+        }
+        FeedKind::Cryptowatch => {
+            let base = base_url(feed, name, Cryptowatch::DEFAULT_URL)?;
+            let made = Cryptowatch::new(base, feed.api_key.as_deref(), feed.markets.clone(), None);
+            Arc::new(made.map_err(|error| unusable(&error))?)
+        }
+        FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
+        FeedKind::Replay => {
+            let replay = replay(feed, name)?;
+            *pace = Some(replay.pace());
+            Arc::new(replay)
+        }
+    })
+}
+
+fn replay(feed: &config::Feed, name: &dyn Fn(&str) -> String) -> Result<Replay, ConfigError> {
+    let speed = feed.speed.unwrap_or(1.0);
+    if !(speed > 0.0 && speed <= 100_000.0) {
+        return Err(ConfigError::setting(&name("speed"), &speed.to_string(), "expected a number above 0 and at most 100000"));
+    }
+    let options = FileOptions {
+        market: feed.market.clone(),
+        ..FileOptions::default()
+    };
+    let (from, to) = (minute(feed.from.as_deref(), &name("from"))?, minute(feed.to.as_deref(), &name("to"))?);
+    Replay::read(&feed.files, &options, from, to, speed)
+        .map_err(|error| ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error))
+}
+
+fn minute(text: Option<&str>, name: &str) -> Result<Option<Minute>, ConfigError> {
+    text.map(|text| match parse_time(text) {
+        Ok(time) => Ok(time.minute()),
+        Err(error) => Err(ConfigError::setting(name, text, error)),
+    })
+    .transpose()
+}
+
+fn base_url(feed: &config::Feed, name: &dyn Fn(&str) -> String, usual: &str) -> Result<Url, ConfigError> {
+    let text = feed.base_url.as_deref().unwrap_or(usual);
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| ConfigError::setting(&name("base_url"), text, "expected an address like https://api.example.com"))
+}

@@ -1,0 +1,194 @@
+//! The long-running process: roles, and how they end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use lettre::message::Mailbox;
+use marketlake_alerts::{Channel, FileChannel, SmtpChannel};
+use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler};
+use marketlake_lake::Lake;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::{ConfigError, Settings};
+use crate::feeds;
+
+/// How soon what other processes commit is seen.
+const FOLLOW: Duration = Duration::from_millis(500);
+/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease.
+const STOPPING: Duration = Duration::from_secs(9);
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Answers over HTTP.
+    Api,
+    /// Ingests, detects, compacts, vacuums.
+    Scheduler,
+    /// Sends mails.
+    Deliver,
+}
+
+/// A process that is about to run.
+pub(crate) struct Service {
+    lake: Arc<Lake>,
+    jobs: JobSet,
+    pace: Option<marketlake_feeds::Pace>,
+    listener: Option<TcpListener>,
+    figures: PrometheusHandle,
+    stop: CancellationToken,
+}
+
+/// The jobs as configured.
+pub(crate) fn jobs(settings: &Settings, lake: &Arc<Lake>, stop: &CancellationToken) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
+    let feeds = feeds::make(settings)?;
+    let from = &settings.mail.from;
+    let jobs = JobSet::all(Parts {
+        lake: Arc::clone(lake),
+        feeds: feeds.all,
+        pace: feeds.pace,
+        channel: channel(settings)?,
+        from: from.parse::<Mailbox>().map_err(|_| {
+            ConfigError::setting("mail.from", from, "expected an address like marketlake <alerts@example.com>")
+        })?,
+        grace: settings.vacuum_grace()?,
+        stop: stop.clone(),
+    });
+    Ok((jobs, feeds.pace))
+}
+
+fn channel(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
+    let text = settings.mail_url();
+    let unusable = |problem: &dyn std::fmt::Display| ConfigError::setting("mail.url", &text, problem);
+    let url = Url::parse(&text).map_err(|error| unusable(&error))?;
+    match url.scheme() {
+        "file" => {
+            let folder: PathBuf = url.to_file_path().map_err(|()| unusable(&"expected file:///folder"))?;
+            Ok(Arc::new(FileChannel::new(folder).map_err(|error| unusable(&error))?))
+        }
+        "smtp" | "smtps" => Ok(Arc::new(SmtpChannel::new(&text, None).map_err(|error| unusable(&error))?)),
+        other => Err(unusable(&format!("expected smtp://, smtps:// or file://, got {other}://"))),
+    }
+}
+
+/// This process's name in the slot table.
+pub(crate) fn worker() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    format!("{}/{}", host.trim(), std::process::id())
+}
+
+impl Service {
+    /// Makes ready; every setting is looked at before anything runs.
+    pub(crate) async fn prepare(
+        settings: &Settings,
+        lake: Arc<Lake>,
+        roles: &[Role],
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let has = |role| roles.contains(&role);
+        let (jobs, pace) = jobs(settings, &lake, &stop)?;
+        let jobs = jobs.only(|name| if name == DeliverAlerts::NAME { has(Role::Deliver) } else { has(Role::Scheduler) });
+        let listener = if has(Role::Api) { Some(listen(settings).await?) } else { None };
+        let figures = PrometheusBuilder::new().install_recorder().context("cannot keep figures")?;
+        Ok(Self {
+            lake,
+            jobs,
+            pace,
+            listener,
+            figures,
+            stop,
+        })
+    }
+
+    /// Where it answers.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Runs until told to stop, then ends what runs, within ten seconds.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            lake,
+            jobs,
+            pace,
+            listener,
+            figures,
+            stop,
+        } = self;
+        let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        tasks.spawn(follow(Arc::clone(&lake), stop.clone()));
+        if let Some(listener) = listener {
+            let router = marketlake_graphql::router(&lake, figures.clone());
+            let stopped = stop.clone().cancelled_owned();
+            tasks.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?) });
+        }
+        if !jobs.is_empty() {
+            let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
+            let scheduler = Scheduler::new(lake.database().clone(), jobs, pace, runner, stop.clone());
+            tasks.spawn(async move { Ok(scheduler.run().await?) });
+        }
+        tasks.spawn(upkeep(figures, stop.clone()));
+        // The first that ends unasked ends all.
+        let first = tokio::select! {
+            first = tasks.join_next() => first,
+            () = stop.cancelled() => None,
+        };
+        stop.cancel();
+        let rest = timeout(STOPPING, tasks.join_all()).await;
+        if rest.is_err() {
+            tracing::warn!("not everything ended in time; its leases will run out");
+        }
+        match first {
+            Some(Ok(result)) => result,
+            Some(Err(error)) => Err(error.into()),
+            None => rest.unwrap_or_default().into_iter().collect(),
+        }
+    }
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, ConfigError> {
+    let text = &settings.server.listen;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| ConfigError::setting("server.listen", text, "expected address:port like 127.0.0.1:8080"))?;
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| ConfigError::setting("server.listen", text, format!("cannot listen there: {error}")))
+}
+
+/// Keeps the window equal to what is committed.
+async fn follow(lake: Arc<Lake>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut seen = 0;
+    while !stop.is_cancelled() {
+        match lake.follow(seen).await {
+            Ok(newest) => seen = newest,
+            Err(error) => tracing::warn!(%error, "cannot follow the lake, trying again"),
+        }
+        tokio::select! {
+            () = lake.committed() => (),
+            () = sleep(FOLLOW) => (),
+            () = stop.cancelled() => (),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps histograms from growing between scrapes.
+async fn upkeep(figures: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        figures.run_upkeep();
+        tokio::select! {
+            () = sleep(Duration::from_secs(5)) => (),
+            () = stop.cancelled() => (),
+        }
+    }
+    Ok(())
+}
