@@ -61,6 +61,14 @@ pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> any
     line(&text)
 }
 
+/// Says on stderr that an answer is made up, where it is.
+#[expect(clippy::print_stderr, reason = "a note beside the answer")]
+pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlake_entities::Metric>) {
+    if metrics.into_iter().any(marketlake_entities::Metric::is_simulated) {
+        eprintln!("note: these values are simulated");
+    }
+}
+
 /// Writes a line to stdout.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -35,11 +35,11 @@ pub(crate) async fn all_live(connection: &impl ConnectionTrait) -> Result<Vec<Mo
     live(connection, Span::ALL).await
 }
 
-/// Live segments with new samples that were committed after a segment.
+/// Segments with new samples that were committed after a segment; those too that were replaced since,
+/// because what replaced them is said to hold old samples only.
 pub(crate) async fn new_since(connection: &impl ConnectionTrait, id: i64) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::Id.gt(id))
-        .filter(Column::State.eq(State::Live))
         .filter(Column::Origin.ne(Origin::Compact))
         .order_by_asc(Column::Id)
         .all(connection)

@@ -19,6 +19,7 @@ pub struct Lake {
     database: DatabaseConnection,
     store: Store,
     window: Arc<Window>,
+    embedded: Embedded,
     directory: RwLock<Arc<Directory>>,
     market_order: Vec<String>,
     committed: Notify,
@@ -49,6 +50,7 @@ impl Lake {
         market_order: Vec<String>,
     ) -> Result<Arc<Self>, LakeError> {
         let lake = Self {
+            embedded: Embedded::new(database.clone(), &store),
             database,
             store,
             window: Arc::new(Window::default()),
@@ -91,7 +93,7 @@ impl Lake {
     /// The engine over the Parquet files, for any period.
     #[must_use]
     pub fn embedded(&self) -> Embedded {
-        Embedded::new(self.database.clone(), self.store.clone())
+        self.embedded.clone()
     }
 
     /// The window where it can answer whole, else the Parquet files.

@@ -48,6 +48,7 @@ impl Jumps {
             Some(span) => asked.engine.jumps(&JumpQuery { rule, span, metric }).await?,
             None => Vec::new(),
         };
+        output::note_simulated(jumps.iter().map(|jump| &jump.metric));
         let rows: Vec<Vec<Cell>> = jumps
             .into_iter()
             .map(|jump| {

@@ -36,6 +36,7 @@ impl Rank {
             }
             None => asked.lake.ranks(engine, &self.measure, at).await?,
         };
+        output::note_simulated(ranks.iter().map(|rank| &rank.listed.metric));
         let rows: Vec<Vec<Cell>> = ranks.iter().map(row).collect();
         let columns = ["metric", "id", "rank", "of", "display", "statistic", "value", "from", "to"];
         output::print(self.asking.format, &columns, &rows)

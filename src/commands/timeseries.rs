@@ -32,6 +32,7 @@ impl Timeseries {
             Some(span) => asked.engine.timeseries(&metric, span).await?,
             None => Vec::new(),
         };
+        output::note_simulated([&metric]);
         let name = asked.lake.listed(metric).name;
         let rows: Vec<Vec<Cell>> = points
             .iter()

@@ -33,7 +33,9 @@ pub(crate) async fn get(
     let start = behind.map_or(0, |id| listed.partition_point(|l| l.metric.id() <= id.as_str()));
     let page = &listed[start..];
     let next = page.get(limit).and_then(|_| page.get(limit - 1)).map(|last| last.metric.id());
-    Ok(rows::page(&uri, page.iter().take(limit).map(row).collect(), next))
+    let simulated = page.iter().take(limit).any(|listed| listed.metric.is_simulated());
+    let rows = page.iter().take(limit).map(row).collect();
+    Ok(rows::marked(rows::page(&uri, rows, next), simulated))
 }
 
 fn row(listed: &Listed) -> Row {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use marketlake_lake::Lake;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Problem;
 use super::parameters::Parameters;
+use super::{Problem, rows};
 
 /// The answer.
 #[derive(Serialize)]
-pub(crate) struct Answer {
+struct Answer {
     metric: String,
     id: String,
     rank: Option<u64>,
@@ -30,11 +31,12 @@ pub(crate) async fn get(
     State(lake): State<Arc<Lake>>,
     Path(name): Path<String>,
     query: Query<HashMap<String, String>>,
-) -> Result<Json<Answer>, Problem> {
+) -> Result<Response, Problem> {
     let at = Parameters::new(query, &["at"])?.minute("at")?;
     let metric = lake.resolve(&name).await?.ok_or_else(|| Problem::unknown_metric(&name))?;
     let rank = lake.rank(&lake.engine(), metric, at).await?;
-    Ok(Json(Answer {
+    let simulated = rank.listed.metric.is_simulated();
+    let answer = Json(Answer {
         display: rank.display(),
         id: rank.listed.metric.id().to_owned(),
         metric: rank.listed.name,
@@ -44,5 +46,6 @@ pub(crate) async fn get(
         value: rank.standing.map(|standing| standing.stddev),
         from: rank.span.from.to_string(),
         to: rank.span.to.to_string(),
-    }))
+    });
+    Ok(rows::marked(answer.into_response(), simulated))
 }

@@ -37,6 +37,14 @@ fn link_to(uri: &Uri, cursor: &str) -> String {
     format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
 }
 
+/// Marks an answer that holds made-up values, whatever its shape has room for.
+pub(super) fn marked(mut response: Response, simulated: bool) -> Response {
+    if simulated {
+        response.headers_mut().insert("marketlake-simulated", HeaderValue::from_static("true"));
+    }
+    response
+}
+
 /// A JSON number with exactly the value's digits.
 pub(super) fn number(value: Exact) -> Box<RawValue> {
     // Plain decimal text is a JSON number; the fallback cannot be reached.

@@ -59,8 +59,10 @@ pub(crate) async fn get(
     }
     let listed = lake.listed(metric);
     let mut points = lake.engine().timeseries(&listed.metric, asked).await?;
+    let simulated = listed.metric.is_simulated();
     if columns {
-        return Ok(Json(as_columns(listed.name, listed.metric.id(), span, &points)).into_response());
+        let answer = Json(as_columns(listed.name, listed.metric.id(), span, &points));
+        return Ok(rows::marked(answer.into_response(), simulated));
     }
     let more = points.len() > limit;
     points.truncate(limit);
@@ -70,7 +72,8 @@ pub(crate) async fn get(
         timestamp: point.ts.to_string(),
         value: rows::number(point.value),
     });
-    Ok(rows::page(&uri, data.collect(), next.as_deref()))
+    let page = rows::page(&uri, data.collect(), next.as_deref());
+    Ok(rows::marked(page, simulated))
 }
 
 /// `from` to `to`; without `from` 24 hours, without `to` up to `at`, which is the newest minute unless given.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
-use marketlake_entities::Millis;
 use marketlake_entities::records::job_runs::{self, Model, Page, State};
 use marketlake_lake::Lake;
 
 use super::errors::{self, bad_argument};
 use super::paging::{self, Place};
+use super::scalars::DateTime;
 
 /// Where a run stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub(super) struct JobRun {
     /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
     job: String,
     /// The scheduled time that it stands for.
-    slot: DateTime<Utc>,
+    slot: DateTime,
     /// Part of the slot, where a job is split; else 0.
     shard: i32,
     /// Where it stands.
@@ -50,11 +49,11 @@ pub(super) struct JobRun {
     /// What went wrong at the last attempt that failed.
     error: Option<String>,
     /// When it was planned.
-    planned_at: DateTime<Utc>,
+    planned_at: DateTime,
     /// When it was last begun.
-    started_at: Option<DateTime<Utc>>,
+    started_at: Option<DateTime>,
     /// When it ended.
-    finished_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime>,
 }
 
 impl From<Model> for JobRun {
@@ -62,16 +61,16 @@ impl From<Model> for JobRun {
         Self {
             id: row.id.into(),
             job: row.job,
-            slot: row.slot.to_utc(),
+            slot: row.slot.into(),
             shard: row.shard,
             state: row.state.into(),
             attempts: row.attempts,
             worker: row.worker,
             outcome: row.outcome.and_then(|text| serde_json::from_str(&text).ok()).map(Json),
             error: row.error,
-            planned_at: row.created_at.to_utc(),
-            started_at: row.started_at.map(Millis::to_utc),
-            finished_at: row.finished_at.map(Millis::to_utc),
+            planned_at: row.created_at.into(),
+            started_at: row.started_at.map(DateTime),
+            finished_at: row.finished_at.map(DateTime),
         }
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
-use marketlake_entities::Millis;
 use marketlake_lake::{Lake, Listed};
 
 use super::paging::{self, Place};
+use super::scalars::DateTime;
 use super::errors;
 
 /// One series.
@@ -42,8 +41,8 @@ impl From<Listed> for Metric {
 }
 
 /// The minute of a time given as an argument.
-pub(super) fn minute(time: DateTime<Utc>) -> marketlake_entities::Minute {
-    Millis::from(time).minute()
+pub(super) fn minute(time: DateTime) -> marketlake_entities::Minute {
+    time.0.minute()
 }
 
 /// The metric that a name or id stands for, or an error with the code `UNKNOWN_METRIC`.
@@ -65,7 +64,7 @@ impl MetricsQuery {
         #[graphql(desc = "Only ids that hold this text.")] search: Option<String>,
         #[graphql(desc = "Only of this exchange.")] market: Option<String>,
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime<Utc>>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, Metric, EmptyFields, EmptyFields>> {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 use marketlake_entities::PRICE;
 use marketlake_lake::Lake;
 
 use super::errors;
 use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, Place};
+use super::scalars::DateTime;
 
 /// By what metrics are placed.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub(super) struct Rank {
     /// The statistic itself; null where there is no rank.
     value: Option<f64>,
     /// The first minute that counts.
-    from: DateTime<Utc>,
+    from: DateTime,
     /// The last minute that counts.
-    to: DateTime<Utc>,
+    to: DateTime,
 }
 
 impl From<marketlake_lake::Rank> for Rank {
@@ -48,8 +48,8 @@ impl From<marketlake_lake::Rank> for Rank {
             of: i64::try_from(rank.of).unwrap_or(i64::MAX),
             statistic: Statistic::Stddev,
             value: rank.standing.map(|standing| standing.stddev),
-            from: rank.span.from.start().to_utc(),
-            to: rank.span.to.start().to_utc(),
+            from: rank.span.from.into(),
+            to: rank.span.to.into(),
             metric: rank.listed.into(),
         }
     }
@@ -65,7 +65,7 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry, binance:hottry.")] metric: String,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime<Utc>>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
     ) -> Result<Rank> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &metric).await?;
@@ -79,7 +79,7 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime<Utc>>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, Rank, EmptyFields, EmptyFields>> {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 use marketlake_alerts::{FieldError, NewSubscription, Subscription as Record};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 
 use super::errors;
-use super::scalars::Decimal;
+use super::scalars::{DateTime, Decimal};
 
 /// Who wants to hear of which jumps.
 #[derive(SimpleObject)]
@@ -27,7 +26,7 @@ pub(super) struct Subscription {
     /// Mail address.
     address: String,
     /// When it was made.
-    created_at: DateTime<Utc>,
+    created_at: DateTime,
 }
 
 /// What is subscribed to.
@@ -90,7 +89,7 @@ impl From<Record> for Subscription {
             window_minutes: record.rule.window.into(),
             min_samples: record.rule.min_samples.into(),
             address: record.address,
-            created_at: record.created_at.to_utc(),
+            created_at: record.created_at.into(),
         }
     }
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 use marketlake_entities::Minute;
 use marketlake_lake::{Lake, Point, QueryEngine, Span};
 
 use super::errors;
 use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, Place};
-use super::scalars::Decimal;
+use super::scalars::{DateTime, Decimal};
 
 const MOST_METRICS: usize = 100;
 
@@ -22,9 +21,9 @@ pub(super) struct Timeseries {
     /// The metric.
     metric: Metric,
     /// The first minute that was asked for.
-    from: DateTime<Utc>,
+    from: DateTime,
     /// The last minute that was asked for.
-    to: DateTime<Utc>,
+    to: DateTime,
     #[graphql(skip)]
     points: Vec<Point>,
 }
@@ -33,7 +32,7 @@ pub(super) struct Timeseries {
 #[derive(SimpleObject)]
 pub(super) struct Sample {
     /// The start of the minute, UTC.
-    timestamp: DateTime<Utc>,
+    timestamp: DateTime,
     /// Exactly what the exchange sent, in the unit of the metric.
     value: Decimal,
 }
@@ -41,8 +40,8 @@ pub(super) struct Sample {
 #[ComplexObject]
 impl Timeseries {
     /// The minutes of all samples, in order.
-    async fn times(&self) -> Vec<DateTime<Utc>> {
-        self.points.iter().map(|point| point.ts.start().to_utc()).collect()
+    async fn times(&self) -> Vec<DateTime> {
+        self.points.iter().map(|point| point.ts.into()).collect()
     }
 
     /// The values of all samples, in the order of `times`.
@@ -60,7 +59,7 @@ impl Timeseries {
         let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
         let start = behind.map_or(0, |place| self.points.partition_point(|p| p.ts.to_string() <= place));
         Ok(paging::page(self.points.clone(), start, rows, |point| {
-            let timestamp = point.ts.start().to_utc();
+            let timestamp = point.ts.into();
             (point.ts.to_string(), Sample { timestamp, value: Decimal(point.value) })
         }))
     }
@@ -76,8 +75,8 @@ impl TimeseriesQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names or ids, 100 at most.")] metrics: Vec<String>,
-        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<DateTime<Utc>>,
-        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime<Utc>>,
+        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<DateTime>,
+        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
     ) -> Result<Vec<Timeseries>> {
         let lake = context.data::<Arc<Lake>>()?;
         if metrics.len() > MOST_METRICS {
@@ -97,8 +96,8 @@ impl TimeseriesQuery {
             let points = lake.engine().timeseries(&metric, span).await.map_err(errors::lake)?;
             answers.push(Timeseries {
                 metric: lake.listed(metric).into(),
-                from: span.from.start().to_utc(),
-                to: span.to.start().to_utc(),
+                from: span.from.into(),
+                to: span.to.into(),
                 points,
             });
         }

@@ -11,14 +11,13 @@ use arrow::datatypes::{
 use async_trait::async_trait;
 use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use marketlake_entities::{Jump, Metric, Millis};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
+use super::table::{ROOT, SegmentTable};
 use super::{JumpQuery, Point, QueryEngine, Span, Standing, by_time, judge, reach};
 use crate::codec::{SCHEMA, read_value};
 use crate::{LakeError, Store, catalog};
@@ -28,9 +27,6 @@ const TIMESERIES: &str = include_str!("../sql/timeseries.sql");
 const RANKING: &str = include_str!("../sql/ranking.sql");
 const JUMP_CANDIDATES: &str = include_str!("../sql/jump_candidates.sql");
 const SAMPLES_OF_WANTED: &str = include_str!("../sql/samples_of_wanted.sql");
-/// The store's name within the engine, wherever it really is.
-const ROOT: &str = "lake://store/";
-
 /// The engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Embedded {
@@ -41,7 +37,7 @@ pub struct Embedded {
 type Parameters = Vec<(&'static str, ScalarValue)>;
 
 impl Embedded {
-    pub(crate) fn new(database: DatabaseConnection, store: Store) -> Self {
+    pub(crate) fn new(database: DatabaseConnection, store: &Store) -> Self {
         let runtime = Arc::new(RuntimeEnv::default());
         if let Ok(root) = Url::parse(ROOT) {
             runtime.register_object_store(&root, Arc::clone(store.objects()));
@@ -59,19 +55,11 @@ impl Embedded {
             .set_bool("datafusion.execution.parquet.pushdown_filters", true);
         let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         let segments = catalog::live(&self.database, span).await?;
-        let urls = segments
-            .iter()
-            .map(|segment| ListingTableUrl::parse(format!("{ROOT}{}", segment.path)))
-            .collect::<Result<Vec<_>, _>>()?;
-        if urls.is_empty() {
+        if segments.is_empty() {
             let none = RecordBatch::new_empty(Arc::clone(&SCHEMA));
             session.register_table("samples", Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![none]])?))?;
         } else {
-            let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-            let config = ListingTableConfig::new_with_multi_paths(urls)
-                .with_listing_options(options)
-                .with_schema(Arc::clone(&SCHEMA));
-            session.register_table("samples", Arc::new(ListingTable::try_new(config)?))?;
+            session.register_table("samples", Arc::new(SegmentTable::new(segments)))?;
         }
         Ok(session)
     }

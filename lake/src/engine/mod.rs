@@ -2,6 +2,7 @@
 
 mod embedded;
 mod router;
+mod table;
 mod window;
 
 use async_trait::async_trait;

@@ -1,0 +1,27 @@
+# What scripts/demo and scripts/test share: finding or installing what a build needs.
+
+# say WORDS: a line on stderr.
+say() { printf '%s\n' "$*" >&2; }
+
+# have_packages PACKAGE..: installs Debian packages, or says what to install.
+have_packages() {
+    if command -v apt-get >/dev/null 2>&1; then
+        local as_root=()
+        [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+        say "installing $*"
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    else
+        say "missing: install $* (or what your system calls it) and run this again"
+        exit 1
+    fi
+}
+
+# have_rust: the toolchain and a C compiler and linker.
+have_rust() {
+    if ! command -v cargo >/dev/null 2>&1; then
+        say "missing: install Rust (https://rustup.rs) and run this again"
+        exit 1
+    fi
+    command -v cc >/dev/null 2>&1 || have_packages gcc libc6-dev
+}

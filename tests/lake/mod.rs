@@ -1,0 +1,46 @@
+//! The lake: what is kept, and what is answered.
+
+mod conformance;
+mod keeping;
+mod order;
+mod random;
+mod upkeep;
+
+use std::sync::Arc;
+
+use marketlake_entities::{Millis, Minute, Sample, database};
+use marketlake_lake::{Lake, LakeError, Staged};
+
+/// Publishes in a transaction of its own.
+pub async fn publish(lake: &Lake, staged: &Staged) -> Result<(), LakeError> {
+    let transaction = database::begin_write(lake.database()).await?;
+    let now = database::clock(&transaction).await?;
+    staged.publish(&transaction, now).await?;
+    transaction.commit().await?;
+    lake.refresh_directory().await
+}
+
+/// Commits samples as ingest does: a raw segment a minute.
+pub async fn ingest(lake: &Lake, samples: &[Sample]) {
+    let mut minutes: Vec<Minute> = samples.iter().map(|sample| sample.ts).collect();
+    minutes.sort_unstable();
+    minutes.dedup();
+    for minute in minutes {
+        let of_minute = samples.iter().filter(|sample| sample.ts == minute).cloned().collect();
+        let staged = lake.stage_minute(of_minute).await.unwrap();
+        publish(lake, &staged).await.unwrap();
+    }
+}
+
+pub async fn import(lake: &Arc<Lake>, samples: &[Sample]) {
+    lake.import(samples.to_vec(), Millis(0)).await.unwrap();
+}
+
+pub async fn compact_all(lake: &Lake) {
+    let running = lake.newest().await.unwrap().unwrap().plus(60);
+    for hour in lake.hours_to_compact(running).await.unwrap() {
+        if let Some(staged) = lake.stage_compaction(hour).await.unwrap() {
+            publish(lake, &staged).await.unwrap();
+        }
+    }
+}

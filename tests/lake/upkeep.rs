@@ -1,0 +1,52 @@
+//! Vacuum and check.
+
+use std::time::Duration;
+
+use marketlake_entities::{Millis, database};
+
+use super::{compact_all, ingest};
+use crate::support::base::{Base, on_both};
+use crate::support::samples::{sample, series};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vacuum_deletes_what_was_replaced_and_what_never_became_visible_after_its_grace() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        ingest(&lake, &series("a:one", 0, &["1", "2", "3"])).await;
+        compact_all(&lake).await;
+        let _never_published = lake.stage_minute(vec![sample("a:one", 9, "9")]).await.unwrap();
+        assert_eq!(base.object_files().len(), 5);
+        let hour = Duration::from_secs(3_600);
+        let now = database::clock(lake.database()).await.unwrap();
+        let early = lake.vacuum(now, hour).await.unwrap();
+        assert_eq!((early.retired, early.unlisted), (0, 0));
+        let later = Millis(now.0 + 3_700_000);
+        let late = lake.vacuum(later, hour).await.unwrap();
+        assert_eq!((late.retired, late.unlisted), (3, 1));
+        assert_eq!(base.object_files().len(), 1);
+        assert_eq!(lake.check().await.unwrap().problems, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_every_object_that_is_missing_or_damaged() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        ingest(&lake, &series("a:one", 0, &["1", "2", "3", "4"])).await;
+        let whole = lake.check().await.unwrap();
+        assert_eq!((whole.segments, whole.rows, whole.problems.len()), (4, 4, 0));
+        let files = base.object_files();
+        std::fs::remove_file(&files[0]).unwrap();
+        std::fs::write(&files[1], b"short").unwrap();
+        let mut flipped = std::fs::read(&files[2]).unwrap();
+        let last = flipped.len() - 1;
+        flipped[last] ^= 0xff;
+        std::fs::write(&files[2], flipped).unwrap();
+        let broken = lake.check().await.unwrap();
+        assert_eq!(broken.problems.len(), 3, "{:?}", broken.problems);
+        assert!(broken.problems[0].ends_with("the object is missing"), "{:?}", broken.problems);
+        assert!(broken.problems[1].contains("5 bytes, the catalog says"), "{:?}", broken.problems);
+    })
+    .await;
+}

@@ -1,0 +1,143 @@
+//! A fresh database and a fresh store, of either kind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use marketlake_entities::database;
+use marketlake_lake::{Lake, Store, StoreOptions};
+use marketlake_migrations::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::s3;
+
+/// What a test's lake and records lie on. Gone when dropped.
+pub struct Base {
+    pub name: &'static str,
+    pub database_url: String,
+    pub store: StoreOptions,
+    folder: TempDir,
+}
+
+/// Runs a test on `SQLite` and a folder, then on Postgres and S3.
+pub async fn on_both(test: impl AsyncFn(Base)) {
+    for base in [Base::local().await, Base::remote().await] {
+        eprintln!("on {}", base.name);
+        test(base).await;
+    }
+}
+
+impl Base {
+    /// `SQLite` and a folder.
+    pub async fn local() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite://{}", folder.path().join("marketlake.db").display());
+        let store = StoreOptions {
+            url: format!("file://{}", folder.path().join("lake").display()),
+            ..StoreOptions::default()
+        };
+        Self {
+            name: "SQLite and a folder",
+            database_url,
+            store,
+            folder,
+        }
+    }
+
+    /// Postgres and S3.
+    pub async fn remote() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = s3::serve(&folder.path().join("s3")).await;
+        let store = StoreOptions {
+            url: format!("s3://{}/some/prefix", s3::BUCKET),
+            endpoint: Some(endpoint),
+            region: Some("us-east-1".to_owned()),
+            access_key_id: Some(s3::ACCESS_KEY.to_owned()),
+            secret_access_key: Some(s3::SECRET_KEY.to_owned()),
+        };
+        Self {
+            name: "Postgres and S3",
+            database_url: fresh_postgres().await,
+            store,
+            folder,
+        }
+    }
+
+    /// A folder for the test's own files.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the Parquet files lie on this machine, whichever way they are reached.
+    pub fn objects(&self) -> PathBuf {
+        match self.store.endpoint {
+            None => self.path().join("lake"),
+            Some(_) => self.path().join("s3").join(s3::BUCKET).join("some/prefix"),
+        }
+    }
+
+    /// The keys of all objects.
+    pub fn object_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.objects()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "parquet") {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The database, with its tables.
+    pub async fn database(&self) -> DatabaseConnection {
+        let database = database::connect(&self.database_url).await.unwrap();
+        Migrator::up(&database, None).await.unwrap();
+        database
+    }
+
+    /// The lake.
+    pub async fn lake(&self) -> Arc<Lake> {
+        let store = Store::open(&self.store).unwrap();
+        Lake::open(self.database().await, store, Vec::new()).await.unwrap()
+    }
+
+    /// The settings that have the program use this base.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = vec![
+            ("MARKETLAKE_DATA".to_owned(), self.path().join("data").display().to_string()),
+            ("MARKETLAKE_DATABASE__URL".to_owned(), self.database_url.clone()),
+            ("MARKETLAKE_STORE__URL".to_owned(), self.store.url.clone()),
+            ("MARKETLAKE_SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+        ];
+        let optional = [
+            ("ENDPOINT", &self.store.endpoint),
+            ("REGION", &self.store.region),
+            ("ACCESS_KEY_ID", &self.store.access_key_id),
+            ("SECRET_ACCESS_KEY", &self.store.secret_access_key),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                settings.push((format!("MARKETLAKE_STORE__{name}"), value.clone()));
+            }
+        }
+        settings
+    }
+}
+
+/// An empty database of its own on the test's Postgres.
+pub async fn fresh_postgres() -> String {
+    let server = std::env::var("MARKETLAKE_TEST_POSTGRES")
+        .expect("MARKETLAKE_TEST_POSTGRES names the Postgres to test on: run scripts/test, which starts one");
+    let name = format!("test_{}", Uuid::new_v4().simple());
+    let admin = database::connect(&server).await.unwrap();
+    admin.execute_unprepared(&format!("create database {name}")).await.unwrap();
+    admin.close().await.unwrap();
+    server.replace("/postgres?", &format!("/{name}?"))
+}

@@ -1,0 +1,113 @@
+//! An exchange on loopback: answers one request after the other as told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::net::TcpListener;
+
+/// One answer.
+#[derive(Clone)]
+pub struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    delay: Duration,
+    /// Says that so many bytes more will come than do.
+    missing: usize,
+}
+
+impl Answer {
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self::status(200, body)
+    }
+
+    pub fn status(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+            delay: Duration::ZERO,
+            missing: 0,
+        }
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    pub fn truncated(mut self) -> Self {
+        self.missing = 1_000;
+        self
+    }
+}
+
+/// A running exchange.
+pub struct Exchange {
+    pub url: String,
+    state: Arc<Mutex<Script>>,
+}
+
+struct Script {
+    answers: VecDeque<Answer>,
+    last: Answer,
+    asked: Vec<(String, Option<String>)>,
+}
+
+impl Exchange {
+    /// Gives the answers in turn, and the last one for ever.
+    pub async fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers: VecDeque<Answer> = answers.into_iter().collect();
+        let last = answers.back().expect("an answer").clone();
+        let state = Arc::new(Mutex::new(Script {
+            answers,
+            last,
+            asked: Vec::new(),
+        }));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, state }
+    }
+
+    /// Path and query of each request so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap().asked.iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// The API key of each request so far.
+    pub fn keys(&self) -> Vec<Option<String>> {
+        self.state.lock().unwrap().asked.iter().map(|(_, key)| key.clone()).collect()
+    }
+}
+
+async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Response {
+    let answer = {
+        let mut script = state.lock().unwrap();
+        let key = request.headers().get("x-cw-api-key").map(|v| v.to_str().unwrap().to_owned());
+        script.asked.push((request.uri().to_string(), key));
+        script.answers.pop_front().unwrap_or_else(|| script.last.clone())
+    };
+    tokio::time::sleep(answer.delay).await;
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    if answer.missing == 0 {
+        return response.body(Body::from(answer.body)).unwrap();
+    }
+    // The connection breaks off before the end that was promised.
+    let broken = futures::stream::iter([Ok(answer.body), Err(std::io::Error::other("gone"))]);
+    response.body(Body::from_stream(broken)).unwrap()
+}

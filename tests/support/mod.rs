@@ -1,0 +1,26 @@
+//! What tests stand on: real databases, real stores, a mail server, exchanges, and the program itself.
+
+pub mod base;
+pub mod exchange;
+pub mod mailbox;
+pub mod program;
+pub mod recordings;
+pub mod s3;
+pub mod samples;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that should happen soon.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until `probe` gives something; fails the test, saying what for, when it never does.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}

@@ -1,0 +1,30 @@
+//! Samples in few words.
+
+use marketlake_entities::{Metric, Minute, Sample, parse_time};
+
+/// The minute at which most tests begin: an hour's start.
+pub fn start() -> Minute {
+    minute("2026-11-24T10:00:00Z")
+}
+
+pub fn minute(text: &str) -> Minute {
+    parse_time(text).unwrap().minute()
+}
+
+pub fn metric(id: &str) -> Metric {
+    id.parse().unwrap()
+}
+
+/// A sample so many minutes after [`start`].
+pub fn sample(id: &str, offset: i64, value: &str) -> Sample {
+    Sample {
+        metric: metric(id),
+        ts: start().plus(offset),
+        value: value.parse().unwrap(),
+    }
+}
+
+/// One sample a minute from `from` on.
+pub fn series(id: &str, from: i64, values: &[&str]) -> Vec<Sample> {
+    (from..).zip(values).map(|(offset, value)| sample(id, offset, value)).collect()
+}
