@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Read where no `--config` is given and the file is there.
 const DEFAULT_FILE: &str = "marketlake.toml";
-/// In the environment for other purposes than settings.
-const NOT_SETTINGS: [&str; 2] = ["recordings", "test_postgres"];
+/// What the tests' own variables begin with, after `MARKETLAKE_`.
+const NOT_SETTINGS: [&str; 2] = ["recordings", "test_"];
 const SECRETS: [&str; 2] = ["api_key", "secret_access_key"];
 
 /// Every setting.
@@ -227,7 +227,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
         })?;
     }
     let environment = Env::prefixed("MARKETLAKE_")
-        .filter(|key| !NOT_SETTINGS.iter().any(|other| key.as_str().eq_ignore_ascii_case(other)))
+        .filter(|key| !NOT_SETTINGS.iter().any(|other| key.as_str().to_lowercase().starts_with(other)))
         .split("__");
     let mut figment = Figment::from(Serialized::defaults(Settings::default()));
     let file = file.unwrap_or(Path::new(DEFAULT_FILE));

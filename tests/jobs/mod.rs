@@ -1,1 +1,4 @@
-//! jobs
+//! The slot table and what runs by it.
+
+mod ingest;
+mod slots;

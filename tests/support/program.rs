@@ -41,7 +41,7 @@ impl Program {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_marketlake"));
-        command.args(arguments).stdin(Stdio::null()).env_remove("MARKETLAKE_RECORDINGS").env_remove("MARKETLAKE_TEST_POSTGRES");
+        command.args(arguments).stdin(Stdio::null());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }

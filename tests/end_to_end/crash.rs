@@ -1,0 +1,77 @@
+//! SIGKILL at the two places where something could be lost or doubled.
+
+use std::time::Duration;
+
+use marketlake_entities::database;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+
+use super::{history, replaying, runs, subscribe, wait_for_minutes};
+use crate::support::base::{Base, on_both};
+use crate::support::eventually;
+use crate::support::mailbox::{Fault, Mailbox};
+
+const MINUTES: usize = 66;
+const TRIPLED: usize = 63;
+
+/// Has the process stop for ever at a point, there kills it, then lets another one go on.
+async fn kill_at(base: &Base, point: &str, is_there: impl AsyncFn(&DatabaseConnection) -> bool) -> Mailbox {
+    let database = base.database().await;
+    let file = history(base, MINUTES, Some(TRIPLED));
+    let mailbox = Mailbox::open(Fault::None).await;
+    let program = replaying(base, &[file], 6_000).with("MARKETLAKE_MAIL__URL", &mailbox.url);
+    subscribe(&program, "ethbtc").await;
+    let failpoint = format!("{point}={TRIPLED}*off->pause");
+    let mut doomed = program.clone().with("FAILPOINTS", failpoint).start(&["up"]);
+    eventually(&format!("the process to stop {point}"), async || is_there(&database).await.then_some(())).await;
+    assert!(doomed.is_running());
+    doomed.kill();
+    assert_eq!(mailbox.mails().len(), 0);
+
+    // The lease of the dead would run out by itself within half a minute.
+    database.execute_unprepared("update job_runs set lease_until = 1 where state = 'running'").await.unwrap();
+    let mut server = program.up(&[]).await;
+    wait_for_minutes(&database, MINUTES).await;
+    eventually("the mail", async || (!mailbox.mails().is_empty()).then_some(())).await;
+    let series = server.json("/v1/metric/ethbtc/timeseries").await;
+    assert_eq!(series["data"].as_array().unwrap().len(), MINUTES);
+    server.interrupt().await;
+
+    let lake = base.lake().await;
+    assert_eq!(lake.figures().await.unwrap().samples, 2 * i64::try_from(MINUTES).unwrap());
+    assert_eq!(lake.check().await.unwrap().problems, Vec::<String>::new());
+    assert_eq!(mailbox.mails().len(), 1);
+    mailbox
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
+    on_both(async |base: Base| {
+        kill_at(&base, "between-object-and-commit", async |database| {
+            // Every minute before is committed, and one object more is there.
+            let done = runs(database, "ingest-minute", "done").await;
+            usize::try_from(done).unwrap() == TRIPLED && base.object_files().len() > TRIPLED
+        })
+        .await;
+        // The object that nobody reads is vacuum's.
+        let lake = base.lake().await;
+        let unlisted = lake.check().await.unwrap().unlisted;
+        assert_eq!(unlisted, 1);
+        let later = database::clock(lake.database()).await.unwrap().plus(Duration::from_secs(7_200));
+        assert_eq!(lake.vacuum(later, Duration::from_secs(3_600)).await.unwrap().unlisted, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_commit_and_detection_the_jump_is_still_found_once() {
+    on_both(async |base: Base| {
+        kill_at(&base, "between-commit-and-detection", async |database| {
+            let judged = runs(database, "detect-jumps", "done").await;
+            let judging = runs(database, "detect-jumps", "running").await;
+            usize::try_from(judged).unwrap() == TRIPLED && judging == 1
+        })
+        .await;
+        assert_eq!(base.lake().await.check().await.unwrap().unlisted, 0);
+    })
+    .await;
+}

@@ -1,0 +1,78 @@
+//! Processes: two at once, and how one ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use marketlake_entities::records::job_runs::{self, State};
+use sea_orm::EntityTrait;
+
+use super::{history, replaying, wait_for_minutes};
+use crate::support::base::{Base, on_both};
+use crate::support::program::Program;
+use crate::support::{eventually, samples};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
+    let base = Base::remote().await;
+    let file = history(&base, 10, None);
+    // A minute a second.
+    let program = replaying(&base, &[file], 60);
+    let (mut one, mut two) = tokio::join!(program.up(&[]), program.up(&[]));
+    let database = base.database().await;
+    wait_for_minutes(&database, 10).await;
+    let (first, second) = tokio::join!(one.interrupt(), two.interrupt());
+    assert_eq!((first.0, second.0), (0, 0));
+    let rows = job_runs::Entity::find().all(&database).await.unwrap();
+    let mut by_worker: BTreeMap<String, usize> = BTreeMap::new();
+    for job in ["ingest-minute", "detect-jumps"] {
+        let of_job: Vec<_> = rows.iter().filter(|row| row.job == job).collect();
+        assert_eq!(of_job.len(), 10);
+        for row in of_job {
+            assert_eq!((row.state, row.attempts, row.token), (State::Done, 1, 1), "{row:?}");
+            *by_worker.entry(row.worker.clone().unwrap()).or_default() += 1;
+        }
+    }
+    eprintln!("slots by process: {by_worker:?}");
+    let lake = base.lake().await;
+    assert_eq!(lake.figures().await.unwrap().samples, 20);
+    assert_eq!(lake.check().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
+    on_both(async |base: Base| {
+        let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
+        let mut server = program.up(&[]).await;
+        let database = base.database().await;
+        eventually("a minute", async || {
+            let rows = job_runs::Entity::find().all(&database).await.unwrap();
+            rows.iter().any(|row| row.job == "detect-jumps" && row.state == State::Done).then_some(())
+        })
+        .await;
+        let (code, took) = server.interrupt().await;
+        assert_eq!(code, 0, "{}", server.end_log());
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        let rows = job_runs::Entity::find().all(&database).await.unwrap();
+        assert!(rows.iter().all(|row| row.state != State::Running), "{rows:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_with_a_summary_and_keeps_away_from_real_data() {
+    let base = Base::local().await;
+    let program = Program::on(&base);
+    let out = program.ok(&["demo", "--for", "3s"]).await;
+    assert!(out.contains("on a SIMULATED market, answers at http://127.0.0.1:"), "{out}");
+    let summary = out.lines().last().unwrap();
+    assert!(summary.starts_with("demo: ") && summary.contains(" slots run, ") && summary.contains(" of 80 metrics, "), "{summary}");
+    let day = program.json(&["timeseries", "hottry"]).await;
+    assert!(day.as_array().unwrap().len() >= 1_439);
+
+    let real = Base::local().await;
+    let lake = real.lake().await;
+    crate::lake::ingest(&lake, &[samples::sample("binance:hottry", 0, "1")]).await;
+    let refused = Program::on(&real).run(&["demo", "--for", "1s"]).await;
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("holds real data (binance:hottry); choose another folder with --data"), "{refused:?}");
+}

@@ -1,0 +1,73 @@
+//! A replay: ingest, detect, one mail; and no second one, however often.
+
+use std::io::{Read, Write};
+
+use sea_orm::ConnectionTrait;
+use serde_json::value::RawValue;
+
+use super::{history, replaying, runs, subscribe, wait_for_minutes};
+use crate::support::base::{Base, on_both};
+use crate::support::mailbox::{Fault, Mailbox};
+use crate::support::{eventually, recordings};
+
+async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
+    let database = base.database().await;
+    let mailbox = Mailbox::open(Fault::None).await;
+    let program = replaying(base, files, 6_000).with("MARKETLAKE_MAIL__URL", &mailbox.url);
+    subscribe(&program, "ethbtc").await;
+    let mut server = program.up(&[]).await;
+    wait_for_minutes(&database, minutes).await;
+    eventually("the mail", async || (!mailbox.mails().is_empty()).then_some(())).await;
+    server.interrupt().await;
+    assert!(mailbox.mails()[0].contains(value), "{}", mailbox.mails()[0]);
+
+    // A second start has nothing to do; slots done again change nothing; nor does the whole replay anew.
+    let samples = base.lake().await.figures().await.unwrap().samples;
+    database.execute_unprepared("delete from job_runs").await.unwrap();
+    let mut server = program.up(&[]).await;
+    wait_for_minutes(&database, minutes).await;
+    eventually("quiet", async || (runs(&database, "deliver-alerts", "running").await == 0).then_some(())).await;
+    server.interrupt().await;
+    assert_eq!(mailbox.mails().len(), 1);
+    assert_eq!(base.lake().await.figures().await.unwrap().samples, samples);
+    assert_eq!(base.lake().await.check().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tripled_minute_is_one_mail_and_stays_one() {
+    on_both(async |base: Base| {
+        let file = history(&base, 70, Some(64));
+        one_mail(&base, &[file], 70, "bittrex:ethbtc jumped at 2018-01-21T01:04:00Z").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_candles_with_a_tripled_minute_are_one_mail() {
+    let Some(folder) = recordings::folder() else { return };
+    let base = Base::local().await;
+    let mut files = Vec::new();
+    let mut minutes = std::collections::BTreeSet::new();
+    for name in ["ETH_BTC-1m.json.gz", "LTC_BTC-1m.json.gz"] {
+        let mut text = String::new();
+        let file = std::fs::File::open(folder.join("freqtrade/1m_201801").join(name)).unwrap();
+        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+        let mut rows: Vec<Vec<Box<RawValue>>> = serde_json::from_str(&text).unwrap();
+        rows.truncate(90);
+        if name.starts_with("ETH") {
+            let close: f64 = rows[70][4].get().parse().unwrap();
+            rows[70][4] = RawValue::from_string(format!("{:.8}", close * 3.1)).unwrap();
+        }
+        minutes.extend(rows.iter().map(|row| row[0].get().to_owned()));
+        let path = base.path().join(name);
+        let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
+        gz.write_all(serde_json::to_string(&rows).unwrap().as_bytes()).unwrap();
+        gz.finish().unwrap();
+        files.push(path.display().to_string());
+    }
+    let (first, last) = (minutes.first().unwrap(), minutes.last().unwrap());
+    let span = (last.parse::<usize>().unwrap() - first.parse::<usize>().unwrap()) / 60_000 + 1;
+    // A minute without any sample is done without detection: here each has one.
+    assert_eq!(span, minutes.len());
+    one_mail(&base, &files, span, "bittrex:ethbtc jumped at").await;
+}

@@ -1,0 +1,48 @@
+//! Binance: one answer for all symbols; weights and bans obeyed.
+
+use marketlake_feeds::{Binance, Feed};
+
+use super::{PATIENCE, kept, rejected};
+use crate::support::exchange::{Answer, Exchange};
+use crate::support::samples::start;
+
+fn feed(exchange: &Exchange) -> Binance {
+    Binance::new(exchange.url.parse().unwrap(), PATIENCE).unwrap()
+}
+
+#[tokio::test]
+async fn every_symbol_is_kept_with_its_exact_price() {
+    let body = r#"[{"symbol":"LTCBTC","price":"4.00000200"},{"symbol":"币安人生USDT","price":"0.1"},
+        {"symbol":"BAD","price":"x"},{"symbol":"NOPRICE"},{"price":"1"},7,{"symbol":"LTCBTC","price":"5"}]"#;
+    let exchange = Exchange::with([Answer::ok(body)]).await;
+    let batch = feed(&exchange).samples(start()).await.unwrap();
+    assert_eq!(kept(&batch), ["binance:ltcbtc=4.000002", "binance:币安人生usdt=0.1"]);
+    assert_eq!(batch.rejected, 5);
+    assert_eq!(rejected(&batch)[0], "BAD: expected a decimal number, got \"x\"");
+    assert_eq!(exchange.asked(), ["/api/v3/ticker/price"]);
+}
+
+#[tokio::test]
+async fn a_ban_is_obeyed_for_as_long_as_it_says() {
+    for status in [429, 418] {
+        let ban = Answer::status(status, r#"{"code":-1003,"msg":"Too many requests"}"#).header("retry-after", "7200");
+        let exchange = Exchange::with([ban, Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+        let feed = feed(&exchange);
+        let error = feed.samples(start()).await.unwrap_err();
+        assert_eq!(error.pause().unwrap().as_secs(), 7_200);
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        let again = feed.samples(start().plus(1)).await.unwrap_err();
+        assert!(again.pause().unwrap().as_secs() > 7_100, "{again}");
+        assert_eq!(exchange.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn near_the_weight_limit_the_next_question_waits() {
+    let heavy = Answer::ok(r#"[{"symbol":"A","price":"1"}]"#).header("x-mbx-used-weight-1m", "5500");
+    let exchange = Exchange::with([heavy]).await;
+    let feed = feed(&exchange);
+    assert_eq!(kept(&feed.samples(start()).await.unwrap()), ["binance:a=1"]);
+    assert!(feed.samples(start()).await.unwrap_err().pause().is_some());
+    assert_eq!(exchange.asked().len(), 1);
+}

@@ -1,0 +1,157 @@
+//! Each slot is done once, whoever does it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::records::job_runs::State;
+use marketlake_entities::{Millis, database};
+use marketlake_jobs::{Due, Job, JobError, Moment, Policy, Run, RunOnce, Runner, WaitsFor, slots};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::base::{Base, on_both};
+use crate::support::eventually;
+
+/// Counts how often each slot was done; fails as often as told first.
+struct Count {
+    database: DatabaseConnection,
+    done: Mutex<BTreeMap<i64, usize>>,
+    failures: AtomicI32,
+    waits_for: Option<WaitsFor>,
+}
+
+impl Count {
+    fn new(database: &DatabaseConnection, failures: i32) -> Arc<Self> {
+        Arc::new(Self {
+            database: database.clone(),
+            done: Mutex::default(),
+            failures: AtomicI32::new(failures),
+            waits_for: None,
+        })
+    }
+}
+
+#[async_trait]
+impl Job for Count {
+    fn name(&self) -> &'static str {
+        "count"
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { timeout: Duration::from_secs(5), attempts: 3, waits_for: self.waits_for }
+    }
+
+    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+        Ok(vec![])
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        if self.failures.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err(JobError::TimedOut(Duration::ZERO));
+        }
+        run.finish(&self.database, &json!({"slot": run.slot.0})).await?;
+        *self.done.lock().unwrap().entry(run.slot.0).or_default() += 1;
+        Ok(())
+    }
+}
+
+async fn enter(database: &DatabaseConnection, job: &str, slots: &[i64]) -> u64 {
+    let due: Vec<Due> = slots.iter().map(|&slot| Due::pending(Millis(slot))).collect();
+    let now = database::clock(database).await.unwrap();
+    slots::enter(database, job, &due, now).await.unwrap()
+}
+
+async fn state(database: &DatabaseConnection, slot: i64) -> State {
+    slots::find(database, "count", Millis(slot)).await.unwrap().unwrap().state
+}
+
+fn runner(database: &DatabaseConnection, name: &str) -> Runner {
+    Runner::new(database.clone(), name.to_owned(), CancellationToken::new())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_workers_do_each_slot_once() {
+    on_both(async |base: Base| {
+        let database = base.database().await;
+        let all: Vec<i64> = (0..60).collect();
+        assert_eq!(enter(&database, "count", &all).await, 60);
+        assert_eq!(enter(&database, "count", &all).await, 0);
+        let job = Count::new(&database, 0);
+        let stop = CancellationToken::new();
+        for worker in 0..6 {
+            let runner = Runner::new(base.database().await, format!("w{worker}"), stop.clone());
+            let job = Arc::clone(&job);
+            tokio::spawn(async move { runner.work(job).await });
+        }
+        eventually("all slots to be done", async || (job.done.lock().unwrap().len() == 60).then_some(())).await;
+        stop.cancel();
+        assert!(job.done.lock().unwrap().values().all(|&times| times == 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
+    on_both(async |base: Base| {
+        let database = base.database().await;
+        let runner = runner(&database, "w");
+        let job = Count::new(&database, 1);
+        let first = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
+        assert!(matches!(first, RunOnce::Failed(_)), "{first:?}");
+        assert_eq!(state(&database, 1).await, State::Pending);
+        let second = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
+        assert!(matches!(&second, RunOnce::Done(outcome) if outcome == "{\"slot\":1}"), "{second:?}");
+        let third = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
+        assert!(matches!(third, RunOnce::AlreadyDone(_)), "{third:?}");
+        let hopeless = Count::new(&database, 100);
+        for _ in 0..3 {
+            runner.run_once(hopeless.as_ref(), Millis(2), false).await.unwrap();
+        }
+        assert_eq!(state(&database, 2).await, State::Failed);
+        assert_eq!(hopeless.failures.load(Ordering::SeqCst), 97);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lost_its_lease_commits_nothing() {
+    on_both(async |base: Base| {
+        let database = base.database().await;
+        enter(&database, "count", &[1]).await;
+        let slow = slots::claim(&database, "count", "slow", None).await.unwrap().unwrap();
+        assert!(slots::claim(&database, "count", "quick", None).await.unwrap().is_none());
+        database.execute_unprepared("update job_runs set lease_until = 1").await.unwrap();
+        let quick = slots::claim(&database, "count", "quick", None).await.unwrap().unwrap();
+        assert!(!slots::renew(&database, &slow).await.unwrap());
+        let fenced = slow.finish(&database, &json!({})).await.unwrap_err();
+        assert!(matches!(fenced, JobError::Fenced), "{fenced}");
+        quick.finish(&database, &json!({"by": "quick"})).await.unwrap();
+        let row = slots::find(&database, "count", Millis(1)).await.unwrap().unwrap();
+        assert_eq!((row.state, row.token, row.worker.as_deref()), (State::Done, 2, Some("quick")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
+    on_both(async |base: Base| {
+        let database = base.database().await;
+        let minute = 60_000;
+        enter(&database, "first", &[0, minute]).await;
+        enter(&database, "count", &[2 * minute]).await;
+        let waits_for = Some(WaitsFor { job: "first", back: Duration::from_secs(60) });
+        let claim = || slots::claim(&database, "count", "w", waits_for);
+        assert!(claim().await.unwrap().is_none());
+        // The slot before the one that is waited for does not count; the other one ends.
+        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute)).await.unwrap().unwrap();
+        assert!(claim().await.unwrap().is_none());
+        earlier.finish(&database, &json!({})).await.unwrap();
+        assert_eq!(claim().await.unwrap().unwrap().slot, Millis(2 * minute));
+    })
+    .await;
+}
