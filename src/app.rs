@@ -13,13 +13,21 @@ use crate::migrate;
 /// Reaches the catalog, with its tables up to date.
 pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<DatabaseConnection> {
     let url = settings.database_url();
-    let unusable = |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
+    let unusable =
+        |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
     if let Some(file) = url.strip_prefix("sqlite://")
         && let Some(folder) = std::path::Path::new(file).parent()
     {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| unusable(&format!("cannot make the folder {}: {error}", folder.display())))?;
-    } else if !url.starts_with("sqlite:") && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            unusable(&format!(
+                "cannot make the folder {}: {error}",
+                folder.display()
+            ))
+        })?;
+    } else if !url.starts_with("sqlite:")
+        && !url.starts_with("postgres://")
+        && !url.starts_with("postgresql://")
+    {
         return Err(unusable(&"expected sqlite://FILE or postgres://..").into());
     }
     let database = database::connect(&url)
@@ -35,7 +43,13 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
 pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     let database = open_database(settings).await?;
     let url = settings.store_url();
-    let unusable = |error: &LakeError| ConfigError::setting("store.url", &url, format!("cannot reach the store: {error}"));
+    let unusable = |error: &LakeError| {
+        ConfigError::setting(
+            "store.url",
+            &url,
+            format!("cannot reach the store: {error}"),
+        )
+    };
     let store = Store::open(&StoreOptions {
         url: url.clone(),
         endpoint: settings.store.endpoint.clone(),

@@ -26,7 +26,11 @@ pub(crate) fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
         feeds.all.push(make_one(feed, &name, &mut feeds.pace)?);
     }
     if feeds.pace.is_some() && feeds.all.len() > 1 {
-        return Err(ConfigError::setting("feeds", "replay", "expected a replay to be the only feed: it has a time of its own"));
+        return Err(ConfigError::setting(
+            "feeds",
+            "replay",
+            "expected a replay to be the only feed: it has a time of its own",
+        ));
     }
     Ok(feeds)
 }
@@ -37,7 +41,8 @@ fn make_one(
     pace: &mut Option<Pace>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
     let kind = format!("{:?}", feed.kind).to_lowercase();
-    let unusable = |error: &dyn std::fmt::Display| ConfigError::setting(&name("kind"), &kind, error);
+    let unusable =
+        |error: &dyn std::fmt::Display| ConfigError::setting(&name("kind"), &kind, error);
     Ok(match feed.kind {
         FeedKind::Binance => {
             let base = base_url(feed, name, Binance::DEFAULT_URL)?;
@@ -60,13 +65,20 @@ fn make_one(
 fn replay(feed: &config::Feed, name: &dyn Fn(&str) -> String) -> Result<Replay, ConfigError> {
     let speed = feed.speed.unwrap_or(1.0);
     if !(speed > 0.0 && speed <= 100_000.0) {
-        return Err(ConfigError::setting(&name("speed"), &speed.to_string(), "expected a number above 0 and at most 100000"));
+        return Err(ConfigError::setting(
+            &name("speed"),
+            &speed.to_string(),
+            "expected a number above 0 and at most 100000",
+        ));
     }
     let options = FileOptions {
         market: feed.market.clone(),
         ..FileOptions::default()
     };
-    let (from, to) = (minute(feed.from.as_deref(), &name("from"))?, minute(feed.to.as_deref(), &name("to"))?);
+    let (from, to) = (
+        minute(feed.from.as_deref(), &name("from"))?,
+        minute(feed.to.as_deref(), &name("to"))?,
+    );
     Replay::read(&feed.files, &options, from, to, speed)
         .map_err(|error| ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error))
 }
@@ -79,10 +91,20 @@ fn minute(text: Option<&str>, name: &str) -> Result<Option<Minute>, ConfigError>
     .transpose()
 }
 
-fn base_url(feed: &config::Feed, name: &dyn Fn(&str) -> String, usual: &str) -> Result<Url, ConfigError> {
+fn base_url(
+    feed: &config::Feed,
+    name: &dyn Fn(&str) -> String,
+    usual: &str,
+) -> Result<Url, ConfigError> {
     let text = feed.base_url.as_deref().unwrap_or(usual);
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| ConfigError::setting(&name("base_url"), text, "expected an address like https://api.example.com"))
+        .ok_or_else(|| {
+            ConfigError::setting(
+                &name("base_url"),
+                text,
+                "expected an address like https://api.example.com",
+            )
+        })
 }

@@ -63,8 +63,13 @@ pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> any
 
 /// Says on stderr that an answer is made up, where it is.
 #[expect(clippy::print_stderr, reason = "a note beside the answer")]
-pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlake_entities::Metric>) {
-    if metrics.into_iter().any(marketlake_entities::Metric::is_simulated) {
+pub(crate) fn note_simulated<'a>(
+    metrics: impl IntoIterator<Item = &'a marketlake_entities::Metric>,
+) {
+    if metrics
+        .into_iter()
+        .any(marketlake_entities::Metric::is_simulated)
+    {
         eprintln!("note: these values are simulated");
     }
 }
@@ -72,7 +77,10 @@ pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlak
 /// Writes a line to stdout.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -85,7 +93,10 @@ fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
         cells.chain([columns[index].len()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let header: Vec<Cell> = columns.iter().map(|name| Cell::text(name.to_uppercase())).collect();
+    let header: Vec<Cell> = columns
+        .iter()
+        .map(|name| Cell::text(name.to_uppercase()))
+        .collect();
     let line = |row: &Vec<Cell>| {
         let cells: Vec<String> = row
             .iter()
@@ -110,8 +121,16 @@ fn csv(columns: &[&str], rows: &[Vec<Cell>]) -> String {
         }
     };
     let header = columns.join(",");
-    let body = rows.iter().map(|row| row.iter().map(|cell| quoted(cell.shown())).collect::<Vec<_>>().join(","));
-    std::iter::once(header).chain(body).collect::<Vec<_>>().join("\n")
+    let body = rows.iter().map(|row| {
+        row.iter()
+            .map(|cell| quoted(cell.shown()))
+            .collect::<Vec<_>>()
+            .join(",")
+    });
+    std::iter::once(header)
+        .chain(body)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn json(columns: &[&str], rows: &[Vec<Cell>]) -> anyhow::Result<String> {
@@ -119,7 +138,11 @@ fn json(columns: &[&str], rows: &[Vec<Cell>]) -> anyhow::Result<String> {
     for row in rows {
         let mut fields = Vec::with_capacity(columns.len());
         for (name, cell) in columns.iter().zip(row) {
-            fields.push(format!("{}:{}", serde_json::to_string(name)?, cell.json()?.get()));
+            fields.push(format!(
+                "{}:{}",
+                serde_json::to_string(name)?,
+                cell.json()?.get()
+            ));
         }
         objects.push(format!("{{{}}}", fields.join(",")));
     }

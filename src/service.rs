@@ -48,7 +48,11 @@ pub(crate) struct Service {
 }
 
 /// The jobs as configured.
-pub(crate) fn jobs(settings: &Settings, lake: &Arc<Lake>, stop: &CancellationToken) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
+pub(crate) fn jobs(
+    settings: &Settings,
+    lake: &Arc<Lake>,
+    stop: &CancellationToken,
+) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
     let feeds = feeds::make(settings)?;
     let from = &settings.mail.from;
     let jobs = JobSet::all(Parts {
@@ -57,7 +61,11 @@ pub(crate) fn jobs(settings: &Settings, lake: &Arc<Lake>, stop: &CancellationTok
         pace: feeds.pace,
         channel: channel(settings)?,
         from: from.parse::<Mailbox>().map_err(|_| {
-            ConfigError::setting("mail.from", from, "expected an address like marketlake <alerts@example.com>")
+            ConfigError::setting(
+                "mail.from",
+                from,
+                "expected an address like marketlake <alerts@example.com>",
+            )
         })?,
         grace: settings.vacuum_grace()?,
         stop: stop.clone(),
@@ -67,15 +75,24 @@ pub(crate) fn jobs(settings: &Settings, lake: &Arc<Lake>, stop: &CancellationTok
 
 fn channel(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
     let text = settings.mail_url();
-    let unusable = |problem: &dyn std::fmt::Display| ConfigError::setting("mail.url", &text, problem);
+    let unusable =
+        |problem: &dyn std::fmt::Display| ConfigError::setting("mail.url", &text, problem);
     let url = Url::parse(&text).map_err(|error| unusable(&error))?;
     match url.scheme() {
         "file" => {
-            let folder: PathBuf = url.to_file_path().map_err(|()| unusable(&"expected file:///folder"))?;
-            Ok(Arc::new(FileChannel::new(folder).map_err(|error| unusable(&error))?))
+            let folder: PathBuf = url
+                .to_file_path()
+                .map_err(|()| unusable(&"expected file:///folder"))?;
+            Ok(Arc::new(
+                FileChannel::new(folder).map_err(|error| unusable(&error))?,
+            ))
         }
-        "smtp" | "smtps" => Ok(Arc::new(SmtpChannel::new(&text, None).map_err(|error| unusable(&error))?)),
-        other => Err(unusable(&format!("expected smtp://, smtps:// or file://, got {other}://"))),
+        "smtp" | "smtps" => Ok(Arc::new(
+            SmtpChannel::new(&text, None).map_err(|error| unusable(&error))?,
+        )),
+        other => Err(unusable(&format!(
+            "expected smtp://, smtps:// or file://, got {other}://"
+        ))),
     }
 }
 
@@ -95,9 +112,21 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let has = |role| roles.contains(&role);
         let (jobs, pace) = jobs(settings, &lake, &stop)?;
-        let jobs = jobs.only(|name| if name == DeliverAlerts::NAME { has(Role::Deliver) } else { has(Role::Scheduler) });
-        let listener = if has(Role::Api) { Some(listen(settings).await?) } else { None };
-        let figures = PrometheusBuilder::new().install_recorder().context("cannot keep figures")?;
+        let jobs = jobs.only(|name| {
+            if name == DeliverAlerts::NAME {
+                has(Role::Deliver)
+            } else {
+                has(Role::Scheduler)
+            }
+        });
+        let listener = if has(Role::Api) {
+            Some(listen(settings).await?)
+        } else {
+            None
+        };
+        let figures = PrometheusBuilder::new()
+            .install_recorder()
+            .context("cannot keep figures")?;
         Ok(Self {
             lake,
             jobs,
@@ -110,7 +139,9 @@ impl Service {
 
     /// Where it answers.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
     }
 
     /// Runs until told to stop, then ends what runs, within ten seconds.
@@ -128,11 +159,16 @@ impl Service {
         if let Some(listener) = listener {
             let router = marketlake_graphql::router(&lake, figures.clone());
             let stopped = stop.clone().cancelled_owned();
-            tasks.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?) });
+            tasks.spawn(async move {
+                Ok(axum::serve(listener, router)
+                    .with_graceful_shutdown(stopped)
+                    .await?)
+            });
         }
         if !jobs.is_empty() {
             let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
-            let scheduler = Scheduler::new(lake.database().clone(), jobs, pace, runner, stop.clone());
+            let scheduler =
+                Scheduler::new(lake.database().clone(), jobs, pace, runner, stop.clone());
             tasks.spawn(async move { Ok(scheduler.run().await?) });
         }
         tasks.spawn(upkeep(figures, stop.clone()));
@@ -156,12 +192,20 @@ impl Service {
 
 async fn listen(settings: &Settings) -> Result<TcpListener, ConfigError> {
     let text = &settings.server.listen;
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| ConfigError::setting("server.listen", text, "expected address:port like 127.0.0.1:8080"))?;
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| ConfigError::setting("server.listen", text, format!("cannot listen there: {error}")))
+    let address: SocketAddr = text.parse().map_err(|_| {
+        ConfigError::setting(
+            "server.listen",
+            text,
+            "expected address:port like 127.0.0.1:8080",
+        )
+    })?;
+    TcpListener::bind(address).await.map_err(|error| {
+        ConfigError::setting(
+            "server.listen",
+            text,
+            format!("cannot listen there: {error}"),
+        )
+    })
 }
 
 /// Keeps the window equal to what is committed.

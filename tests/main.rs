@@ -1,6 +1,11 @@
 //! All integration tests, in one binary: each one would link the query engine again.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod alerts;
 mod end_to_end;

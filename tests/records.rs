@@ -1,6 +1,8 @@
 //! The tables, alike on `SQLite` and Postgres.
 
-use marketlake_entities::records::{alerts, deliveries, job_runs, metrics, segments, subscriptions};
+use marketlake_entities::records::{
+    alerts, deliveries, job_runs, metrics, segments, subscriptions,
+};
 use marketlake_entities::{Millis, database};
 use marketlake_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, NotSet, Set};
@@ -51,9 +53,21 @@ async fn every_record_comes_back_as_it_was_written() {
     on_both(async |base: Base| {
         let database = base.database().await;
         let segment = segment("raw/a.parquet").insert(&database).await.unwrap();
-        assert_eq!(segments::Entity::find_by_id(segment.id).one(&database).await.unwrap(), Some(segment));
+        assert_eq!(
+            segments::Entity::find_by_id(segment.id)
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(segment)
+        );
         let run = run(7).insert(&database).await.unwrap();
-        assert_eq!(job_runs::Entity::find_by_id(run.id).one(&database).await.unwrap(), Some(run));
+        assert_eq!(
+            job_runs::Entity::find_by_id(run.id)
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(run)
+        );
         let metric = metrics::ActiveModel {
             id: Set("binance:hottry".to_owned()),
             market: Set("binance".to_owned()),
@@ -62,7 +76,13 @@ async fn every_record_comes_back_as_it_was_written() {
             created_at: Set(Millis(1)),
         };
         let metric = metric.insert(&database).await.unwrap();
-        assert_eq!(metrics::Entity::find_by_id("binance:hottry").one(&database).await.unwrap(), Some(metric));
+        assert_eq!(
+            metrics::Entity::find_by_id("binance:hottry")
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(metric)
+        );
         let subscription = subscriptions::ActiveModel {
             id: Set("s".to_owned()),
             state: Set(subscriptions::State::Active),
@@ -75,7 +95,13 @@ async fn every_record_comes_back_as_it_was_written() {
             deleted_at: Set(None),
         };
         let subscription = subscription.insert(&database).await.unwrap();
-        assert_eq!(subscriptions::Entity::find_by_id("s").one(&database).await.unwrap(), Some(subscription));
+        assert_eq!(
+            subscriptions::Entity::find_by_id("s")
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(subscription)
+        );
         let alert = alerts::ActiveModel {
             id: Set("a".to_owned()),
             subscription_id: Set("s".to_owned()),
@@ -88,7 +114,13 @@ async fn every_record_comes_back_as_it_was_written() {
             created_at: Set(Millis(1)),
         };
         let alert = alert.insert(&database).await.unwrap();
-        assert_eq!(alerts::Entity::find_by_id("a").one(&database).await.unwrap(), Some(alert));
+        assert_eq!(
+            alerts::Entity::find_by_id("a")
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(alert)
+        );
         let delivery = deliveries::ActiveModel {
             id: Set("d".to_owned()),
             alert_id: Set("a".to_owned()),
@@ -103,7 +135,13 @@ async fn every_record_comes_back_as_it_was_written() {
             finished_at: Set(None),
         };
         let delivery = delivery.insert(&database).await.unwrap();
-        assert_eq!(deliveries::Entity::find_by_id("d").one(&database).await.unwrap(), Some(delivery));
+        assert_eq!(
+            deliveries::Entity::find_by_id("d")
+                .one(&database)
+                .await
+                .unwrap(),
+            Some(delivery)
+        );
     })
     .await;
 }
@@ -116,7 +154,10 @@ async fn a_slot_an_alert_and_a_path_exist_once() {
         run(7).insert(&database).await.unwrap_err();
         run(8).insert(&database).await.unwrap();
         segment("raw/a.parquet").insert(&database).await.unwrap();
-        segment("raw/a.parquet").insert(&database).await.unwrap_err();
+        segment("raw/a.parquet")
+            .insert(&database)
+            .await
+            .unwrap_err();
     })
     .await;
 }
@@ -126,9 +167,15 @@ async fn migrations_go_down_and_up_again() {
     on_both(async |base: Base| {
         let database = base.database().await;
         Migrator::down(&database, None).await.unwrap();
-        database.execute_unprepared("select 1 from segments").await.unwrap_err();
+        database
+            .execute_unprepared("select 1 from segments")
+            .await
+            .unwrap_err();
         Migrator::up(&database, None).await.unwrap();
-        database.execute_unprepared("select 1 from segments").await.unwrap();
+        database
+            .execute_unprepared("select 1 from segments")
+            .await
+            .unwrap();
     })
     .await;
 }
@@ -139,7 +186,10 @@ async fn the_database_s_clock_ticks_in_milliseconds() {
         let database = base.database().await;
         let here = Millis(chrono::Utc::now().timestamp_millis());
         let there = database::clock(&database).await.unwrap();
-        assert!((there.0 - here.0).abs() < 2_000, "{here} here, {there} there");
+        assert!(
+            (there.0 - here.0).abs() < 2_000,
+            "{here} here, {there} there"
+        );
     })
     .await;
 }

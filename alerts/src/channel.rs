@@ -63,9 +63,14 @@ impl FileChannel {
     }
 
     fn write(&self, mail: &Mail) -> std::io::Result<()> {
-        let unfinished = self.folder.join(format!(".{}.unfinished", mail.delivery_id));
+        let unfinished = self
+            .folder
+            .join(format!(".{}.unfinished", mail.delivery_id));
         std::fs::write(&unfinished, mail.message.formatted())?;
-        std::fs::rename(unfinished, self.folder.join(format!("{}.eml", mail.delivery_id)))
+        std::fs::rename(
+            unfinished,
+            self.folder.join(format!("{}.eml", mail.delivery_id)),
+        )
     }
 }
 
@@ -96,7 +101,10 @@ impl SmtpChannel {
             .map_err(|error| ChannelError::Address(error.to_string()))?
             .timeout(Some(patience))
             .build();
-        Ok(Self { transport, patience })
+        Ok(Self {
+            transport,
+            patience,
+        })
     }
 }
 

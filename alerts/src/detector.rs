@@ -43,7 +43,10 @@ pub async fn record(
 ) -> Result<Recorded, AlertError> {
     let mut recorded = Recorded::default();
     for subscription in subscriptions.iter().filter(|s| s.rule == *rule) {
-        for jump in jumps.iter().filter(|jump| subscription.pattern.matches(&jump.metric)) {
+        for jump in jumps
+            .iter()
+            .filter(|jump| subscription.pattern.matches(&jump.metric))
+        {
             if record_one(transaction, subscription, jump, now).await? {
                 recorded.alerts += 1;
                 recorded.deliveries += 1;
@@ -71,7 +74,11 @@ async fn record_one(
         samples: Set(i32::try_from(jump.samples).unwrap_or(i32::MAX)),
         created_at: Set(now),
     };
-    let once = [alerts::Column::SubscriptionId, alerts::Column::Metric, alerts::Column::Ts];
+    let once = [
+        alerts::Column::SubscriptionId,
+        alerts::Column::Metric,
+        alerts::Column::Ts,
+    ];
     let inserted = alerts::Entity::insert_many([alert])
         .on_conflict(OnConflict::columns(once).do_nothing().to_owned())
         .exec_without_returning(transaction)
@@ -92,6 +99,8 @@ async fn record_one(
         created_at: Set(now),
         finished_at: Set(None),
     };
-    deliveries::Entity::insert(delivery).exec_without_returning(transaction).await?;
+    deliveries::Entity::insert(delivery)
+        .exec_without_returning(transaction)
+        .await?;
     Ok(true)
 }

@@ -1,10 +1,10 @@
 //! What a person reads.
 
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::Mailbox;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::{Address, Message};
-use marketlake_entities::records::{alerts, deliveries, subscriptions};
 use marketlake_entities::Metric;
+use marketlake_entities::records::{alerts, deliveries, subscriptions};
 
 use crate::AlertError;
 
@@ -33,8 +33,14 @@ impl Mail {
             id: delivery.id.clone(),
             reason,
         };
-        let to: Address = delivery.address.parse().map_err(|error| corrupt(format!("address: {error}")))?;
-        let metric: Metric = alert.metric.parse().map_err(|error| corrupt(format!("metric: {error}")))?;
+        let to: Address = delivery
+            .address
+            .parse()
+            .map_err(|error| corrupt(format!("address: {error}")))?;
+        let metric: Metric = alert
+            .metric
+            .parse()
+            .map_err(|error| corrupt(format!("metric: {error}")))?;
         let message = Message::builder()
             .from(from.clone())
             .to(Mailbox::new(None, to))
@@ -55,7 +61,11 @@ impl Mail {
 }
 
 fn subject(metric: &Metric, alert: &alerts::Model, subscription: &subscriptions::Model) -> String {
-    let mark = if metric.is_simulated() { "[simulated] " } else { "" };
+    let mark = if metric.is_simulated() {
+        "[simulated] "
+    } else {
+        ""
+    };
     let window = window(subscription);
     format!("{mark}{metric} {:.1}x its last {window}", alert.ratio)
 }

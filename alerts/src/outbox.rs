@@ -12,8 +12,8 @@ use marketlake_entities::{Millis, database};
 use metrics::counter;
 use rand::Rng;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter,
-    Set, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, QueryFilter, Set, Statement,
 };
 
 use crate::{AlertError, Channel, Mail, Sending};
@@ -47,8 +47,14 @@ pub struct Round {
 /// Where the database fails.
 pub async fn is_due(database: &DatabaseConnection) -> Result<bool, AlertError> {
     let backend = database.get_database_backend();
-    let sql = format!("select id from deliveries where {} limit 1", due_sql(backend));
-    Ok(database.query_one_raw(Statement::from_string(backend, sql)).await?.is_some())
+    let sql = format!(
+        "select id from deliveries where {} limit 1",
+        due_sql(backend)
+    );
+    Ok(database
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?
+        .is_some())
 }
 
 /// Sends all that is due, one after the other, until nothing is or `stop` says so.
@@ -87,7 +93,11 @@ fn due_sql(backend: DbBackend) -> String {
 /// Takes the oldest due delivery, by the database's clock.
 async fn claim(database: &DatabaseConnection) -> Result<Option<Model>, AlertError> {
     let backend = database.get_database_backend();
-    let skip = if backend == DbBackend::Postgres { "for update skip locked" } else { "" };
+    let skip = if backend == DbBackend::Postgres {
+        "for update skip locked"
+    } else {
+        ""
+    };
     let sql = format!(
         "update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, lease_until = {clock} + {lease} \
          where id = (select id from deliveries where {due} order by created_at, id limit 1 {skip}) returning *",
@@ -95,11 +105,19 @@ async fn claim(database: &DatabaseConnection) -> Result<Option<Model>, AlertErro
         lease = LEASE.as_millis(),
         due = due_sql(backend),
     );
-    let row = database.query_one_raw(Statement::from_string(backend, sql)).await?;
-    row.map(|row| Model::from_query_result(&row, "")).transpose().map_err(AlertError::from)
+    let row = database
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    row.map(|row| Model::from_query_result(&row, ""))
+        .transpose()
+        .map_err(AlertError::from)
 }
 
-async fn read(database: &DatabaseConnection, from: &Mailbox, delivery: &Model) -> Result<Mail, AlertError> {
+async fn read(
+    database: &DatabaseConnection,
+    from: &Mailbox,
+    delivery: &Model,
+) -> Result<Mail, AlertError> {
     let gone = |table: &'static str, id: &str| AlertError::Corrupt {
         table,
         id: id.to_owned(),
@@ -126,12 +144,22 @@ async fn finish(
     let stale = now > delivery.created_at.plus(STALE);
     let (state, not_before, error) = match sending {
         Sending::Sent => (State::Sent, NEVER, None),
-        Sending::Retry(reason) if stale => (State::Dead, NEVER, Some(format!("given up as stale news: {reason}"))),
-        Sending::Retry(reason) => (State::Retry, now.plus(pause(delivery.attempts)), Some(reason)),
+        Sending::Retry(reason) if stale => (
+            State::Dead,
+            NEVER,
+            Some(format!("given up as stale news: {reason}")),
+        ),
+        Sending::Retry(reason) => (
+            State::Retry,
+            now.plus(pause(delivery.attempts)),
+            Some(reason),
+        ),
         Sending::Dead(reason) => (State::Dead, NEVER, Some(reason)),
-        Sending::Unknown(reason) if delivery.attempts < UNKNOWN_ATTEMPTS => {
-            (State::Unknown, now.plus(pause(delivery.attempts)), Some(reason))
-        }
+        Sending::Unknown(reason) if delivery.attempts < UNKNOWN_ATTEMPTS => (
+            State::Unknown,
+            now.plus(pause(delivery.attempts)),
+            Some(reason),
+        ),
         Sending::Unknown(reason) => (State::Unknown, NEVER, Some(reason)),
     };
     let (count, word) = match state {
@@ -143,7 +171,12 @@ async fn finish(
     *count += 1;
     counter!("marketlake_deliveries_total", "outcome" => word).increment(1);
     if let Some(error) = &error {
-        tracing::warn!(delivery = delivery.id, outcome = word, error, "mail not sent");
+        tracing::warn!(
+            delivery = delivery.id,
+            outcome = word,
+            error,
+            "mail not sent"
+        );
     }
     let ended = matches!(state, State::Sent | State::Dead);
     let result = Entity::update_many()
@@ -160,7 +193,10 @@ async fn finish(
         .exec(database)
         .await?;
     if result.rows_affected == 0 {
-        tracing::warn!(delivery = delivery.id, "the lease ran out while the mail was being sent");
+        tracing::warn!(
+            delivery = delivery.id,
+            "the lease ran out while the mail was being sent"
+        );
     }
     Ok(())
 }

@@ -69,21 +69,37 @@ impl NewSubscription {
                 code: "INVALID",
             });
         };
-        let pattern = self.metric.parse::<Pattern>().map_err(|error| fail("metric", error.to_string())).ok();
-        let factor = check_factor(self.factor.as_deref().unwrap_or("3")).map_err(|m| fail("factor", m)).ok();
+        let pattern = self
+            .metric
+            .parse::<Pattern>()
+            .map_err(|error| fail("metric", error.to_string()))
+            .ok();
+        let factor = check_factor(self.factor.as_deref().unwrap_or("3"))
+            .map_err(|m| fail("factor", m))
+            .ok();
         let window = check_count(self.window_minutes.unwrap_or(60), LONGEST_WINDOW)
             .map_err(|m| fail("windowMinutes", m))
             .ok();
         let default_rule = JumpRule::with_window(Exact::ZERO, window.unwrap_or(60));
-        let least = self.min_samples.unwrap_or_else(|| i64::from(default_rule.min_samples));
+        let least = self
+            .min_samples
+            .unwrap_or_else(|| i64::from(default_rule.min_samples));
         let min_samples = check_count(least, i64::from(default_rule.window))
             .map_err(|m| fail("minSamples", m))
             .ok();
-        let address = check_address(&self.address).map_err(|m| fail("address", m)).ok();
+        let address = check_address(&self.address)
+            .map_err(|m| fail("address", m))
+            .ok();
         match (pattern, factor, window, min_samples, address) {
-            (Some(pattern), Some(factor), Some(window), Some(min_samples), Some(address)) => {
-                Ok((pattern, JumpRule { factor, window, min_samples }, address))
-            }
+            (Some(pattern), Some(factor), Some(window), Some(min_samples), Some(address)) => Ok((
+                pattern,
+                JumpRule {
+                    factor,
+                    window,
+                    min_samples,
+                },
+                address,
+            )),
             _ => Err(errors),
         }
     }
@@ -95,7 +111,9 @@ fn check_factor(text: &str) -> Result<Exact, String> {
     if in_range && factor.scale() <= 6 {
         return Ok(factor);
     }
-    Err(format!("expected a number above 1 and at most 1000000 with at most 6 decimals, got {text}"))
+    Err(format!(
+        "expected a number above 1 and at most 1000000 with at most 6 decimals, got {text}"
+    ))
 }
 
 fn check_count(number: i64, most: i64) -> Result<u32, String> {
@@ -148,7 +166,11 @@ impl Subscription {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn delete(connection: &impl ConnectionTrait, id: &str, now: Millis) -> Result<bool, AlertError> {
+    pub async fn delete(
+        connection: &impl ConnectionTrait,
+        id: &str,
+        now: Millis,
+    ) -> Result<bool, AlertError> {
         let result = Entity::update_many()
             .set(ActiveModel {
                 state: Set(State::Deleted),
@@ -183,11 +205,19 @@ impl Subscription {
             reason,
         };
         Ok(Self {
-            pattern: row.pattern.parse().map_err(|error| corrupt(format!("{error}")))?,
+            pattern: row
+                .pattern
+                .parse()
+                .map_err(|error| corrupt(format!("{error}")))?,
             rule: JumpRule {
-                factor: row.factor.parse().map_err(|error| corrupt(format!("{error}")))?,
-                window: u32::try_from(row.window_minutes).map_err(|error| corrupt(error.to_string()))?,
-                min_samples: u32::try_from(row.min_samples).map_err(|error| corrupt(error.to_string()))?,
+                factor: row
+                    .factor
+                    .parse()
+                    .map_err(|error| corrupt(format!("{error}")))?,
+                window: u32::try_from(row.window_minutes)
+                    .map_err(|error| corrupt(error.to_string()))?,
+                min_samples: u32::try_from(row.min_samples)
+                    .map_err(|error| corrupt(error.to_string()))?,
             },
             address: row.address.clone(),
             created_at: row.created_at,

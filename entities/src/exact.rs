@@ -119,12 +119,18 @@ impl FromStr for Exact {
                 if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(not_decimal());
                 }
-                (mantissa, exponent.parse::<i32>().map_err(|_| not_decimal())?)
+                (
+                    mantissa,
+                    exponent.parse::<i32>().map_err(|_| not_decimal())?,
+                )
             }
             None => (rest, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        let all_digits = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|b| b.is_ascii_digit());
         if !all_digits || whole.is_empty() && fraction.is_empty() {
             return Err(not_decimal());
         }
@@ -200,17 +206,32 @@ mod tests {
 
     #[test]
     fn what_is_no_decimal_is_named() {
-        for bad in ["", "NaN", "inf", "1,5", "1.2.3", "e5", "1e", "0x10", "null", "--1", "1e+-3", " 1"] {
+        for bad in [
+            "", "NaN", "inf", "1,5", "1.2.3", "e5", "1e", "0x10", "null", "--1", "1e+-3", " 1",
+        ] {
             let error = bad.parse::<Exact>().expect_err(bad);
-            assert!(matches!(error, ParseExactError::NotDecimal(_)), "{bad}: {error}");
+            assert!(
+                matches!(error, ParseExactError::NotDecimal(_)),
+                "{bad}: {error}"
+            );
         }
     }
 
     #[test]
     fn what_does_not_fit_is_an_error_and_never_rounded() {
-        for bad in ["1e31", "1e-31", "1.23456789012345678901", "99999999999999999999.9", "1e999999999", "123456789e-40"] {
+        for bad in [
+            "1e31",
+            "1e-31",
+            "1.23456789012345678901",
+            "99999999999999999999.9",
+            "1e999999999",
+            "123456789e-40",
+        ] {
             let error = bad.parse::<Exact>().expect_err(bad);
-            assert!(matches!(error, ParseExactError::DoesNotFit(_)), "{bad}: {error}");
+            assert!(
+                matches!(error, ParseExactError::DoesNotFit(_)),
+                "{bad}: {error}"
+            );
         }
     }
 

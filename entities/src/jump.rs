@@ -38,7 +38,13 @@ impl JumpRule {
 
     /// Decides on one sample by what was before it. `None`: no jump, or not enough to tell.
     #[must_use]
-    pub fn jump(&self, metric: &Metric, ts: Minute, value: Exact, before: &Trailing) -> Option<Jump> {
+    pub fn jump(
+        &self,
+        metric: &Metric,
+        ts: Minute,
+        value: Exact,
+        before: &Trailing,
+    ) -> Option<Jump> {
         if before.count == 0 || before.count < self.min_samples || !before.mean_above_zero() {
             return None;
         }
@@ -60,7 +66,10 @@ impl JumpRule {
     fn exceeds(&self, value: Exact, before: &Trailing) -> Option<bool> {
         let (sum, scale) = before.exact_sum()?;
         let common = scale.max(i32::from(value.scale()));
-        let value = shift(i128::from(value.unscaled()), common - i32::from(value.scale()))?;
+        let value = shift(
+            i128::from(value.unscaled()),
+            common - i32::from(value.scale()),
+        )?;
         let sum = shift(sum, common - scale)?;
         let left = value.checked_mul(i128::from(before.count))?;
         let right = sum.checked_mul(i128::from(self.factor.unscaled()))?;
@@ -96,7 +105,10 @@ impl Trailing {
     fn add_exactly(&mut self, sum: i128, value: Exact) -> Option<i128> {
         let common = self.scale.max(i32::from(value.scale()));
         let sum = shift(sum, common - self.scale)?;
-        let value = shift(i128::from(value.unscaled()), common - i32::from(value.scale()))?;
+        let value = shift(
+            i128::from(value.unscaled()),
+            common - i32::from(value.scale()),
+        )?;
         self.scale = common;
         sum.checked_add(value)
     }
@@ -109,7 +121,10 @@ impl Trailing {
 
     /// Their mean, or zero where there are none.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "the mean is for people; the decision is exact")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the mean is for people; the decision is exact"
+    )]
     pub fn mean(&self) -> f64 {
         if self.count == 0 {
             return 0.0;

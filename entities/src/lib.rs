@@ -7,7 +7,7 @@
 //! The records are the tables of the catalog, one sea-orm entity a file, in [`records`].
 //!
 //! To add a table: a migration in `migrations/`, an entity file in `records/`, a line in
-//! `records/mod.rs`, and a row in the test that compares the two on SQLite and Postgres.
+//! `records/mod.rs`, and a row in the test that compares the two on `SQLite` and Postgres.
 
 pub mod database;
 mod exact;

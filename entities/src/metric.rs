@@ -122,13 +122,21 @@ mod tests {
         assert_eq!((price.id(), price.measure()), ("binance:hottry", "price"));
         let volume: Metric = "binance:hottry:volume24h".parse().expect("valid");
         assert_eq!(volume.short_name(), "hottry:volume24h");
-        assert_eq!((volume.market(), volume.pair(), volume.measure()), ("binance", "hottry", "volume24h"));
-        assert_eq!("binance:hottry:price".parse::<Metric>().expect("valid"), price);
+        assert_eq!(
+            (volume.market(), volume.pair(), volume.measure()),
+            ("binance", "hottry", "volume24h")
+        );
+        assert_eq!(
+            "binance:hottry:price".parse::<Metric>().expect("valid"),
+            price
+        );
     }
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for bad in ["hottry", "", "a:", ":b", "a:b:c:d", "a:b c", "a:*", "a:b\u{0}"] {
+        for bad in [
+            "hottry", "", "a:", ":b", "a:b:c:d", "a:b c", "a:*", "a:b\u{0}",
+        ] {
             bad.parse::<Metric>().expect_err(bad);
         }
     }

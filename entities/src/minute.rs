@@ -18,13 +18,19 @@ impl Millis {
     /// The instant a span later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The instant a span earlier.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The minute that it lies in.
@@ -104,7 +110,12 @@ impl Minute {
 impl fmt::Display for Minute {
     /// RFC 3339 to the second: `2026-11-24T10:31:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.start().to_utc().to_rfc3339_opts(SecondsFormat::Secs, true))
+        f.write_str(
+            &self
+                .start()
+                .to_utc()
+                .to_rfc3339_opts(SecondsFormat::Secs, true),
+        )
     }
 }
 
@@ -138,7 +149,10 @@ mod tests {
         let at = parse_time("2026-11-24T12:31:59.999+02:00").expect("a time");
         assert_eq!(at.minute().to_string(), "2026-11-24T10:31:00Z");
         assert_eq!(at.minute().hour().to_string(), "2026-11-24T10:00:00Z");
-        assert_eq!((at.minute().date().as_str(), at.minute().hour_of_day()), ("2026-11-24", 10));
+        assert_eq!(
+            (at.minute().date().as_str(), at.minute().hour_of_day()),
+            ("2026-11-24", 10)
+        );
     }
 
     #[test]
@@ -149,6 +163,9 @@ mod tests {
     #[test]
     fn what_is_no_time_is_named() {
         let error = parse_time("yesterday").expect_err("no time");
-        assert_eq!(error.to_string(), "expected a time as RFC 3339 (2026-11-24T10:31:00Z), got \"yesterday\"");
+        assert_eq!(
+            error.to_string(),
+            "expected a time as RFC 3339 (2026-11-24T10:31:00Z), got \"yesterday\""
+        );
     }
 }

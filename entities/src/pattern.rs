@@ -30,7 +30,9 @@ impl Pattern {
 fn glob(pattern: &str, text: &str) -> bool {
     let (patterns, texts) = (pattern.split(':'), text.split(':'));
     patterns.clone().count() == texts.clone().count()
-        && patterns.zip(texts).all(|(pattern, text)| glob_part(pattern, text))
+        && patterns
+            .zip(texts)
+            .all(|(pattern, text)| glob_part(pattern, text))
 }
 
 fn glob_part(pattern: &str, text: &str) -> bool {
@@ -56,7 +58,8 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = |c: char| c.is_whitespace() || c.is_control();
-        if text.is_empty() || text.len() > 200 || text.contains(bad) || text.split(':').count() > 3 {
+        if text.is_empty() || text.len() > 200 || text.contains(bad) || text.split(':').count() > 3
+        {
             return Err(ParsePatternError(text.chars().take(200).collect()));
         }
         Ok(Self(text.to_lowercase()))

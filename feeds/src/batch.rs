@@ -29,7 +29,10 @@ impl Batch {
         match value.parse::<Exact>() {
             Err(error) => self.reject(entry, &error.to_string()),
             Ok(value) if value.is_negative() => {
-                self.reject(entry, &format!("expected a price of zero or more, got {value}"));
+                self.reject(
+                    entry,
+                    &format!("expected a price of zero or more, got {value}"),
+                );
             }
             Ok(value) => self.keep(entry, Sample { metric, ts, value }),
         }
@@ -62,7 +65,8 @@ impl Batch {
         }
         self.rejected += other.rejected;
         let room = NAMED.saturating_sub(self.first_rejected.len());
-        self.first_rejected.extend(other.first_rejected.into_iter().take(room));
+        self.first_rejected
+            .extend(other.first_rejected.into_iter().take(room));
         for (kind, count) in other.other_kinds {
             *self.other_kinds.entry(kind).or_default() += count;
         }
@@ -74,7 +78,10 @@ impl Batch {
             return Err(FeedError::Empty {
                 url: url.to_owned(),
                 rejected: self.rejected,
-                first: self.first_rejected.first().map(|r| format!("{}: {}", r.entry, r.reason)),
+                first: self
+                    .first_rejected
+                    .first()
+                    .map(|r| format!("{}: {}", r.entry, r.reason)),
             });
         }
         Ok(self)

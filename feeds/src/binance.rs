@@ -94,7 +94,8 @@ impl Feed for Binance {
 }
 
 fn parse(url: &str, slot: Minute, body: &str) -> Result<Batch, FeedError> {
-    let tickers: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| malformed(url, error))?;
+    let tickers: Vec<&RawValue> =
+        serde_json::from_str(body).map_err(|error| malformed(url, error))?;
     let mut batch = Batch::default();
     for ticker in tickers {
         match serde_json::from_str::<Ticker<'_>>(ticker.get()) {

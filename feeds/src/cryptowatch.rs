@@ -60,8 +60,12 @@ impl Cryptowatch {
     ) -> Result<Self, FeedError> {
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
-            let mut value = HeaderValue::from_str(key)
-                .map_err(|_| malformed(base.as_str(), "the API key holds characters that no header may hold"))?;
+            let mut value = HeaderValue::from_str(key).map_err(|_| {
+                malformed(
+                    base.as_str(),
+                    "the API key holds characters that no header may hold",
+                )
+            })?;
             value.set_sensitive(true);
             headers.insert("x-cw-api-key", value);
         }
@@ -118,39 +122,59 @@ impl Feed for Cryptowatch {
             let url = self.page_url(cursor.as_deref())?;
             let (page, next) = self
                 .http
-                .get(url.as_str(), &self.headers, |answer| self.parse(url.as_str(), slot, answer))
+                .get(url.as_str(), &self.headers, |answer| {
+                    self.parse(url.as_str(), slot, answer)
+                })
                 .await?;
             batch.merge(page);
             match next {
                 None => return batch.or_empty(self.page_url(None)?.as_str()),
                 Some(next) if cursor.as_ref() == Some(&next) => {
-                    return Err(malformed(url.as_str(), format!("the cursor stays at {next:?}")));
+                    return Err(malformed(
+                        url.as_str(),
+                        format!("the cursor stays at {next:?}"),
+                    ));
                 }
                 Some(next) => cursor = Some(next),
             }
         }
-        Err(malformed(self.base.as_str(), format!("more than {MOST_PAGES} pages")))
+        Err(malformed(
+            self.base.as_str(),
+            format!("more than {MOST_PAGES} pages"),
+        ))
     }
 }
 
 impl Cryptowatch {
     /// A page's batch, and the cursor of the next page where there is one.
-    fn parse(&self, url: &str, slot: Minute, answer: &Answer) -> Result<(Batch, Option<String>), FeedError> {
-        let page: Page<'_> = serde_json::from_str(&answer.body).map_err(|error| malformed(url, error))?;
+    fn parse(
+        &self,
+        url: &str,
+        slot: Minute,
+        answer: &Answer,
+    ) -> Result<(Batch, Option<String>), FeedError> {
+        let page: Page<'_> =
+            serde_json::from_str(&answer.body).map_err(|error| malformed(url, error))?;
         if let Some(message) = page.error {
             return Err(refused(url, message));
         }
-        let entries = page.result.ok_or_else(|| malformed(url, "no field `result`"))?;
+        let entries = page
+            .result
+            .ok_or_else(|| malformed(url, "no field `result`"))?;
         let mut batch = Batch::default();
         for (key, value) in &entries.0 {
             self.take(&mut batch, slot, key, decimal_text(value));
         }
-        let next = match page.cursor {
-            Some(Cursor { last, has_more: true }) => {
-                Some(last.ok_or_else(|| malformed(url, "more pages are said to come, without a cursor"))?)
-            }
-            _ => None,
-        };
+        let next =
+            match page.cursor {
+                Some(Cursor {
+                    last,
+                    has_more: true,
+                }) => Some(last.ok_or_else(|| {
+                    malformed(url, "more pages are said to come, without a cursor")
+                })?),
+                _ => None,
+            };
         Ok((batch, next))
     }
 }

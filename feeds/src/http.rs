@@ -56,7 +56,10 @@ impl Http {
         let mut attempt = 1;
         loop {
             self.refuse_while_quiet(url)?;
-            let result = self.ask(url, headers).await.and_then(|answer| parse(&answer));
+            let result = self
+                .ask(url, headers)
+                .await
+                .and_then(|answer| parse(&answer));
             match result {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                     tracing::warn!(%error, attempt, "feed failed, asking again");
@@ -109,7 +112,11 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
     let status = response.status();
     let headers = response.headers().clone();
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, &error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| unreachable(url, &error))?
+    {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MOST_BYTES {
             return Err(malformed(url, "more than 64 MiB"));
@@ -136,7 +143,13 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }
 

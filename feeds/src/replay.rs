@@ -23,9 +23,15 @@ pub struct Pace {
 impl Pace {
     /// The newest minute that has come, when so much time has passed since the first one came.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a float's cast to an integer saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float's cast to an integer saturates"
+    )]
     pub fn minute(&self, passed: Millis) -> Minute {
-        #[expect(clippy::cast_precision_loss, reason = "years of milliseconds fit in 53 bits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "years of milliseconds fit in 53 bits"
+        )]
         let minutes = (passed.0 as f64 * self.speed / 60_000.0).floor();
         self.from.plus(minutes as i64).min(self.to)
     }
@@ -53,7 +59,8 @@ impl Replay {
         for path in paths {
             for sample in files::read(path, options)? {
                 let sample = sample?;
-                let wanted = from.is_none_or(|from| from <= sample.ts) && to.is_none_or(|to| sample.ts <= to);
+                let wanted = from.is_none_or(|from| from <= sample.ts)
+                    && to.is_none_or(|to| sample.ts <= to);
                 if wanted {
                     minutes.entry(sample.ts).or_default().push(sample);
                 }
@@ -93,7 +100,12 @@ impl Feed for Replay {
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
         let mut batch = Batch::default();
         for sample in self.minutes.get(&slot).into_iter().flatten() {
-            batch.offer(sample.metric.id(), sample.metric.clone(), slot, &sample.value.to_string());
+            batch.offer(
+                sample.metric.id(),
+                sample.metric.clone(),
+                slot,
+                &sample.value.to_string(),
+            );
         }
         Ok(batch)
     }

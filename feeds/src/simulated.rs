@@ -77,7 +77,8 @@ impl Simulated {
         for (index, (pair, middle, digits)) in (0_u64..).zip(PAIRS) {
             let price = middle * (1.0 + PRICE_SWING * self.wander(index * 2, minute));
             samples.extend(sample(pair, PRICE, minute, price, digits));
-            let usual = (2_000_000.0 / middle).max(0.5) * (VOLUME_SWING * self.wander(index * 2 + 1, minute)).exp();
+            let usual = (2_000_000.0 / middle).max(0.5)
+                * (VOLUME_SWING * self.wander(index * 2 + 1, minute)).exp();
             let volume = usual * self.jump(index, minute);
             samples.extend(sample(pair, VOLUME, minute, volume, 4));
         }
@@ -85,7 +86,7 @@ impl Simulated {
     }
 
     /// How many times its usual volume a pair has: 1, or 6 to 9 when its turn has come.
-    fn jump(&self, index: u64, minute: Minute) -> f64 {
+    fn jump(self, index: u64, minute: Minute) -> f64 {
         let turn = u64::try_from(minute.number().div_euclid(MINUTES_BETWEEN_JUMPS)).unwrap_or(0);
         let count = u64::try_from(PAIRS.len()).unwrap_or(1);
         if minute.number() % MINUTES_BETWEEN_JUMPS == 0 && turn % count == index {
@@ -96,22 +97,26 @@ impl Simulated {
     }
 
     /// Smooth noise between -1 and 1: six octaves of values at whole steps, from an hour's quarter to weeks.
-    fn wander(&self, series: u64, minute: Minute) -> f64 {
+    fn wander(self, series: u64, minute: Minute) -> f64 {
         let mut height = 0.0;
         let mut weight = 0.5;
         for step in [16_384_i64, 4_096, 1_024, 256, 64, 4] {
             let start = minute.number().div_euclid(step);
             let share = fraction(minute.number().rem_euclid(step), step);
             let smooth = share * share * (3.0 - 2.0 * share);
-            let (from, to) = (self.point(series, step, start), self.point(series, step, start + 1));
+            let (from, to) = (
+                self.point(series, step, start),
+                self.point(series, step, start + 1),
+            );
             height += weight * (from + (to - from) * smooth);
             weight *= 0.5;
         }
         height
     }
 
-    fn point(&self, series: u64, step: i64, at: i64) -> f64 {
-        let key = self.seed ^ scramble(series ^ scramble(step.unsigned_abs() ^ scramble(at.unsigned_abs())));
+    fn point(self, series: u64, step: i64, at: i64) -> f64 {
+        let key = self.seed
+            ^ scramble(series ^ scramble(step.unsigned_abs() ^ scramble(at.unsigned_abs())));
         unit(key) * 2.0 - 1.0
     }
 }
@@ -157,7 +162,12 @@ impl Feed for Simulated {
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
         let mut batch = Batch::default();
         for sample in self.at(slot) {
-            batch.offer(sample.metric.id(), sample.metric.clone(), slot, &sample.value.to_string());
+            batch.offer(
+                sample.metric.id(),
+                sample.metric.clone(),
+                slot,
+                &sample.value.to_string(),
+            );
         }
         batch.or_empty(SIMULATED)
     }
@@ -173,7 +183,12 @@ mod tests {
         let minute = Minute::from_number(29_900_000);
         assert_eq!(Simulated::new(7).at(minute), Simulated::new(7).at(minute));
         assert_ne!(Simulated::new(7).at(minute), Simulated::new(8).at(minute));
-        assert!(Simulated::new(7).at(minute).iter().all(|s| s.metric.market() == SIMULATED));
+        assert!(
+            Simulated::new(7)
+                .at(minute)
+                .iter()
+                .all(|s| s.metric.market() == SIMULATED)
+        );
     }
 
     #[test]
@@ -184,9 +199,13 @@ mod tests {
         let hour: Vec<Vec<Sample>> = (-60..20).map(|i| feed.at(start.plus(i))).collect();
         for now in 60..80 {
             let jumps = (0..80).filter(|&series| {
-                let before = hour[now - 60..now].iter().map(|minute| minute[series].value).collect();
+                let before = hour[now - 60..now]
+                    .iter()
+                    .map(|minute| minute[series].value)
+                    .collect();
                 let sample = &hour[now][series];
-                rule.jump(&sample.metric, sample.ts, sample.value, &before).is_some()
+                rule.jump(&sample.metric, sample.ts, sample.value, &before)
+                    .is_some()
             });
             assert_eq!(jumps.count(), usize::from(now % 2 == 0), "minute {now}");
         }

@@ -26,8 +26,15 @@ pub(crate) struct Asked {
 }
 
 /// `POST /graphql`.
-pub(crate) async fn post(State(schema): State<Schema>, headers: HeaderMap, body: Bytes) -> Response {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+pub(crate) async fn post(
+    State(schema): State<Schema>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let message = format!("expected the content type application/json, got {media_type:?}");
@@ -35,12 +42,19 @@ pub(crate) async fn post(State(schema): State<Schema>, headers: HeaderMap, body:
     }
     match serde_json::from_slice::<Request>(&body) {
         Ok(request) => answer(&schema, &headers, request).await,
-        Err(error) => refuse(StatusCode::BAD_REQUEST, &format!("the body is no GraphQL request: {error}")),
+        Err(error) => refuse(
+            StatusCode::BAD_REQUEST,
+            &format!("the body is no GraphQL request: {error}"),
+        ),
     }
 }
 
 /// `GET /graphql?query=..`.
-pub(crate) async fn get(State(schema): State<Schema>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
+pub(crate) async fn get(
+    State(schema): State<Schema>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
     let Some(query) = asked.query else {
         return refuse(StatusCode::BAD_REQUEST, "the parameter query is missing");
     };
@@ -48,16 +62,28 @@ pub(crate) async fn get(State(schema): State<Schema>, headers: HeaderMap, Query(
     request.operation_name = asked.operation_name;
     if let Some(text) = asked.variables {
         match serde_json::from_str(&text) {
-            Ok(variables) => request = request.variables(async_graphql::Variables::from_json(variables)),
-            Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("variables is no JSON: {error}")),
+            Ok(variables) => {
+                request = request.variables(async_graphql::Variables::from_json(variables));
+            }
+            Err(error) => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    &format!("variables is no JSON: {error}"),
+                );
+            }
         }
     }
     let name = request.operation_name.clone();
     if let Ok(document) = request.parsed_query()
         && !only_queries(document, name.as_deref())
     {
-        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "by GET only queries are answered: use POST");
-        response.headers_mut().insert(ALLOW, axum::http::HeaderValue::from_static("POST"));
+        let mut response = refuse(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "by GET only queries are answered: use POST",
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, axum::http::HeaderValue::from_static("POST"));
         return response;
     }
     answer(&schema, &headers, request).await
@@ -74,7 +100,10 @@ fn only_queries(document: &ExecutableDocument, name: Option<&str>) -> bool {
 
 async fn answer(schema: &Schema, headers: &HeaderMap, request: Request) -> Response {
     let response = schema.execute(request).await;
-    let wants = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let wants = headers
+        .get(ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let new_type = wants.contains(RESPONSE_JSON);
     let never_ran = response.is_err() && response.data == async_graphql::Value::Null;
     let status = if new_type && never_ran && response.errors.iter().all(|e| e.path.is_empty()) {
@@ -82,8 +111,17 @@ async fn answer(schema: &Schema, headers: &HeaderMap, request: Request) -> Respo
     } else {
         StatusCode::OK
     };
-    let media_type = if new_type { RESPONSE_JSON } else { "application/json" };
-    (status, [(CONTENT_TYPE, media_type)], Json(response).into_response().into_body()).into_response()
+    let media_type = if new_type {
+        RESPONSE_JSON
+    } else {
+        "application/json"
+    };
+    (
+        status,
+        [(CONTENT_TYPE, media_type)],
+        Json(response).into_response().into_body(),
+    )
+        .into_response()
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response {

@@ -32,15 +32,26 @@ const MOST_BODY_BYTES: usize = 1 << 20;
 pub fn router(lake: &Arc<Lake>, figures: PrometheusHandle) -> Router {
     let schema = schema::build(Arc::clone(lake));
     Router::new()
-        .route("/graphql", get(graphql_http::get).post(graphql_http::post).with_state(schema))
+        .route(
+            "/graphql",
+            get(graphql_http::get)
+                .post(graphql_http::post)
+                .with_state(schema),
+        )
         .route("/v1/metrics", get(rest::metrics::get))
         .route("/v1/metric/{name}/timeseries", get(rest::timeseries::get))
         .route("/v1/metric/{name}/rank", get(rest::rank::get))
         .route("/readyz", get(operations::readyz))
         .with_state(Arc::clone(lake))
         .route("/healthz", get(operations::healthz))
-        .route("/metrics", get(operations::metrics).with_state((Arc::clone(lake), figures)))
+        .route(
+            "/metrics",
+            get(operations::metrics).with_state((Arc::clone(lake), figures)),
+        )
         .fallback(rest::not_found)
         .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            PATIENCE,
+        ))
 }

@@ -28,17 +28,31 @@ pub(crate) async fn readyz(State(lake): State<Arc<Lake>>) -> Response {
     let store = timeout(PATIENCE, lake.store().probe()).await;
     let shown = |result: Result<(), String>| result.err().unwrap_or_else(|| "ok".to_owned());
     let slow = |_| format!("no answer within {} s", PATIENCE.as_secs());
-    let catalog = catalog.map_err(slow).and_then(|r| r.map(drop).map_err(|error| error.to_string()));
-    let store = store.map_err(slow).and_then(|r| r.map_err(|error| error.to_string()));
-    let window = if lake.window().is_ready() { Ok(()) } else { Err("being filled".to_owned()) };
+    let catalog = catalog
+        .map_err(slow)
+        .and_then(|r| r.map(drop).map_err(|error| error.to_string()));
+    let store = store
+        .map_err(slow)
+        .and_then(|r| r.map_err(|error| error.to_string()));
+    let window = if lake.window().is_ready() {
+        Ok(())
+    } else {
+        Err("being filled".to_owned())
+    };
     let ready = catalog.is_ok() && store.is_ok() && window.is_ok();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let parts = json!({"catalog": shown(catalog), "store": shown(store), "window": shown(window)});
     (status, Json(parts)).into_response()
 }
 
 /// Figures in Prometheus' text format.
-pub(crate) async fn metrics(State((lake, figures)): State<(Arc<Lake>, PrometheusHandle)>) -> Response {
+pub(crate) async fn metrics(
+    State((lake, figures)): State<(Arc<Lake>, PrometheusHandle)>,
+) -> Response {
     if let Ok(held) = lake.figures().await {
         gauge!("marketlake_segments").set(as_f64(held.segments));
         gauge!("marketlake_lake_samples").set(as_f64(held.samples));
@@ -48,7 +62,11 @@ pub(crate) async fn metrics(State((lake, figures)): State<(Arc<Lake>, Prometheus
     if let Ok(Some(newest)) = lake.newest().await {
         gauge!("marketlake_newest_sample_timestamp_seconds").set(as_f64(newest.start().0 / 1_000));
     }
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], figures.render()).into_response()
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4")],
+        figures.render(),
+    )
+        .into_response()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]

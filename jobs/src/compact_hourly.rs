@@ -8,10 +8,12 @@ use marketlake_entities::database;
 use marketlake_lake::Lake;
 use serde_json::json;
 
-use crate::{Due, Job, JobError, Moment, Policy, Run};
+use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor};
 
 /// Minutes after an hour's end at which its last minute is surely in.
 const SETTLE_MINUTES: i64 = 2;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// The job. It leaves: one segment an hour, and the raw ones retired.
 pub struct CompactHourly {
@@ -39,7 +41,11 @@ impl Job for CompactHourly {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: None,
+            waits_for: Some(WaitsFor {
+                job: IngestMinute::NAME,
+                from_ms: 0,
+                to_ms: HOUR_MS,
+            }),
         }
     }
 
@@ -60,7 +66,9 @@ impl Job for CompactHourly {
         let transaction = database::begin_write(database).await?;
         let now = database::clock(&transaction).await?;
         let outcome = match &staged {
-            Some(staged) => json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()}),
+            Some(staged) => {
+                json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()})
+            }
             None => json!({"merged": 0}),
         };
         run.finish(&transaction, &outcome).await?;

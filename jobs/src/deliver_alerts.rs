@@ -68,7 +68,8 @@ impl Job for DeliverAlerts {
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let stopped = || self.stop.is_cancelled();
-        let round = outbox::send_due(&self.database, self.channel.as_ref(), &self.from, stopped).await?;
+        let round =
+            outbox::send_due(&self.database, self.channel.as_ref(), &self.from, stopped).await?;
         let outcome = json!({
             "sent": round.sent, "retry": round.retry, "dead": round.dead, "unknown": round.unknown,
         });

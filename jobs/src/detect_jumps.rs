@@ -11,10 +11,12 @@ use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
 use metrics::counter;
 use serde_json::json;
 
-use crate::{DeliverAlerts, Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor, slots};
+use crate::{
+    DeliverAlerts, Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor, slots,
+};
 
 /// The longest window of a rule: what must be ingested before a minute can be judged.
-const BACK: Duration = Duration::from_secs(24 * 3_600);
+const BACK_MS: i64 = 24 * 3_600_000;
 
 /// The job. It leaves: alerts, deliveries, and a slot of `deliver-alerts` where there are any.
 pub struct DetectJumps {
@@ -44,7 +46,8 @@ impl Job for DetectJumps {
             attempts: 10,
             waits_for: Some(WaitsFor {
                 job: IngestMinute::NAME,
-                back: BACK,
+                from_ms: -BACK_MS,
+                to_ms: 0,
             }),
         }
     }
@@ -65,7 +68,11 @@ impl Job for DetectJumps {
                 from: minute,
                 to: minute,
             };
-            let query = JumpQuery { rule, span, metric: None };
+            let query = JumpQuery {
+                rule,
+                span,
+                metric: None,
+            };
             found.push((rule, self.lake.engine().jumps(&query).await?));
         }
         let transaction = database::begin_write(database).await?;
@@ -80,7 +87,13 @@ impl Job for DetectJumps {
         let outcome = json!({"rules": found.len(), "jumps": jumps, "alerts": recorded.alerts});
         run.finish(&transaction, &outcome).await?;
         if recorded.deliveries > 0 {
-            slots::enter(&transaction, DeliverAlerts::NAME, &[Due::pending(run.slot)], now).await?;
+            slots::enter(
+                &transaction,
+                DeliverAlerts::NAME,
+                &[Due::pending(run.slot)],
+                now,
+            )
+            .await?;
         }
         transaction.commit().await?;
         counter!("marketlake_jumps_total").increment(jumps as u64);

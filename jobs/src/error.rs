@@ -54,8 +54,13 @@ impl JobError {
     pub fn retry(&self) -> Option<Option<Duration>> {
         match self {
             Self::Feed { error, .. } => Some(error.pause()),
-            Self::Lake(LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_)) => None,
-            Self::Alerts(AlertError::Corrupt { .. }) | Self::Fenced | Self::Bell(_) | Self::WornOut(_) => None,
+            Self::Lake(
+                LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_),
+            )
+            | Self::Alerts(AlertError::Corrupt { .. })
+            | Self::Fenced
+            | Self::Bell(_)
+            | Self::WornOut(_) => None,
             Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),
             Self::Lake(_) | Self::Alerts(_) | Self::Records(_) | Self::TimedOut(_) => Some(None),
         }

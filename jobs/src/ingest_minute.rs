@@ -51,7 +51,8 @@ impl IngestMinute {
             match feed.samples(slot).await {
                 Ok(batch) => whole.merge(batch),
                 Err(error) => {
-                    counter!("marketlake_feed_errors_total", "feed" => feed.name().to_owned()).increment(1);
+                    counter!("marketlake_feed_errors_total", "feed" => feed.name().to_owned())
+                        .increment(1);
                     tracing::warn!(feed = feed.name(), %slot, %error, "feed failed");
                     failures.push(format!("{}: {error}", feed.name()));
                     let feed = feed.name().to_owned();
@@ -80,7 +81,13 @@ impl IngestMinute {
             run.finish(&transaction, &outcome).await?;
             match staged.publish(&transaction, now).await {
                 Ok(()) => {
-                    slots::enter(&transaction, DetectJumps::NAME, &[Due::pending(run.slot)], now).await?;
+                    slots::enter(
+                        &transaction,
+                        DetectJumps::NAME,
+                        &[Due::pending(run.slot)],
+                        now,
+                    )
+                    .await?;
                     transaction.commit().await?;
                     self.lake.announce();
                     return Ok(());
@@ -114,7 +121,9 @@ impl Job for IngestMinute {
         if self.feeds.is_empty() {
             return Ok(Vec::new());
         }
-        let latest = slots::latest(self.lake.database(), Self::NAME).await?.map(Millis::minute);
+        let latest = slots::latest(self.lake.database(), Self::NAME)
+            .await?
+            .map(Millis::minute);
         let first = match (self.pace, latest) {
             (Some(pace), Some(latest)) => latest.plus(1).max(pace.from),
             (Some(pace), None) => pace.from,
@@ -125,7 +134,11 @@ impl Job for IngestMinute {
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
         let due = minutes.map(|minute| Due {
             slot: minute.start(),
-            state: if missed(minute) { State::Missed } else { State::Pending },
+            state: if missed(minute) {
+                State::Missed
+            } else {
+                State::Pending
+            },
             reopen: false,
         });
         Ok(due.collect())

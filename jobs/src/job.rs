@@ -43,13 +43,15 @@ impl Due {
     }
 }
 
-/// A slot is not begun while earlier slots of another job, so far back, are not ended.
+/// A slot is not begun while slots of another job, in a span of time around it, are not ended.
 #[derive(Clone, Copy, Debug)]
 pub struct WaitsFor {
     /// The other job's name.
     pub job: &'static str,
-    /// How far back.
-    pub back: Duration,
+    /// Where the span begins, in milliseconds from the slot; within.
+    pub from_ms: i64,
+    /// Where it ends, in milliseconds from the slot; not within.
+    pub to_ms: i64,
 }
 
 /// How a job is run.
@@ -59,7 +61,7 @@ pub struct Policy {
     pub timeout: Duration,
     /// How many attempts a slot has, those included in which the worker died.
     pub attempts: i32,
-    /// What must have ended before.
+    /// What must have ended.
     pub waits_for: Option<WaitsFor>,
 }
 
@@ -108,7 +110,11 @@ impl Run {
     ///
     /// # Errors
     /// [`JobError::Fenced`] where another worker has claimed the slot since: roll back.
-    pub async fn finish(&self, transaction: &impl ConnectionTrait, outcome: &Value) -> Result<(), JobError> {
+    pub async fn finish(
+        &self,
+        transaction: &impl ConnectionTrait,
+        outcome: &Value,
+    ) -> Result<(), JobError> {
         let clock = database::clock_sql(transaction.get_database_backend());
         let result = Entity::update_many()
             .col_expr(Column::State, Expr::value(State::Done))

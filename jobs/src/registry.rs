@@ -59,7 +59,12 @@ impl JobSet {
     /// Those of the names that `wanted` accepts.
     #[must_use]
     pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.into_iter().filter(|job| wanted(job.name())).collect())
+        Self(
+            self.0
+                .into_iter()
+                .filter(|job| wanted(job.name()))
+                .collect(),
+        )
     }
 
     /// The job of a name.

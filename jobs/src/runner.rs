@@ -64,7 +64,14 @@ impl Runner {
     pub async fn work(&self, job: Arc<dyn Job>) {
         while !self.stop.is_cancelled() {
             let woken = self.wake.notified();
-            match slots::claim(&self.database, job.name(), &self.worker, job.policy().waits_for).await {
+            match slots::claim(
+                &self.database,
+                job.name(),
+                &self.worker,
+                job.policy().waits_for,
+            )
+            .await
+            {
                 Ok(Some(run)) => {
                     self.execute(job.as_ref(), &run).await;
                     // What a run committed may be another job's start.
@@ -91,7 +98,12 @@ impl Runner {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn run_once(&self, job: &dyn Job, slot: Millis, again: bool) -> Result<RunOnce, JobError> {
+    pub async fn run_once(
+        &self,
+        job: &dyn Job,
+        slot: Millis,
+        again: bool,
+    ) -> Result<RunOnce, JobError> {
         let now = database::clock(&self.database).await?;
         slots::enter(&self.database, job.name(), &[Due::pending(slot)], now).await?;
         if again {
@@ -102,19 +114,23 @@ impl Runner {
             self.execute(job, run).await;
         }
         let row = slots::find(&self.database, job.name(), slot).await?;
-        let row = row.ok_or_else(|| sea_orm::DbErr::RecordNotFound(format!("{} {slot}", job.name())))?;
+        let row =
+            row.ok_or_else(|| sea_orm::DbErr::RecordNotFound(format!("{} {slot}", job.name())))?;
         Ok(match row.state {
             State::Done if claimed.is_some() => RunOnce::Done(row.outcome.unwrap_or_default()),
             State::Done => RunOnce::AlreadyDone(row.outcome.unwrap_or_default()),
             State::Running => RunOnce::Held,
-            State::Pending | State::Failed | State::Missed => RunOnce::Failed(row.error.unwrap_or_default()),
+            State::Pending | State::Failed | State::Missed => {
+                RunOnce::Failed(row.error.unwrap_or_default())
+            }
         })
     }
 
     async fn execute(&self, job: &dyn Job, run: &Run) {
         let begun = Instant::now();
         let result = self.attempt(job, run).await;
-        histogram!("marketlake_job_seconds", "job" => job.name()).record(begun.elapsed().as_secs_f64());
+        histogram!("marketlake_job_seconds", "job" => job.name())
+            .record(begun.elapsed().as_secs_f64());
         let outcome = match result {
             Ok(()) => "done",
             Err(error) => match self.after_failure(job, run, &error).await {
@@ -125,7 +141,8 @@ impl Runner {
                 }
             },
         };
-        counter!("marketlake_job_runs_total", "job" => job.name(), "outcome" => outcome).increment(1);
+        counter!("marketlake_job_runs_total", "job" => job.name(), "outcome" => outcome)
+            .increment(1);
     }
 
     async fn attempt(&self, job: &dyn Job, run: &Run) -> Result<(), JobError> {
@@ -162,9 +179,16 @@ impl Runner {
         }
     }
 
-    async fn after_failure(&self, job: &dyn Job, run: &Run, error: &JobError) -> Result<&'static str, JobError> {
+    async fn after_failure(
+        &self,
+        job: &dyn Job,
+        run: &Run,
+        error: &JobError,
+    ) -> Result<&'static str, JobError> {
         let now = database::clock(&self.database).await?;
-        let again_at = error.retry().map(|asked| now.plus(asked.unwrap_or_else(|| pause(run.attempts))));
+        let again_at = error
+            .retry()
+            .map(|asked| now.plus(asked.unwrap_or_else(|| pause(run.attempts))));
         let deadline = job.deadline(run.slot);
         let (state, word) = match again_at {
             Some(at) if deadline.is_some_and(|deadline| at > deadline) => (State::Missed, "missed"),

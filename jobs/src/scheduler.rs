@@ -58,7 +58,8 @@ impl Scheduler {
     /// # Errors
     /// Where the bell cannot be hung.
     pub async fn run(self) -> Result<(), JobError> {
-        let bell = |error: tokio_cron_scheduler::JobSchedulerError| JobError::Bell(error.to_string());
+        let bell =
+            |error: tokio_cron_scheduler::JobSchedulerError| JobError::Bell(error.to_string());
         let mut rings = JobScheduler::new().await.map_err(bell)?;
         let (planner, runner) = (Arc::clone(&self.planner), self.runner.clone());
         let ring = Ring::new_async(EACH_SECOND, move |_, _| {
@@ -112,7 +113,13 @@ impl Planner {
     /// The minute that a replay is at. It began when its first slot was entered, by whichever process.
     async fn replayed(&self, pace: Pace, now: Millis) -> Result<Minute, JobError> {
         let first = pace.from.start();
-        slots::enter(&self.database, IngestMinute::NAME, &[Due::pending(first)], now).await?;
+        slots::enter(
+            &self.database,
+            IngestMinute::NAME,
+            &[Due::pending(first)],
+            now,
+        )
+        .await?;
         let row = slots::find(&self.database, IngestMinute::NAME, first).await?;
         let begun = row.map_or(now, |row| row.created_at);
         Ok(pace.minute(Millis(now.0 - begun.0)))

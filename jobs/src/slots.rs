@@ -6,8 +6,8 @@ use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, Model,
 use marketlake_entities::{Millis, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, FromQueryResult, NotSet,
-    QueryFilter, QuerySelect, Set, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, NotSet, QueryFilter, QuerySelect, Set, Statement, Value,
 };
 
 use crate::{Due, Run, WaitsFor};
@@ -20,12 +20,22 @@ const INSERT_ROWS: usize = 500;
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn enter(connection: &impl ConnectionTrait, job: &str, due: &[Due], now: Millis) -> Result<u64, DbErr> {
+pub async fn enter(
+    connection: &impl ConnectionTrait,
+    job: &str,
+    due: &[Due],
+    now: Millis,
+) -> Result<u64, DbErr> {
     let mut entered = 0;
     for chunk in due.chunks(INSERT_ROWS) {
         let rows = chunk.iter().map(|due| row(job, *due, now));
-        let once = OnConflict::columns([Column::Job, Column::Slot, Column::Shard]).do_nothing().to_owned();
-        entered += Entity::insert_many(rows).on_conflict(once).exec_without_returning(connection).await?;
+        let once = OnConflict::columns([Column::Job, Column::Slot, Column::Shard])
+            .do_nothing()
+            .to_owned();
+        entered += Entity::insert_many(rows)
+            .on_conflict(once)
+            .exec_without_returning(connection)
+            .await?;
     }
     for due in due.iter().filter(|due| due.reopen) {
         reopen(connection, job, due.slot, now).await?;
@@ -57,7 +67,12 @@ fn row(job: &str, due: Due, now: Millis) -> ActiveModel {
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn reopen(connection: &impl ConnectionTrait, job: &str, slot: Millis, now: Millis) -> Result<bool, DbErr> {
+pub async fn reopen(
+    connection: &impl ConnectionTrait,
+    job: &str,
+    slot: Millis,
+    now: Millis,
+) -> Result<bool, DbErr> {
     let result = Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Pending))
         .col_expr(Column::Attempts, Expr::value(0))
@@ -74,7 +89,11 @@ pub async fn reopen(connection: &impl ConnectionTrait, job: &str, slot: Millis, 
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn find(connection: &impl ConnectionTrait, job: &str, slot: Millis) -> Result<Option<Model>, DbErr> {
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    job: &str,
+    slot: Millis,
+) -> Result<Option<Model>, DbErr> {
     Entity::find()
         .filter(Column::Job.eq(job))
         .filter(Column::Slot.eq(slot))
@@ -112,12 +131,16 @@ pub async fn claim(
     let mut condition = format!(
         "r.job = $2 and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
     );
-    if let Some(WaitsFor { job, back }) = waits_for {
-        // Both are constants of ours, not a user's words.
+    if let Some(WaitsFor {
+        job,
+        from_ms,
+        to_ms,
+    }) = waits_for
+    {
+        // Constants of ours, not a user's words.
         condition += &format!(
-            " and not exists (select 1 from job_runs e where e.job = '{job}' and e.slot < r.slot \
-             and e.slot >= r.slot - {back} and e.state in ('pending', 'running'))",
-            back = back.as_millis()
+            " and not exists (select 1 from job_runs e where e.job = '{job}' and e.slot >= r.slot + {from_ms} \
+             and e.slot < r.slot + {to_ms} and e.state in ('pending', 'running'))"
         );
     }
     claim_where(database, &condition, vec![worker.into(), job.into()]).await
@@ -137,7 +160,12 @@ pub async fn claim_slot(
     let condition = format!(
         "r.job = $2 and r.slot = $3 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {clock}))"
     );
-    claim_where(database, &condition, vec![worker.into(), job.into(), slot.0.into()]).await
+    claim_where(
+        database,
+        &condition,
+        vec![worker.into(), job.into(), slot.0.into()],
+    )
+    .await
 }
 
 async fn claim_where(
@@ -147,15 +175,23 @@ async fn claim_where(
 ) -> Result<Option<Run>, DbErr> {
     let backend = database.get_database_backend();
     let clock = database::clock_sql(backend);
-    let skip = if backend == DbBackend::Postgres { "for update skip locked" } else { "" };
+    let skip = if backend == DbBackend::Postgres {
+        "for update skip locked"
+    } else {
+        ""
+    };
     let sql = format!(
         "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
          started_at = {clock}, finished_at = null, lease_until = {clock} + {lease} \
          where id = (select r.id from job_runs r where {condition} order by r.slot limit 1 {skip}) returning *",
         lease = LEASE.as_millis(),
     );
-    let row = database.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    let model = row.map(|row| Model::from_query_result(&row, "")).transpose()?;
+    let row = database
+        .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await?;
+    let model = row
+        .map(|row| Model::from_query_result(&row, ""))
+        .transpose()?;
     Ok(model.map(|model| Run {
         id: model.id,
         token: model.token,
@@ -171,7 +207,10 @@ async fn claim_where(
 pub async fn renew(database: &DatabaseConnection, run: &Run) -> Result<bool, DbErr> {
     let clock = database::clock_sql(database.get_database_backend());
     let until = Expr::cust(format!("{clock} + {}", LEASE.as_millis()));
-    let result = held(run).col_expr(Column::LeaseUntil, until).exec(database).await?;
+    let result = held(run)
+        .col_expr(Column::LeaseUntil, until)
+        .exec(database)
+        .await?;
     Ok(result.rows_affected == 1)
 }
 

@@ -50,7 +50,11 @@ impl Job for Vacuum {
         let database = self.lake.database();
         let now = database::clock(database).await?;
         let vacuumed = self.lake.vacuum(now, self.grace).await?;
-        run.finish(database, &json!({"retired": vacuumed.retired, "unlisted": vacuumed.unlisted})).await?;
+        run.finish(
+            database,
+            &json!({"retired": vacuumed.retired, "unlisted": vacuumed.unlisted}),
+        )
+        .await?;
         tracing::info!(slot = %run.slot, "{vacuumed}");
         Ok(())
     }

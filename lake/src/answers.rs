@@ -63,7 +63,11 @@ impl Lake {
     ///
     /// # Errors
     /// Where the engine fails.
-    pub async fn list(&self, engine: &dyn QueryEngine, at: Option<Minute>) -> Result<Vec<Listed>, LakeError> {
+    pub async fn list(
+        &self,
+        engine: &dyn QueryEngine,
+        at: Option<Minute>,
+    ) -> Result<Vec<Listed>, LakeError> {
         let Some(day) = self.day(at).await? else {
             return Ok(Vec::new());
         };
@@ -71,7 +75,10 @@ impl Lake {
         if metrics.iter().any(|metric| !self.directory().holds(metric)) {
             self.refresh_directory().await?;
         }
-        Ok(metrics.into_iter().map(|metric| self.listed(metric)).collect())
+        Ok(metrics
+            .into_iter()
+            .map(|metric| self.listed(metric))
+            .collect())
     }
 
     /// All places of a measure over the last 24 hours.
@@ -108,11 +115,16 @@ impl Lake {
         metric: Metric,
         at: Option<Minute>,
     ) -> Result<Rank, LakeError> {
-        let span = self.day(at).await?.unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
+        let span = self
+            .day(at)
+            .await?
+            .unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
         let standings = engine.ranking(metric.measure(), span).await?;
         let of = standings.len() as u64;
         Ok(Rank {
-            standing: standings.into_iter().find(|standing| standing.metric == metric),
+            standing: standings
+                .into_iter()
+                .find(|standing| standing.metric == metric),
             listed: self.listed(metric),
             of,
             span,

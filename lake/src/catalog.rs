@@ -1,12 +1,12 @@
 //! Which segments are live, as the database says.
 
+use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
 use marketlake_entities::{Metric, Millis, Minute};
-use marketlake_entities::records::metrics;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
 };
 
 use crate::Span;
@@ -15,7 +15,10 @@ use crate::Span;
 const INSERT_ROWS: usize = 2_000;
 
 /// Live segments that may hold samples of a span, in the order in which they were committed.
-pub(crate) async fn live(connection: &impl ConnectionTrait, span: Span) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn live(
+    connection: &impl ConnectionTrait,
+    span: Span,
+) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::State.eq(State::Live))
         .filter(Column::MinTs.lte(span.to.start()))
@@ -26,8 +29,18 @@ pub(crate) async fn live(connection: &impl ConnectionTrait, span: Span) -> Resul
 }
 
 /// Live segments of an hour.
-pub(crate) async fn live_of_hour(connection: &impl ConnectionTrait, hour: Minute) -> Result<Vec<Model>, DbErr> {
-    live(connection, Span { from: hour, to: hour.plus(59) }).await
+pub(crate) async fn live_of_hour(
+    connection: &impl ConnectionTrait,
+    hour: Minute,
+) -> Result<Vec<Model>, DbErr> {
+    live(
+        connection,
+        Span {
+            from: hour,
+            to: hour.plus(59),
+        },
+    )
+    .await
 }
 
 /// All live segments.
@@ -37,7 +50,10 @@ pub(crate) async fn all_live(connection: &impl ConnectionTrait) -> Result<Vec<Mo
 
 /// Segments with new samples that were committed after a segment; those too that were replaced since,
 /// because what replaced them is said to hold old samples only.
-pub(crate) async fn new_since(connection: &impl ConnectionTrait, id: i64) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn new_since(
+    connection: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::Id.gt(id))
         .filter(Column::Origin.ne(Origin::Compact))
@@ -69,12 +85,19 @@ pub(crate) async fn lock(transaction: &DatabaseTransaction) -> Result<(), DbErr>
 }
 
 /// Takes segments out of the lake. Returns how many of them were live.
-pub(crate) async fn retire(transaction: &DatabaseTransaction, ids: &[i64], now: Millis) -> Result<u64, DbErr> {
+pub(crate) async fn retire(
+    transaction: &DatabaseTransaction,
+    ids: &[i64],
+    now: Millis,
+) -> Result<u64, DbErr> {
     if ids.is_empty() {
         return Ok(0);
     }
     let result = Entity::update_many()
-        .col_expr(Column::State, sea_orm::sea_query::Expr::value(State::Retired))
+        .col_expr(
+            Column::State,
+            sea_orm::sea_query::Expr::value(State::Retired),
+        )
         .col_expr(Column::RetiredAt, sea_orm::sea_query::Expr::value(now.0))
         .filter(Column::Id.is_in(ids.iter().copied()))
         .filter(Column::State.eq(State::Live))
@@ -84,7 +107,11 @@ pub(crate) async fn retire(transaction: &DatabaseTransaction, ids: &[i64], now: 
 }
 
 /// Enters metrics into the directory, where they are not there yet.
-pub(crate) async fn enter(transaction: &DatabaseTransaction, new: &[Metric], now: Millis) -> Result<(), DbErr> {
+pub(crate) async fn enter(
+    transaction: &DatabaseTransaction,
+    new: &[Metric],
+    now: Millis,
+) -> Result<(), DbErr> {
     for chunk in new.chunks(INSERT_ROWS) {
         let rows = chunk.iter().map(|metric| metrics::ActiveModel {
             id: Set(metric.id().to_owned()),
@@ -94,7 +121,11 @@ pub(crate) async fn enter(transaction: &DatabaseTransaction, new: &[Metric], now
             created_at: Set(now),
         });
         metrics::Entity::insert_many(rows)
-            .on_conflict(OnConflict::column(metrics::Column::Id).do_nothing().to_owned())
+            .on_conflict(
+                OnConflict::column(metrics::Column::Id)
+                    .do_nothing()
+                    .to_owned(),
+            )
             .exec_without_returning(transaction)
             .await?;
     }

@@ -37,7 +37,10 @@ impl Lake {
         let listed: HashSet<&str> = rows.iter().map(|row| row.path.as_str()).collect();
         let objects: Vec<_> = self.store().objects().list(None).try_collect().await?;
         let mut report = Report {
-            unlisted: objects.iter().filter(|o| !listed.contains(o.location.as_ref())).count(),
+            unlisted: objects
+                .iter()
+                .filter(|o| !listed.contains(o.location.as_ref()))
+                .count(),
             ..Report::default()
         };
         for segment in &rows {
@@ -52,7 +55,9 @@ impl Lake {
     async fn check_segment(&self, segment: &Model, report: &mut Report) -> Result<(), LakeError> {
         report.segments += 1;
         let problem = match self.store().get(&segment.path).await {
-            Err(LakeError::Store(object_store::Error::NotFound { .. })) => Some("the object is missing".to_owned()),
+            Err(LakeError::Store(object_store::Error::NotFound { .. })) => {
+                Some("the object is missing".to_owned())
+            }
             Err(error) => return Err(error),
             Ok(bytes) => {
                 report.bytes += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
@@ -61,16 +66,23 @@ impl Lake {
                         Err(reason) => Some(reason),
                         Ok(rows) => {
                             report.rows += rows;
-                            (rows != segment.row_count)
-                                .then(|| format!("{rows} rows, the catalog says {}", segment.row_count))
+                            (rows != segment.row_count).then(|| {
+                                format!("{rows} rows, the catalog says {}", segment.row_count)
+                            })
                         }
                     }
                 } else {
-                    Some(format!("{} bytes, the catalog says {}", bytes.len(), segment.byte_count))
+                    Some(format!(
+                        "{} bytes, the catalog says {}",
+                        bytes.len(),
+                        segment.byte_count
+                    ))
                 }
             }
         };
-        report.problems.extend(problem.map(|reason| format!("{}: {reason}", segment.path)));
+        report
+            .problems
+            .extend(problem.map(|reason| format!("{}: {reason}", segment.path)));
         Ok(())
     }
 }

@@ -8,7 +8,9 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{
     ArrayRef, AsArray, Int8Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
-use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{
+    DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType,
+};
 use bytes::Bytes;
 use marketlake_entities::records::segments::Tier;
 use marketlake_entities::{Exact, Metric, Millis, Sample};
@@ -65,8 +67,12 @@ pub(crate) fn encode(tier: Tier, rows: &[Sample]) -> Result<Bytes, LakeError> {
 
 fn to_batch(rows: &[Sample]) -> Result<RecordBatch, LakeError> {
     let metrics = StringArray::from_iter_values(rows.iter().map(|row| row.metric.id()));
-    let times = TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.ts.start().0));
-    let (mut unscaled, mut scales) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    let times =
+        TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.ts.start().0));
+    let (mut unscaled, mut scales) = (
+        Vec::with_capacity(rows.len()),
+        Vec::with_capacity(rows.len()),
+    );
     for run in rows.chunk_by(|a, b| a.metric == b.metric) {
         for (number, scale) in at_one_scale(run) {
             unscaled.push(number);
@@ -85,10 +91,11 @@ fn to_batch(rows: &[Sample]) -> Result<RecordBatch, LakeError> {
 /// One metric's values at its largest scale, which compresses best; a value that does not fit keeps its own.
 fn at_one_scale(run: &[Sample]) -> impl Iterator<Item = (i64, i8)> {
     let largest = run.iter().map(|row| row.value.scale()).max().unwrap_or(0);
-    run.iter().map(move |row| match row.value.at_scale(largest) {
-        Some(unscaled) => (unscaled, largest),
-        None => (row.value.unscaled(), row.value.scale()),
-    })
+    run.iter()
+        .map(move |row| match row.value.at_scale(largest) {
+            Some(unscaled) => (unscaled, largest),
+            None => (row.value.unscaled(), row.value.scale()),
+        })
 }
 
 /// Reads all rows of an object.
@@ -109,11 +116,23 @@ pub(crate) fn decode(path: &str, bytes: Bytes) -> Result<Vec<Sample>, LakeError>
 }
 
 fn read_batch(batch: &RecordBatch, rows: &mut Vec<Sample>) -> Result<(), String> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-    let metrics = column("metric")?.as_string_opt::<i32>().ok_or("metric is no string")?;
-    let times = column("ts")?.as_primitive_opt::<TimestampMillisecondType>().ok_or("ts is no timestamp(ms)")?;
-    let unscaled = column("unscaled")?.as_primitive_opt::<Int64Type>().ok_or("unscaled is no int64")?;
-    let scales = column("scale")?.as_primitive_opt::<Int8Type>().ok_or("scale is no int8")?;
+    let column = |name: &str| {
+        batch
+            .column_by_name(name)
+            .ok_or_else(|| format!("no column {name}"))
+    };
+    let metrics = column("metric")?
+        .as_string_opt::<i32>()
+        .ok_or("metric is no string")?;
+    let times = column("ts")?
+        .as_primitive_opt::<TimestampMillisecondType>()
+        .ok_or("ts is no timestamp(ms)")?;
+    let unscaled = column("unscaled")?
+        .as_primitive_opt::<Int64Type>()
+        .ok_or("unscaled is no int64")?;
+    let scales = column("scale")?
+        .as_primitive_opt::<Int8Type>()
+        .ok_or("scale is no int8")?;
     let mut last: Option<Metric> = None;
     rows.reserve(batch.num_rows());
     for row in 0..batch.num_rows() {
@@ -139,7 +158,10 @@ pub(crate) fn read_value(unscaled: i64, scale: i8) -> Result<Exact, String> {
 
 /// The row count that an object's footer states.
 pub(crate) fn row_count(bytes: &Bytes) -> Result<i64, String> {
-    let metadata = ArrowReaderMetadata::load(bytes, parquet::arrow::arrow_reader::ArrowReaderOptions::new())
-        .map_err(|error| error.to_string())?;
+    let metadata = ArrowReaderMetadata::load(
+        bytes,
+        parquet::arrow::arrow_reader::ArrowReaderOptions::new(),
+    )
+    .map_err(|error| error.to_string())?;
     Ok(metadata.metadata().file_metadata().num_rows())
 }

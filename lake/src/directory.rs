@@ -16,7 +16,12 @@ impl Directory {
     /// then to the first by the alphabet.
     #[must_use]
     pub fn new(metrics: BTreeSet<Metric>, order: &[String]) -> Self {
-        let place = |metric: &Metric| order.iter().position(|m| m == metric.market()).unwrap_or(order.len());
+        let place = |metric: &Metric| {
+            order
+                .iter()
+                .position(|m| m == metric.market())
+                .unwrap_or(order.len())
+        };
         let mut owners: BTreeMap<String, Metric> = BTreeMap::new();
         for metric in &metrics {
             owners
@@ -35,7 +40,10 @@ impl Directory {
     #[must_use]
     pub fn resolve(&self, name: &str) -> Option<Metric> {
         let name = name.to_lowercase();
-        let by_id = name.parse::<Metric>().ok().filter(|metric| self.metrics.contains(metric));
+        let by_id = name
+            .parse::<Metric>()
+            .ok()
+            .filter(|metric| self.metrics.contains(metric));
         by_id.or_else(|| {
             let short = name.strip_suffix(":price").unwrap_or(&name);
             self.owners.get(short).cloned()

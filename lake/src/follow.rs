@@ -17,7 +17,10 @@ impl Lake {
             match self.take_in(&segments).await {
                 // Replaced and vacuumed before it was read: what is live now holds its samples.
                 Err(LakeError::Store(object_store::Error::NotFound { path, .. })) => {
-                    tracing::warn!(path, "a new segment is gone already, reading the whole day anew");
+                    tracing::warn!(
+                        path,
+                        "a new segment is gone already, reading the whole day anew"
+                    );
                 }
                 result => return result.map(|newest| newest.unwrap_or(seen)),
             }

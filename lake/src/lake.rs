@@ -6,8 +6,10 @@ use std::sync::Arc;
 use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Metric, Millis, Minute, Sample, database};
 use parking_lot::RwLock;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+};
 use tokio::sync::Notify;
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use crate::{Directory, Embedded, LakeError, Router, Staged, Store, Window, catalog};
 
@@ -154,7 +156,8 @@ impl Lake {
     /// Where the catalog cannot be read.
     pub async fn figures(&self) -> Result<Figures, LakeError> {
         let mut figures = Figures {
-            metrics: i64::try_from(metrics::Entity::find().count(&self.database).await?).unwrap_or(i64::MAX),
+            metrics: i64::try_from(metrics::Entity::find().count(&self.database).await?)
+                .unwrap_or(i64::MAX),
             ..Figures::default()
         };
         for segment in catalog::all_live(&self.database).await? {
@@ -180,7 +183,10 @@ impl Lake {
             .into_tuple()
             .all(&self.database)
             .await?;
-        let mut hours: Vec<Minute> = hours.into_iter().map(|hour| Millis(hour).minute()).collect();
+        let mut hours: Vec<Minute> = hours
+            .into_iter()
+            .map(|hour| Millis(hour).minute())
+            .collect();
         hours.sort_unstable();
         Ok(hours)
     }
@@ -189,11 +195,7 @@ impl Lake {
     ///
     /// # Errors
     /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn import(
-        &self,
-        samples: Vec<Sample>,
-        now: Millis,
-    ) -> Result<Staged, LakeError> {
+    pub async fn import(&self, samples: Vec<Sample>, now: Millis) -> Result<Staged, LakeError> {
         let mut attempt = 1;
         loop {
             let staged = self.stage_import(samples.clone()).await?;
@@ -210,5 +212,4 @@ impl Lake {
             }
         }
     }
-
 }

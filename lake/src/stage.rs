@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute, Sample};
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
 use sha2::{Digest, Sha256};
 
 use crate::{Lake, LakeError, Span, catalog, codec, paths};
+
+/// So many hours are on their way to the store at the same time.
+const HOURS_AT_ONCE: usize = 4;
 
 /// Objects that are written, and what their publication will change.
 #[derive(Debug)]
@@ -58,23 +62,32 @@ impl Lake {
         self.stage(samples, Tier::Hour, Origin::Import).await
     }
 
-    async fn stage(&self, samples: Vec<Sample>, tier: Tier, origin: Origin) -> Result<Staged, LakeError> {
+    async fn stage(
+        &self,
+        samples: Vec<Sample>,
+        tier: Tier,
+        origin: Origin,
+    ) -> Result<Staged, LakeError> {
         let mut hours: BTreeMap<Minute, Vec<Sample>> = BTreeMap::new();
         for sample in samples {
             hours.entry(sample.ts.hour()).or_default().push(sample);
         }
-        let mut staged = Staged {
-            hours: Vec::with_capacity(hours.len()),
-            new_metrics: Vec::new(),
-        };
-        let mut metrics = BTreeSet::new();
-        for (hour, samples) in hours {
-            metrics.extend(samples.iter().map(|sample| sample.metric.clone()));
-            staged.hours.push(self.stage_hour(hour, samples, tier, origin).await?);
-        }
         let directory = self.directory();
-        staged.new_metrics = metrics.into_iter().filter(|m| !directory.holds(m)).collect();
-        Ok(staged)
+        let metrics: BTreeSet<Metric> = hours
+            .values()
+            .flatten()
+            .map(|sample| sample.metric.clone())
+            .collect();
+        let new_metrics = metrics
+            .into_iter()
+            .filter(|metric| !directory.holds(metric))
+            .collect();
+        let hours = stream::iter(hours)
+            .map(|(hour, samples)| self.stage_hour(hour, samples, tier, origin))
+            .buffered(HOURS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Staged { hours, new_metrics })
     }
 
     async fn stage_hour(
@@ -85,8 +98,14 @@ impl Lake {
         origin: Origin,
     ) -> Result<StagedHour, LakeError> {
         let rows = sorted(samples);
-        let span = span_of(&rows).unwrap_or(Span { from: hour, to: hour });
-        let whole_hour = Span { from: hour, to: hour.plus(59) };
+        let span = span_of(&rows).unwrap_or(Span {
+            from: hour,
+            to: hour,
+        });
+        let whole_hour = Span {
+            from: hour,
+            to: hour.plus(59),
+        };
         let live = catalog::live_of_hour(self.database(), hour).await?;
         let in_the_way = match tier {
             Tier::Raw => live.iter().any(|segment| overlaps(segment, span)),
@@ -94,13 +113,23 @@ impl Lake {
         };
         if !in_the_way {
             let segment = self.write(tier, origin, &rows).await?;
-            return Ok(StagedHour { hour, segment, replaces: vec![], alone_in: span });
+            return Ok(StagedHour {
+                hour,
+                segment,
+                replaces: vec![],
+                alone_in: span,
+            });
         }
         let mut merged = self.read_all(&live).await?;
         merged.extend(rows);
         let segment = self.write(Tier::Hour, origin, &sorted(merged)).await?;
         let replaces = live.iter().map(|segment| segment.id).collect();
-        Ok(StagedHour { hour, segment, replaces, alone_in: whole_hour })
+        Ok(StagedHour {
+            hour,
+            segment,
+            replaces,
+            alone_in: whole_hour,
+        })
     }
 
     /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.
@@ -118,7 +147,10 @@ impl Lake {
             hour,
             segment: self.write(Tier::Hour, Origin::Compact, &rows).await?,
             replaces: live.iter().map(|segment| segment.id).collect(),
-            alone_in: Span { from: hour, to: hour.plus(59) },
+            alone_in: Span {
+                from: hour,
+                to: hour.plus(59),
+            },
         };
         Ok(Some(Staged {
             hours: vec![staged],
@@ -136,11 +168,20 @@ impl Lake {
         Ok(rows)
     }
 
-    async fn write(&self, tier: Tier, origin: Origin, rows: &[Sample]) -> Result<Written, LakeError> {
-        let span = span_of(rows).ok_or_else(|| LakeError::Encode("a segment without rows".to_owned()))?;
+    async fn write(
+        &self,
+        tier: Tier,
+        origin: Origin,
+        rows: &[Sample],
+    ) -> Result<Written, LakeError> {
+        let span =
+            span_of(rows).ok_or_else(|| LakeError::Encode("a segment without rows".to_owned()))?;
         let bytes = codec::encode(tier, rows)?;
         let key = paths::new_key(tier, span.from);
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let written = Written {
             path: key.to_string(),
             tier,
@@ -161,21 +202,30 @@ impl Staged {
     ///
     /// # Errors
     /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and stage again.
-    pub async fn publish(&self, transaction: &DatabaseTransaction, now: Millis) -> Result<(), LakeError> {
+    pub async fn publish(
+        &self,
+        transaction: &DatabaseTransaction,
+        now: Millis,
+    ) -> Result<(), LakeError> {
         catalog::lock(transaction).await?;
         for staged in &self.hours {
             let moved = || LakeError::Moved {
                 hour: staged.hour.to_string(),
             };
             let live = catalog::live(transaction, staged.alone_in).await?;
-            if live.iter().any(|segment| !staged.replaces.contains(&segment.id)) {
+            if live
+                .iter()
+                .any(|segment| !staged.replaces.contains(&segment.id))
+            {
                 return Err(moved());
             }
             let retired = catalog::retire(transaction, &staged.replaces, now).await?;
             if retired != staged.replaces.len() as u64 {
                 return Err(moved());
             }
-            Entity::insert(staged.row(now)).exec_without_returning(transaction).await?;
+            Entity::insert(staged.row(now))
+                .exec_without_returning(transaction)
+                .await?;
         }
         catalog::enter(transaction, &self.new_metrics, now).await?;
         Ok(())
@@ -234,7 +284,6 @@ fn sorted(mut rows: Vec<Sample>) -> Vec<Sample> {
     }
     kept
 }
-
 
 fn span_of(rows: &[Sample]) -> Option<Span> {
     let from = rows.iter().map(|row| row.ts).min()?;

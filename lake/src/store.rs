@@ -11,7 +11,9 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+};
 use url::Url;
 
 use crate::LakeError;
@@ -53,17 +55,26 @@ impl Store {
         let mut local = None;
         let objects: Arc<dyn ObjectStore> = match url.scheme() {
             "file" => {
-                let folder = url.to_file_path().map_err(|()| address("expected file:///folder".to_owned()))?;
+                let folder = url
+                    .to_file_path()
+                    .map_err(|()| address("expected file:///folder".to_owned()))?;
                 std::fs::create_dir_all(&folder).map_err(|error| address(error.to_string()))?;
                 local = Some(folder.clone());
                 Arc::new(LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true))
             }
             "s3" => {
-                let bucket = url.host_str().ok_or_else(|| address("expected s3://bucket/prefix".to_owned()))?;
-                let prefix = Path::parse(url.path().trim_matches('/')).map_err(|error| address(error.to_string()))?;
+                let bucket = url
+                    .host_str()
+                    .ok_or_else(|| address("expected s3://bucket/prefix".to_owned()))?;
+                let prefix = Path::parse(url.path().trim_matches('/'))
+                    .map_err(|error| address(error.to_string()))?;
                 Arc::new(PrefixStore::new(s3(bucket, options)?, prefix))
             }
-            other => return Err(address(format!("expected file:// or s3://, got {other}://"))),
+            other => {
+                return Err(address(format!(
+                    "expected file:// or s3://, got {other}://"
+                )));
+            }
         };
         Ok(Self {
             objects,
@@ -106,9 +117,12 @@ impl Store {
 async fn flush(path: PathBuf) -> Result<(), LakeError> {
     let flushed = tokio::task::spawn_blocking(move || {
         File::open(&path)?.sync_all()?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     });
-    let result = flushed.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let result = flushed
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
     result.map_err(|error| {
         LakeError::Store(object_store::Error::Generic {
             store: "file",
@@ -124,7 +138,12 @@ fn s3(bucket: &str, options: &StoreOptions) -> Result<impl ObjectStore, LakeErro
             ClientOptions::new()
                 .with_timeout(PATIENCE)
                 .with_connect_timeout(Duration::from_secs(5))
-                .with_allow_http(options.endpoint.as_deref().is_some_and(|e| e.starts_with("http://"))),
+                .with_allow_http(
+                    options
+                        .endpoint
+                        .as_deref()
+                        .is_some_and(|e| e.starts_with("http://")),
+                ),
         )
         .with_retry(RetryConfig {
             max_retries: 4,
@@ -138,7 +157,9 @@ fn s3(bucket: &str, options: &StoreOptions) -> Result<impl ObjectStore, LakeErro
         builder = builder.with_region(region);
     }
     if let (Some(id), Some(secret)) = (&options.access_key_id, &options.secret_access_key) {
-        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        builder = builder
+            .with_access_key_id(id)
+            .with_secret_access_key(secret);
     }
     Ok(builder.build()?)
 }

@@ -39,7 +39,9 @@ impl Lake {
             .await?;
         for segment in retired {
             self.delete_object(&Path::from(segment.path)).await?;
-            Entity::delete_by_id(segment.id).exec(self.database()).await?;
+            Entity::delete_by_id(segment.id)
+                .exec(self.database())
+                .await?;
             vacuumed.retired += 1;
         }
         // Objects first, rows second: an object published in between is found listed.
@@ -52,7 +54,9 @@ impl Lake {
             .collect();
         let old = |modified: i64| modified < before.0;
         for object in objects {
-            if old(object.last_modified.timestamp_millis()) && !listed.contains(object.location.as_ref()) {
+            if old(object.last_modified.timestamp_millis())
+                && !listed.contains(object.location.as_ref())
+            {
                 self.delete_object(&object.location).await?;
                 vacuumed.unlisted += 1;
             }
@@ -71,6 +75,10 @@ impl Lake {
 impl fmt::Display for Vacuumed {
     /// One line of figures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vacuum: {} retired segments, {} unlisted objects deleted", self.retired, self.unlisted)
+        write!(
+            f,
+            "vacuum: {} retired segments, {} unlisted objects deleted",
+            self.retired, self.unlisted
+        )
     }
 }

@@ -73,7 +73,9 @@ impl Window {
     #[must_use]
     pub fn covers(&self, span: Span) -> bool {
         self.is_ready()
-            && self.newest().is_some_and(|newest| span.to <= newest && Span::day_to(newest).from <= span.from)
+            && self
+                .newest()
+                .is_some_and(|newest| span.to <= newest && Span::day_to(newest).from <= span.from)
     }
 
     /// Calls for each metric that has samples in a span, with them, in no order of metrics.
@@ -154,7 +156,9 @@ impl Ring {
             let ts = Minute::from_number(number);
             let scale = self.scale[place(ts)];
             if scale != ABSENT {
-                points.extend(Exact::new(self.unscaled[place(ts)], scale).map(|value| Point { ts, value }));
+                points.extend(
+                    Exact::new(self.unscaled[place(ts)], scale).map(|value| Point { ts, value }),
+                );
             }
         }
     }

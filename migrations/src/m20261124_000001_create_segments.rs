@@ -12,7 +12,13 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("segments")
-                    .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
+                    .col(
+                        ColumnDef::new("id")
+                            .big_integer()
+                            .not_null()
+                            .auto_increment()
+                            .primary_key(),
+                    )
                     .col(ColumnDef::new("path").text().not_null().unique_key())
                     .col(ColumnDef::new("tier").text().not_null())
                     .col(ColumnDef::new("origin").text().not_null())
@@ -30,15 +36,31 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager
-            .create_index(Index::create().name("segments_by_state_and_max_ts").table("segments").col("state").col("max_ts").to_owned())
+            .create_index(
+                Index::create()
+                    .name("segments_by_state_and_max_ts")
+                    .table("segments")
+                    .col("state")
+                    .col("max_ts")
+                    .to_owned(),
+            )
             .await?;
         manager
-            .create_index(Index::create().name("segments_by_hour").table("segments").col("hour").col("state").to_owned())
+            .create_index(
+                Index::create()
+                    .name("segments_by_hour")
+                    .table("segments")
+                    .col("hour")
+                    .col("state")
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("segments").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("segments").to_owned())
+            .await
     }
 }

@@ -21,12 +21,21 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager
-            .create_index(Index::create().name("metrics_by_pair").table("metrics").col("pair").col("measure").to_owned())
+            .create_index(
+                Index::create()
+                    .name("metrics_by_pair")
+                    .table("metrics")
+                    .col("pair")
+                    .col("measure")
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("metrics").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("metrics").to_owned())
+            .await
     }
 }

@@ -12,7 +12,13 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("job_runs")
-                    .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
+                    .col(
+                        ColumnDef::new("id")
+                            .big_integer()
+                            .not_null()
+                            .auto_increment()
+                            .primary_key(),
+                    )
                     .col(ColumnDef::new("job").text().not_null())
                     .col(ColumnDef::new("slot").big_integer().not_null())
                     .col(ColumnDef::new("shard").integer().not_null())
@@ -31,15 +37,34 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager
-            .create_index(Index::create().name("job_runs_one_a_slot").table("job_runs").col("job").col("slot").col("shard").unique().to_owned())
+            .create_index(
+                Index::create()
+                    .name("job_runs_one_a_slot")
+                    .table("job_runs")
+                    .col("job")
+                    .col("slot")
+                    .col("shard")
+                    .unique()
+                    .to_owned(),
+            )
             .await?;
         manager
-            .create_index(Index::create().name("job_runs_by_state").table("job_runs").col("state").col("job").col("slot").to_owned())
+            .create_index(
+                Index::create()
+                    .name("job_runs_by_state")
+                    .table("job_runs")
+                    .col("state")
+                    .col("job")
+                    .col("slot")
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("job_runs").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("job_runs").to_owned())
+            .await
     }
 }

@@ -25,12 +25,20 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager
-            .create_index(Index::create().name("subscriptions_by_state").table("subscriptions").col("state").to_owned())
+            .create_index(
+                Index::create()
+                    .name("subscriptions_by_state")
+                    .table("subscriptions")
+                    .col("state")
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("subscriptions").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("subscriptions").to_owned())
+            .await
     }
 }

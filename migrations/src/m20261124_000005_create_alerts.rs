@@ -21,17 +21,32 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("ratio").double().not_null())
                     .col(ColumnDef::new("samples").integer().not_null())
                     .col(ColumnDef::new("created_at").big_integer().not_null())
-                    .foreign_key(ForeignKey::create().from("alerts", "subscription_id").to("subscriptions", "id"))
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from("alerts", "subscription_id")
+                            .to("subscriptions", "id"),
+                    )
                     .to_owned(),
             )
             .await?;
         manager
-            .create_index(Index::create().name("alerts_one_a_jump").table("alerts").col("subscription_id").col("metric").col("ts").unique().to_owned())
+            .create_index(
+                Index::create()
+                    .name("alerts_one_a_jump")
+                    .table("alerts")
+                    .col("subscription_id")
+                    .col("metric")
+                    .col("ts")
+                    .unique()
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("alerts").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("alerts").to_owned())
+            .await
     }
 }

@@ -23,17 +23,30 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("error").text())
                     .col(ColumnDef::new("created_at").big_integer().not_null())
                     .col(ColumnDef::new("finished_at").big_integer())
-                    .foreign_key(ForeignKey::create().from("deliveries", "alert_id").to("alerts", "id"))
+                    .foreign_key(
+                        ForeignKey::create()
+                            .from("deliveries", "alert_id")
+                            .to("alerts", "id"),
+                    )
                     .to_owned(),
             )
             .await?;
         manager
-            .create_index(Index::create().name("deliveries_by_state").table("deliveries").col("state").col("not_before").to_owned())
+            .create_index(
+                Index::create()
+                    .name("deliveries_by_state")
+                    .table("deliveries")
+                    .col("state")
+                    .col("not_before")
+                    .to_owned(),
+            )
             .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("deliveries").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("deliveries").to_owned())
+            .await
     }
 }

@@ -11,5 +11,9 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
         output::line(problem)?;
     }
     output::line(&report.to_string())?;
-    Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -14,7 +14,11 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lake = app::open_lake(settings).await?;
     let now = database::clock(lake.database()).await?;
     let job = CompactHourly::new(Arc::clone(&lake));
-    let runner = Runner::new(lake.database().clone(), service::worker(), CancellationToken::new());
+    let runner = Runner::new(
+        lake.database().clone(),
+        service::worker(),
+        CancellationToken::new(),
+    );
     let (mut done, mut not_done) = (0, 0);
     for hour in lake.hours_to_compact(now.minute()).await? {
         match runner.run_once(&job, hour.start(), true).await? {
@@ -27,5 +31,9 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
         "compact: {done} hours compacted, {not_done} not; {} segments, {} samples, {} bytes",
         figures.segments, figures.samples, figures.bytes
     ))?;
-    Ok(if not_done == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if not_done == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -59,7 +59,11 @@ impl Demo {
 
 /// Made-up prices must never lie among real ones.
 fn refuse_real_data(lake: &Lake, settings: &Settings) -> Result<(), Usage> {
-    match lake.directory().metrics().find(|metric| !metric.is_simulated()) {
+    match lake
+        .directory()
+        .metrics()
+        .find(|metric| !metric.is_simulated())
+    {
         Some(metric) => Err(Usage(format!(
             "demo: {} holds real data ({metric}); choose another folder with --data",
             settings.data.display()
@@ -79,7 +83,10 @@ async fn write_history(lake: &Arc<Lake>, now: Millis) -> anyhow::Result<()> {
     let minutes = (first.number()..running.number()).map(Minute::from_number);
     let samples: Vec<_> = minutes.flat_map(|minute| feed.at(minute)).collect();
     if !samples.is_empty() {
-        tracing::info!(samples = samples.len(), "writing a day of simulated history");
+        tracing::info!(
+            samples = samples.len(),
+            "writing a day of simulated history"
+        );
         lake.import(samples, now).await?;
     }
     Ok(())
@@ -87,7 +94,10 @@ async fn write_history(lake: &Arc<Lake>, now: Millis) -> anyhow::Result<()> {
 
 async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
     let existing = Subscription::all(lake.database()).await?;
-    if existing.iter().any(|s| s.address == ADDRESS && s.pattern.to_string() == PATTERN) {
+    if existing
+        .iter()
+        .any(|s| s.address == ADDRESS && s.pattern.to_string() == PATTERN)
+    {
         return Ok(());
     }
     let new = NewSubscription {
@@ -98,7 +108,9 @@ async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
         address: ADDRESS.to_owned(),
     };
     let created = Subscription::create(lake.database(), &new, now).await?;
-    created.map(drop).map_err(|errors| anyhow::anyhow!("the demo's subscription: {errors:?}"))
+    created
+        .map(drop)
+        .map_err(|errors| anyhow::anyhow!("the demo's subscription: {errors:?}"))
 }
 
 fn welcome(address: &str, mail: &str) -> anyhow::Result<()> {
@@ -121,7 +133,10 @@ async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
         .filter(job_runs::Column::FinishedAt.gte(begun))
         .count(database)
         .await?;
-    let jumps = alerts::Entity::find().filter(alerts::Column::CreatedAt.gte(begun)).count(database).await?;
+    let jumps = alerts::Entity::find()
+        .filter(alerts::Column::CreatedAt.gte(begun))
+        .count(database)
+        .await?;
     let mails = deliveries::Entity::find()
         .filter(deliveries::Column::State.eq(deliveries::State::Sent))
         .filter(deliveries::Column::FinishedAt.gte(begun))

@@ -45,7 +45,12 @@ impl Jumps {
             None => None,
         };
         let jumps = match asked.span(self.from.as_deref(), self.to.as_deref()).await? {
-            Some(span) => asked.engine.jumps(&JumpQuery { rule, span, metric }).await?,
+            Some(span) => {
+                asked
+                    .engine
+                    .jumps(&JumpQuery { rule, span, metric })
+                    .await?
+            }
             None => Vec::new(),
         };
         output::note_simulated(jumps.iter().map(|jump| &jump.metric));
@@ -61,13 +66,22 @@ impl Jumps {
                 ]
             })
             .collect();
-        output::print(self.asking.format, &["metric", "timestamp", "value", "mean", "ratio"], &rows)
+        output::print(
+            self.asking.format,
+            &["metric", "timestamp", "value", "mean", "ratio"],
+            &rows,
+        )
     }
 
     fn rule(&self) -> Result<JumpRule, Usage> {
-        let factor: Exact = self.factor.parse().map_err(|error| Usage(format!("--factor: {error}")))?;
+        let factor: Exact = self
+            .factor
+            .parse()
+            .map_err(|error| Usage(format!("--factor: {error}")))?;
         if factor.to_f64() <= 0.0 {
-            return Err(Usage(format!("--factor: expected a number above 0, got {factor}")));
+            return Err(Usage(format!(
+                "--factor: expected a number above 0, got {factor}"
+            )));
         }
         let mut rule = JumpRule::with_window(factor, self.window);
         rule.min_samples = self.min_samples.unwrap_or(rule.min_samples);

@@ -28,9 +28,21 @@ impl Metrics {
             .iter()
             .map(|l| {
                 let metric = &l.metric;
-                [&l.name, metric.id(), metric.market(), metric.pair(), metric.measure()].map(Cell::text).to_vec()
+                [
+                    &l.name,
+                    metric.id(),
+                    metric.market(),
+                    metric.pair(),
+                    metric.measure(),
+                ]
+                .map(Cell::text)
+                .to_vec()
             })
             .collect();
-        output::print(self.asking.format, &["metric", "id", "market", "pair", "measure"], &rows)
+        output::print(
+            self.asking.format,
+            &["metric", "id", "market", "pair", "measure"],
+            &rows,
+        )
     }
 }

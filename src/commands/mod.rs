@@ -55,21 +55,13 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows the whole product on a simulated market: a day of history, one subscription, all roles.
     Demo(demo::Demo),
-    /// Runs until it is told to stop.
     Up(up::Up),
-    /// Does one slot of one job now, through the slot table.
     Run(run::Run),
-    /// Takes history from files into the lake.
     Import(import::Import),
-    /// Lists the metrics that have a sample in the last 24 hours.
     Metrics(metrics::Metrics),
-    /// Shows a metric's samples.
     Timeseries(timeseries::Timeseries),
-    /// Shows a metric's place among all of its measure, or all places.
     Rank(rank::Rank),
-    /// Shows the samples that stand out from the time before them.
     Jumps(jumps::Jumps),
     /// Compares the catalog with the objects and their row counts.
     ///

@@ -55,11 +55,19 @@ impl Asking {
 impl Asked {
     pub(super) async fn resolve(&self, name: &str) -> anyhow::Result<Metric> {
         let metric = self.lake.resolve(name).await?;
-        Ok(metric.ok_or_else(|| Usage(format!("no metric {name:?} was ever recorded; `marketlake metrics` lists those there are")))?)
+        Ok(metric.ok_or_else(|| {
+            Usage(format!(
+                "no metric {name:?} was ever recorded; `marketlake metrics` lists those there are"
+            ))
+        })?)
     }
 
     /// `from` to `to`; without `from` 24 hours, without `to` up to the newest minute. `None` where the lake is empty.
-    pub(super) async fn span(&self, from: Option<&str>, to: Option<&str>) -> anyhow::Result<Option<Span>> {
+    pub(super) async fn span(
+        &self,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> anyhow::Result<Option<Span>> {
         let (from, to) = (minute("--from", from)?, minute("--to", to)?);
         let day = self.lake.day(to).await?;
         let span = day.map(|day| Span {
@@ -67,9 +75,11 @@ impl Asked {
             to: day.to,
         });
         match span {
-            Some(span) if span.from > span.to => {
-                Err(Usage(format!("--from: expected a time up to {}, got {}", span.to, span.from)).into())
-            }
+            Some(span) if span.from > span.to => Err(Usage(format!(
+                "--from: expected a time up to {}, got {}",
+                span.to, span.from
+            ))
+            .into()),
             _ => Ok(span),
         }
     }

@@ -38,7 +38,17 @@ impl Rank {
         };
         output::note_simulated(ranks.iter().map(|rank| &rank.listed.metric));
         let rows: Vec<Vec<Cell>> = ranks.iter().map(row).collect();
-        let columns = ["metric", "id", "rank", "of", "display", "statistic", "value", "from", "to"];
+        let columns = [
+            "metric",
+            "id",
+            "rank",
+            "of",
+            "display",
+            "statistic",
+            "value",
+            "from",
+            "to",
+        ];
         output::print(self.asking.format, &columns, &rows)
     }
 }

@@ -32,7 +32,13 @@ impl Run {
         let stop = app::stop_on_signal();
         let (jobs, _) = service::jobs(settings, &lake, &stop)?;
         let names: Vec<&str> = jobs.iter().map(|job| job.name()).collect();
-        let wanted = || Usage(format!("job: expected one of {}, got {:?}", names.join(", "), self.job));
+        let wanted = || {
+            Usage(format!(
+                "job: expected one of {}, got {:?}",
+                names.join(", "),
+                self.job
+            ))
+        };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop);
         let (word, detail, code) = match runner.run_once(job.as_ref(), slot, self.again).await? {

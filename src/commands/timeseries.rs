@@ -36,7 +36,13 @@ impl Timeseries {
         let name = asked.lake.listed(metric).name;
         let rows: Vec<Vec<Cell>> = points
             .iter()
-            .map(|point| vec![Cell::text(&name), Cell::text(point.ts), Cell::number(point.value)])
+            .map(|point| {
+                vec![
+                    Cell::text(&name),
+                    Cell::text(point.ts),
+                    Cell::number(point.value),
+                ]
+            })
             .collect();
         output::print(self.asking.format, &["metric", "timestamp", "value"], &rows)
     }

@@ -19,7 +19,11 @@ pub(super) struct Up {
 impl Up {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let all = [Role::Api, Role::Scheduler, Role::Deliver];
-        let roles = if self.roles.is_empty() { &all[..] } else { &self.roles };
+        let roles = if self.roles.is_empty() {
+            &all[..]
+        } else {
+            &self.roles
+        };
         let stop = app::stop_on_signal();
         let lake = app::open_lake(settings).await?;
         let service = Service::prepare(settings, lake, roles, stop).await?;

@@ -23,7 +23,10 @@ async fn one_delivery(database: &DatabaseConnection) {
         address: "trader@example.com".to_owned(),
     };
     let now = database::clock(database).await.unwrap();
-    let subscription = Subscription::create(database, &new, now).await.unwrap().unwrap();
+    let subscription = Subscription::create(database, &new, now)
+        .await
+        .unwrap()
+        .unwrap();
     let jump = |ts| Jump {
         metric: metric("binance:hottry:volume"),
         ts,
@@ -36,21 +39,47 @@ async fn one_delivery(database: &DatabaseConnection) {
     let rule = subscription.rule;
     for _ in 0..2 {
         // The second time nothing is new.
-        detector::record(&transaction, std::slice::from_ref(&subscription), &rule, &[jump(start())], now).await.unwrap();
+        detector::record(
+            &transaction,
+            std::slice::from_ref(&subscription),
+            &rule,
+            &[jump(start())],
+            now,
+        )
+        .await
+        .unwrap();
     }
     transaction.commit().await.unwrap();
-    assert_eq!(deliveries::Entity::find().all(database).await.unwrap().len(), 1);
+    assert_eq!(
+        deliveries::Entity::find()
+            .all(database)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 async fn send(database: &DatabaseConnection, mailbox: &Mailbox) -> deliveries::Model {
     let channel = SmtpChannel::new(&mailbox.url, PATIENCE).unwrap();
     let from = "marketlake <alerts@lake.example>".parse().unwrap();
-    outbox::send_due(database, &channel, &from, || false).await.unwrap();
-    deliveries::Entity::find().one(database).await.unwrap().unwrap()
+    outbox::send_due(database, &channel, &from, || false)
+        .await
+        .unwrap();
+    deliveries::Entity::find()
+        .one(database)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn make_due(database: &DatabaseConnection) {
-    database.execute_unprepared("update deliveries set not_before = 0 where not_before < 9000000000000000").await.unwrap();
+    database
+        .execute_unprepared(
+            "update deliveries set not_before = 0 where not_before < 9000000000000000",
+        )
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +89,10 @@ async fn a_taken_mail_is_sent_once_and_says_what_happened() {
         one_delivery(&database).await;
         let mailbox = Mailbox::open(Fault::None).await;
         let delivery = send(&database, &mailbox).await;
-        assert_eq!((delivery.state, delivery.attempts, delivery.error), (State::Sent, 1, None));
+        assert_eq!(
+            (delivery.state, delivery.attempts, delivery.error),
+            (State::Sent, 1, None)
+        );
         send(&database, &mailbox).await;
         let mails = mailbox.mails();
         assert_eq!(mails.len(), 1);
@@ -73,7 +105,11 @@ async fn a_taken_mail_is_sent_once_and_says_what_happened() {
             "binance:hottry:volume jumped at 2026-11-24T10:00:00Z.",
             "Value    340",
         ] {
-            assert!(mails[0].contains(expected), "{expected:?} is not in\n{}", mails[0]);
+            assert!(
+                mails[0].contains(expected),
+                "{expected:?} is not in\n{}",
+                mails[0]
+            );
         }
     })
     .await;
@@ -89,7 +125,10 @@ async fn every_fault_of_a_mail_server_has_its_outcome() {
         (Fault::Data(552), State::Dead),
         (Fault::DropAfterData, State::Unknown),
         (Fault::MuteAfterData, State::Unknown),
-        (Fault::SlowAfterData(Duration::from_millis(100)), State::Sent),
+        (
+            Fault::SlowAfterData(Duration::from_millis(100)),
+            State::Sent,
+        ),
     ];
     for (fault, expected) in cases {
         let base = Base::local().await;
@@ -98,7 +137,11 @@ async fn every_fault_of_a_mail_server_has_its_outcome() {
         let mailbox = Mailbox::open(fault).await;
         let delivery = send(&database, &mailbox).await;
         assert_eq!(delivery.state, expected, "{fault:?}: {delivery:?}");
-        assert_eq!(delivery.error.is_none(), expected == State::Sent, "{delivery:?}");
+        assert_eq!(
+            delivery.error.is_none(),
+            expected == State::Sent,
+            "{delivery:?}"
+        );
     }
     let base = Base::local().await;
     let database = base.database().await;
@@ -123,14 +166,26 @@ async fn a_retry_waits_and_an_unknown_outcome_is_tried_once_more_under_the_same_
         make_due(&database).await;
         send(&database, &mailbox).await;
     }
-    let delivery = deliveries::Entity::find().one(&database).await.unwrap().unwrap();
+    let delivery = deliveries::Entity::find()
+        .one(&database)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(delivery.state, State::Unknown);
     let ids: Vec<String> = mailbox
         .mails()
         .iter()
-        .map(|mail| mail.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned())
+        .map(|mail| {
+            mail.lines()
+                .find(|line| line.starts_with("Message-ID"))
+                .unwrap()
+                .to_owned()
+        })
         .collect();
-    assert!(!ids.is_empty() && ids.len() <= 2 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert!(
+        !ids.is_empty() && ids.len() <= 2 && ids.iter().all(|id| *id == ids[0]),
+        "{ids:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use crate::support::recordings;
 
 const MARKETS: usize = 10_625;
 
-/// Reads the Parquet files by DuckDB and compares every value with the recording, digit for digit.
+/// Reads the Parquet files by `DuckDB` and compares every value with the recording, digit for digit.
 const COMPARE: &str = r#"
 import decimal, duckdb, json, sys
 files, recording, minute = sys.argv[1:4]
@@ -55,7 +55,9 @@ fn pages(recording: &str) -> Vec<Answer> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_market_of_the_recording_is_answered_digit_for_digit() {
-    let Some(folder) = recordings::folder() else { return };
+    let Some(folder) = recordings::folder() else {
+        return;
+    };
     let path = folder.join("cryptowatch/get_all_market_prices_20220228.json");
     let recording = std::fs::read_to_string(&path).unwrap();
     for (answers, requests) in [(whole(&recording), 1), (pages(&recording), 3)] {

@@ -28,7 +28,11 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
         let of_job: Vec<_> = rows.iter().filter(|row| row.job == job).collect();
         assert_eq!(of_job.len(), 10);
         for row in of_job {
-            assert_eq!((row.state, row.attempts, row.token), (State::Done, 1, 1), "{row:?}");
+            assert_eq!(
+                (row.state, row.attempts, row.token),
+                (State::Done, 1, 1),
+                "{row:?}"
+            );
             *by_worker.entry(row.worker.clone().unwrap()).or_default() += 1;
         }
     }
@@ -46,14 +50,19 @@ async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
         let database = base.database().await;
         eventually("a minute", async || {
             let rows = job_runs::Entity::find().all(&database).await.unwrap();
-            rows.iter().any(|row| row.job == "detect-jumps" && row.state == State::Done).then_some(())
+            rows.iter()
+                .any(|row| row.job == "detect-jumps" && row.state == State::Done)
+                .then_some(())
         })
         .await;
         let (code, took) = server.interrupt().await;
         assert_eq!(code, 0, "{}", server.end_log());
         assert!(took < Duration::from_secs(10), "{took:?}");
         let rows = job_runs::Entity::find().all(&database).await.unwrap();
-        assert!(rows.iter().all(|row| row.state != State::Running), "{rows:?}");
+        assert!(
+            rows.iter().all(|row| row.state != State::Running),
+            "{rows:?}"
+        );
     })
     .await;
 }
@@ -63,9 +72,17 @@ async fn the_demo_ends_with_a_summary_and_keeps_away_from_real_data() {
     let base = Base::local().await;
     let program = Program::on(&base);
     let out = program.ok(&["demo", "--for", "3s"]).await;
-    assert!(out.contains("on a SIMULATED market, answers at http://127.0.0.1:"), "{out}");
+    assert!(
+        out.contains("on a SIMULATED market, answers at http://127.0.0.1:"),
+        "{out}"
+    );
     let summary = out.lines().last().unwrap();
-    assert!(summary.starts_with("demo: ") && summary.contains(" slots run, ") && summary.contains(" of 80 metrics, "), "{summary}");
+    assert!(
+        summary.starts_with("demo: ")
+            && summary.contains(" slots run, ")
+            && summary.contains(" of 80 metrics, "),
+        "{summary}"
+    );
     let day = program.json(&["timeseries", "hottry"]).await;
     assert!(day.as_array().unwrap().len() >= 1_439);
 
@@ -74,5 +91,10 @@ async fn the_demo_ends_with_a_summary_and_keeps_away_from_real_data() {
     crate::lake::ingest(&lake, &[samples::sample("binance:hottry", 0, "1")]).await;
     let refused = Program::on(&real).run(&["demo", "--for", "1s"]).await;
     assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("holds real data (binance:hottry); choose another folder with --data"), "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("holds real data (binance:hottry); choose another folder with --data"),
+        "{refused:?}"
+    );
 }

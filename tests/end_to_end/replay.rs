@@ -17,41 +17,63 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     subscribe(&program, "ethbtc").await;
     let mut server = program.up(&[]).await;
     wait_for_minutes(&database, minutes).await;
-    eventually("the mail", async || (!mailbox.mails().is_empty()).then_some(())).await;
+    eventually("the mail", async || {
+        (!mailbox.mails().is_empty()).then_some(())
+    })
+    .await;
     server.interrupt().await;
     assert!(mailbox.mails()[0].contains(value), "{}", mailbox.mails()[0]);
 
     // A second start has nothing to do; slots done again change nothing; nor does the whole replay anew.
     let samples = base.lake().await.figures().await.unwrap().samples;
-    database.execute_unprepared("delete from job_runs").await.unwrap();
+    database
+        .execute_unprepared("delete from job_runs")
+        .await
+        .unwrap();
     let mut server = program.up(&[]).await;
     wait_for_minutes(&database, minutes).await;
-    eventually("quiet", async || (runs(&database, "deliver-alerts", "running").await == 0).then_some(())).await;
+    eventually("quiet", async || {
+        (runs(&database, "deliver-alerts", "running").await == 0).then_some(())
+    })
+    .await;
     server.interrupt().await;
     assert_eq!(mailbox.mails().len(), 1);
     assert_eq!(base.lake().await.figures().await.unwrap().samples, samples);
-    assert_eq!(base.lake().await.check().await.unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        base.lake().await.check().await.unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tripled_minute_is_one_mail_and_stays_one() {
     on_both(async |base: Base| {
         let file = history(&base, 70, Some(64));
-        one_mail(&base, &[file], 70, "bittrex:ethbtc jumped at 2018-01-21T01:04:00Z").await;
+        one_mail(
+            &base,
+            &[file],
+            70,
+            "bittrex:ethbtc jumped at 2018-01-21T01:04:00Z",
+        )
+        .await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_candles_with_a_tripled_minute_are_one_mail() {
-    let Some(folder) = recordings::folder() else { return };
+    let Some(folder) = recordings::folder() else {
+        return;
+    };
     let base = Base::local().await;
     let mut files = Vec::new();
     let mut minutes = std::collections::BTreeSet::new();
     for name in ["ETH_BTC-1m.json.gz", "LTC_BTC-1m.json.gz"] {
         let mut text = String::new();
         let file = std::fs::File::open(folder.join("freqtrade/1m_201801").join(name)).unwrap();
-        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(file)
+            .read_to_string(&mut text)
+            .unwrap();
         let mut rows: Vec<Vec<Box<RawValue>>> = serde_json::from_str(&text).unwrap();
         rows.truncate(90);
         if name.starts_with("ETH") {
@@ -60,8 +82,12 @@ async fn real_candles_with_a_tripled_minute_are_one_mail() {
         }
         minutes.extend(rows.iter().map(|row| row[0].get().to_owned()));
         let path = base.path().join(name);
-        let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
-        gz.write_all(serde_json::to_string(&rows).unwrap().as_bytes()).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(
+            std::fs::File::create(&path).unwrap(),
+            flate2::Compression::fast(),
+        );
+        gz.write_all(serde_json::to_string(&rows).unwrap().as_bytes())
+            .unwrap();
         gz.finish().unwrap();
         files.push(path.display().to_string());
     }

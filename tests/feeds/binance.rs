@@ -16,16 +16,23 @@ async fn every_symbol_is_kept_with_its_exact_price() {
         {"symbol":"BAD","price":"x"},{"symbol":"NOPRICE"},{"price":"1"},7,{"symbol":"LTCBTC","price":"5"}]"#;
     let exchange = Exchange::with([Answer::ok(body)]).await;
     let batch = feed(&exchange).samples(start()).await.unwrap();
-    assert_eq!(kept(&batch), ["binance:ltcbtc=4.000002", "binance:币安人生usdt=0.1"]);
+    assert_eq!(
+        kept(&batch),
+        ["binance:ltcbtc=4.000002", "binance:币安人生usdt=0.1"]
+    );
     assert_eq!(batch.rejected, 5);
-    assert_eq!(rejected(&batch)[0], "BAD: expected a decimal number, got \"x\"");
+    assert_eq!(
+        rejected(&batch)[0],
+        "BAD: expected a decimal number, got \"x\""
+    );
     assert_eq!(exchange.asked(), ["/api/v3/ticker/price"]);
 }
 
 #[tokio::test]
 async fn a_ban_is_obeyed_for_as_long_as_it_says() {
     for status in [429, 418] {
-        let ban = Answer::status(status, r#"{"code":-1003,"msg":"Too many requests"}"#).header("retry-after", "7200");
+        let ban = Answer::status(status, r#"{"code":-1003,"msg":"Too many requests"}"#)
+            .header("retry-after", "7200");
         let exchange = Exchange::with([ban, Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
         let feed = feed(&exchange);
         let error = feed.samples(start()).await.unwrap_err();
@@ -39,7 +46,8 @@ async fn a_ban_is_obeyed_for_as_long_as_it_says() {
 
 #[tokio::test]
 async fn near_the_weight_limit_the_next_question_waits() {
-    let heavy = Answer::ok(r#"[{"symbol":"A","price":"1"}]"#).header("x-mbx-used-weight-1m", "5500");
+    let heavy =
+        Answer::ok(r#"[{"symbol":"A","price":"1"}]"#).header("x-mbx-used-weight-1m", "5500");
     let exchange = Exchange::with([heavy]).await;
     let feed = feed(&exchange);
     assert_eq!(kept(&feed.samples(start()).await.unwrap()), ["binance:a=1"]);

@@ -19,7 +19,9 @@ async fn error_of(answers: impl IntoIterator<Item = Answer>) -> (String, Vec<Str
 
 fn page(entries: &str, cursor: &str) -> Answer {
     let allowance = r#""allowance":{"cost":0.015,"remaining":9.71,"upgrade":"x"}"#;
-    Answer::ok(format!(r#"{{"result":{{{entries}}},"cursor":{cursor},{allowance}}}"#))
+    Answer::ok(format!(
+        r#"{{"result":{{{entries}}},"cursor":{cursor},{allowance}}}"#
+    ))
 }
 
 const LAST: &str = r#"{"last":"z","hasMore":false}"#;
@@ -27,14 +29,33 @@ const LAST: &str = r#"{"last":"z","hasMore":false}"#;
 #[tokio::test]
 async fn all_pages_are_asked_for_and_other_kinds_are_counted() {
     let exchange = Exchange::with([
-        page(r#""market:binance:hottry":0.06076,"index:kraken-futures:cf-in-bchusd":327.13"#, r#"{"last":"a b","hasMore":true}"#),
-        page(r#""market:gateio:HOTTRY":3.2e-7,"index:x:y":1,"market:dead:pair":0"#, LAST),
+        page(
+            r#""market:binance:hottry":0.06076,"index:kraken-futures:cf-in-bchusd":327.13"#,
+            r#"{"last":"a b","hasMore":true}"#,
+        ),
+        page(
+            r#""market:gateio:HOTTRY":3.2e-7,"index:x:y":1,"market:dead:pair":0"#,
+            LAST,
+        ),
     ])
     .await;
     let batch = ask(&exchange).await.unwrap();
-    assert_eq!(kept(&batch), ["binance:hottry=0.06076", "dead:pair=0", "gateio:hottry=0.00000032"]);
-    assert_eq!(batch.other_kinds.into_iter().collect::<Vec<_>>(), [("index".to_owned(), 2)]);
-    assert_eq!(exchange.asked(), ["/markets/prices", "/markets/prices?cursor=a+b"]);
+    assert_eq!(
+        kept(&batch),
+        [
+            "binance:hottry=0.06076",
+            "dead:pair=0",
+            "gateio:hottry=0.00000032"
+        ]
+    );
+    assert_eq!(
+        batch.other_kinds.into_iter().collect::<Vec<_>>(),
+        [("index".to_owned(), 2)]
+    );
+    assert_eq!(
+        exchange.asked(),
+        ["/markets/prices", "/markets/prices?cursor=a+b"]
+    );
 }
 
 #[tokio::test]
@@ -80,17 +101,34 @@ async fn an_answer_that_breaks_off_or_is_no_json_is_asked_for_again() {
 #[tokio::test]
 async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
     let (error, asked) = error_of([Answer::status(500, "oops")]).await;
-    assert_eq!((error.as_str(), asked.len()), ("URL/markets/prices answered 500: oops", 3));
+    assert_eq!(
+        (error.as_str(), asked.len()),
+        ("URL/markets/prices answered 500: oops", 3)
+    );
     let (error, asked) = error_of([Answer::ok("no").after(PATIENCE.unwrap() * 3)]).await;
-    assert_eq!((error.as_str(), asked.len()), ("no answer from URL/markets/prices within 0.4 s", 3));
+    assert_eq!(
+        (error.as_str(), asked.len()),
+        ("no answer from URL/markets/prices within 0.4 s", 3)
+    );
     let (error, _) = error_of([Answer::ok(r#"{"result":{"#)]).await;
-    assert!(error.starts_with("cannot read the answer of URL/markets/prices: EOF while parsing"), "{error}");
+    assert!(
+        error.starts_with("cannot read the answer of URL/markets/prices: EOF while parsing"),
+        "{error}"
+    );
     let (error, asked) = error_of([page("", LAST)]).await;
-    assert_eq!(error, "URL/markets/prices answered without one usable sample (0 entries rejected)");
+    assert_eq!(
+        error,
+        "URL/markets/prices answered without one usable sample (0 entries rejected)"
+    );
     assert_eq!(asked.len(), 1);
-    let (error, _) = error_of([page(r#""market:a:one":1"#, r#"{"last":"a","hasMore":true}"#)]).await;
+    let (error, _) = error_of([page(
+        r#""market:a:one":1"#,
+        r#"{"last":"a","hasMore":true}"#,
+    )])
+    .await;
     assert!(error.ends_with("the cursor stays at \"a\""), "{error}");
-    let (error, asked) = error_of([Answer::status(404, r#"{"error":"Instrument not found"}"#)]).await;
+    let (error, asked) =
+        error_of([Answer::status(404, r#"{"error":"Instrument not found"}"#)]).await;
     assert_eq!((error.contains("answered 404"), asked.len()), (true, 1));
 }
 
@@ -113,14 +151,29 @@ async fn a_used_up_allowance_is_not_asked_against() {
 async fn the_key_is_sent_and_markets_are_chosen() {
     let exchange = Exchange::with([page(r#""market:a:one":1,"market:b:one":2"#, LAST)]).await;
     let markets = vec!["b".to_owned()];
-    let feed = Cryptowatch::new(exchange.url.parse().unwrap(), Some("secret"), markets, PATIENCE).unwrap();
+    let feed = Cryptowatch::new(
+        exchange.url.parse().unwrap(),
+        Some("secret"),
+        markets,
+        PATIENCE,
+    )
+    .unwrap();
     assert_eq!(kept(&feed.samples(start()).await.unwrap()), ["b:one=2"]);
     assert_eq!(exchange.keys(), [Some("secret".to_owned())]);
 }
 
 #[tokio::test]
 async fn nobody_there_is_said_so() {
-    let feed = Cryptowatch::new("http://127.0.0.1:1/".parse().unwrap(), None, vec![], PATIENCE).unwrap();
+    let feed = Cryptowatch::new(
+        "http://127.0.0.1:1/".parse().unwrap(),
+        None,
+        vec![],
+        PATIENCE,
+    )
+    .unwrap();
     let error = feed.samples(start()).await.unwrap_err().to_string();
-    assert!(error.starts_with("cannot reach http://127.0.0.1:1/markets/prices: Connection refused"), "{error}");
+    assert!(
+        error.starts_with("cannot reach http://127.0.0.1:1/markets/prices: Connection refused"),
+        "{error}"
+    );
 }

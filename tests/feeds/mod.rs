@@ -12,14 +12,22 @@ const PATIENCE: Option<Duration> = Some(Duration::from_millis(400));
 
 /// What was kept, `id=value`, sorted.
 fn kept(batch: &Batch) -> Vec<String> {
-    let mut kept: Vec<String> = batch.samples.iter().map(|s| format!("{}={}", s.metric, s.value)).collect();
+    let mut kept: Vec<String> = batch
+        .samples
+        .iter()
+        .map(|s| format!("{}={}", s.metric, s.value))
+        .collect();
     kept.sort();
     kept
 }
 
 /// What was not, `entry: reason`.
 fn rejected(batch: &Batch) -> Vec<String> {
-    batch.first_rejected.iter().map(|r| format!("{}: {}", r.entry, r.reason)).collect()
+    batch
+        .first_rejected
+        .iter()
+        .map(|r| format!("{}: {}", r.entry, r.reason))
+        .collect()
 }
 
 fn without_address(error: &FeedError, url: &str) -> String {

@@ -66,16 +66,36 @@ async fn errors_have_a_code() {
     for (query, code) in [
         (r#"{ metric(name: "nope") { id } }"#, "UNKNOWN_METRIC"),
         (r#"{ rank(metric: "nope") { of } }"#, "UNKNOWN_METRIC"),
-        (r#"{ timeseries(metrics: ["hottry", "nope"]) { times } }"#, "UNKNOWN_METRIC"),
+        (
+            r#"{ timeseries(metrics: ["hottry", "nope"]) { times } }"#,
+            "UNKNOWN_METRIC",
+        ),
         (r#"{ metrics(first: 0) { nodes { id } } }"#, "BAD_ARGUMENT"),
-        (r#"{ metrics(after: "!") { nodes { id } } }"#, "BAD_ARGUMENT"),
-        (r#"{ timeseries(metrics: ["hottry"], from: "2027-01-01T00:00:00Z") { times } }"#, "BAD_ARGUMENT"),
+        (
+            r#"{ metrics(after: "!") { nodes { id } } }"#,
+            "BAD_ARGUMENT",
+        ),
+        (
+            r#"{ timeseries(metrics: ["hottry"], from: "2027-01-01T00:00:00Z") { times } }"#,
+            "BAD_ARGUMENT",
+        ),
     ] {
         let answer = server.graphql(query).await;
-        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
+        assert_eq!(
+            answer["errors"][0]["extensions"]["code"], code,
+            "{query}: {answer}"
+        );
     }
-    let bad_time = server.graphql(r#"{ metrics(at: "noon") { nodes { id } } }"#).await;
-    assert!(bad_time["errors"][0]["message"].as_str().unwrap().contains("expected a time as RFC 3339"), "{bad_time}");
+    let bad_time = server
+        .graphql(r#"{ metrics(at: "noon") { nodes { id } } }"#)
+        .await;
+    assert!(
+        bad_time["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("expected a time as RFC 3339"),
+        "{bad_time}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,17 +124,60 @@ async fn mutations_come_by_post_and_json_only() {
     let server = serve(&base, HISTORY).await;
     let client = reqwest::Client::new();
     let mutation = r#"mutation { deleteSubscription(input: {id: "x"}) { deletedId } }"#;
-    let by_get = client.get(server.url("/graphql")).query(&[("query", mutation)]).send().await.unwrap();
-    assert_eq!((by_get.status().as_u16(), by_get.headers()["allow"].to_str().unwrap()), (405, "POST"));
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+    let by_get = client
+        .get(server.url("/graphql"))
+        .query(&[("query", mutation)])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            by_get.status().as_u16(),
+            by_get.headers()["allow"].to_str().unwrap()
+        ),
+        (405, "POST")
+    );
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+    ] {
         let body = json!({"query": mutation}).to_string();
-        let sent = client.post(server.url("/graphql")).header("content-type", content_type).body(body).send().await.unwrap();
+        let sent = client
+            .post(server.url("/graphql"))
+            .header("content-type", content_type)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(sent.status().as_u16(), 415, "{content_type}");
     }
-    let query = client.get(server.url("/graphql")).query(&[("query", "query Q($n: String!) { metric(name: $n) { id } }"), ("variables", r#"{"n":"tie"}"#)]);
-    assert_eq!(query.send().await.unwrap().text().await.unwrap(), r#"{"data":{"metric":{"id":"kraken:tie"}}}"#);
-    let nonsense = client.post(server.url("/graphql")).header("content-type", "application/json").body("{").send().await.unwrap();
+    let query = client.get(server.url("/graphql")).query(&[
+        ("query", "query Q($n: String!) { metric(name: $n) { id } }"),
+        ("variables", r#"{"n":"tie"}"#),
+    ]);
+    assert_eq!(
+        query.send().await.unwrap().text().await.unwrap(),
+        r#"{"data":{"metric":{"id":"kraken:tie"}}}"#
+    );
+    let nonsense = client
+        .post(server.url("/graphql"))
+        .header("content-type", "application/json")
+        .body("{")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(nonsense.status().as_u16(), 400);
-    let expensive = server.graphql("{ a: ranking(first: 10000) { nodes { metric { id name pair market measure } } } }").await;
-    assert!(expensive["errors"][0]["message"].as_str().unwrap().contains("complex"), "{expensive}");
+    let expensive = server
+        .graphql(
+            "{ a: ranking(first: 10000) { nodes { metric { id name pair market measure } } } }",
+        )
+        .await;
+    assert!(
+        expensive["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("complex"),
+        "{expensive}"
+    );
 }

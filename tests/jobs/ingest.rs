@@ -12,7 +12,10 @@ fn this_minute() -> String {
 }
 
 fn on(base: &Base, exchange: &Exchange) -> Program {
-    Program::on(base).with("MARKETLAKE_FEEDS", format!("[{{kind=\"binance\",base_url=\"{}\"}}]", exchange.url))
+    Program::on(base).with(
+        "MARKETLAKE_FEEDS",
+        format!("[{{kind=\"binance\",base_url=\"{}\"}}]", exchange.url),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,9 +26,18 @@ async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
         let program = on(&base, &exchange);
         let slot = this_minute();
         let out = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
-        assert!(out.starts_with(&format!("ingest-minute {slot}: done {{")), "{out}");
-        assert!(out.contains(r#""samples":1"#) && out.contains(r#""rejected":1"#), "{out}");
-        assert!(out.contains("expected a decimal number, got \\\"NaN\\\""), "{out}");
+        assert!(
+            out.starts_with(&format!("ingest-minute {slot}: done {{")),
+            "{out}"
+        );
+        assert!(
+            out.contains(r#""samples":1"#) && out.contains(r#""rejected":1"#),
+            "{out}"
+        );
+        assert!(
+            out.contains("expected a decimal number, got \\\"NaN\\\""),
+            "{out}"
+        );
         let again = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
         assert!(again.contains("already done"), "{again}");
         assert_eq!((exchange.asked().len(), base.object_files().len()), (1, 1));
@@ -36,9 +48,16 @@ async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_feed_that_fails_leaves_no_object_and_an_error_that_names_it() {
     on_both(async |base: Base| {
-        for bad in [Answer::status(503, "busy"), Answer::ok("{"), Answer::ok("[]"), Answer::status(418, "banned")] {
+        for bad in [
+            Answer::status(503, "busy"),
+            Answer::ok("{"),
+            Answer::ok("[]"),
+            Answer::status(418, "banned"),
+        ] {
             let exchange = Exchange::with([bad]).await;
-            let said = on(&base, &exchange).run(&["run", "ingest-minute", "--slot", &this_minute()]).await;
+            let said = on(&base, &exchange)
+                .run(&["run", "ingest-minute", "--slot", &this_minute()])
+                .await;
             assert_eq!(said.code, 1, "{said:?}");
             assert!(said.out.contains("failed feed binance: "), "{said:?}");
         }
@@ -51,8 +70,14 @@ async fn a_feed_that_fails_leaves_no_object_and_an_error_that_names_it() {
 async fn a_live_feed_is_never_asked_for_a_minute_that_has_passed() {
     let base = Base::local().await;
     let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
-    let said = on(&base, &exchange).run(&["run", "ingest-minute", "--slot", "2026-01-01T00:00:00Z"]).await;
+    let said = on(&base, &exchange)
+        .run(&["run", "ingest-minute", "--slot", "2026-01-01T00:00:00Z"])
+        .await;
     assert_eq!(said.code, 1);
-    assert!(said.out.contains("too late: the slot was to be done by 2026-01-01T00:01:15Z"), "{said:?}");
+    assert!(
+        said.out
+            .contains("too late: the slot was to be done by 2026-01-01T00:01:15Z"),
+        "{said:?}"
+    );
     assert_eq!(exchange.asked().len(), 0);
 }

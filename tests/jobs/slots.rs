@@ -43,7 +43,11 @@ impl Job for Count {
     }
 
     fn policy(&self) -> Policy {
-        Policy { timeout: Duration::from_secs(5), attempts: 3, waits_for: self.waits_for }
+        Policy {
+            timeout: Duration::from_secs(5),
+            attempts: 3,
+            waits_for: self.waits_for,
+        }
     }
 
     async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
@@ -54,20 +58,28 @@ impl Job for Count {
         if self.failures.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(JobError::TimedOut(Duration::ZERO));
         }
-        run.finish(&self.database, &json!({"slot": run.slot.0})).await?;
+        run.finish(&self.database, &json!({"slot": run.slot.0}))
+            .await?;
         *self.done.lock().unwrap().entry(run.slot.0).or_default() += 1;
         Ok(())
     }
 }
 
 async fn enter(database: &DatabaseConnection, job: &str, slots: &[i64]) -> u64 {
-    let due: Vec<Due> = slots.iter().map(|&slot| Due::pending(Millis(slot))).collect();
+    let due: Vec<Due> = slots
+        .iter()
+        .map(|&slot| Due::pending(Millis(slot)))
+        .collect();
     let now = database::clock(database).await.unwrap();
     slots::enter(database, job, &due, now).await.unwrap()
 }
 
 async fn state(database: &DatabaseConnection, slot: i64) -> State {
-    slots::find(database, "count", Millis(slot)).await.unwrap().unwrap().state
+    slots::find(database, "count", Millis(slot))
+        .await
+        .unwrap()
+        .unwrap()
+        .state
 }
 
 fn runner(database: &DatabaseConnection, name: &str) -> Runner {
@@ -88,7 +100,10 @@ async fn many_workers_do_each_slot_once() {
             let job = Arc::clone(&job);
             tokio::spawn(async move { runner.work(job).await });
         }
-        eventually("all slots to be done", async || (job.done.lock().unwrap().len() == 60).then_some(())).await;
+        eventually("all slots to be done", async || {
+            (job.done.lock().unwrap().len() == 60).then_some(())
+        })
+        .await;
         stop.cancel();
         assert!(job.done.lock().unwrap().values().all(|&times| times == 1));
     })
@@ -101,16 +116,31 @@ async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
         let database = base.database().await;
         let runner = runner(&database, "w");
         let job = Count::new(&database, 1);
-        let first = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
+        let first = runner
+            .run_once(job.as_ref(), Millis(1), false)
+            .await
+            .unwrap();
         assert!(matches!(first, RunOnce::Failed(_)), "{first:?}");
         assert_eq!(state(&database, 1).await, State::Pending);
-        let second = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
-        assert!(matches!(&second, RunOnce::Done(outcome) if outcome == "{\"slot\":1}"), "{second:?}");
-        let third = runner.run_once(job.as_ref(), Millis(1), false).await.unwrap();
+        let second = runner
+            .run_once(job.as_ref(), Millis(1), false)
+            .await
+            .unwrap();
+        assert!(
+            matches!(&second, RunOnce::Done(outcome) if outcome == "{\"slot\":1}"),
+            "{second:?}"
+        );
+        let third = runner
+            .run_once(job.as_ref(), Millis(1), false)
+            .await
+            .unwrap();
         assert!(matches!(third, RunOnce::AlreadyDone(_)), "{third:?}");
         let hopeless = Count::new(&database, 100);
         for _ in 0..3 {
-            runner.run_once(hopeless.as_ref(), Millis(2), false).await.unwrap();
+            runner
+                .run_once(hopeless.as_ref(), Millis(2), false)
+                .await
+                .unwrap();
         }
         assert_eq!(state(&database, 2).await, State::Failed);
         assert_eq!(hopeless.failures.load(Ordering::SeqCst), 97);
@@ -123,16 +153,39 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
     on_both(async |base: Base| {
         let database = base.database().await;
         enter(&database, "count", &[1]).await;
-        let slow = slots::claim(&database, "count", "slow", None).await.unwrap().unwrap();
-        assert!(slots::claim(&database, "count", "quick", None).await.unwrap().is_none());
-        database.execute_unprepared("update job_runs set lease_until = 1").await.unwrap();
-        let quick = slots::claim(&database, "count", "quick", None).await.unwrap().unwrap();
+        let slow = slots::claim(&database, "count", "slow", None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            slots::claim(&database, "count", "quick", None)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        database
+            .execute_unprepared("update job_runs set lease_until = 1")
+            .await
+            .unwrap();
+        let quick = slots::claim(&database, "count", "quick", None)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(!slots::renew(&database, &slow).await.unwrap());
         let fenced = slow.finish(&database, &json!({})).await.unwrap_err();
         assert!(matches!(fenced, JobError::Fenced), "{fenced}");
-        quick.finish(&database, &json!({"by": "quick"})).await.unwrap();
-        let row = slots::find(&database, "count", Millis(1)).await.unwrap().unwrap();
-        assert_eq!((row.state, row.token, row.worker.as_deref()), (State::Done, 2, Some("quick")));
+        quick
+            .finish(&database, &json!({"by": "quick"}))
+            .await
+            .unwrap();
+        let row = slots::find(&database, "count", Millis(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (row.state, row.token, row.worker.as_deref()),
+            (State::Done, 2, Some("quick"))
+        );
     })
     .await;
 }
@@ -144,11 +197,18 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
         let minute = 60_000;
         enter(&database, "first", &[0, minute]).await;
         enter(&database, "count", &[2 * minute]).await;
-        let waits_for = Some(WaitsFor { job: "first", back: Duration::from_secs(60) });
+        let waits_for = Some(WaitsFor {
+            job: "first",
+            from_ms: -minute,
+            to_ms: 0,
+        });
         let claim = || slots::claim(&database, "count", "w", waits_for);
         assert!(claim().await.unwrap().is_none());
         // The slot before the one that is waited for does not count; the other one ends.
-        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute)).await.unwrap().unwrap();
+        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(claim().await.unwrap().is_none());
         earlier.finish(&database, &json!({})).await.unwrap();
         assert_eq!(claim().await.unwrap().unwrap().slot, Millis(2 * minute));

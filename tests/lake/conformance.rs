@@ -29,11 +29,14 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
         }
         State::Imported => import(&lake, samples).await,
         State::Mixed => {
-            let (first, second): (Vec<Sample>, Vec<Sample>) =
-                samples.iter().cloned().partition(|sample| sample.ts < start().plus(2));
+            let (first, second): (Vec<Sample>, Vec<Sample>) = samples
+                .iter()
+                .cloned()
+                .partition(|sample| sample.ts < start().plus(2));
             import(&lake, &first).await;
-            let (middle, last): (Vec<Sample>, Vec<Sample>) =
-                second.into_iter().partition(|sample| sample.ts < start().plus(30));
+            let (middle, last): (Vec<Sample>, Vec<Sample>) = second
+                .into_iter()
+                .partition(|sample| sample.ts < start().plus(30));
             ingest(&lake, &middle).await;
             compact_all(&lake).await;
             ingest(&lake, &last).await;
@@ -45,19 +48,21 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
 /// Runs a check on each engine, store, database and state; all at once, since most of it is waiting for disks.
 async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn QueryEngine, Span)) {
     let check = &check;
-    let runs = [State::Raw, State::Compacted, State::Imported, State::Mixed].into_iter().map(|state| async move {
-        on_both(async |base: Base| {
-            let lake = filled(&base, state, samples).await;
-            lake.follow(0).await.unwrap();
-            let day = lake.day(None).await.unwrap().unwrap();
-            assert!(lake.window().covers(day));
-            eprintln!("{state:?} on {}: the Parquet files", base.name);
-            check(&lake.embedded(), day).await;
-            eprintln!("{state:?} on {}: the window", base.name);
-            check(lake.window().as_ref(), day).await;
-        })
-        .await;
-    });
+    let runs = [State::Raw, State::Compacted, State::Imported, State::Mixed]
+        .into_iter()
+        .map(|state| async move {
+            on_both(async |base: Base| {
+                let lake = filled(&base, state, samples).await;
+                lake.follow(0).await.unwrap();
+                let day = lake.day(None).await.unwrap().unwrap();
+                assert!(lake.window().covers(day));
+                eprintln!("{state:?} on {}: the Parquet files", base.name);
+                check(&lake.embedded(), day).await;
+                eprintln!("{state:?} on {}: the window", base.name);
+                check(lake.window().as_ref(), day).await;
+            })
+            .await;
+        });
     futures::future::join_all(runs).await;
 }
 
@@ -67,7 +72,13 @@ async fn metrics_are_listed_once_by_id() {
     samples.extend(series("a:one", 1, &["1", "2"]));
     samples.extend(series("a:one:volume", 40, &["7"]));
     everywhere(&samples, async |engine, day| {
-        let ids: Vec<String> = engine.metrics(day).await.unwrap().iter().map(ToString::to_string).collect();
+        let ids: Vec<String> = engine
+            .metrics(day)
+            .await
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(ids, ["a:one", "a:one:volume", "b:two"]);
     })
     .await;
@@ -75,12 +86,23 @@ async fn metrics_are_listed_once_by_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_has_its_exact_values_and_its_gaps() {
-    let values = [("0", "0.06076"), ("1", "1e-16"), ("5", "1.7e21"), ("40", "0"), ("41", "123456789.012345678")];
-    let samples: Vec<Sample> = values.iter().map(|(at, v)| sample("a:one", at.parse().unwrap(), v)).collect();
+    let values = [
+        ("0", "0.06076"),
+        ("1", "1e-16"),
+        ("5", "1.7e21"),
+        ("40", "0"),
+        ("41", "123456789.012345678"),
+    ];
+    let samples: Vec<Sample> = values
+        .iter()
+        .map(|(at, v)| sample("a:one", at.parse().unwrap(), v))
+        .collect();
     everywhere(&samples, async |engine, day| {
         let points = engine.timeseries(&metric("a:one"), day).await.unwrap();
-        let shown: Vec<(i64, String)> =
-            points.iter().map(|p| (p.ts.number() - start().number(), p.value.to_string())).collect();
+        let shown: Vec<(i64, String)> = points
+            .iter()
+            .map(|p| (p.ts.number() - start().number(), p.value.to_string()))
+            .collect();
         let expected = [
             (0, "0.06076"),
             (1, "0.0000000000000001"),
@@ -89,8 +111,18 @@ async fn a_series_has_its_exact_values_and_its_gaps() {
             (41, "123456789.012345678"),
         ];
         assert_eq!(shown, expected.map(|(at, v)| (at, v.to_owned())));
-        let part = Span { from: start().plus(1), to: start().plus(5) };
-        assert_eq!(engine.timeseries(&metric("a:one"), part).await.unwrap().len(), 2);
+        let part = Span {
+            from: start().plus(1),
+            to: start().plus(5),
+        };
+        assert_eq!(
+            engine
+                .timeseries(&metric("a:one"), part)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
         assert_eq!(engine.timeseries(&metric("a:none"), day).await.unwrap(), []);
     })
     .await;
@@ -102,18 +134,34 @@ async fn rank_shares_a_place_between_ties_and_leaves_the_unranked_out() {
     samples.extend(series("a:tie", 0, &["0.1", "0.2", "0.3", "0.7"]));
     samples.extend(series("b:tie", 0, &["0.1", "0.2", "0.3", "0.7"]));
     // Large numbers with small moves: their spread has no digits left where squares are summed.
-    samples.extend(series("a:large", 0, &["100000000.01", "100000000.02", "100000000.03"]));
+    samples.extend(series(
+        "a:large",
+        0,
+        &["100000000.01", "100000000.02", "100000000.03"],
+    ));
     samples.extend(series("a:flat", 0, &["5", "5", "5"]));
     samples.extend(series("a:single", 2, &["9"]));
     samples.extend(series("a:top:volume", 0, &["1000", "9000"]));
     everywhere(&samples, async |engine, day| {
         let standings = engine.ranking("price", day).await.unwrap();
         let places: Vec<(u64, &str)> = standings.iter().map(|s| (s.rank, s.metric.id())).collect();
-        assert_eq!(places, [(1, "a:top"), (2, "a:tie"), (2, "b:tie"), (4, "a:large"), (5, "a:flat")]);
+        assert_eq!(
+            places,
+            [
+                (1, "a:top"),
+                (2, "a:tie"),
+                (2, "b:tie"),
+                (4, "a:large"),
+                (5, "a:flat")
+            ]
+        );
         // 0.1, 0.2, 0.3, 0.7: mean 0.325, squares of the differences 0.2075 in all, over 3.
         let tie = (0.2075_f64 / 3.0).sqrt();
         for (standing, expected) in standings.iter().zip([10.0, tie, tie, 0.01, 0.0]) {
-            assert!((standing.stddev - expected).abs() <= 1e-6 * expected, "{standing:?}, expected {expected}");
+            assert!(
+                (standing.stddev - expected).abs() <= 1e-6 * expected,
+                "{standing:?}, expected {expected}"
+            );
         }
         let volumes = engine.ranking("volume", day).await.unwrap();
         assert_eq!(volumes.len(), 1);
@@ -143,20 +191,44 @@ async fn a_jump_is_strictly_above_three_times_the_mean_of_the_hour_before() {
     everywhere(&samples, async |engine, day| {
         let query = |metric| JumpQuery {
             rule: JumpRule::default(),
-            span: Span { from: start().plus(60), to: day.to },
+            span: Span {
+                from: start().plus(60),
+                to: day.to,
+            },
             metric,
         };
         let jumps = engine.jumps(&query(None)).await.unwrap();
-        let found: Vec<(&str, String, u32)> =
-            jumps.iter().map(|j| (j.metric.id(), j.value.to_string(), j.samples)).collect();
-        let expected = [("a:above", "0.30000001", 60), ("a:enough", "9", 45), ("a:old", "0.4", 60)];
+        let found: Vec<(&str, String, u32)> = jumps
+            .iter()
+            .map(|j| (j.metric.id(), j.value.to_string(), j.samples))
+            .collect();
+        let expected = [
+            ("a:above", "0.30000001", 60),
+            ("a:enough", "9", 45),
+            ("a:old", "0.4", 60),
+        ];
         assert_eq!(found, expected.map(|(m, v, n)| (m, v.to_owned(), n)));
         assert!((jumps[0].mean - 0.1).abs() < 1e-12 && (jumps[0].ratio - 3.000_000_1).abs() < 1e-9);
-        assert_eq!(engine.jumps(&query(Some(metric("a:above")))).await.unwrap(), jumps[..1]);
-        assert_eq!(engine.jumps(&query(Some(metric("a:equal")))).await.unwrap(), []);
+        assert_eq!(
+            engine.jumps(&query(Some(metric("a:above")))).await.unwrap(),
+            jumps[..1]
+        );
+        assert_eq!(
+            engine.jumps(&query(Some(metric("a:equal")))).await.unwrap(),
+            []
+        );
         let strict = JumpRule::with_window(Exact::new(80, 0).unwrap(), 30);
-        let few = engine.jumps(&JumpQuery { rule: strict, ..query(None) }).await.unwrap();
-        assert_eq!(few.iter().map(|j| j.metric.id()).collect::<Vec<_>>(), ["a:enough", "a:few"]);
+        let few = engine
+            .jumps(&JumpQuery {
+                rule: strict,
+                ..query(None)
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            few.iter().map(|j| j.metric.id()).collect::<Vec<_>>(),
+            ["a:enough", "a:few"]
+        );
     })
     .await;
 }
@@ -168,8 +240,16 @@ async fn an_empty_lake_has_empty_answers() {
         lake.follow(0).await.unwrap();
         assert_eq!(lake.day(None).await.unwrap(), None);
         let day = Span::day_to(start());
-        let query = JumpQuery { rule: JumpRule::default(), span: day, metric: None };
-        for engine in [&lake.embedded() as &dyn QueryEngine, lake.window().as_ref(), &lake.engine()] {
+        let query = JumpQuery {
+            rule: JumpRule::default(),
+            span: day,
+            metric: None,
+        };
+        for engine in [
+            &lake.embedded() as &dyn QueryEngine,
+            lake.window().as_ref(),
+            &lake.engine(),
+        ] {
             assert_eq!(engine.metrics(day).await.unwrap(), []);
             assert_eq!(engine.timeseries(&metric("a:one"), day).await.unwrap(), []);
             assert_eq!(engine.ranking("price", day).await.unwrap(), []);

@@ -9,14 +9,20 @@ use crate::support::samples::{metric, sample, series, start};
 async fn shown(lake: &marketlake_lake::Lake, id: &str) -> Vec<String> {
     let day = lake.day(None).await.unwrap().unwrap();
     let points = lake.embedded().timeseries(&metric(id), day).await.unwrap();
-    points.iter().map(|p| format!("{}={}", p.ts.number() - start().number(), p.value)).collect()
+    points
+        .iter()
+        .map(|p| format!("{}={}", p.ts.number() - start().number(), p.value))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_staged_is_seen_only_once_it_is_published() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
-        let staged = lake.stage_minute(vec![sample("a:one", 0, "1")]).await.unwrap();
+        let staged = lake
+            .stage_minute(vec![sample("a:one", 0, "1")])
+            .await
+            .unwrap();
         assert_eq!(base.object_files().len(), 1);
         assert_eq!(lake.newest().await.unwrap(), None);
         assert!(lake.resolve("one").await.unwrap().is_none());
@@ -36,8 +42,19 @@ async fn the_last_written_value_of_a_minute_wins_wherever_it_lies() {
         ingest(&lake, &[sample("a:one", 1, "2.5"), sample("b:two", 1, "7")]).await;
         assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2.5", "2=3"]);
         compact_all(&lake).await;
-        import(&lake, &[sample("a:one", 2, "3.5"), sample("a:one", 3, "4"), sample("a:one", 3, "4.5")]).await;
-        assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2.5", "2=3.5", "3=4.5"]);
+        import(
+            &lake,
+            &[
+                sample("a:one", 2, "3.5"),
+                sample("a:one", 3, "4"),
+                sample("a:one", 3, "4.5"),
+            ],
+        )
+        .await;
+        assert_eq!(
+            shown(&lake, "a:one").await,
+            ["0=1", "1=2.5", "2=3.5", "3=4.5"]
+        );
         assert_eq!(shown(&lake, "b:two").await, ["1=7"]);
         assert_eq!(lake.figures().await.unwrap().samples, 5);
     })
@@ -54,8 +71,14 @@ async fn two_commits_to_one_hour_cannot_lose_each_other_s_samples() {
         let error = publish(&lake, &compaction).await.unwrap_err();
         assert!(matches!(error, LakeError::Moved { .. }), "{error}");
         assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2", "2=3"]);
-        let first = lake.stage_minute(vec![sample("a:one", 3, "4")]).await.unwrap();
-        let second = lake.stage_minute(vec![sample("a:one", 3, "5")]).await.unwrap();
+        let first = lake
+            .stage_minute(vec![sample("a:one", 3, "4")])
+            .await
+            .unwrap();
+        let second = lake
+            .stage_minute(vec![sample("a:one", 3, "5")])
+            .await
+            .unwrap();
         publish(&lake, &first).await.unwrap();
         let error = publish(&lake, &second).await.unwrap_err();
         assert!(matches!(error, LakeError::Moved { .. }), "{error}");
@@ -76,7 +99,10 @@ async fn compaction_keeps_every_row_in_one_segment() {
         compact_all(&lake).await;
         let after = lake.figures().await.unwrap();
         assert_eq!((after.segments, after.samples, after.metrics), (1, 5, 2));
-        assert_eq!(shown(&lake, "b:two").await, ["1=0.00000001", "2=1000000000000000000000"]);
+        assert_eq!(
+            shown(&lake, "b:two").await,
+            ["1=0.00000001", "2=1000000000000000000000"]
+        );
         assert!(lake.stage_compaction(start()).await.unwrap().is_none());
     })
     .await;
@@ -96,8 +122,14 @@ async fn the_window_follows_what_others_commit_and_forgets_what_is_older_than_a_
         assert!(lake.window().covers(day));
         let window = lake.window().as_ref();
         let points = window.timeseries(&metric("a:old"), day).await.unwrap();
-        assert_eq!(points.iter().map(|p| p.ts).collect::<Vec<_>>(), [start().plus(1)]);
-        assert_eq!(window.metrics(day).await.unwrap(), other.embedded().metrics(day).await.unwrap());
+        assert_eq!(
+            points.iter().map(|p| p.ts).collect::<Vec<_>>(),
+            [start().plus(1)]
+        );
+        assert_eq!(
+            window.metrics(day).await.unwrap(),
+            other.embedded().metrics(day).await.unwrap()
+        );
     })
     .await;
 }

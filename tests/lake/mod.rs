@@ -26,7 +26,11 @@ pub async fn ingest(lake: &Lake, samples: &[Sample]) {
     minutes.sort_unstable();
     minutes.dedup();
     for minute in minutes {
-        let of_minute = samples.iter().filter(|sample| sample.ts == minute).cloned().collect();
+        let of_minute = samples
+            .iter()
+            .filter(|sample| sample.ts == minute)
+            .cloned()
+            .collect();
         let staged = lake.stage_minute(of_minute).await.unwrap();
         publish(lake, &staged).await.unwrap();
     }

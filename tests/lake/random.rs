@@ -22,7 +22,10 @@ fn plain(rows: &[(u8, i64, i64)]) -> Series {
     let mut series = Series::new();
     for &(which, at, unscaled) in rows {
         let value = Exact::new(unscaled, 1).unwrap();
-        series.entry(metric(&format!("m:p{which}"))).or_default().insert(at, value);
+        series
+            .entry(metric(&format!("m:p{which}")))
+            .or_default()
+            .insert(at, value);
     }
     series
 }
@@ -40,8 +43,14 @@ fn plain_jumps(series: &Series, rule: JumpRule) -> BTreeSet<(i64, String)> {
     let mut found = BTreeSet::new();
     for (metric, points) in series {
         for (at, value) in points {
-            let before: Vec<i64> = points.range(at - i64::from(rule.window)..*at).map(|(_, v)| tenths(v)).collect();
-            let (count, sum) = (i64::try_from(before.len()).unwrap(), before.iter().sum::<i64>());
+            let before: Vec<i64> = points
+                .range(at - i64::from(rule.window)..*at)
+                .map(|(_, v)| tenths(v))
+                .collect();
+            let (count, sum) = (
+                i64::try_from(before.len()).unwrap(),
+                before.iter().sum::<i64>(),
+            );
             if count >= i64::from(rule.min_samples) && sum > 0 && tenths(value) * count > 3 * sum {
                 found.insert((*at, metric.to_string()));
             }
@@ -57,43 +66,82 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
     let samples: Vec<Sample> = series
         .iter()
         .flat_map(|(metric, points)| {
-            let sample = |(at, value): (&i64, &Exact)| Sample { metric: metric.clone(), ts: start().plus(*at), value: *value };
+            let sample = |(at, value): (&i64, &Exact)| Sample {
+                metric: metric.clone(),
+                ts: start().plus(*at),
+                value: *value,
+            };
             points.iter().map(sample)
         })
         .collect();
-    let (early, late): (Vec<Sample>, Vec<Sample>) = samples.iter().cloned().partition(|s| s.ts < start().plus(70));
+    let (early, late): (Vec<Sample>, Vec<Sample>) = samples
+        .iter()
+        .cloned()
+        .partition(|s| s.ts < start().plus(70));
     import(&lake, &early).await;
     ingest(&lake, &late[..late.len().min(40)]).await;
     compact_all(&lake).await;
     import(&lake, &late).await;
     lake.follow(0).await.unwrap();
     let day = lake.day(None).await.unwrap().unwrap();
-    let rule = JumpRule { min_samples: 5, window: 20, ..JumpRule::default() };
+    let rule = JumpRule {
+        min_samples: 5,
+        window: 20,
+        ..JumpRule::default()
+    };
     for engine in [&lake.embedded() as &dyn QueryEngine, lake.window().as_ref()] {
-        assert_eq!(engine.metrics(day).await.unwrap(), series.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(
+            engine.metrics(day).await.unwrap(),
+            series.keys().cloned().collect::<Vec<_>>()
+        );
         for (metric, points) in &series {
             let answered = engine.timeseries(metric, day).await.unwrap();
-            let answered: BTreeMap<i64, Exact> =
-                answered.iter().map(|p| (p.ts.number() - start().number(), p.value)).collect();
+            let answered: BTreeMap<i64, Exact> = answered
+                .iter()
+                .map(|p| (p.ts.number() - start().number(), p.value))
+                .collect();
             assert_eq!(&answered, points);
         }
         let standings = engine.ranking("price", day).await.unwrap();
         let spreads: BTreeMap<&Metric, f64> = series
             .iter()
-            .filter_map(|(metric, points)| Some((metric, stddev(&points.values().map(|v| v.to_f64()).collect::<Vec<_>>())?)))
+            .filter_map(|(metric, points)| {
+                Some((
+                    metric,
+                    stddev(&points.values().map(|v| v.to_f64()).collect::<Vec<_>>())?,
+                ))
+            })
             .collect();
         assert_eq!(standings.len(), spreads.len());
         for standing in &standings {
             let spread = spreads[&standing.metric];
-            assert!((standing.stddev - spread).abs() <= 1e-9 * spread.max(1.0), "{standing:?}, expected {spread}");
-            let above = standings.iter().filter(|other| other.stddev > standing.stddev).count();
+            assert!(
+                (standing.stddev - spread).abs() <= 1e-9 * spread.max(1.0),
+                "{standing:?}, expected {spread}"
+            );
+            let above = standings
+                .iter()
+                .filter(|other| other.stddev > standing.stddev)
+                .count();
             assert_eq!(standing.rank, above as u64 + 1);
         }
         // The window reaches back no further than a day; so does this lake.
-        let span = Span { from: start(), to: day.to };
-        let jumps = engine.jumps(&JumpQuery { rule, span, metric: None }).await.unwrap();
-        let jumps: BTreeSet<(i64, String)> =
-            jumps.iter().map(|j| (j.ts.number() - start().number(), j.metric.to_string())).collect();
+        let span = Span {
+            from: start(),
+            to: day.to,
+        };
+        let jumps = engine
+            .jumps(&JumpQuery {
+                rule,
+                span,
+                metric: None,
+            })
+            .await
+            .unwrap();
+        let jumps: BTreeSet<(i64, String)> = jumps
+            .iter()
+            .map(|j| (j.ts.number() - start().number(), j.metric.to_string()))
+            .collect();
         assert_eq!(jumps, plain_jumps(&series, rule));
     }
 }
@@ -101,7 +149,12 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
 #[test]
 fn every_engine_agrees_with_plain_loops_on_random_lakes() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 12, max_shrink_iters: 60, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 12,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..Config::default()
+    });
     runner
         .run(&any_lake(), |rows| {
             runtime.block_on(compare(rows));

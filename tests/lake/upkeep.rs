@@ -14,7 +14,10 @@ async fn vacuum_deletes_what_was_replaced_and_what_never_became_visible_after_it
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2", "3"])).await;
         compact_all(&lake).await;
-        let _never_published = lake.stage_minute(vec![sample("a:one", 9, "9")]).await.unwrap();
+        let _never_published = lake
+            .stage_minute(vec![sample("a:one", 9, "9")])
+            .await
+            .unwrap();
         assert_eq!(base.object_files().len(), 5);
         let hour = Duration::from_secs(3_600);
         let now = database::clock(lake.database()).await.unwrap();
@@ -35,7 +38,10 @@ async fn check_names_every_object_that_is_missing_or_damaged() {
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2", "3", "4"])).await;
         let whole = lake.check().await.unwrap();
-        assert_eq!((whole.segments, whole.rows, whole.problems.len()), (4, 4, 0));
+        assert_eq!(
+            (whole.segments, whole.rows, whole.problems.len()),
+            (4, 4, 0)
+        );
         let files = base.object_files();
         std::fs::remove_file(&files[0]).unwrap();
         std::fs::write(&files[1], b"short").unwrap();
@@ -45,8 +51,16 @@ async fn check_names_every_object_that_is_missing_or_damaged() {
         std::fs::write(&files[2], flipped).unwrap();
         let broken = lake.check().await.unwrap();
         assert_eq!(broken.problems.len(), 3, "{:?}", broken.problems);
-        assert!(broken.problems[0].ends_with("the object is missing"), "{:?}", broken.problems);
-        assert!(broken.problems[1].contains("5 bytes, the catalog says"), "{:?}", broken.problems);
+        assert!(
+            broken.problems[0].ends_with("the object is missing"),
+            "{:?}",
+            broken.problems
+        );
+        assert!(
+            broken.problems[1].contains("5 bytes, the catalog says"),
+            "{:?}",
+            broken.problems
+        );
     })
     .await;
 }

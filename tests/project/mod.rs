@@ -17,7 +17,10 @@ fn read(path: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn schema_graphql_is_what_the_program_prints() {
     let printed = Program::bare().ok(&["schema"]).await;
-    assert!(printed == read("schema.graphql"), "schema.graphql is stale: run `cargo run -- schema > schema.graphql`");
+    assert!(
+        printed == read("schema.graphql"),
+        "schema.graphql is stale: run `cargo run -- schema > schema.graphql`"
+    );
 }
 
 /// `entities` <- `lake`, `alerts` <- `jobs`, `graphql` <- the binary; `feeds` knows the words only.
@@ -36,7 +39,10 @@ fn arrows_between_crates_point_one_way() {
         let manifest = read(&format!("{name}/Cargo.toml"));
         let used: Vec<&str> = manifest
             .lines()
-            .filter_map(|line| line.strip_prefix("marketlake-")?.strip_suffix(".workspace = true"))
+            .filter_map(|line| {
+                line.strip_prefix("marketlake-")?
+                    .strip_suffix(".workspace = true")
+            })
             .collect();
         assert_eq!(used, expected, "{name}");
     }
@@ -44,8 +50,18 @@ fn arrows_between_crates_point_one_way() {
 
 #[test]
 fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_face() {
-    for name in ["alerts", "entities", "feeds", "graphql", "jobs", "migrations"] {
-        assert!(!read(&format!("{name}/Cargo.toml")).contains("object_store"), "{name}");
+    for name in [
+        "alerts",
+        "entities",
+        "feeds",
+        "graphql",
+        "jobs",
+        "migrations",
+    ] {
+        assert!(
+            !read(&format!("{name}/Cargo.toml")).contains("object_store"),
+            "{name}"
+        );
     }
     assert!(!read("graphql/Cargo.toml").contains("sea-orm"));
 }
@@ -53,7 +69,17 @@ fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_face
 #[test]
 fn no_file_is_longer_than_400_lines() {
     let mut long = Vec::new();
-    for folder in ["src", "alerts", "entities", "feeds", "graphql", "jobs", "lake", "migrations", "tests"] {
+    for folder in [
+        "src",
+        "alerts",
+        "entities",
+        "feeds",
+        "graphql",
+        "jobs",
+        "lake",
+        "migrations",
+        "tests",
+    ] {
         visit(&root().join(folder), &mut |path| {
             let lines = std::fs::read_to_string(path).unwrap().lines().count();
             if path.extension().is_some_and(|e| e == "rs") && lines > 400 {
@@ -67,7 +93,11 @@ fn no_file_is_longer_than_400_lines() {
 fn visit(folder: &Path, with: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { visit(&path, with) } else { with(&path) }
+        if path.is_dir() {
+            visit(&path, with);
+        } else {
+            with(&path);
+        }
     }
 }
 
@@ -79,21 +109,33 @@ fn python() -> PathBuf {
 #[test]
 fn docker_compose_yml_keeps_to_the_compose_specification() {
     let output = Command::new(python())
-        .args(["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"])
+        .args([
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.compose-spec",
+            "docker-compose.yml",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 /// The services of docker-compose.yml are set as the tests set theirs.
 #[test]
 fn docker_compose_yml_uses_settings_that_there_are() {
     let compose = read("docker-compose.yml");
-    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_marketlake"));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_marketlake"));
     let mut names = Vec::new();
     for line in compose.lines() {
-        let Some((name, value)) = line.trim().split_once(": ") else { continue };
+        let Some((name, value)) = line.trim().split_once(": ") else {
+            continue;
+        };
         if name.starts_with("MARKETLAKE_") {
             program.env(name, value.trim_matches('"').trim_matches('\''));
             names.push(name.to_owned());
@@ -102,6 +144,13 @@ fn docker_compose_yml_uses_settings_that_there_are() {
     assert!(names.len() >= 8, "{names:?}");
     let output = program.arg("config").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("postgres://marketlake:***@postgres") && said.contains("smtp://mail"), "{said}");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("postgres://marketlake:***@postgres") && said.contains("smtp://mail"),
+        "{said}"
+    );
 }

@@ -112,7 +112,10 @@ async fn pages_come_to_an_end_and_lose_nothing() {
         let (mut rows, mut path) = (Vec::new(), format!("{route}?limit=3"));
         loop {
             let response = server.get(&path).await;
-            let link = response.headers().get("link").map(|l| l.to_str().unwrap().to_owned());
+            let link = response
+                .headers()
+                .get("link")
+                .map(|l| l.to_str().unwrap().to_owned());
             let page: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
             rows.extend(page["data"].as_array().unwrap().clone());
             let Some(next) = page["next"].as_str() else {
@@ -131,23 +134,71 @@ async fn what_cannot_be_answered_is_a_problem_that_names_its_cause() {
     let base = Base::local().await;
     let server = serve(&base, HISTORY).await;
     for (path, status, detail) in [
-        ("/v1/metric/nope/rank", 404, r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#),
-        ("/v1/metric/nope/timeseries", 404, r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#),
-        ("/v1/metric/hottry/rank?at=noon", 400, r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "noon""#),
-        ("/v1/metrics?at=", 400, r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got """#),
-        ("/v1/metric/hottry/timeseries?from=1795516260", 400, r#"from: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "1795516260""#),
-        ("/v1/metric/hottry/timeseries?from=2026-11-25T00:00:00Z", 400, "from: expected a time up to 2026-11-24T10:03:00Z, got 2026-11-25T00:00:00Z"),
-        ("/v1/metrics?limit=0", 400, r#"limit: expected a number from 1 to 10000, got "0""#),
-        ("/v1/metrics?cursor=%21", 400, r#"cursor: expected a cursor of an earlier answer, got "!""#),
-        ("/v1/metrics?form=x", 400, "form: expected one of at, limit, cursor"),
-        ("/v1/metric/hottry/timeseries?format=xml", 400, r#"format: expected rows or columns, got "xml""#),
+        (
+            "/v1/metric/nope/rank",
+            404,
+            r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#,
+        ),
+        (
+            "/v1/metric/nope/timeseries",
+            404,
+            r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#,
+        ),
+        (
+            "/v1/metric/hottry/rank?at=noon",
+            400,
+            r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "noon""#,
+        ),
+        (
+            "/v1/metrics?at=",
+            400,
+            r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got """#,
+        ),
+        (
+            "/v1/metric/hottry/timeseries?from=1795516260",
+            400,
+            r#"from: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "1795516260""#,
+        ),
+        (
+            "/v1/metric/hottry/timeseries?from=2026-11-25T00:00:00Z",
+            400,
+            "from: expected a time up to 2026-11-24T10:03:00Z, got 2026-11-25T00:00:00Z",
+        ),
+        (
+            "/v1/metrics?limit=0",
+            400,
+            r#"limit: expected a number from 1 to 10000, got "0""#,
+        ),
+        (
+            "/v1/metrics?cursor=%21",
+            400,
+            r#"cursor: expected a cursor of an earlier answer, got "!""#,
+        ),
+        (
+            "/v1/metrics?form=x",
+            400,
+            "form: expected one of at, limit, cursor",
+        ),
+        (
+            "/v1/metric/hottry/timeseries?format=xml",
+            400,
+            r#"format: expected rows or columns, got "xml""#,
+        ),
         ("/v2/metrics", 404, "there is nothing at /v2/metrics"),
     ] {
         let response = server.get(path).await;
         assert_eq!(response.status().as_u16(), status, "{path}");
-        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json",
+            "{path}"
+        );
         let problem: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-        assert_eq!((&problem["status"], &problem["detail"]), (&json!(status), &json!(detail)), "{path}");
+        assert_eq!(
+            (&problem["status"], &problem["detail"]),
+            (&json!(status), &json!(detail)),
+            "{path}"
+        );
     }
     let named = server.json("/v1/metric/hottry/rank?at=noon").await;
     assert_eq!(named["parameter"], "at");
@@ -158,11 +209,25 @@ async fn an_empty_lake_answers_with_nothing() {
     on_both(async |base: Base| {
         let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[]");
         let server = program.up(&["--role", "api"]).await;
-        assert_eq!(server.json("/v1/metrics").await, json!({"data": [], "next": null}));
-        assert_eq!(server.get("/v1/metric/hottry/rank").await.status().as_u16(), 404);
+        assert_eq!(
+            server.json("/v1/metrics").await,
+            json!({"data": [], "next": null})
+        );
+        assert_eq!(
+            server.get("/v1/metric/hottry/rank").await.status().as_u16(),
+            404
+        );
         assert_eq!(server.text("/healthz").await, "ok\n");
-        assert_eq!(server.json("/readyz").await, json!({"catalog": "ok", "store": "ok", "window": "ok"}));
-        assert!(server.text("/metrics").await.contains("marketlake_segments 0"));
+        assert_eq!(
+            server.json("/readyz").await,
+            json!({"catalog": "ok", "store": "ok", "window": "ok"})
+        );
+        assert!(
+            server
+                .text("/metrics")
+                .await
+                .contains("marketlake_segments 0")
+        );
     })
     .await;
 }

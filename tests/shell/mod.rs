@@ -56,29 +56,55 @@ async fn answers_come_as_table_json_and_csv() {
 async fn jumps_show_the_numbers_that_prove_them() {
     let base = Base::local().await;
     let program = Program::on(&base);
-    let mut lines: String = (0..60).map(|m| format!("x:a,2026-01-01T00:{m:02}:00Z,0.1\n")).collect();
+    let mut lines: String = (0..60)
+        .map(|m| format!("x:a,2026-01-01T00:{m:02}:00Z,0.1\n"))
+        .collect();
     lines += "x:a,2026-01-01T01:00:00Z,0.4\n";
     let path = file(&base, "h.csv", &lines);
     program.ok(&["import", &path]).await;
     for engine in ["embedded", "window"] {
-        let out = program.ok(&["jumps", "--metric", "a", "--format", "json", "--engine", engine]).await;
-        assert_eq!(out, "[{\"metric\":\"a\",\"timestamp\":\"2026-01-01T01:00:00Z\",\"value\":0.4,\"mean\":0.1,\"ratio\":4}]\n");
+        let out = program
+            .ok(&[
+                "jumps", "--metric", "a", "--format", "json", "--engine", engine,
+            ])
+            .await;
+        assert_eq!(
+            out,
+            "[{\"metric\":\"a\",\"timestamp\":\"2026-01-01T01:00:00Z\",\"value\":0.4,\"mean\":0.1,\"ratio\":4}]\n"
+        );
     }
-    assert_eq!(program.ok(&["jumps", "--factor", "4", "--format", "json"]).await, "[]\n");
+    assert_eq!(
+        program
+            .ok(&["jumps", "--factor", "4", "--format", "json"])
+            .await,
+        "[]\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     let base = Base::local().await;
-    let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]").with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+    let program = Program::on(&base)
+        .with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]")
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
     for slot in ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"] {
         program.ok(&["run", "ingest-minute", "--slot", slot]).await;
     }
     let compacted = program.ok(&["compact"]).await;
-    assert!(compacted.starts_with("compact: 1 hours compacted, 0 not; 1 segments, 160 samples, "), "{compacted}");
-    assert_eq!(program.ok(&["vacuum"]).await, "vacuum: 2 retired segments, 0 unlisted objects deleted\n");
+    assert!(
+        compacted.starts_with("compact: 1 hours compacted, 0 not; 1 segments, 160 samples, "),
+        "{compacted}"
+    );
+    assert_eq!(
+        program.ok(&["vacuum"]).await,
+        "vacuum: 2 retired segments, 0 unlisted objects deleted\n"
+    );
     let checked = program.ok(&["check"]).await;
-    assert!(checked.starts_with("check: 1 segments, 160 rows, ") && checked.ends_with(", 0 retired, 0 unlisted objects, 0 problems\n"), "{checked}");
+    assert!(
+        checked.starts_with("check: 1 segments, 160 rows, ")
+            && checked.ends_with(", 0 retired, 0 unlisted objects, 0 problems\n"),
+        "{checked}"
+    );
     std::fs::remove_file(&base.object_files()[0]).unwrap();
     let broken = program.run(&["check"]).await;
     assert_eq!(broken.code, 1);
@@ -91,19 +117,74 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
     let program = Program::on(&base);
     let setting = |name: &str, value: &str| program.clone().with(name, value);
     let cases = [
-        (program.clone(), vec!["run", "nonsense", "--slot", "2026-01-01T00:00:00Z"], "job: expected one of ingest-minute, detect-jumps"),
-        (program.clone(), vec!["run", "vacuum", "--slot", "noon"], "--slot: expected a time as RFC 3339"),
-        (program.clone(), vec!["rank", "nope"], "no metric \"nope\" was ever recorded"),
-        (program.clone(), vec!["--config", "/nowhere.toml", "config"], "--config /nowhere.toml: No such file"),
-        (setting("MARKETLAKE_SERVER__LISTEN", "everywhere"), vec!["up"], "setting server.listen = \"everywhere\": expected address:port like 127.0.0.1:8080"),
-        (setting("MARKETLAKE_DATABASE__URL", "postgres://nobody:secret@127.0.0.1:1/x"), vec!["up"], "setting database.url = \"postgres://nobody:***@127.0.0.1:1/x\": cannot reach the database"),
-        (setting("MARKETLAKE_DATABASE__URL", "mysql://x"), vec!["check"], "setting database.url = \"mysql://x\": expected sqlite://FILE or postgres://.."),
-        (setting("MARKETLAKE_STORE__URL", "ftp://x/y"), vec!["check"], "setting store.url = \"ftp://x/y\": cannot reach the store: ftp://x/y: expected file:// or s3://, got ftp://"),
-        (setting("MARKETLAKE_MAIL__URL", "pigeon://x"), vec!["up"], "setting mail.url = \"pigeon://x\": expected smtp://, smtps:// or file://"),
-        (setting("MARKETLAKE_MAIL__FROM", "nobody"), vec!["up"], "setting mail.from = \"nobody\": expected an address"),
-        (setting("MARKETLAKE_SERVER__LISTNE", "x"), vec!["config"], "unknown field: found `listne`"),
-        (setting("MARKETLAKE_FEEDS", "[{kind=\"nyse\"}]"), vec!["config"], "found `nyse`"),
-        (setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"), vec!["vacuum"], "setting jobs.vacuum_grace = \"soon\": expected a time like 1h or 90m"),
+        (
+            program.clone(),
+            vec!["run", "nonsense", "--slot", "2026-01-01T00:00:00Z"],
+            "job: expected one of ingest-minute, detect-jumps",
+        ),
+        (
+            program.clone(),
+            vec!["run", "vacuum", "--slot", "noon"],
+            "--slot: expected a time as RFC 3339",
+        ),
+        (
+            program.clone(),
+            vec!["rank", "nope"],
+            "no metric \"nope\" was ever recorded",
+        ),
+        (
+            program.clone(),
+            vec!["--config", "/nowhere.toml", "config"],
+            "--config /nowhere.toml: No such file",
+        ),
+        (
+            setting("MARKETLAKE_SERVER__LISTEN", "everywhere"),
+            vec!["up"],
+            "setting server.listen = \"everywhere\": expected address:port like 127.0.0.1:8080",
+        ),
+        (
+            setting(
+                "MARKETLAKE_DATABASE__URL",
+                "postgres://nobody:secret@127.0.0.1:1/x",
+            ),
+            vec!["up"],
+            "setting database.url = \"postgres://nobody:***@127.0.0.1:1/x\": cannot reach the database",
+        ),
+        (
+            setting("MARKETLAKE_DATABASE__URL", "mysql://x"),
+            vec!["check"],
+            "setting database.url = \"mysql://x\": expected sqlite://FILE or postgres://..",
+        ),
+        (
+            setting("MARKETLAKE_STORE__URL", "ftp://x/y"),
+            vec!["check"],
+            "setting store.url = \"ftp://x/y\": cannot reach the store: ftp://x/y: expected file:// or s3://, got ftp://",
+        ),
+        (
+            setting("MARKETLAKE_MAIL__URL", "pigeon://x"),
+            vec!["up"],
+            "setting mail.url = \"pigeon://x\": expected smtp://, smtps:// or file://",
+        ),
+        (
+            setting("MARKETLAKE_MAIL__FROM", "nobody"),
+            vec!["up"],
+            "setting mail.from = \"nobody\": expected an address",
+        ),
+        (
+            setting("MARKETLAKE_SERVER__LISTNE", "x"),
+            vec!["config"],
+            "unknown field: found `listne`",
+        ),
+        (
+            setting("MARKETLAKE_FEEDS", "[{kind=\"nyse\"}]"),
+            vec!["config"],
+            "found `nyse`",
+        ),
+        (
+            setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"),
+            vec!["vacuum"],
+            "setting jobs.vacuum_grace = \"soon\": expected a time like 1h or 90m",
+        ),
     ];
     for (program, arguments, expected) in cases {
         let said = program.run(&arguments).await;
@@ -119,28 +200,74 @@ async fn a_store_that_cannot_be_reached_is_named_at_start() {
     let program = Program::on(&base).with("MARKETLAKE_STORE__ENDPOINT", "http://127.0.0.1:1");
     let said = program.run(&["check"]).await;
     assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("setting store.url = \"s3://lake/some/prefix\": cannot reach the store"), "{said:?}");
+    assert!(
+        said.err
+            .contains("setting store.url = \"s3://lake/some/prefix\": cannot reach the store"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn config_says_where_each_setting_comes_from() {
     let base = Base::local().await;
-    let toml = file(&base, "m.toml", "[server]\nlisten = \"127.0.0.1:9\"\n[[feeds]]\nkind = \"cryptowatch\"\napi_key = \"hush\"\n");
+    let toml = file(
+        &base,
+        "m.toml",
+        "[server]\nlisten = \"127.0.0.1:9\"\n[[feeds]]\nkind = \"cryptowatch\"\napi_key = \"hush\"\n",
+    );
     let program = Program::bare().with("MARKETLAKE_DATABASE__URL", "postgres://me:hush@host/db");
-    let out = program.ok(&["--config", &toml, "--data", "/tmp/elsewhere", "config"]).await;
+    let out = program
+        .ok(&["--config", &toml, "--data", "/tmp/elsewhere", "config"])
+        .await;
     assert!(!out.contains("hush"), "{out}");
-    let line = |name: &str| out.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{name}: {out}")).to_owned();
-    assert!(line("server.listen").contains("127.0.0.1:9") && line("server.listen").contains("m.toml"), "{out}");
-    assert!(line("database.url").contains("postgres://me:***@host/db") && line("database.url").contains("environment"), "{out}");
+    let line = |name: &str| {
+        out.lines()
+            .find(|l| l.starts_with(&format!("{name} ")))
+            .unwrap_or_else(|| panic!("{name}: {out}"))
+            .to_owned()
+    };
+    assert!(
+        line("server.listen").contains("127.0.0.1:9") && line("server.listen").contains("m.toml"),
+        "{out}"
+    );
+    assert!(
+        line("database.url").contains("postgres://me:***@host/db")
+            && line("database.url").contains("environment"),
+        "{out}"
+    );
     assert!(line("data").contains("flag --data"), "{out}");
     assert!(line("mail.from").ends_with("default"), "{out}");
-    assert!(line("store.url").contains("file:///tmp/elsewhere/lake") && line("store.url").contains("default"), "{out}");
+    assert!(
+        line("store.url").contains("file:///tmp/elsewhere/lake")
+            && line("store.url").contains("default"),
+        "{out}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_has_help_with_an_example() {
-    for command in ["demo", "up", "run", "import", "metrics", "timeseries", "rank", "jumps", "check", "compact", "vacuum", "migrate", "schema", "config"] {
+    for command in [
+        "demo",
+        "up",
+        "run",
+        "import",
+        "metrics",
+        "timeseries",
+        "rank",
+        "jumps",
+        "check",
+        "compact",
+        "vacuum",
+        "migrate",
+        "schema",
+        "config",
+    ] {
         let out = Program::bare().ok(&[command, "--help"]).await;
-        assert!(out.contains("Example: marketlake") && out.contains("--config <FILE>") && out.contains("--data <DIR>"), "{out}");
+        assert!(
+            out.contains("Example: marketlake")
+                && out.contains("--config <FILE>")
+                && out.contains("--data <DIR>"),
+            "{out}"
+        );
     }
 }

@@ -30,6 +30,7 @@ pub async fn on_both(test: impl AsyncFn(Base)) {
 
 impl Base {
     /// `SQLite` and a folder.
+    #[expect(clippy::unused_async, reason = "like its sibling")]
     pub async fn local() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database_url = format!("sqlite://{}", folder.path().join("marketlake.db").display());
@@ -105,16 +106,27 @@ impl Base {
     /// The lake.
     pub async fn lake(&self) -> Arc<Lake> {
         let store = Store::open(&self.store).unwrap();
-        Lake::open(self.database().await, store, Vec::new()).await.unwrap()
+        Lake::open(self.database().await, store, Vec::new())
+            .await
+            .unwrap()
     }
 
     /// The settings that have the program use this base.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut settings = vec![
-            ("MARKETLAKE_DATA".to_owned(), self.path().join("data").display().to_string()),
-            ("MARKETLAKE_DATABASE__URL".to_owned(), self.database_url.clone()),
+            (
+                "MARKETLAKE_DATA".to_owned(),
+                self.path().join("data").display().to_string(),
+            ),
+            (
+                "MARKETLAKE_DATABASE__URL".to_owned(),
+                self.database_url.clone(),
+            ),
             ("MARKETLAKE_STORE__URL".to_owned(), self.store.url.clone()),
-            ("MARKETLAKE_SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            (
+                "MARKETLAKE_SERVER__LISTEN".to_owned(),
+                "127.0.0.1:0".to_owned(),
+            ),
         ];
         let optional = [
             ("ENDPOINT", &self.store.endpoint),
@@ -137,7 +149,10 @@ pub async fn fresh_postgres() -> String {
         .expect("MARKETLAKE_TEST_POSTGRES names the Postgres to test on: run scripts/test, which starts one");
     let name = format!("test_{}", Uuid::new_v4().simple());
     let admin = database::connect(&server).await.unwrap();
-    admin.execute_unprepared(&format!("create database {name}")).await.unwrap();
+    admin
+        .execute_unprepared(&format!("create database {name}"))
+        .await
+        .unwrap();
     admin.close().await.unwrap();
     server.replace("/postgres?", &format!("/{name}?"))
 }

@@ -74,7 +74,9 @@ impl Exchange {
             last,
             asked: Vec::new(),
         }));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let router = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -83,21 +85,39 @@ impl Exchange {
 
     /// Path and query of each request so far.
     pub fn asked(&self) -> Vec<String> {
-        self.state.lock().unwrap().asked.iter().map(|(path, _)| path.clone()).collect()
+        self.state
+            .lock()
+            .unwrap()
+            .asked
+            .iter()
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// The API key of each request so far.
     pub fn keys(&self) -> Vec<Option<String>> {
-        self.state.lock().unwrap().asked.iter().map(|(_, key)| key.clone()).collect()
+        self.state
+            .lock()
+            .unwrap()
+            .asked
+            .iter()
+            .map(|(_, key)| key.clone())
+            .collect()
     }
 }
 
 async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Response {
     let answer = {
         let mut script = state.lock().unwrap();
-        let key = request.headers().get("x-cw-api-key").map(|v| v.to_str().unwrap().to_owned());
+        let key = request
+            .headers()
+            .get("x-cw-api-key")
+            .map(|v| v.to_str().unwrap().to_owned());
         script.asked.push((request.uri().to_string(), key));
-        script.answers.pop_front().unwrap_or_else(|| script.last.clone())
+        script
+            .answers
+            .pop_front()
+            .unwrap_or_else(|| script.last.clone())
     };
     tokio::time::sleep(answer.delay).await;
     let mut response = Response::builder().status(answer.status);

@@ -69,12 +69,18 @@ async fn talk(socket: TcpStream, fault: Fault, mails: &Mutex<Vec<String>>) -> st
     let (read, mut write) = socket.into_split();
     let mut lines = BufReader::new(read).lines();
     if let Fault::Greeting(code) = fault {
-        write.write_all(format!("{code} not now\r\n").as_bytes()).await?;
+        write
+            .write_all(format!("{code} not now\r\n").as_bytes())
+            .await?;
         return Ok(());
     }
     write.write_all(b"220 mailbox.test ESMTP\r\n").await?;
     while let Some(line) = lines.next_line().await? {
-        let verb = line.split_whitespace().next().unwrap_or_default().to_uppercase();
+        let verb = line
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_uppercase();
         let reply = match verb.as_str() {
             "EHLO" | "HELO" => "250 mailbox.test\r\n".to_owned(),
             "RCPT" => match fault {

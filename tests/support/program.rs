@@ -31,7 +31,9 @@ impl Program {
 
     /// With no settings but these.
     pub fn bare() -> Self {
-        Self { settings: Vec::new() }
+        Self {
+            settings: Vec::new(),
+        }
     }
 
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -49,7 +51,9 @@ impl Program {
     /// Runs to the end.
     pub async fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.command(arguments);
-        let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -73,7 +77,12 @@ impl Program {
 
     /// Starts it, without waiting for anything.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut err = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
             let mut text = String::new();
@@ -118,7 +127,10 @@ pub struct Running {
 
 impl Running {
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.address.as_deref().expect("it answers over HTTP"))
+        format!(
+            "{}{path}",
+            self.address.as_deref().expect("it answers over HTTP")
+        )
     }
 
     async fn wait_until_ready(&self) {
@@ -145,7 +157,9 @@ impl Running {
     /// The whole answer to a GraphQL request.
     pub async fn graphql(&self, query: &str) -> Value {
         let body = serde_json::json!({"query": query}).to_string();
-        let request = reqwest::Client::new().post(self.url("/graphql")).header("content-type", "application/json");
+        let request = reqwest::Client::new()
+            .post(self.url("/graphql"))
+            .header("content-type", "application/json");
         let response = request.body(body).send().await.unwrap();
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
@@ -160,15 +174,27 @@ impl Running {
     pub async fn interrupt(&mut self) -> (i32, Duration) {
         let begun = std::time::Instant::now();
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        let status = super::eventually("the end after Ctrl-C", async || self.child.try_wait().unwrap()).await;
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = super::eventually("the end after Ctrl-C", async || {
+            self.child.try_wait().unwrap()
+        })
+        .await;
         (status.code().unwrap_or(-1), begun.elapsed())
     }
 
     /// Everything it logged, once it has ended.
     pub fn end_log(&mut self) -> String {
         self.kill();
-        self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
+        self.log
+            .take()
+            .map(|log| log.join().unwrap())
+            .unwrap_or_default()
     }
 
     pub fn is_running(&mut self) -> bool {

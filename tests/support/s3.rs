@@ -25,7 +25,11 @@ pub async fn serve(folder: &Path) -> String {
         let server = Builder::new(TokioExecutor::new());
         loop {
             let (socket, _) = listener.accept().await.unwrap();
-            let connection = server.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+            // Small answers wait 40 ms each otherwise.
+            socket.set_nodelay(true).unwrap();
+            let connection = server
+                .serve_connection(TokioIo::new(socket), service.clone())
+                .into_owned();
             tokio::spawn(async move {
                 let _ = connection.await;
             });

@@ -26,5 +26,8 @@ pub fn sample(id: &str, offset: i64, value: &str) -> Sample {
 
 /// One sample a minute from `from` on.
 pub fn series(id: &str, from: i64, values: &[&str]) -> Vec<Sample> {
-    (from..).zip(values).map(|(offset, value)| sample(id, offset, value)).collect()
+    (from..)
+        .zip(values)
+        .map(|(offset, value)| sample(id, offset, value))
+        .collect()
 }

@@ -14,19 +14,22 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
         path: path.to_owned(),
         reason,
     };
-    let market = options
-        .market
-        .as_deref()
-        .ok_or_else(|| unusable("candles do not name their market: expected --market".to_owned()))?;
+    let market = options.market.as_deref().ok_or_else(|| {
+        unusable("candles do not name their market: expected --market".to_owned())
+    })?;
     let pair = options.pair.clone().unwrap_or_else(|| pair_of(path));
-    let metric = |measure| Metric::new(market, &pair, measure).map_err(|error| unusable(error.to_string()));
+    let metric =
+        |measure| Metric::new(market, &pair, measure).map_err(|error| unusable(error.to_string()));
     let (price, volume) = (metric(PRICE)?, metric(VOLUME)?);
     let mut text = String::new();
     open(path)?
         .read_to_string(&mut text)
         .map_err(|error| unreadable(path, &error))?;
-    let rows: Vec<Box<RawValue>> = serde_json::from_str(&text)
-        .map_err(|error| unusable(format!("expected JSON candles [[ms,o,h,l,c,v],..]: {error}")))?;
+    let rows: Vec<Box<RawValue>> = serde_json::from_str(&text).map_err(|error| {
+        unusable(format!(
+            "expected JSON candles [[ms,o,h,l,c,v],..]: {error}"
+        ))
+    })?;
     let (path, options) = (path.to_owned(), options.clone());
     let samples = (1_u64..).zip(rows).flat_map(move |(line, row)| {
         match parse(&row, &price, &volume, &options) {
@@ -41,11 +44,19 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
     Ok(Box::new(samples))
 }
 
-fn parse(row: &RawValue, price: &Metric, volume: &Metric, options: &FileOptions) -> Result<[Sample; 2], String> {
+fn parse(
+    row: &RawValue,
+    price: &Metric,
+    volume: &Metric,
+    options: &FileOptions,
+) -> Result<[Sample; 2], String> {
     let shape = |_| format!("expected a candle [ms,o,h,l,c,v], got {}", start(row.get()));
     let fields: Vec<&RawValue> = serde_json::from_str(row.get()).map_err(shape)?;
     let [time, _, _, _, close, traded] = fields[..] else {
-        return Err(format!("expected 6 numbers [ms,o,h,l,c,v], got {}", fields.len()));
+        return Err(format!(
+            "expected 6 numbers [ms,o,h,l,c,v], got {}",
+            fields.len()
+        ));
     };
     let millis = decimal_text(time)
         .parse()
@@ -58,7 +69,10 @@ fn parse(row: &RawValue, price: &Metric, volume: &Metric, options: &FileOptions)
             value: check_value(field, decimal_text(value), metric.measure())?,
         })
     };
-    Ok([sample(price, "close", close)?, sample(volume, "volume", traded)?])
+    Ok([
+        sample(price, "close", close)?,
+        sample(volume, "volume", traded)?,
+    ])
 }
 
 fn start(text: &str) -> String {
@@ -67,7 +81,10 @@ fn start(text: &str) -> String {
 
 /// The file's name up to the first `-` or `.`, in lower case, letters and digits only: `ETH_BTC-1m.json.gz` is `ethbtc`.
 fn pair_of(path: &Path) -> String {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
     let stem = name.split(['-', '.']).next().unwrap_or_default();
     stem.chars().filter(|c| c.is_alphanumeric()).collect()
 }

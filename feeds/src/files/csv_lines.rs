@@ -21,7 +21,9 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
         }
         let line_of = |record: &StringRecord| record.position().map_or(0, csv::Position::line);
         let parsed = match record {
-            Ok(record) if line_of(&record) == 1 && record.iter().eq(["metric", "ts", "value"]) => return None,
+            Ok(record) if line_of(&record) == 1 && record.iter().eq(["metric", "ts", "value"]) => {
+                return None;
+            }
             Ok(record) => parse(&record, &options).map_err(|reason| FileError::Line {
                 path: path.clone(),
                 line: line_of(&record),
@@ -47,13 +49,18 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
 fn parse(record: &StringRecord, options: &FileOptions) -> Result<Sample, String> {
     let fields: Vec<&str> = record.iter().collect();
     let [metric, ts, value] = fields[..] else {
-        return Err(format!("expected 3 fields metric,ts,value, got {}", fields.len()));
+        return Err(format!(
+            "expected 3 fields metric,ts,value, got {}",
+            fields.len()
+        ));
     };
     let metric = parse_metric(metric, options)?;
     let time = match ts.parse::<i64>() {
         Ok(millis) => Millis(millis),
         Err(_) => parse_time(ts).map_err(|_| {
-            format!("ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got {ts:?}")
+            format!(
+                "ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got {ts:?}"
+            )
         })?,
     };
     Ok(Sample {
@@ -67,7 +74,9 @@ fn parse(record: &StringRecord, options: &FileOptions) -> Result<Sample, String>
 fn parse_metric(text: &str, options: &FileOptions) -> Result<Metric, String> {
     let parsed = match (&options.market, text.split_once(':')) {
         (None, None) => {
-            return Err(format!("metric: {text:?} is a pair alone, expected an id like binance:hottry, or --market"));
+            return Err(format!(
+                "metric: {text:?} is a pair alone, expected an id like binance:hottry, or --market"
+            ));
         }
         (Some(market), None) => Metric::new(market, text, marketlake_entities::PRICE),
         (Some(market), Some((first, _))) if first != market && text.split(':').count() == 2 => {

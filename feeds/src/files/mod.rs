@@ -65,7 +65,10 @@ pub type Samples = Box<dyn Iterator<Item = Result<Sample, FileError>> + Send>;
 /// # Errors
 /// Where the file cannot be opened, is of no known kind, or needs an option that is not given.
 pub fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
     let kind = name.strip_suffix(".gz").unwrap_or(&name);
     if kind.ends_with(".csv") {
         csv_lines::read(path, options)
@@ -82,11 +85,16 @@ pub fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
 fn open(path: &Path) -> Result<Box<dyn Read + Send>, FileError> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let buffered = BufReader::with_capacity(1 << 16, file);
-    Ok(if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
-        Box::new(MultiGzDecoder::new(buffered))
-    } else {
-        Box::new(buffered)
-    })
+    Ok(
+        if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+        {
+            Box::new(MultiGzDecoder::new(buffered))
+        } else {
+            Box::new(buffered)
+        },
+    )
 }
 
 fn unreadable(path: &Path, error: &dyn std::error::Error) -> FileError {
@@ -101,7 +109,9 @@ fn check_minute(time: Millis, text: &str, options: &FileOptions) -> Result<Minut
     const GENESIS: Millis = Millis(1_230_940_800_000);
     let minute = time.minute();
     if time < GENESIS {
-        return Err(format!("ts {text} lies before 2009: expected RFC 3339 or epoch milliseconds"));
+        return Err(format!(
+            "ts {text} lies before 2009: expected RFC 3339 or epoch milliseconds"
+        ));
     }
     match options.not_after {
         Some(last) if minute > last => Err(format!("ts {text} lies in the future")),
@@ -111,9 +121,12 @@ fn check_minute(time: Millis, text: &str, options: &FileOptions) -> Result<Minut
 
 fn check_value(field: &str, text: &str, measure: &str) -> Result<Exact, String> {
     let value: Exact = text.parse().map_err(|error| format!("{field}: {error}"))?;
-    let must_not_be_negative = measure == marketlake_entities::PRICE || measure.starts_with(marketlake_entities::VOLUME);
+    let must_not_be_negative =
+        measure == marketlake_entities::PRICE || measure.starts_with(marketlake_entities::VOLUME);
     if value.is_negative() && must_not_be_negative {
-        return Err(format!("{field}: expected a {measure} of zero or more, got {value}"));
+        return Err(format!(
+            "{field}: expected a {measure} of zero or more, got {value}"
+        ));
     }
     Ok(value)
 }

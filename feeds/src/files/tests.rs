@@ -43,8 +43,22 @@ fn csv_takes_ids_or_pairs_and_both_forms_of_time() {
         "gateio:hottry 2026-11-24T10:31:00Z 0.0000001",
         "gateio:hottry:volume 2026-11-24T10:31:00Z 5",
     ];
-    assert_eq!(lines("a.csv", &content.replace("binance:hottry", "binance:hottry:price"), &market("gateio"))[1..], expected[1..]);
-    assert_eq!(lines("a.csv.gz", &content[..content.find("hottry,17").expect("there")], &FileOptions::default()), expected[..1]);
+    assert_eq!(
+        lines(
+            "a.csv",
+            &content.replace("binance:hottry", "binance:hottry:price"),
+            &market("gateio")
+        )[1..],
+        expected[1..]
+    );
+    assert_eq!(
+        lines(
+            "a.csv.gz",
+            &content[..content.find("hottry,17").expect("there")],
+            &FileOptions::default()
+        ),
+        expected[..1]
+    );
 }
 
 #[test]
@@ -81,11 +95,18 @@ fn candles_become_a_price_and_a_volume_under_the_name_of_the_file() {
 #[test]
 fn a_file_that_cannot_be_used_says_why() {
     let none = FileOptions::default();
-    assert_eq!(lines("a.json", "[]", &none), ["cannot import a.json: candles do not name their market: expected --market"]);
+    assert_eq!(
+        lines("a.json", "[]", &none),
+        ["cannot import a.json: candles do not name their market: expected --market"]
+    );
     assert_eq!(
         lines("a.txt", "", &none),
         ["cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json or .json.gz"]
     );
     let truncated = lines("a.json", "[[1795516260000,1,1", &market("x"));
-    assert!(truncated[0].starts_with("cannot import a.json: expected JSON candles [[ms,o,h,l,c,v],..]: EOF"), "{truncated:?}");
+    assert!(
+        truncated[0]
+            .starts_with("cannot import a.json: expected JSON candles [[ms,o,h,l,c,v],..]: EOF"),
+        "{truncated:?}"
+    );
 }

@@ -30,10 +30,18 @@ pub(crate) async fn get(
     let parameters = Parameters::new(query, &["at", "limit", "cursor"])?;
     let (limit, behind) = (parameters.limit()?, parameters.cursor()?);
     let listed = lake.list(&lake.engine(), parameters.minute("at")?).await?;
-    let start = behind.map_or(0, |id| listed.partition_point(|l| l.metric.id() <= id.as_str()));
+    let start = behind.map_or(0, |id| {
+        listed.partition_point(|l| l.metric.id() <= id.as_str())
+    });
     let page = &listed[start..];
-    let next = page.get(limit).and_then(|_| page.get(limit - 1)).map(|last| last.metric.id());
-    let simulated = page.iter().take(limit).any(|listed| listed.metric.is_simulated());
+    let next = page
+        .get(limit)
+        .and_then(|_| page.get(limit - 1))
+        .map(|last| last.metric.id());
+    let simulated = page
+        .iter()
+        .take(limit)
+        .any(|listed| listed.metric.is_simulated());
     let rows = page.iter().take(limit).map(row).collect();
     Ok(rows::marked(rows::page(&uri, rows, next), simulated))
 }

@@ -16,9 +16,15 @@ pub(super) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
     /// The parameters, all of which the route must know: a misspelt one is an error, not a surprise.
-    pub(super) fn new(query: Query<HashMap<String, String>>, known: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn new(
+        query: Query<HashMap<String, String>>,
+        known: &[&str],
+    ) -> Result<Self, Problem> {
         match query.0.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(Problem::bad_parameter(name, &format!("expected one of {}", known.join(", ")))),
+            Some(name) => Err(Problem::bad_parameter(
+                name,
+                &format!("expected one of {}", known.join(", ")),
+            )),
             None => Ok(Self(query.0)),
         }
     }
@@ -30,7 +36,9 @@ impl Parameters {
     /// The minute in which a time lies.
     pub(super) fn minute(&self, name: &str) -> Result<Option<Minute>, Problem> {
         self.get(name)
-            .map(|text| parse_time(text).map_err(|error| Problem::bad_parameter(name, &error.to_string())))
+            .map(|text| {
+                parse_time(text).map_err(|error| Problem::bad_parameter(name, &error.to_string()))
+            })
             .transpose()
             .map(|time| time.map(marketlake_entities::Millis::minute))
     }
@@ -51,7 +59,9 @@ impl Parameters {
     /// The place behind which the page begins.
     pub(super) fn cursor(&self) -> Result<Option<String>, Problem> {
         self.get("cursor")
-            .map(|cursor| cursor::decode(cursor).map_err(|error| Problem::bad_parameter("cursor", &error)))
+            .map(|cursor| {
+                cursor::decode(cursor).map_err(|error| Problem::bad_parameter("cursor", &error))
+            })
             .transpose()
     }
 }

@@ -31,7 +31,9 @@ impl Problem {
         Self {
             status: StatusCode::NOT_FOUND,
             title: "Unknown metric",
-            detail: format!("no metric {name:?} was ever recorded; GET /v1/metrics lists those there are"),
+            detail: format!(
+                "no metric {name:?} was ever recorded; GET /v1/metrics lists those there are"
+            ),
             about: Some(("metric", name.to_owned())),
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use marketlake_lake::Lake;
 use axum::response::{IntoResponse, Response};
+use marketlake_lake::Lake;
 use serde::Serialize;
 
 use super::parameters::Parameters;
@@ -33,7 +33,10 @@ pub(crate) async fn get(
     query: Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let at = Parameters::new(query, &["at"])?.minute("at")?;
-    let metric = lake.resolve(&name).await?.ok_or_else(|| Problem::unknown_metric(&name))?;
+    let metric = lake
+        .resolve(&name)
+        .await?
+        .ok_or_else(|| Problem::unknown_metric(&name))?;
     let rank = lake.rank(&lake.engine(), metric, at).await?;
     let simulated = rank.listed.metric.is_simulated();
     let answer = Json(Answer {

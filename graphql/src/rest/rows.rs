@@ -33,14 +33,19 @@ fn link_to(uri: &Uri, cursor: &str) -> String {
         .into_iter()
         .flat_map(|query| query.split('&'))
         .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+    let query: Vec<String> = others
+        .map(str::to_owned)
+        .chain([format!("cursor={cursor}")])
+        .collect();
     format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
 }
 
 /// Marks an answer that holds made-up values, whatever its shape has room for.
 pub(super) fn marked(mut response: Response, simulated: bool) -> Response {
     if simulated {
-        response.headers_mut().insert("marketlake-simulated", HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert("marketlake-simulated", HeaderValue::from_static("true"));
     }
     response
 }

@@ -46,15 +46,22 @@ pub(crate) async fn get(
         None | Some("rows") => false,
         Some("columns") => true,
         Some(other) => {
-            return Err(Problem::bad_parameter("format", &format!("expected rows or columns, got {other:?}")));
+            return Err(Problem::bad_parameter(
+                "format",
+                &format!("expected rows or columns, got {other:?}"),
+            ));
         }
     };
     let (limit, behind) = (parameters.limit()?, parameters.cursor()?);
     let span = span(&lake, &parameters).await?;
-    let metric = lake.resolve(&name).await?.ok_or_else(|| Problem::unknown_metric(&name))?;
+    let metric = lake
+        .resolve(&name)
+        .await?
+        .ok_or_else(|| Problem::unknown_metric(&name))?;
     let mut asked = span;
     if let Some(place) = behind {
-        let last = parse_time(&place).map_err(|error| Problem::bad_parameter("cursor", &error.to_string()))?;
+        let last = parse_time(&place)
+            .map_err(|error| Problem::bad_parameter("cursor", &error.to_string()))?;
         asked.from = asked.from.max(last.minute().plus(1));
     }
     let listed = lake.listed(metric);
@@ -66,7 +73,10 @@ pub(crate) async fn get(
     }
     let more = points.len() > limit;
     points.truncate(limit);
-    let next = points.last().filter(|_| more).map(|point| point.ts.to_string());
+    let next = points
+        .last()
+        .filter(|_| more)
+        .map(|point| point.ts.to_string());
     let data = points.iter().map(|point| Row {
         metric: listed.name.clone(),
         timestamp: point.ts.to_string(),
@@ -86,13 +96,20 @@ async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
     let from = parameters.minute("from")?;
     let Some(day) = day else {
         let nothing = marketlake_entities::Minute::from_number(0);
-        return Ok(Span { from: from.unwrap_or(nothing), to: nothing });
+        return Ok(Span {
+            from: from.unwrap_or(nothing),
+            to: nothing,
+        });
     };
     match from {
-        Some(from) if from > day.to => {
-            Err(Problem::bad_parameter("from", &format!("expected a time up to {}, got {from}", day.to)))
-        }
-        _ => Ok(Span { from: from.unwrap_or(day.from), to: day.to }),
+        Some(from) if from > day.to => Err(Problem::bad_parameter(
+            "from",
+            &format!("expected a time up to {}, got {from}", day.to),
+        )),
+        _ => Ok(Span {
+            from: from.unwrap_or(day.from),
+            to: day.to,
+        }),
     }
 }
 
@@ -104,6 +121,9 @@ fn as_columns(metric: String, id: &str, span: Span, points: &[Point]) -> Columns
         to: span.to.to_string(),
         columns: ["timestamp", "value"],
         timestamps: points.iter().map(|point| point.ts.to_string()).collect(),
-        values: points.iter().map(|point| rows::number(point.value)).collect(),
+        values: points
+            .iter()
+            .map(|point| rows::number(point.value))
+            .collect(),
     }
 }

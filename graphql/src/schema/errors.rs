@@ -27,7 +27,6 @@ pub(super) fn unavailable(error: &dyn std::error::Error) -> Error {
 }
 
 /// The same, for the lake's errors.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn lake(error: LakeError) -> Error {
     unavailable(&error)
 }

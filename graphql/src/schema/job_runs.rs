@@ -66,7 +66,10 @@ impl From<Model> for JobRun {
             state: row.state.into(),
             attempts: row.attempts,
             worker: row.worker,
-            outcome: row.outcome.and_then(|text| serde_json::from_str(&text).ok()).map(Json),
+            outcome: row
+                .outcome
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .map(Json),
             error: row.error,
             planned_at: row.created_at.into(),
             started_at: row.started_at.map(DateTime),
@@ -87,7 +90,9 @@ impl JobRunsQuery {
         context: &Context<'_>,
         #[graphql(desc = "Only of this job: ingest-minute.")] job: Option<String>,
         #[graphql(desc = "Only in this state.")] state: Option<JobRunState>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, JobRun, EmptyFields, EmptyFields>> {
         let lake = context.data::<Arc<Lake>>()?;
@@ -99,8 +104,12 @@ impl JobRunsQuery {
             after,
             limit: rows as u64 + 1,
         };
-        let runs = job_runs::page(lake.database(), &page).await.map_err(|error| errors::unavailable(&error))?;
-        Ok(paging::page(runs, 0, rows, |row| (format!("{}/{}", row.slot.0, row.id), row.into())))
+        let runs = job_runs::page(lake.database(), &page)
+            .await
+            .map_err(|error| errors::unavailable(&error))?;
+        Ok(paging::page(runs, 0, rows, |row| {
+            (format!("{}/{}", row.slot.0, row.id), row.into())
+        }))
     }
 }
 

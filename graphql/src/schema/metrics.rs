@@ -6,9 +6,9 @@ use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use marketlake_lake::{Lake, Listed};
 
+use super::errors;
 use super::paging::{self, Place};
 use super::scalars::DateTime;
-use super::errors;
 
 /// One series.
 #[derive(SimpleObject, Clone)]
@@ -57,6 +57,7 @@ pub(super) struct MetricsQuery;
 #[Object]
 impl MetricsQuery {
     /// The metrics that have a sample in the 24 hours up to `at`, by id.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
     async fn metrics(
         &self,
@@ -64,21 +65,37 @@ impl MetricsQuery {
         #[graphql(desc = "Only ids that hold this text.")] search: Option<String>,
         #[graphql(desc = "Only of this exchange.")] market: Option<String>,
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        at: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, Metric, EmptyFields, EmptyFields>> {
         let lake = context.data::<Arc<Lake>>()?;
         let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
-        let mut listed = lake.list(&lake.engine(), at.map(minute)).await.map_err(errors::lake)?;
+        let mut listed = lake
+            .list(&lake.engine(), at.map(minute))
+            .await
+            .map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
         listed.retain(|Listed { metric, .. }| {
-            search.as_ref().is_none_or(|text| metric.id().contains(text))
-                && market.as_ref().is_none_or(|market| metric.market() == market)
-                && measure.as_ref().is_none_or(|measure| metric.measure() == measure)
+            search
+                .as_ref()
+                .is_none_or(|text| metric.id().contains(text))
+                && market
+                    .as_ref()
+                    .is_none_or(|market| metric.market() == market)
+                && measure
+                    .as_ref()
+                    .is_none_or(|measure| metric.measure() == measure)
         });
-        let start = behind.map_or(0, |id| listed.partition_point(|l| l.metric.id() <= id.as_str()));
-        Ok(paging::page(listed, start, rows, |listed| (listed.metric.id().to_owned(), listed.into())))
+        let start = behind.map_or(0, |id| {
+            listed.partition_point(|l| l.metric.id() <= id.as_str())
+        });
+        Ok(paging::page(listed, start, rows, |listed| {
+            (listed.metric.id().to_owned(), listed.into())
+        }))
     }
 
     /// One metric by name or id; an error with the code `UNKNOWN_METRIC` where none was ever recorded.

@@ -34,7 +34,12 @@ pub(super) fn rows(first: Option<i32>) -> Result<usize> {
     usize::try_from(first)
         .ok()
         .filter(|rows| (1..=MOST_ROWS).contains(rows))
-        .ok_or_else(|| bad_argument("first", &format!("expected a number from 1 to {MOST_ROWS}, got {first}")))
+        .ok_or_else(|| {
+            bad_argument(
+                "first",
+                &format!("expected a number from 1 to {MOST_ROWS}, got {first}"),
+            )
+        })
 }
 
 /// The place behind which a page begins.
@@ -53,9 +58,11 @@ pub(super) fn page<T, N: OutputType>(
 ) -> Connection<Place, N, EmptyFields, EmptyFields> {
     let more = all.len().saturating_sub(start) > rows;
     let mut connection = Connection::new(start > 0, more);
-    connection.edges.extend(all.into_iter().skip(start).take(rows).map(|item| {
-        let (place, node) = edge(item);
-        Edge::new(Place(place), node)
-    }));
+    connection
+        .edges
+        .extend(all.into_iter().skip(start).take(rows).map(|item| {
+            let (place, node) = edge(item);
+            Edge::new(Place(place), node)
+        }));
     connection
 }

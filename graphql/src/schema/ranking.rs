@@ -44,7 +44,10 @@ impl From<marketlake_lake::Rank> for Rank {
     fn from(rank: marketlake_lake::Rank) -> Self {
         Self {
             display: rank.display(),
-            rank: rank.standing.as_ref().and_then(|standing| i64::try_from(standing.rank).ok()),
+            rank: rank
+                .standing
+                .as_ref()
+                .and_then(|standing| i64::try_from(standing.rank).ok()),
             of: i64::try_from(rank.of).unwrap_or(i64::MAX),
             statistic: Statistic::Stddev,
             value: rank.standing.map(|standing| standing.stddev),
@@ -65,7 +68,8 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry, binance:hottry.")] metric: String,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        at: Option<DateTime>,
     ) -> Result<Rank> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &metric).await?;
@@ -79,21 +83,31 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")] at: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        at: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, Rank, EmptyFields, EmptyFields>> {
         let lake = context.data::<Arc<Lake>>()?;
         let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
         let measure = measure.unwrap_or_else(|| PRICE.to_owned());
-        let ranks = lake.ranks(&lake.engine(), &measure, at.map(minute)).await.map_err(errors::lake)?;
+        let ranks = lake
+            .ranks(&lake.engine(), &measure, at.map(minute))
+            .await
+            .map_err(errors::lake)?;
         let start = match behind {
             None => 0,
             Some(id) => {
                 let last = ranks.iter().position(|rank| rank.listed.metric.id() == id);
-                last.ok_or_else(|| errors::bad_argument("after", "its metric is not ranked any more"))? + 1
+                last.ok_or_else(|| {
+                    errors::bad_argument("after", "its metric is not ranked any more")
+                })? + 1
             }
         };
-        Ok(paging::page(ranks, start, rows, |rank| (rank.listed.metric.id().to_owned(), rank.into())))
+        Ok(paging::page(ranks, start, rows, |rank| {
+            (rank.listed.metric.id().to_owned(), rank.into())
+        }))
     }
 }

@@ -123,8 +123,12 @@ impl SubscriptionsMutation {
             min_samples: input.min_samples,
             address: input.address,
         };
-        let now = database::clock(database).await.map_err(|error| errors::unavailable(&error))?;
-        let created = Record::create(database, &new, now).await.map_err(|error| errors::unavailable(&error))?;
+        let now = database::clock(database)
+            .await
+            .map_err(|error| errors::unavailable(&error))?;
+        let created = Record::create(database, &new, now)
+            .await
+            .map_err(|error| errors::unavailable(&error))?;
         Ok(match created {
             Ok(record) => CreateSubscriptionPayload {
                 subscription: Some(record.into()),
@@ -144,7 +148,9 @@ impl SubscriptionsMutation {
         input: DeleteSubscriptionInput,
     ) -> Result<DeleteSubscriptionPayload> {
         let database = context.data::<Arc<Lake>>()?.database();
-        let now = database::clock(database).await.map_err(|error| errors::unavailable(&error))?;
+        let now = database::clock(database)
+            .await
+            .map_err(|error| errors::unavailable(&error))?;
         let deleted = Record::delete(database, &input.id, now).await;
         if deleted.map_err(|error| errors::unavailable(&error))? {
             return Ok(DeleteSubscriptionPayload {

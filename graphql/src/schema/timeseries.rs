@@ -37,6 +37,7 @@ pub(super) struct Sample {
     value: Decimal,
 }
 
+#[expect(clippy::unused_async, reason = "resolvers are async")]
 #[ComplexObject]
 impl Timeseries {
     /// The minutes of all samples, in order.
@@ -46,21 +47,34 @@ impl Timeseries {
 
     /// The values of all samples, in the order of `times`.
     async fn values(&self) -> Vec<Decimal> {
-        self.points.iter().map(|point| Decimal(point.value)).collect()
+        self.points
+            .iter()
+            .map(|point| Decimal(point.value))
+            .collect()
     }
 
     /// The samples as rows, a page of them.
     #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
     async fn samples(
         &self,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
     ) -> Result<Connection<Place, Sample, EmptyFields, EmptyFields>> {
         let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
-        let start = behind.map_or(0, |place| self.points.partition_point(|p| p.ts.to_string() <= place));
+        let start = behind.map_or(0, |place| {
+            self.points.partition_point(|p| p.ts.to_string() <= place)
+        });
         Ok(paging::page(self.points.clone(), start, rows, |point| {
             let timestamp = point.ts.into();
-            (point.ts.to_string(), Sample { timestamp, value: Decimal(point.value) })
+            (
+                point.ts.to_string(),
+                Sample {
+                    timestamp,
+                    value: Decimal(point.value),
+                },
+            )
         }))
     }
 }
@@ -75,7 +89,9 @@ impl TimeseriesQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names or ids, 100 at most.")] metrics: Vec<String>,
-        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<DateTime>,
+        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<
+            DateTime,
+        >,
         #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
     ) -> Result<Vec<Timeseries>> {
         let lake = context.data::<Arc<Lake>>()?;
@@ -85,7 +101,10 @@ impl TimeseriesQuery {
         }
         let day = lake.day(to.map(minute)).await.map_err(errors::lake)?;
         let day = day.unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
-        let span = Span { from: from.map_or(day.from, minute), to: day.to };
+        let span = Span {
+            from: from.map_or(day.from, minute),
+            to: day.to,
+        };
         if span.from > span.to {
             let reason = format!("expected a time up to {}, got {}", span.to, span.from);
             return Err(errors::bad_argument("from", &reason));
@@ -93,7 +112,11 @@ impl TimeseriesQuery {
         let mut answers = Vec::with_capacity(metrics.len());
         for name in &metrics {
             let metric = resolve(lake, name).await?;
-            let points = lake.engine().timeseries(&metric, span).await.map_err(errors::lake)?;
+            let points = lake
+                .engine()
+                .timeseries(&metric, span)
+                .await
+                .map_err(errors::lake)?;
             answers.push(Timeseries {
                 metric: lake.listed(metric).into(),
                 from: span.from.into(),

@@ -51,21 +51,34 @@ impl Embedded {
         let config = SessionConfig::new()
             .with_target_partitions(1)
             .with_collect_statistics(false)
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+            .set_bool(
+                "datafusion.execution.parquet.schema_force_view_types",
+                false,
+            )
             .set_bool("datafusion.execution.parquet.pushdown_filters", true);
         let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         let segments = catalog::live(&self.database, span).await?;
         if segments.is_empty() {
             let none = RecordBatch::new_empty(Arc::clone(&SCHEMA));
-            session.register_table("samples", Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![none]])?))?;
+            session.register_table(
+                "samples",
+                Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![none]])?),
+            )?;
         } else {
             session.register_table("samples", Arc::new(SegmentTable::new(segments)))?;
         }
         Ok(session)
     }
 
-    async fn ask(session: &SessionContext, sql: &str, parameters: Parameters) -> Result<Vec<RecordBatch>, LakeError> {
-        let frame = session.sql(sql).await?.with_param_values(ParamValues::from(parameters))?;
+    async fn ask(
+        session: &SessionContext,
+        sql: &str,
+        parameters: Parameters,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
+        let frame = session
+            .sql(sql)
+            .await?
+            .with_param_values(ParamValues::from(parameters))?;
         Ok(frame.collect().await?)
     }
 }
@@ -78,7 +91,12 @@ impl QueryEngine for Embedded {
         let mut metrics = Vec::new();
         for batch in &batches {
             let ids = text(batch, "metric")?;
-            metrics.extend(ids.as_string::<i32>().iter().flatten().filter_map(|id| id.parse().ok()));
+            metrics.extend(
+                ids.as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .filter_map(|id| id.parse().ok()),
+            );
         }
         Ok(metrics)
     }
@@ -100,12 +118,20 @@ impl QueryEngine for Embedded {
     async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
         let session = self.session(span).await?;
         let mut parameters = times(span);
-        let third_part = if measure == marketlake_entities::PRICE { "" } else { measure };
+        let third_part = if measure == marketlake_entities::PRICE {
+            ""
+        } else {
+            measure
+        };
         parameters.push(("measure", ScalarValue::from(third_part)));
         let batches = Self::ask(&session, RANKING, parameters).await?;
         let mut standings = Vec::new();
         for batch in &batches {
-            let (ids, spreads, ranks) = (text(batch, "metric")?, column(batch, "stddev")?, column(batch, "rank")?);
+            let (ids, spreads, ranks) = (
+                text(batch, "metric")?,
+                column(batch, "stddev")?,
+                column(batch, "rank")?,
+            );
             for row in 0..batch.num_rows() {
                 standings.push(Standing {
                     metric: metric_at(&ids, row)?,
@@ -129,9 +155,16 @@ impl QueryEngine for Embedded {
             return Ok(Vec::new());
         }
         let wanted: ArrayRef = Arc::new(StringArray::from_iter_values(&candidates));
-        let schema = Arc::new(Schema::new(vec![Field::new("metric", DataType::Utf8, false)]));
+        let schema = Arc::new(Schema::new(vec![Field::new(
+            "metric",
+            DataType::Utf8,
+            false,
+        )]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![wanted])?;
-        session.register_table("wanted", Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))?;
+        session.register_table(
+            "wanted",
+            Arc::new(MemTable::try_new(schema, vec![vec![batch]])?),
+        )?;
         let batches = Self::ask(&session, SAMPLES_OF_WANTED, times(read)).await?;
         let mut found = Vec::new();
         for (metric, points) in series(&batches)? {
@@ -143,18 +176,31 @@ impl QueryEngine for Embedded {
 }
 
 /// The ids of metrics that may have a jump.
-async fn candidates(session: &SessionContext, query: &JumpQuery, read: Span) -> Result<BTreeSet<String>, LakeError> {
+async fn candidates(
+    session: &SessionContext,
+    query: &JumpQuery,
+    read: Span,
+) -> Result<BTreeSet<String>, LakeError> {
     // A frame's bound cannot be a parameter; it is a number of ours.
     let sql = JUMP_CANDIDATES.replace("{window}", &query.rule.window.to_string());
     let mut parameters = times(read);
-    parameters.push(("first", ScalarValue::from(times(query.span).swap_remove(0).1)));
+    parameters.push(("first", times(query.span).swap_remove(0).1));
     parameters.push(("factor", ScalarValue::from(query.rule.factor.to_f64())));
-    parameters.push(("least", ScalarValue::from(i64::from(query.rule.min_samples))));
+    parameters.push((
+        "least",
+        ScalarValue::from(i64::from(query.rule.min_samples)),
+    ));
     let batches = Embedded::ask(session, &sql, parameters).await?;
     let mut ids = BTreeSet::new();
     for batch in &batches {
         let metrics = text(batch, "metric")?;
-        ids.extend(metrics.as_string::<i32>().iter().flatten().map(str::to_owned));
+        ids.extend(
+            metrics
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(str::to_owned),
+        );
     }
     Ok(ids)
 }
@@ -178,8 +224,12 @@ fn series(batches: &[RecordBatch]) -> Result<Vec<(Metric, Vec<Point>)>, LakeErro
 }
 
 fn times(span: Span) -> Parameters {
-    let utc = |millis: Millis| ScalarValue::TimestampMillisecond(Some(millis.0), Some("UTC".into()));
-    vec![("from", utc(span.from.start())), ("to", utc(span.to.start()))]
+    let utc =
+        |millis: Millis| ScalarValue::TimestampMillisecond(Some(millis.0), Some("UTC".into()));
+    vec![
+        ("from", utc(span.from.start())),
+        ("to", utc(span.to.start())),
+    ]
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
@@ -194,13 +244,20 @@ fn text(batch: &RecordBatch, name: &str) -> Result<ArrayRef, LakeError> {
 
 fn metric_at(ids: &ArrayRef, row: usize) -> Result<Metric, LakeError> {
     let id = ids.as_string::<i32>().value(row);
-    id.parse().map_err(|_| LakeError::Query(format!("{id} is no metric")))
+    id.parse()
+        .map_err(|_| LakeError::Query(format!("{id} is no metric")))
 }
 
 fn point(batch: &RecordBatch, row: usize) -> Result<Point, LakeError> {
-    let ts = column(batch, "ts")?.as_primitive::<TimestampMillisecondType>().value(row);
-    let unscaled = column(batch, "unscaled")?.as_primitive::<Int64Type>().value(row);
-    let scale = column(batch, "scale")?.as_primitive::<Int8Type>().value(row);
+    let ts = column(batch, "ts")?
+        .as_primitive::<TimestampMillisecondType>()
+        .value(row);
+    let unscaled = column(batch, "unscaled")?
+        .as_primitive::<Int64Type>()
+        .value(row);
+    let scale = column(batch, "scale")?
+        .as_primitive::<Int8Type>()
+        .value(row);
     Ok(Point {
         ts: Millis(ts).minute(),
         value: read_value(unscaled, scale).map_err(LakeError::Query)?,

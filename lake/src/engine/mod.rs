@@ -115,7 +115,10 @@ fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<J
     for (index, point) in points.iter().enumerate() {
         if query.span.holds(point.ts) {
             let first = points[..index].partition_point(|before| before.ts < point.ts.plus(-back));
-            let before = points[first..index].iter().map(|before| before.value).collect();
+            let before = points[first..index]
+                .iter()
+                .map(|before| before.value)
+                .collect();
             found.extend(query.rule.jump(metric, point.ts, point.value, &before));
         }
     }

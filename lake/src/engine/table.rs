@@ -29,7 +29,9 @@ pub(super) struct SegmentTable {
 impl SegmentTable {
     pub(super) fn new(mut segments: Vec<Model>) -> Self {
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-        let file = |segment: Model| PartitionedFile::new(segment.path, u64::try_from(segment.byte_count).unwrap_or(0));
+        let file = |segment: Model| {
+            PartitionedFile::new(segment.path, u64::try_from(segment.byte_count).unwrap_or(0))
+        };
         Self {
             files: segments.into_iter().map(file).collect(),
         }

@@ -33,8 +33,15 @@ impl QueryEngine for Window {
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
         let mut found = Vec::new();
         match &query.metric {
-            Some(metric) => judge(query, metric, &self.series(metric, reach(query)), &mut found),
-            None => self.for_each(reach(query), |metric, points| judge(query, metric, points, &mut found)),
+            Some(metric) => judge(
+                query,
+                metric,
+                &self.series(metric, reach(query)),
+                &mut found,
+            ),
+            None => self.for_each(reach(query), |metric, points| {
+                judge(query, metric, points, &mut found);
+            }),
         }
         by_time(&mut found);
         Ok(found)
@@ -63,7 +70,11 @@ fn place(mut spreads: Vec<(Metric, f64)>) -> Vec<Standing> {
             Some(last) if last.stddev.total_cmp(&stddev).is_eq() => last.rank,
             _ => place,
         };
-        standings.push(Standing { metric, rank, stddev });
+        standings.push(Standing {
+            metric,
+            rank,
+            stddev,
+        });
     }
     standings
 }

@@ -1,0 +1,7 @@
+//! Settings: `marketlake.toml`, then `MARKETLAKE_*` from the environment, then flags. Nothing is required.
+
+mod load;
+mod settings;
+
+pub(crate) use load::{ConfigError, Loaded, load};
+pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings};

@@ -1,0 +1,225 @@
+//! Every setting there is, and its default.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// Every setting.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// The folder below which everything lies that is not said to lie elsewhere.
+    pub(crate) data: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    pub(crate) store: Store,
+    pub(crate) mail: Mail,
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) jobs: Jobs,
+    pub(crate) log: Log,
+}
+
+/// Where the HTTP face listens.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    pub(crate) listen: String,
+}
+
+/// The catalog and the records.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Database {
+    /// `sqlite://FILE` or `postgres://..`; below `data` where there is none.
+    pub(crate) url: Option<String>,
+}
+
+/// The objects.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Store {
+    /// `file:///folder` or `s3://bucket/prefix`; below `data` where there is none.
+    pub(crate) url: Option<String>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) access_key_id: Option<String>,
+    pub(crate) secret_access_key: Option<String>,
+}
+
+/// How mails leave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mail {
+    /// `smtp://`, `smtps://` or `file:///folder`; below `data` where there is none.
+    pub(crate) url: Option<String>,
+    pub(crate) from: String,
+}
+
+/// Where prices come from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feed {
+    pub(crate) kind: FeedKind,
+    /// Exchanges to keep, in the order in which they own short names (`cryptowatch`).
+    #[serde(default)]
+    pub(crate) markets: Vec<String>,
+    /// Address of the exchange, where it is not the usual one.
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key: Option<String>,
+    /// Which made-up market (`simulated`).
+    #[serde(default)]
+    pub(crate) seed: u64,
+    /// History to play (`replay`).
+    #[serde(default)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Market of candles and pairs in `files` (`replay`).
+    pub(crate) market: Option<String>,
+    /// First and last minute to play (`replay`).
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    /// Recorded minutes a minute (`replay`).
+    pub(crate) speed: Option<f64>,
+}
+
+/// The kinds of feeds.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FeedKind {
+    Binance,
+    Cryptowatch,
+    Replay,
+    Simulated,
+}
+
+impl Feed {
+    /// A feed of a kind, with nothing said about it.
+    pub(crate) fn of(kind: FeedKind) -> Self {
+        Self {
+            kind,
+            markets: Vec::new(),
+            base_url: None,
+            api_key: None,
+            seed: 0,
+            files: Vec::new(),
+            market: None,
+            from: None,
+            to: None,
+            speed: None,
+        }
+    }
+}
+
+/// How jobs behave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Jobs {
+    /// How long `vacuum` leaves alone what was replaced.
+    pub(crate) vacuum_grace: String,
+}
+
+/// How logs look.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+}
+
+/// The forms of a log line.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "data".into(),
+            server: Server::default(),
+            database: Database::default(),
+            store: Store::default(),
+            mail: Mail::default(),
+            feeds: vec![Feed::of(FeedKind::Binance)],
+            jobs: Jobs::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+        }
+    }
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            url: None,
+            from: "marketlake <marketlake@localhost>".to_owned(),
+        }
+    }
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            vacuum_grace: "1h".to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// The catalog's address.
+    pub(crate) fn database_url(&self) -> String {
+        let below = || format!("sqlite://{}", self.data.join("marketlake.db").display());
+        self.database.url.clone().unwrap_or_else(below)
+    }
+
+    /// The store's address.
+    pub(crate) fn store_url(&self) -> String {
+        self.store
+            .url
+            .clone()
+            .unwrap_or_else(|| self.file_url("lake"))
+    }
+
+    /// The mail server's address, or a folder.
+    pub(crate) fn mail_url(&self) -> String {
+        self.mail
+            .url
+            .clone()
+            .unwrap_or_else(|| self.file_url("outbox"))
+    }
+
+    fn file_url(&self, folder: &str) -> String {
+        let path = self.data.join(folder);
+        let absolute = std::path::absolute(&path).unwrap_or(path);
+        format!("file://{}", absolute.display())
+    }
+
+    /// How long vacuum waits.
+    pub(crate) fn vacuum_grace(&self) -> Result<std::time::Duration, ConfigError> {
+        let text = &self.jobs.vacuum_grace;
+        humantime::parse_duration(text).map_err(|_| {
+            ConfigError::setting("jobs.vacuum_grace", text, "expected a time like 1h or 90m")
+        })
+    }
+
+    /// Markets in the order in which they own short names.
+    pub(crate) fn market_order(&self) -> Vec<String> {
+        let of = |feed: &Feed| match feed.kind {
+            FeedKind::Binance => vec!["binance".to_owned()],
+            FeedKind::Simulated => vec![marketlake_entities::SIMULATED.to_owned()],
+            FeedKind::Cryptowatch => feed.markets.clone(),
+            FeedKind::Replay => feed.market.iter().cloned().collect(),
+        };
+        self.feeds.iter().flat_map(of).collect()
+    }
+}
