@@ -48,12 +48,12 @@ pub(crate) struct Service {
 }
 
 /// The jobs as configured.
-pub(crate) fn jobs(
+pub(crate) async fn jobs(
     settings: &Settings,
     lake: &Arc<Lake>,
     stop: &CancellationToken,
 ) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
-    let feeds = feeds::make(settings)?;
+    let feeds = feeds::make(settings).await?;
     let from = &settings.mail.from;
     let jobs = JobSet::all(Parts {
         lake: Arc::clone(lake),
@@ -111,7 +111,7 @@ impl Service {
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
         let has = |role| roles.contains(&role);
-        let (jobs, pace) = jobs(settings, &lake, &stop)?;
+        let (jobs, pace) = jobs(settings, &lake, &stop).await?;
         let jobs = jobs.only(|name| {
             if name == DeliverAlerts::NAME {
                 has(Role::Deliver)

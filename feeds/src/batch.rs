@@ -38,7 +38,8 @@ impl Batch {
         }
     }
 
-    fn keep(&mut self, entry: &str, sample: Sample) {
+    /// Takes a sample in whose value is known to be good, or counts it where its metric was seen before.
+    pub fn keep(&mut self, entry: &str, sample: Sample) {
         if self.seen.insert(sample.metric.clone()) {
             self.samples.push(sample);
         } else {

@@ -100,12 +100,7 @@ impl Feed for Replay {
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
         let mut batch = Batch::default();
         for sample in self.minutes.get(&slot).into_iter().flatten() {
-            batch.offer(
-                sample.metric.id(),
-                sample.metric.clone(),
-                slot,
-                &sample.value.to_string(),
-            );
+            batch.keep(sample.metric.id(), sample.clone());
         }
         Ok(batch)
     }

@@ -162,12 +162,8 @@ impl Feed for Simulated {
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
         let mut batch = Batch::default();
         for sample in self.at(slot) {
-            batch.offer(
-                sample.metric.id(),
-                sample.metric.clone(),
-                slot,
-                &sample.value.to_string(),
-            );
+            let metric = sample.metric.clone();
+            batch.keep(metric.id(), sample);
         }
         batch.or_empty(SIMULATED)
     }

@@ -3,11 +3,12 @@
 
 use async_graphql::Request;
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql_axum::rejection::GraphQLRejection;
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequest, Query, Request as HttpRequest, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -25,12 +26,9 @@ pub(crate) struct Asked {
     variables: Option<String>,
 }
 
-/// `POST /graphql`.
-pub(crate) async fn post(
-    State(schema): State<Schema>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+/// `POST /graphql`. The extractor alone would take JSON under any content type.
+pub(crate) async fn post(State(schema): State<Schema>, request: HttpRequest) -> Response {
+    let headers = request.headers().clone();
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -40,12 +38,12 @@ pub(crate) async fn post(
         let message = format!("expected the content type application/json, got {media_type:?}");
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message);
     }
-    match serde_json::from_slice::<Request>(&body) {
-        Ok(request) => answer(&schema, &headers, request).await,
-        Err(error) => refuse(
-            StatusCode::BAD_REQUEST,
-            &format!("the body is no GraphQL request: {error}"),
-        ),
+    match GraphQLRequest::<GraphQLRejection>::from_request(request, &()).await {
+        Ok(request) => answer(&schema, &headers, request.into_inner()).await,
+        Err(rejection) => {
+            let message = format!("the body is no GraphQL request: {}", rejection.0);
+            refuse(StatusCode::BAD_REQUEST, &message)
+        }
     }
 }
 
@@ -83,7 +81,7 @@ pub(crate) async fn get(
         );
         response
             .headers_mut()
-            .insert(ALLOW, axum::http::HeaderValue::from_static("POST"));
+            .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
     answer(&schema, &headers, request).await
@@ -116,12 +114,12 @@ async fn answer(schema: &Schema, headers: &HeaderMap, request: Request) -> Respo
     } else {
         "application/json"
     };
-    (
-        status,
-        [(CONTENT_TYPE, media_type)],
-        Json(response).into_response().into_body(),
-    )
-        .into_response()
+    let mut answer = GraphQLResponse::from(response).into_response();
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response {

@@ -62,6 +62,18 @@ pub(crate) async fn new_since(
         .await
 }
 
+/// The oldest minute with a committed sample.
+pub(crate) async fn oldest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
+    let oldest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::MinTs.min(), "oldest")
+        .filter(Column::State.eq(State::Live))
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(oldest.flatten().map(|millis| Millis(millis).minute()))
+}
+
 /// The newest minute with a committed sample.
 pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
     let newest: Option<Option<i64>> = Entity::find()

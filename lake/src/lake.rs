@@ -150,6 +150,14 @@ impl Lake {
         Ok(catalog::newest(&self.database).await?)
     }
 
+    /// The oldest minute with a committed sample.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn oldest(&self) -> Result<Option<Minute>, LakeError> {
+        Ok(catalog::oldest(&self.database).await?)
+    }
+
     /// What the lake holds.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl Run {
         let slot = parse_time(&self.slot).map_err(|error| Usage(format!("--slot: {error}")))?;
         let lake = app::open_lake(settings).await?;
         let stop = app::stop_on_signal();
-        let (jobs, _) = service::jobs(settings, &lake, &stop)?;
+        let (jobs, _) = service::jobs(settings, &lake, &stop).await?;
         let names: Vec<&str> = jobs.iter().map(|job| job.name()).collect();
         let wanted = || {
             Usage(format!(

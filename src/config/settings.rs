@@ -74,6 +74,8 @@ pub(crate) struct Feed {
     /// History to play (`replay`).
     #[serde(default)]
     pub(crate) files: Vec<PathBuf>,
+    /// Folder of another lake whose history is played (`replay`); its data folder.
+    pub(crate) lake: Option<PathBuf>,
     /// Market of candles and pairs in `files` (`replay`).
     pub(crate) market: Option<String>,
     /// First and last minute to play (`replay`).
@@ -103,6 +105,7 @@ impl Feed {
             api_key: None,
             seed: 0,
             files: Vec::new(),
+            lake: None,
             market: None,
             from: None,
             to: None,

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{history, replaying, runs, subscribe, wait_for_minutes};
 use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
+use crate::support::program::Program;
 use crate::support::{eventually, recordings};
 
 async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
@@ -96,4 +97,54 @@ async fn real_candles_with_a_tripled_minute_are_one_mail() {
     // A minute without any sample is done without detection: here each has one.
     assert_eq!(span, minutes.len());
     one_mail(&base, &files, span, "bittrex:ethbtc jumped at").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_history_of_another_lake_is_played_as_if_it_were_live() {
+    let (recorded, playing) = (Base::local().await, Base::local().await);
+    let file = history(&recorded, 70, Some(64));
+    // The other lake lies as one does by default: below one folder.
+    let folder = recorded.path().join("recorded");
+    let data = folder.to_str().unwrap();
+    Program::bare().ok(&["--data", data, "import", &file]).await;
+    let database = playing.database().await;
+    let mailbox = Mailbox::open(Fault::None).await;
+    let feed = format!("[{{kind=\"replay\",lake=\"{data}\",speed=6000.0}}]");
+    let program = Program::on(&playing)
+        .with("MARKETLAKE_FEEDS", feed)
+        .with("MARKETLAKE_MAIL__URL", &mailbox.url);
+    subscribe(&program, "ethbtc").await;
+    let mut server = program.up(&[]).await;
+    wait_for_minutes(&database, 70).await;
+    eventually("the mail", async || {
+        (!mailbox.mails().is_empty()).then_some(())
+    })
+    .await;
+    let played = server.text("/v1/metric/ethbtc/timeseries").await;
+    server.interrupt().await;
+    let other = Program::bare()
+        .ok(&["--data", data, "timeseries", "ethbtc", "--format", "csv"])
+        .await;
+    let rows = other
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit_once(',').unwrap().1)
+        .collect::<Vec<_>>();
+    assert_eq!(rows.len(), 70);
+    assert!(
+        rows.iter()
+            .all(|value| played.contains(&format!("\"value\":{value}}}"))),
+        "{played}"
+    );
+    let missing = Program::on(&playing)
+        .with("MARKETLAKE_FEEDS", "[{kind=\"replay\",lake=\"/nowhere\"}]")
+        .run(&["up"])
+        .await;
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing
+            .err
+            .contains("setting feeds.0.lake = \"/nowhere\": expected the data folder of a lake"),
+        "{missing:?}"
+    );
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::program::Program;
+use crate::support::s3;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -153,4 +154,20 @@ fn docker_compose_yml_uses_settings_that_there_are() {
         said.contains("postgres://marketlake:***@postgres") && said.contains("smtp://mail"),
         "{said}"
     );
+    // The S3 server is the one that the tests talk to: same version, same keys, same bucket.
+    let (dockerfile, lock) = (read("Dockerfile"), read("Cargo.lock"));
+    let version = lock
+        .split("name = \"s3s-fs\"\nversion = \"")
+        .nth(1)
+        .unwrap();
+    let version = version.split('"').next().unwrap();
+    assert!(
+        dockerfile.contains(&format!("s3s-fs@{version}")),
+        "{version}"
+    );
+    for setting in [s3::ACCESS_KEY, s3::SECRET_KEY] {
+        assert!(dockerfile.contains(&format!("\"{setting}\"")), "{setting}");
+        assert!(compose.contains(&format!(": \"{setting}\"")), "{setting}");
+    }
+    assert!(compose.contains(&format!("s3://{}/", s3::BUCKET)));
 }

@@ -13,7 +13,7 @@ use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use marketlake_entities::{Jump, Metric, Millis};
+use marketlake_entities::{Jump, Metric, Millis, Sample};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
@@ -26,6 +26,7 @@ const METRICS: &str = include_str!("../sql/metrics.sql");
 const TIMESERIES: &str = include_str!("../sql/timeseries.sql");
 const RANKING: &str = include_str!("../sql/ranking.sql");
 const JUMP_CANDIDATES: &str = include_str!("../sql/jump_candidates.sql");
+const SAMPLES: &str = include_str!("../sql/samples.sql");
 const SAMPLES_OF_WANTED: &str = include_str!("../sql/samples_of_wanted.sql");
 /// The engine. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +44,24 @@ impl Embedded {
             runtime.register_object_store(&root, Arc::clone(store.objects()));
         }
         Self { database, runtime }
+    }
+
+    /// Every sample in a span, by metric, then time.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    pub async fn samples(&self, span: Span) -> Result<Vec<Sample>, LakeError> {
+        let session = self.session(span).await?;
+        let batches = Self::ask(&session, SAMPLES, times(span)).await?;
+        let mut samples = Vec::new();
+        for (metric, points) in series(&batches)? {
+            samples.extend(points.into_iter().map(|Point { ts, value }| Sample {
+                metric: metric.clone(),
+                ts,
+                value,
+            }));
+        }
+        Ok(samples)
     }
 
     /// A session whose table `samples` is exactly the live segments that may hold something of the span.

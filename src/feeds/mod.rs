@@ -1,11 +1,15 @@
 //! Feeds as configured.
 
+mod lake_replay;
+
 use std::sync::Arc;
 
 use marketlake_entities::{Minute, parse_time};
 use marketlake_feeds::files::FileOptions;
 use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
 use url::Url;
+
+use lake_replay::{LakeReplay, LakeReplayError};
 
 use crate::config::{self, ConfigError, FeedKind, Settings};
 
@@ -16,14 +20,16 @@ pub(crate) struct Feeds {
 }
 
 /// Makes every configured feed.
-pub(crate) fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
+pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     let mut feeds = Feeds {
         all: Vec::new(),
         pace: None,
     };
     for (index, feed) in settings.feeds.iter().enumerate() {
         let name = |field: &str| format!("feeds.{index}.{field}");
-        feeds.all.push(make_one(feed, &name, &mut feeds.pace)?);
+        feeds
+            .all
+            .push(make_one(feed, &name, &mut feeds.pace).await?);
     }
     if feeds.pace.is_some() && feeds.all.len() > 1 {
         return Err(ConfigError::setting(
@@ -35,7 +41,7 @@ pub(crate) fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     Ok(feeds)
 }
 
-fn make_one(
+async fn make_one(
     feed: &config::Feed,
     name: &dyn Fn(&str) -> String,
     pace: &mut Option<Pace>,
@@ -54,33 +60,45 @@ fn make_one(
             Arc::new(made.map_err(|error| unusable(&error))?)
         }
         FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
-        FeedKind::Replay => {
-            let replay = replay(feed, name)?;
-            *pace = Some(replay.pace());
-            Arc::new(replay)
-        }
+        FeedKind::Replay => replay(feed, name, pace).await?,
     })
 }
 
-fn replay(feed: &config::Feed, name: &dyn Fn(&str) -> String) -> Result<Replay, ConfigError> {
+async fn replay(
+    feed: &config::Feed,
+    name: &dyn Fn(&str) -> String,
+    pace: &mut Option<Pace>,
+) -> Result<Arc<dyn Feed>, ConfigError> {
     let speed = feed.speed.unwrap_or(1.0);
     if !(speed > 0.0 && speed <= 100_000.0) {
+        let problem = "expected a number above 0 and at most 100000";
         return Err(ConfigError::setting(
             &name("speed"),
             &speed.to_string(),
-            "expected a number above 0 and at most 100000",
+            problem,
         ));
+    }
+    let from = minute(feed.from.as_deref(), &name("from"))?;
+    let to = minute(feed.to.as_deref(), &name("to"))?;
+    if let Some(folder) = &feed.lake {
+        let unusable = |error: LakeReplayError| {
+            ConfigError::setting(&name("lake"), &folder.display().to_string(), error)
+        };
+        let replay = LakeReplay::open(folder, from, to, speed)
+            .await
+            .map_err(unusable)?;
+        *pace = Some(replay.pace());
+        return Ok(Arc::new(replay));
     }
     let options = FileOptions {
         market: feed.market.clone(),
         ..FileOptions::default()
     };
-    let (from, to) = (
-        minute(feed.from.as_deref(), &name("from"))?,
-        minute(feed.to.as_deref(), &name("to"))?,
-    );
-    Replay::read(&feed.files, &options, from, to, speed)
-        .map_err(|error| ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error))
+    let replay = Replay::read(&feed.files, &options, from, to, speed).map_err(|error| {
+        ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error)
+    })?;
+    *pace = Some(replay.pace());
+    Ok(Arc::new(replay))
 }
 
 fn minute(text: Option<&str>, name: &str) -> Result<Option<Minute>, ConfigError> {

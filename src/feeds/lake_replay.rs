@@ -1,0 +1,99 @@
+//! Plays what another lake recorded or imported, as if it were live.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use marketlake_entities::{Minute, database};
+use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
+use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
+
+/// The feed: a lake in a data folder, which is only read.
+pub(super) struct LakeReplay {
+    lake: Arc<Lake>,
+    folder: String,
+    pace: Pace,
+}
+
+/// Why a lake cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LakeReplayError {
+    #[error("expected the data folder of a lake: there is no {0}")]
+    NoLake(String),
+    #[error("cannot read its catalog: {0}")]
+    Catalog(#[from] sea_orm::DbErr),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("it holds no sample")]
+    Empty,
+}
+
+impl LakeReplay {
+    /// Opens the lake; `from` and `to` default to its first and last minute.
+    pub(super) async fn open(
+        folder: &Path,
+        from: Option<Minute>,
+        to: Option<Minute>,
+        speed: f64,
+    ) -> Result<Self, LakeReplayError> {
+        let catalog = folder.join("marketlake.db");
+        if !catalog.is_file() {
+            return Err(LakeReplayError::NoLake(catalog.display().to_string()));
+        }
+        let database = database::connect(&format!("sqlite://{}", catalog.display())).await?;
+        let objects =
+            std::path::absolute(folder.join("lake")).unwrap_or_else(|_| folder.join("lake"));
+        let store = Store::open(&StoreOptions {
+            url: format!("file://{}", objects.display()),
+            ..StoreOptions::default()
+        })?;
+        let lake = Lake::open(database, store, Vec::new()).await?;
+        let first = from.or(lake.oldest().await?);
+        let last = to.or(lake.newest().await?);
+        let (Some(from), Some(to)) = (first, last) else {
+            return Err(LakeReplayError::Empty);
+        };
+        Ok(Self {
+            lake,
+            folder: folder.display().to_string(),
+            pace: Pace { from, to, speed },
+        })
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+}
+
+#[async_trait]
+impl Feed for LakeReplay {
+    fn name(&self) -> &'static str {
+        "replay"
+    }
+
+    fn recall(&self) -> Recall {
+        Recall::History
+    }
+
+    async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
+        let span = Span {
+            from: slot,
+            to: slot,
+        };
+        let samples =
+            self.lake
+                .embedded()
+                .samples(span)
+                .await
+                .map_err(|error| FeedError::Malformed {
+                    url: self.folder.clone(),
+                    reason: error.to_string(),
+                })?;
+        let mut batch = Batch::default();
+        for sample in samples {
+            let metric = sample.metric.clone();
+            batch.keep(metric.id(), sample);
+        }
+        Ok(batch)
+    }
+}
