@@ -8,9 +8,8 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
 use marketlake_entities::records::{alerts, subscriptions};
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, backoff, database};
 use metrics::counter;
-use rand::Rng;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
     FromQueryResult, QueryFilter, Set, Statement,
@@ -201,9 +200,7 @@ async fn finish(
     Ok(())
 }
 
-/// Doubles with each attempt, with full jitter.
 fn pause(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0);
-    let longest = (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE);
-    longest.mul_f64(rand::rng().random_range(0.0..=1.0))
+    let failed = u32::try_from(attempts).unwrap_or(1);
+    backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
 }

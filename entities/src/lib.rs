@@ -9,6 +9,7 @@
 //! To add a table: a migration in `migrations/`, an entity file in `records/`, a line in
 //! `records/mod.rs`, and a row in the test that compares the two on `SQLite` and Postgres.
 
+mod backoff;
 pub mod database;
 mod exact;
 mod jump;
@@ -18,6 +19,7 @@ mod pattern;
 pub mod records;
 mod sample;
 
+pub use backoff::backoff;
 pub use exact::{Exact, ParseExactError};
 pub use jump::{Jump, JumpRule, Trailing};
 pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};

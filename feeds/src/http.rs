@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use marketlake_entities::backoff;
 use parking_lot::Mutex;
-use rand::Rng;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
@@ -13,7 +13,8 @@ use crate::FeedError;
 /// How long one answer may take. With two retries it stays within a minute's half.
 const PATIENCE: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The pause after a 429 or 418 that names none.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
 /// The largest known answer is 2 MB.
@@ -63,7 +64,7 @@ impl Http {
             match result {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                     tracing::warn!(%error, attempt, "feed failed, asking again");
-                    sleep(jittered(FIRST_PAUSE * 2_u32.pow(attempt))).await;
+                    sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt, rand::random())).await;
                     attempt += 1;
                 }
                 Err(error) => {
@@ -171,9 +172,4 @@ pub(crate) fn malformed(url: &str, reason: impl ToString) -> FeedError {
         url: url.to_owned(),
         reason: reason.to_string(),
     }
-}
-
-/// Full jitter: anything up to the span.
-fn jittered(span: Duration) -> Duration {
-    span.mul_f64(rand::rng().random_range(0.0..=1.0))
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, backoff, database};
 use metrics::{counter, histogram};
-use rand::Rng;
 use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -107,7 +106,7 @@ impl Runner {
         let now = database::clock(&self.database).await?;
         slots::enter(&self.database, job.name(), &[Due::pending(slot)], now).await?;
         if again {
-            slots::reopen(&self.database, job.name(), slot, now).await?;
+            slots::reopen(&self.database, job.name(), slot, &slots::ENDED, now).await?;
         }
         let claimed = slots::claim_slot(&self.database, job.name(), &self.worker, slot).await?;
         if let Some(run) = &claimed {
@@ -191,6 +190,8 @@ impl Runner {
             .map(|asked| now.plus(asked.unwrap_or_else(|| pause(run.attempts))));
         let deadline = job.deadline(run.slot);
         let (state, word) = match again_at {
+            // Not the slot's fault: it does not count as a failure.
+            Some(_) if matches!(error, JobError::Stopped) => (State::Pending, "stopped"),
             Some(at) if deadline.is_some_and(|deadline| at > deadline) => (State::Missed, "missed"),
             Some(_) if run.attempts < job.policy().attempts => (State::Pending, "retry"),
             _ => (State::Failed, "failed"),
@@ -202,9 +203,7 @@ impl Runner {
     }
 }
 
-/// Doubles with each attempt, with full jitter.
 fn pause(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0);
-    let longest = (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE);
-    longest.mul_f64(rand::rng().random_range(0.0..=1.0))
+    let failed = u32::try_from(attempts).unwrap_or(1);
+    backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
 }

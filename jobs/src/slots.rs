@@ -38,7 +38,8 @@ pub async fn enter(
             .await?;
     }
     for due in due.iter().filter(|due| due.reopen) {
-        reopen(connection, job, due.slot, now).await?;
+        // What was given up stays so until a person asks for it again.
+        reopen(connection, job, due.slot, &[State::Done], now).await?;
     }
     Ok(entered)
 }
@@ -63,7 +64,10 @@ fn row(job: &str, due: Due, now: Millis) -> ActiveModel {
     }
 }
 
-/// Makes a slot that has ended due again. Returns whether it had ended.
+/// The states in which a slot has ended.
+pub const ENDED: [State; 3] = [State::Done, State::Failed, State::Missed];
+
+/// Makes a slot that is in one of some states due again. Returns whether it was.
 ///
 /// # Errors
 /// Where the database fails.
@@ -71,6 +75,7 @@ pub async fn reopen(
     connection: &impl ConnectionTrait,
     job: &str,
     slot: Millis,
+    from: &[State],
     now: Millis,
 ) -> Result<bool, DbErr> {
     let result = Entity::update_many()
@@ -79,7 +84,7 @@ pub async fn reopen(
         .col_expr(Column::NotBefore, Expr::value(now.0))
         .filter(Column::Job.eq(job))
         .filter(Column::Slot.eq(slot))
-        .filter(Column::State.is_in([State::Done, State::Failed, State::Missed]))
+        .filter(Column::State.is_in(from.iter().copied()))
         .exec(connection)
         .await?;
     Ok(result.rows_affected == 1)

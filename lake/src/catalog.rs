@@ -3,7 +3,7 @@
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
 use marketlake_entities::{Metric, Millis, Minute};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect, Set,
@@ -62,28 +62,39 @@ pub(crate) async fn new_since(
         .await
 }
 
-/// The oldest minute with a committed sample.
-pub(crate) async fn oldest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
-    let oldest: Option<Option<i64>> = Entity::find()
+/// From the oldest to the newest minute with a committed sample.
+pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<Span>, DbErr> {
+    let bounds: Option<(Option<i64>, Option<i64>)> = Entity::find()
         .select_only()
         .column_as(Column::MinTs.min(), "oldest")
-        .filter(Column::State.eq(State::Live))
-        .into_tuple()
-        .one(connection)
-        .await?;
-    Ok(oldest.flatten().map(|millis| Millis(millis).minute()))
-}
-
-/// The newest minute with a committed sample.
-pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
-    let newest: Option<Option<i64>> = Entity::find()
-        .select_only()
         .column_as(Column::MaxTs.max(), "newest")
         .filter(Column::State.eq(State::Live))
         .into_tuple()
         .one(connection)
         .await?;
-    Ok(newest.flatten().map(|millis| Millis(millis).minute()))
+    let minute = |millis| Millis(millis).minute();
+    Ok(bounds.and_then(|(oldest, newest)| {
+        Some(Span {
+            from: minute(oldest?),
+            to: minute(newest?),
+        })
+    }))
+}
+
+/// How many live segments there are, their rows, and their bytes.
+pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64, i64), DbErr> {
+    // Postgres sums bigints as numeric.
+    let sum = |column| Expr::cust(format!("cast(coalesce(sum({column}), 0) as bigint)"));
+    let sums: Option<(i64, i64, i64)> = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "segments")
+        .column_as(sum("row_count"), "samples")
+        .column_as(sum("byte_count"), "bytes")
+        .filter(Column::State.eq(State::Live))
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(sums.unwrap_or_default())
 }
 
 /// Keeps every other commit to the catalog out until the transaction ends. `SQLite` has one writer anyway.
@@ -106,11 +117,8 @@ pub(crate) async fn retire(
         return Ok(0);
     }
     let result = Entity::update_many()
-        .col_expr(
-            Column::State,
-            sea_orm::sea_query::Expr::value(State::Retired),
-        )
-        .col_expr(Column::RetiredAt, sea_orm::sea_query::Expr::value(now.0))
+        .col_expr(Column::State, Expr::value(State::Retired))
+        .col_expr(Column::RetiredAt, Expr::value(now.0))
         .filter(Column::Id.is_in(ids.iter().copied()))
         .filter(Column::State.eq(State::Live))
         .exec(transaction)

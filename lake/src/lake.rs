@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use tokio::sync::Notify;
 
-use crate::{Directory, Embedded, LakeError, Router, Staged, Store, Window, catalog};
+use crate::{Directory, Embedded, LakeError, Router, Span, Staged, Store, Window, catalog};
 
 /// How often a commit is tried anew when another one came between.
 const COMMIT_ATTEMPTS: usize = 10;
@@ -147,15 +147,15 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn newest(&self) -> Result<Option<Minute>, LakeError> {
-        Ok(catalog::newest(&self.database).await?)
+        Ok(self.bounds().await?.map(|bounds| bounds.to))
     }
 
-    /// The oldest minute with a committed sample.
+    /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.
     ///
     /// # Errors
     /// Where the catalog cannot be read.
-    pub async fn oldest(&self) -> Result<Option<Minute>, LakeError> {
-        Ok(catalog::oldest(&self.database).await?)
+    pub async fn bounds(&self) -> Result<Option<Span>, LakeError> {
+        Ok(catalog::bounds(&self.database).await?)
     }
 
     /// What the lake holds.
@@ -163,17 +163,14 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn figures(&self) -> Result<Figures, LakeError> {
-        let mut figures = Figures {
-            metrics: i64::try_from(metrics::Entity::find().count(&self.database).await?)
-                .unwrap_or(i64::MAX),
-            ..Figures::default()
-        };
-        for segment in catalog::all_live(&self.database).await? {
-            figures.segments += 1;
-            figures.samples += segment.row_count;
-            figures.bytes += segment.byte_count;
-        }
-        Ok(figures)
+        let (segments, samples, bytes) = catalog::sums(&self.database).await?;
+        let metrics = metrics::Entity::find().count(&self.database).await?;
+        Ok(Figures {
+            segments,
+            samples,
+            bytes,
+            metrics: i64::try_from(metrics).unwrap_or(i64::MAX),
+        })
     }
 
     /// Closed hours that still have raw segments, oldest first.

@@ -90,6 +90,14 @@ impl Window {
         }
     }
 
+    /// The metrics that have a sample in a span, in no order.
+    pub(crate) fn present(&self, span: Span) -> Vec<Metric> {
+        let rings = self.rings.read();
+        let has_any = |ring: &Ring| ring.has_any(span, rings.newest);
+        let present = rings.by_metric.iter().filter(|(_, ring)| has_any(ring));
+        present.map(|(metric, _)| metric.clone()).collect()
+    }
+
     /// One metric's samples in a span.
     pub(crate) fn series(&self, metric: &Metric, span: Span) -> Vec<Point> {
         let rings = self.rings.read();
@@ -146,13 +154,22 @@ impl Ring {
         self.scale.iter().all(|&scale| scale == ABSENT)
     }
 
+    /// Looks from the newest minute back: most metrics have one.
+    fn has_any(&self, span: Span, newest: Option<Minute>) -> bool {
+        let Some(held) = held(span, newest) else {
+            return false;
+        };
+        let numbers = held.from.number()..=held.to.number();
+        let mut minutes = numbers.rev().map(Minute::from_number);
+        minutes.any(|ts| self.scale[place(ts)] != ABSENT)
+    }
+
     fn read(&self, span: Span, newest: Option<Minute>, points: &mut Vec<Point>) {
         points.clear();
-        let Some(day) = newest.map(Span::day_to) else {
+        let Some(held) = held(span, newest) else {
             return;
         };
-        let (from, to) = (span.from.max(day.from), span.to.min(day.to));
-        for number in from.number()..=to.number() {
+        for number in held.from.number()..=held.to.number() {
             let ts = Minute::from_number(number);
             let scale = self.scale[place(ts)];
             if scale != ABSENT {
@@ -166,4 +183,13 @@ impl Ring {
 
 fn place(ts: Minute) -> usize {
     usize::try_from(ts.number().rem_euclid(DAY)).unwrap_or(0)
+}
+
+/// The part of a span that a window up to `newest` holds.
+fn held(span: Span, newest: Option<Minute>) -> Option<Span> {
+    let day = Span::day_to(newest?);
+    Some(Span {
+        from: span.from.max(day.from),
+        to: span.to.min(day.to),
+    })
 }

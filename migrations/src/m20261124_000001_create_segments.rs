@@ -1,6 +1,7 @@
 //! Creates `segments`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,26 +13,20 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("segments")
-                    .col(
-                        ColumnDef::new("id")
-                            .big_integer()
-                            .not_null()
-                            .auto_increment()
-                            .primary_key(),
-                    )
-                    .col(ColumnDef::new("path").text().not_null().unique_key())
-                    .col(ColumnDef::new("tier").text().not_null())
-                    .col(ColumnDef::new("origin").text().not_null())
-                    .col(ColumnDef::new("state").text().not_null())
-                    .col(ColumnDef::new("hour").big_integer().not_null())
-                    .col(ColumnDef::new("min_ts").big_integer().not_null())
-                    .col(ColumnDef::new("max_ts").big_integer().not_null())
-                    .col(ColumnDef::new("row_count").big_integer().not_null())
-                    .col(ColumnDef::new("metric_count").big_integer().not_null())
-                    .col(ColumnDef::new("byte_count").big_integer().not_null())
-                    .col(ColumnDef::new("sha256").text().not_null())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
-                    .col(ColumnDef::new("retired_at").big_integer())
+                    .col(big_pk_auto("id"))
+                    .col(text_uniq("path"))
+                    .col(text("tier"))
+                    .col(text("origin"))
+                    .col(text("state"))
+                    .col(big_integer("hour"))
+                    .col(big_integer("min_ts"))
+                    .col(big_integer("max_ts"))
+                    .col(big_integer("row_count"))
+                    .col(big_integer("metric_count"))
+                    .col(big_integer("byte_count"))
+                    .col(text("sha256"))
+                    .col(big_integer("created_at"))
+                    .col(big_integer_null("retired_at"))
                     .to_owned(),
             )
             .await?;

@@ -1,6 +1,7 @@
 //! Creates `metrics`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,11 +13,11 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("metrics")
-                    .col(ColumnDef::new("id").text().not_null().primary_key())
-                    .col(ColumnDef::new("market").text().not_null())
-                    .col(ColumnDef::new("pair").text().not_null())
-                    .col(ColumnDef::new("measure").text().not_null())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
+                    .col(text("id").primary_key())
+                    .col(text("market"))
+                    .col(text("pair"))
+                    .col(text("measure"))
+                    .col(big_integer("created_at"))
                     .to_owned(),
             )
             .await?;

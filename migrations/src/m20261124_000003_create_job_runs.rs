@@ -1,6 +1,7 @@
 //! Creates `job_runs`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,27 +13,21 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("job_runs")
-                    .col(
-                        ColumnDef::new("id")
-                            .big_integer()
-                            .not_null()
-                            .auto_increment()
-                            .primary_key(),
-                    )
-                    .col(ColumnDef::new("job").text().not_null())
-                    .col(ColumnDef::new("slot").big_integer().not_null())
-                    .col(ColumnDef::new("shard").integer().not_null())
-                    .col(ColumnDef::new("state").text().not_null())
-                    .col(ColumnDef::new("token").big_integer().not_null())
-                    .col(ColumnDef::new("attempts").integer().not_null())
-                    .col(ColumnDef::new("not_before").big_integer().not_null())
-                    .col(ColumnDef::new("lease_until").big_integer())
-                    .col(ColumnDef::new("worker").text())
-                    .col(ColumnDef::new("outcome").text())
-                    .col(ColumnDef::new("error").text())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
-                    .col(ColumnDef::new("started_at").big_integer())
-                    .col(ColumnDef::new("finished_at").big_integer())
+                    .col(big_pk_auto("id"))
+                    .col(text("job"))
+                    .col(big_integer("slot"))
+                    .col(integer("shard"))
+                    .col(text("state"))
+                    .col(big_integer("token"))
+                    .col(integer("attempts"))
+                    .col(big_integer("not_before"))
+                    .col(big_integer_null("lease_until"))
+                    .col(text_null("worker"))
+                    .col(text_null("outcome"))
+                    .col(text_null("error"))
+                    .col(big_integer("created_at"))
+                    .col(big_integer_null("started_at"))
+                    .col(big_integer_null("finished_at"))
                     .to_owned(),
             )
             .await?;

@@ -1,6 +1,7 @@
 //! Creates `subscriptions`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,15 +13,15 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("subscriptions")
-                    .col(ColumnDef::new("id").text().not_null().primary_key())
-                    .col(ColumnDef::new("state").text().not_null())
-                    .col(ColumnDef::new("pattern").text().not_null())
-                    .col(ColumnDef::new("factor").text().not_null())
-                    .col(ColumnDef::new("window_minutes").integer().not_null())
-                    .col(ColumnDef::new("min_samples").integer().not_null())
-                    .col(ColumnDef::new("address").text().not_null())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
-                    .col(ColumnDef::new("deleted_at").big_integer())
+                    .col(text("id").primary_key())
+                    .col(text("state"))
+                    .col(text("pattern"))
+                    .col(text("factor"))
+                    .col(integer("window_minutes"))
+                    .col(integer("min_samples"))
+                    .col(text("address"))
+                    .col(big_integer("created_at"))
+                    .col(big_integer_null("deleted_at"))
                     .to_owned(),
             )
             .await?;

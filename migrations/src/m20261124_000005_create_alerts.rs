@@ -1,6 +1,7 @@
 //! Creates `alerts`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,15 +13,15 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("alerts")
-                    .col(ColumnDef::new("id").text().not_null().primary_key())
-                    .col(ColumnDef::new("subscription_id").text().not_null())
-                    .col(ColumnDef::new("metric").text().not_null())
-                    .col(ColumnDef::new("ts").big_integer().not_null())
-                    .col(ColumnDef::new("value").text().not_null())
-                    .col(ColumnDef::new("mean").double().not_null())
-                    .col(ColumnDef::new("ratio").double().not_null())
-                    .col(ColumnDef::new("samples").integer().not_null())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
+                    .col(text("id").primary_key())
+                    .col(text("subscription_id"))
+                    .col(text("metric"))
+                    .col(big_integer("ts"))
+                    .col(text("value"))
+                    .col(double("mean"))
+                    .col(double("ratio"))
+                    .col(integer("samples"))
+                    .col(big_integer("created_at"))
                     .foreign_key(
                         ForeignKey::create()
                             .from("alerts", "subscription_id")

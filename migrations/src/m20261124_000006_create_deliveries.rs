@@ -1,6 +1,7 @@
 //! Creates `deliveries`.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,17 +13,17 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("deliveries")
-                    .col(ColumnDef::new("id").text().not_null().primary_key())
-                    .col(ColumnDef::new("alert_id").text().not_null().unique_key())
-                    .col(ColumnDef::new("address").text().not_null())
-                    .col(ColumnDef::new("state").text().not_null())
-                    .col(ColumnDef::new("token").big_integer().not_null())
-                    .col(ColumnDef::new("attempts").integer().not_null())
-                    .col(ColumnDef::new("not_before").big_integer().not_null())
-                    .col(ColumnDef::new("lease_until").big_integer())
-                    .col(ColumnDef::new("error").text())
-                    .col(ColumnDef::new("created_at").big_integer().not_null())
-                    .col(ColumnDef::new("finished_at").big_integer())
+                    .col(text("id").primary_key())
+                    .col(text_uniq("alert_id"))
+                    .col(text("address"))
+                    .col(text("state"))
+                    .col(big_integer("token"))
+                    .col(integer("attempts"))
+                    .col(big_integer("not_before"))
+                    .col(big_integer_null("lease_until"))
+                    .col(text_null("error"))
+                    .col(big_integer("created_at"))
+                    .col(big_integer_null("finished_at"))
                     .foreign_key(
                         ForeignKey::create()
                             .from("deliveries", "alert_id")

@@ -48,11 +48,8 @@ impl LakeReplay {
             ..StoreOptions::default()
         })?;
         let lake = Lake::open(database, store, Vec::new()).await?;
-        let first = from.or(lake.oldest().await?);
-        let last = to.or(lake.newest().await?);
-        let (Some(from), Some(to)) = (first, last) else {
-            return Err(LakeReplayError::Empty);
-        };
+        let bounds = lake.bounds().await?.ok_or(LakeReplayError::Empty)?;
+        let (from, to) = (from.unwrap_or(bounds.from), to.unwrap_or(bounds.to));
         Ok(Self {
             lake,
             folder: folder.display().to_string(),

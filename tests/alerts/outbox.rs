@@ -11,7 +11,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::samples::{metric, start};
 
-const PATIENCE: Option<Duration> = Some(Duration::from_millis(700));
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(2));
 
 /// One subscription and one jump: one delivery.
 async fn one_delivery(database: &DatabaseConnection) {

@@ -108,7 +108,7 @@ async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
     let (error, asked) = error_of([Answer::ok("no").after(PATIENCE.unwrap() * 3)]).await;
     assert_eq!(
         (error.as_str(), asked.len()),
-        ("no answer from URL/markets/prices within 0.4 s", 3)
+        ("no answer from URL/markets/prices within 1.5 s", 3)
     );
     let (error, _) = error_of([Answer::ok(r#"{"result":{"#)]).await;
     assert!(

@@ -10,8 +10,7 @@ use crate::{LakeError, Window};
 #[async_trait]
 impl QueryEngine for Window {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
-        let mut metrics = Vec::new();
-        self.for_each(span, |metric, _| metrics.push(metric.clone()));
+        let mut metrics = self.present(span);
         metrics.sort_unstable();
         Ok(metrics)
     }
