@@ -2,6 +2,7 @@
 
 #![expect(
     unreachable_pub,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "tests"

@@ -63,7 +63,7 @@ impl Http {
                 .and_then(|answer| parse(&answer));
             match result {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
-                    tracing::warn!(%error, attempt, "feed failed, asking again");
+                    tracing::debug!(%error, attempt, "asking again");
                     sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt, rand::random())).await;
                     attempt += 1;
                 }

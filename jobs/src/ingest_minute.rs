@@ -53,7 +53,6 @@ impl IngestMinute {
                 Err(error) => {
                     counter!("marketlake_feed_errors_total", "feed" => feed.name().to_owned())
                         .increment(1);
-                    tracing::warn!(feed = feed.name(), %slot, %error, "feed failed");
                     failures.push(format!("{}: {error}", feed.name()));
                     let feed = feed.name().to_owned();
                     first_error.get_or_insert(JobError::Feed { feed, error });
@@ -62,7 +61,12 @@ impl IngestMinute {
         }
         match first_error {
             Some(error) if whole.samples.is_empty() => Err(error),
-            _ => Ok((whole, failures)),
+            _ => {
+                for failure in &failures {
+                    tracing::warn!(%slot, failure, "went on without a feed");
+                }
+                Ok((whole, failures))
+            }
         }
     }
 
@@ -111,7 +115,8 @@ impl Job for IngestMinute {
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(50),
-            attempts: 5,
+            // The deadline ends them for a live feed.
+            attempts: 10,
             waits_for: None,
         }
     }
@@ -121,7 +126,7 @@ impl Job for IngestMinute {
         if self.feeds.is_empty() {
             return Ok(Vec::new());
         }
-        let latest = slots::latest(self.lake.database(), Self::NAME)
+        let latest = slots::latest(self.lake.database(), Self::NAME, moment.minute.start())
             .await?
             .map(Millis::minute);
         let first = match (self.pace, latest) {

@@ -107,15 +107,20 @@ pub async fn find(
         .await
 }
 
-/// The latest slot of a job that is in the table.
+/// The latest slot of a job, up to a time, that is in the table.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn latest(connection: &impl ConnectionTrait, job: &str) -> Result<Option<Millis>, DbErr> {
+pub async fn latest(
+    connection: &impl ConnectionTrait,
+    job: &str,
+    up_to: Millis,
+) -> Result<Option<Millis>, DbErr> {
     let latest: Option<Option<i64>> = Entity::find()
         .select_only()
         .column_as(Column::Slot.max(), "latest")
         .filter(Column::Job.eq(job))
+        .filter(Column::Slot.lte(up_to))
         .into_tuple()
         .one(connection)
         .await?;

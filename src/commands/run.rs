@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_entities::parse_time;
+use marketlake_entities::{database, parse_time};
 use marketlake_jobs::{RunOnce, Runner};
 
 use super::Usage;
@@ -29,6 +29,10 @@ impl Run {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let slot = parse_time(&self.slot).map_err(|error| Usage(format!("--slot: {error}")))?;
         let lake = app::open_lake(settings).await?;
+        let now = database::clock(lake.database()).await?;
+        if slot > now {
+            return Err(Usage(format!("--slot: {slot} lies in the future")).into());
+        }
         let stop = app::stop_on_signal();
         let (jobs, _) = service::jobs(settings, &lake, &stop).await?;
         let names: Vec<&str> = jobs.iter().map(|job| job.name()).collect();

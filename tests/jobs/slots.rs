@@ -215,3 +215,37 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up() {
+    on_both(async |base: Base| {
+        let database = base.database().await;
+        let reopening = |slot| Due {
+            reopen: true,
+            ..Due::pending(Millis(slot))
+        };
+        let now = database::clock(&database).await.unwrap();
+        runner(&database, "w")
+            .run_once(Count::new(&database, 0).as_ref(), Millis(1), false)
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            runner(&database, "w")
+                .run_once(Count::new(&database, 9).as_ref(), Millis(2), false)
+                .await
+                .unwrap();
+        }
+        slots::enter(&database, "count", &[reopening(1), reopening(2)], now)
+            .await
+            .unwrap();
+        assert_eq!(state(&database, 1).await, State::Pending);
+        assert_eq!(state(&database, 2).await, State::Failed);
+        // A person may ask for it.
+        let asked = runner(&database, "w")
+            .run_once(Count::new(&database, 0).as_ref(), Millis(2), true)
+            .await
+            .unwrap();
+        assert!(matches!(asked, RunOnce::Done(_)), "{asked:?}");
+    })
+    .await;
+}

@@ -129,6 +129,11 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         ),
         (
             program.clone(),
+            vec!["run", "vacuum", "--slot", "2199-01-01T00:00:00Z"],
+            "--slot: 2199-01-01T00:00:00Z lies in the future",
+        ),
+        (
+            program.clone(),
             vec!["rank", "nope"],
             "no metric \"nope\" was ever recorded",
         ),
@@ -270,4 +275,68 @@ async fn every_command_has_help_with_an_example() {
             "{out}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_history_is_refused_with_its_line() {
+    let base = Base::local().await;
+    let program = Program::on(&base);
+    for (line, expected) in [
+        (
+            "a:b,2199-01-01T00:00:00Z,1",
+            "ts 2199-01-01T00:00:00Z lies in the future",
+        ),
+        (
+            "a:b,1516423980,1",
+            "ts 1516423980 lies before 2009: expected RFC 3339 or epoch milliseconds",
+        ),
+        (
+            "a:b:volume,2026-01-01T00:00:00Z,-1",
+            "value: expected a volume of zero or more, got -1",
+        ),
+        (
+            "a:b,2026-01-01T00:00:00Z,1e40",
+            "value: 1e40 does not fit: expected at most 18 digits, between 1e-30 and 1e30",
+        ),
+        (
+            "b,2026-01-01T00:00:00Z,1",
+            "metric: \"b\" is a pair alone, expected an id like binance:hottry, or --market",
+        ),
+    ] {
+        let path = file(&base, "h.csv", line);
+        let said = program.run(&["import", &path]).await;
+        assert_eq!(
+            (said.code, said.err),
+            (1, format!("marketlake: {path}:1: {expected}\n"))
+        );
+    }
+    let missing = program.run(&["import", "/nowhere.csv"]).await;
+    assert_eq!(missing.code, 1);
+    assert!(
+        missing
+            .err
+            .starts_with("marketlake: cannot read /nowhere.csv: No such file"),
+        "{missing:?}"
+    );
+    assert_eq!(base.object_files().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_can_be_json() {
+    let base = Base::local().await;
+    let program = Program::on(&base)
+        .with("MARKETLAKE_LOG__FORMAT", "json")
+        .with("MARKETLAKE_FEEDS", "[]");
+    let mut server = program.up(&["--role", "scheduler", "--role", "api"]).await;
+    server.interrupt().await;
+    let log = server.end_log();
+    let stopping = log
+        .lines()
+        .find(|line| line.contains("stopping"))
+        .unwrap_or_else(|| panic!("{log}"));
+    let line: serde_json::Value = serde_json::from_str(stopping).unwrap();
+    assert_eq!(
+        (&line["level"], &line["target"]),
+        (&"INFO".into(), &"marketlake::app".into())
+    );
 }
