@@ -23,8 +23,8 @@ use parquet::schema::types::ColumnPath;
 
 use crate::LakeError;
 
-/// Rows a page: about 70 metrics' hours.
-const PAGE_ROWS: usize = 4_096;
+/// Rows a page: about 270 metrics' hours. An hour of 10,000 metrics takes 0.60 bytes a sample so, 0.68 with a quarter of it.
+const PAGE_ROWS: usize = 16_384;
 const GROUP_ROWS: usize = 1 << 20;
 
 /// The columns of every segment of samples.
