@@ -15,9 +15,8 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
     let url = settings.database_url();
     let unusable =
         |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
-    if let Some(file) = url.strip_prefix("sqlite://")
-        && let Some(folder) = std::path::Path::new(file).parent()
-    {
+    let file = database::sqlite_file(&url);
+    if let Some(folder) = file.as_deref().and_then(std::path::Path::parent) {
         std::fs::create_dir_all(folder).map_err(|error| {
             unusable(&format!(
                 "cannot make the folder {}: {error}",

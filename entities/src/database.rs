@@ -1,7 +1,9 @@
 //! The connection to the catalog: `SQLite` or Postgres, with the same promises on both.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -10,9 +12,25 @@ use sea_orm::{
 
 use crate::Millis;
 
+/// What would end the path within an address, or be decoded there.
+const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
 /// How long to wait for a connection, and for another process's write on `SQLite`.
 const PATIENCE: Duration = Duration::from_secs(10);
 const CONNECTIONS: u32 = 16;
+
+/// The address of a `SQLite` file, whatever characters its path holds.
+#[must_use]
+pub fn sqlite_url(file: &Path) -> String {
+    let path = file.to_string_lossy();
+    format!("sqlite://{}", utf8_percent_encode(&path, SPECIAL))
+}
+
+/// The file of a `SQLite` address.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite://")?.split('?').next()?;
+    Some(percent_decode_str(path).decode_utf8().ok()?.as_ref().into())
+}
 
 /// Connects to `sqlite://FILE` or `postgres://..`.
 ///

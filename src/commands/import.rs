@@ -20,7 +20,7 @@ const CHUNK: usize = 4_000_000;
 /// Takes history from files into the lake: CSV (metric,ts,value) and JSON candles, plain or .gz.
 ///
 /// The new value of a metric and minute replaces an old one. Without --keep-going one line that does not parse
-/// keeps everything out. Example: marketlake import --market bittrex `ETH_BTC-1m.json.gz`
+/// keeps everything out. Example: marketlake import --market bittrex ethbtc-1m.json.gz
 #[derive(Args)]
 pub(super) struct Import {
     /// The files.

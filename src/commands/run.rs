@@ -10,7 +10,7 @@ use super::Usage;
 use crate::config::Settings;
 use crate::{app, output, service};
 
-/// Does one slot of one job now, through the slot table: for cron, `EventBridge`, or a test.
+/// Does one slot of one job now, through the slot table: for cron, an event bus, or a test.
 ///
 /// A slot that is done is left as it is. Example: marketlake run ingest-minute --slot 2026-11-24T10:31:00Z
 #[derive(Args)]

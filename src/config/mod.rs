@@ -4,4 +4,4 @@ mod load;
 mod settings;
 
 pub(crate) use load::{ConfigError, Loaded, load};
-pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings};
+pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

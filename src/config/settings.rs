@@ -1,8 +1,10 @@
 //! Every setting there is, and its default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use marketlake_entities::database;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::ConfigError;
 
@@ -181,16 +183,13 @@ impl Default for Jobs {
 impl Settings {
     /// The catalog's address.
     pub(crate) fn database_url(&self) -> String {
-        let below = || format!("sqlite://{}", self.data.join("marketlake.db").display());
+        let below = || database::sqlite_url(&self.data.join("marketlake.db"));
         self.database.url.clone().unwrap_or_else(below)
     }
 
     /// The store's address.
     pub(crate) fn store_url(&self) -> String {
-        self.store
-            .url
-            .clone()
-            .unwrap_or_else(|| self.file_url("lake"))
+        self.store.url.clone().unwrap_or_else(|| self.below("lake"))
     }
 
     /// The mail server's address, or a folder.
@@ -198,13 +197,12 @@ impl Settings {
         self.mail
             .url
             .clone()
-            .unwrap_or_else(|| self.file_url("outbox"))
+            .unwrap_or_else(|| self.below("outbox"))
     }
 
-    fn file_url(&self, folder: &str) -> String {
+    fn below(&self, folder: &str) -> String {
         let path = self.data.join(folder);
-        let absolute = std::path::absolute(&path).unwrap_or(path);
-        format!("file://{}", absolute.display())
+        file_url(&path)
     }
 
     /// How long vacuum waits.
@@ -224,5 +222,14 @@ impl Settings {
             FeedKind::Replay => feed.market.iter().cloned().collect(),
         };
         self.feeds.iter().flat_map(of).collect()
+    }
+}
+
+/// The address of a folder, whatever characters its path holds.
+pub(crate) fn file_url(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    match Url::from_file_path(&absolute) {
+        Ok(url) => url.to_string(),
+        Err(()) => format!("file://{}", absolute.display()),
     }
 }

@@ -8,6 +8,8 @@ use marketlake_entities::{Minute, database};
 use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 
+use crate::config;
+
 /// The feed: a lake in a data folder, which is only read.
 pub(super) struct LakeReplay {
     lake: Arc<Lake>,
@@ -40,11 +42,9 @@ impl LakeReplay {
         if !catalog.is_file() {
             return Err(LakeReplayError::NoLake(catalog.display().to_string()));
         }
-        let database = database::connect(&format!("sqlite://{}", catalog.display())).await?;
-        let objects =
-            std::path::absolute(folder.join("lake")).unwrap_or_else(|_| folder.join("lake"));
+        let database = database::connect(&database::sqlite_url(&catalog)).await?;
         let store = Store::open(&StoreOptions {
-            url: format!("file://{}", objects.display()),
+            url: config::file_url(&folder.join("lake")),
             ..StoreOptions::default()
         })?;
         let lake = Lake::open(database, store, Vec::new()).await?;

@@ -340,3 +340,20 @@ async fn logs_can_be_json() {
         (&"INFO".into(), &"marketlake::app".into())
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_folder_may_have_any_name() {
+    let base = Base::local().await;
+    let folder = base.path().join("a b#c?d%20e ü");
+    let data = folder.to_str().unwrap();
+    let path = file(&base, "h.csv", "x:a,2026-01-01T00:00:00Z,1.5\n");
+    let program = Program::bare();
+    program.ok(&["--data", data, "import", &path]).await;
+    assert_eq!(
+        program
+            .ok(&["--data", data, "timeseries", "a", "--format", "csv"])
+            .await,
+        "metric,timestamp,value\na,2026-01-01T00:00:00Z,1.5\n"
+    );
+    assert!(folder.join("marketlake.db").is_file() && folder.join("lake/hour").is_dir());
+}
