@@ -12,7 +12,7 @@ use crate::{app, output};
 #[derive(Args)]
 pub(super) struct Up {
     /// What this process does; every role where none is given.
-    #[arg(long = "role", value_name = "ROLE")]
+    #[arg(long = "role", value_name = "ROLE", num_args = 1.., value_delimiter = ',')]
     roles: Vec<Role>,
 }
 

@@ -43,6 +43,18 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_processes_may_start_on_an_empty_database_at_once() {
+    on_both(async |base: Base| {
+        let program = Program::on(&base);
+        let starts = (0..6).map(|_| program.ok(&["check"]));
+        for out in futures::future::join_all(starts).await {
+            assert!(out.starts_with("check: 0 segments"), "{out}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
     on_both(async |base: Base| {
         let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
