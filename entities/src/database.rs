@@ -16,8 +16,6 @@ use crate::Millis;
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
 /// How long to wait for a connection, and for another process's write on `SQLite`.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After which Postgres gives a statement up.
-const LONGEST_STATEMENT: Duration = Duration::from_secs(60);
 const CONNECTIONS: u32 = 16;
 
 /// The address of a `SQLite` file, whatever characters its path holds.
@@ -46,7 +44,6 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
         .max_connections(CONNECTIONS)
         .connect_timeout(PATIENCE)
         .acquire_timeout(PATIENCE)
-        .statement_timeout(LONGEST_STATEMENT)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite

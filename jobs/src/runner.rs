@@ -17,6 +17,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a worker waits for a wake-up before it looks for itself.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the slot table may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a run may go on once the process is to stop.
 const STOPPING: Duration = Duration::from_secs(7);
 
@@ -63,14 +65,9 @@ impl Runner {
     pub async fn work(&self, job: Arc<dyn Job>) {
         while !self.stop.is_cancelled() {
             let woken = self.wake.notified();
-            match slots::claim(
-                &self.database,
-                job.name(),
-                &self.worker,
-                job.policy().waits_for,
-            )
-            .await
-            {
+            let waits_for = job.policy().waits_for;
+            let claim = slots::claim(&self.database, job.name(), &self.worker, waits_for);
+            match in_time(claim).await {
                 Ok(Some(run)) => {
                     self.execute(job.as_ref(), &run).await;
                     // What a run committed may be another job's start.
@@ -132,7 +129,7 @@ impl Runner {
             .record(begun.elapsed().as_secs_f64());
         let outcome = match result {
             Ok(()) => "done",
-            Err(error) => match self.after_failure(job, run, &error).await {
+            Err(error) => match in_time(self.after_failure(job, run, &error)).await {
                 Ok(outcome) => outcome,
                 Err(database_error) => {
                     tracing::error!(job = job.name(), slot = %run.slot, %error, %database_error, "cannot record a failure; the lease will run out");
@@ -150,7 +147,7 @@ impl Runner {
             return Err(JobError::WornOut(policy.attempts));
         }
         if let Some(deadline) = job.deadline(run.slot)
-            && database::clock(&self.database).await? > deadline
+            && in_time(database::clock(&self.database)).await? > deadline
         {
             return Err(JobError::TooLate(deadline));
         }
@@ -170,7 +167,7 @@ impl Runner {
     async fn keep_lease(&self, run: &Run) -> Result<(), JobError> {
         loop {
             sleep(slots::LEASE / 3).await;
-            match slots::renew(&self.database, run).await {
+            match in_time(slots::renew(&self.database, run)).await {
                 Ok(true) => (),
                 Ok(false) => return Err(JobError::Fenced),
                 Err(error) => tracing::warn!(slot = %run.slot, %error, "cannot renew a lease"),
@@ -200,6 +197,16 @@ impl Runner {
         let not_before = again_at.unwrap_or(now);
         slots::give_back(&self.database, run, state, not_before, &error.to_string()).await?;
         Ok(word)
+    }
+}
+
+/// A database that neither answers nor fails must not hold a worker for ever.
+pub(crate) async fn in_time<T, E: Into<JobError>>(
+    statement: impl Future<Output = Result<T, E>>,
+) -> Result<T, JobError> {
+    match timeout(PATIENCE, statement).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(JobError::TimedOut(PATIENCE)),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job as Ring, JobScheduler};
 use tokio_util::sync::CancellationToken;
 
+use crate::runner::in_time;
 use crate::{Due, IngestMinute, JobError, JobSet, Moment, Runner, slots};
 
 /// Every second; the slot table decides what follows.
@@ -89,7 +90,7 @@ impl Planner {
         let Ok(_planning) = self.planning.try_lock() else {
             return;
         };
-        if let Err(error) = self.plan().await {
+        if let Err(error) = in_time(self.plan()).await {
             tracing::error!(%error, "cannot plan slots");
         }
     }
