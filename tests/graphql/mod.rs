@@ -181,3 +181,31 @@ async fn mutations_come_by_post_and_json_only() {
         "{expensive}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_can_read_the_schema_and_nothing_nests_deeper() {
+    let base = Base::local().await;
+    let server = serve(&base, HISTORY).await;
+    let wrapped = |levels: usize| {
+        format!(
+            "{} kind name {}",
+            "ofType { kind name ".repeat(levels),
+            "}".repeat(levels)
+        )
+    };
+    let query = |levels| {
+        format!(
+            "{{ __schema {{ queryType {{ name }} mutationType {{ name }} directives {{ name locations }} \
+             types {{ kind name description fields(includeDeprecated: true) {{ name type {{ {wrapped} }} \
+             args {{ name defaultValue type {{ {wrapped} }} }} }} inputFields {{ name type {{ {wrapped} }} }} \
+             enumValues {{ name }} possibleTypes {{ name }} }} }} }}",
+            wrapped = wrapped(levels)
+        )
+    };
+    let answer = server.graphql(&query(9)).await;
+    assert_eq!(answer["errors"], Value::Null);
+    let types = answer["data"]["__schema"]["types"].as_array().unwrap();
+    assert!(types.iter().any(|t| t["name"] == "MetricConnection"));
+    let deeper = server.graphql(&query(12)).await;
+    assert_eq!(deeper["errors"][0]["message"], "Query is nested too deep.");
+}
