@@ -77,8 +77,8 @@ impl Simulated {
         for (index, (pair, middle, digits)) in (0_u64..).zip(PAIRS) {
             let price = middle * (1.0 + PRICE_SWING * self.wander(index * 2, minute));
             samples.extend(sample(pair, PRICE, minute, price, digits));
-            let usual = (2_000_000.0 / middle).max(0.5)
-                * (VOLUME_SWING * self.wander(index * 2 + 1, minute)).exp();
+            let usual =
+                turnover(pair) / middle * (VOLUME_SWING * self.wander(index * 2 + 1, minute)).exp();
             let volume = usual * self.jump(index, minute);
             samples.extend(sample(pair, VOLUME, minute, volume, 4));
         }
@@ -118,6 +118,17 @@ impl Simulated {
         let key = self.seed
             ^ scramble(series ^ scramble(step.unsigned_abs() ^ scramble(at.unsigned_abs())));
         unit(key) * 2.0 - 1.0
+    }
+}
+
+/// What is traded in a usual minute, in the currency that the price is in.
+fn turnover(pair: &str) -> f64 {
+    if pair.ends_with("btc") {
+        2.0
+    } else if pair.ends_with("try") {
+        8_000_000.0
+    } else {
+        200_000.0
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP face.
 //!
 //! - `/graphql`: [`schema`], one file a subject, behind the rules of GraphQL over HTTP in `graphql_http`.
-//! - `/v1/..`: [`rest`], the routes that scripts have called for years, one file each.
+//! - `/v1/..`: `rest`, the routes that scripts have called for years, one file each.
 //! - `/healthz`, `/readyz`, `/metrics`: `operations`.
 //!
 //! Invariant: no SQL and no object store here; questions go to the lake, subscriptions to alerts.

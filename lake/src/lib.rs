@@ -1,6 +1,6 @@
 //! How samples are kept and asked for.
 //!
-//! - Keeping: [`Lake::stage`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
+//! - Keeping: [`Lake::stage_minute`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
 //!   inside the caller's transaction; [`compact`](Lake::stage_compaction), [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
 //! - Asking: a [`QueryEngine`], of which there are two, the [`Window`] and [`Embedded`]; [`Lake::engine`] chooses.
 //!
