@@ -32,7 +32,7 @@ pub(super) struct Subscription {
 /// What is subscribed to.
 #[derive(InputObject)]
 pub(super) struct CreateSubscriptionInput {
-    /// A metric or a pattern: hottry, *usdt, binance:*:volume.
+    /// A metric or a pattern: binance:hottry, *usdt, binance:*:volume. Without a market it is about that pair on every market.
     metric: String,
     /// Times the mean; 3, if none is given.
     factor: Option<Decimal>,
