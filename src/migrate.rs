@@ -8,16 +8,12 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 /// with its process, behind a pooler too.
 const LOCK: &str = "select pg_advisory_xact_lock(7021950123)";
 
-/// Applies what is missing, all of it or nothing. Returns how many migrations that were.
-pub(crate) async fn up(database: &DatabaseConnection) -> Result<usize, DbErr> {
+/// Applies what is missing, all of it or nothing.
+pub(crate) async fn up(database: &DatabaseConnection) -> Result<(), DbErr> {
     let transaction = database::begin_write(database).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction.execute_unprepared(LOCK).await?;
     }
-    let pending = Migrator::get_pending_migrations(&transaction).await?.len();
-    if pending > 0 {
-        Migrator::up(&transaction, None).await?;
-    }
-    transaction.commit().await?;
-    Ok(pending)
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await
 }

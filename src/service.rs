@@ -167,8 +167,7 @@ impl Service {
         }
         if !jobs.is_empty() {
             let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
-            let scheduler =
-                Scheduler::new(lake.database().clone(), jobs, pace, runner, stop.clone());
+            let scheduler = Scheduler::new(jobs, pace, runner);
             tasks.spawn(async move { Ok(scheduler.run().await?) });
         }
         tasks.spawn(upkeep(figures, stop.clone()));

@@ -8,15 +8,6 @@ use uuid::Uuid;
 
 use crate::{AlertError, Subscription};
 
-/// What [`record`] wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// New alerts.
-    pub alerts: u64,
-    /// New deliveries, one an alert.
-    pub deliveries: u64,
-}
-
 /// The different rules of some subscriptions: each is asked of the lake once.
 #[must_use]
 pub fn rules(subscriptions: &[Subscription]) -> Vec<JumpRule> {
@@ -31,6 +22,7 @@ pub fn rules(subscriptions: &[Subscription]) -> Vec<JumpRule> {
 
 /// Writes the alerts and deliveries of the jumps that a rule found, within the caller's transaction. An
 /// alert that is there already, by (subscription, metric, ts), stays as it is and makes no new delivery.
+/// Returns how many alerts are new, each with its delivery.
 ///
 /// # Errors
 /// Where the database fails.
@@ -40,16 +32,15 @@ pub async fn record(
     rule: &JumpRule,
     jumps: &[Jump],
     now: Millis,
-) -> Result<Recorded, AlertError> {
-    let mut recorded = Recorded::default();
+) -> Result<u64, AlertError> {
+    let mut recorded = 0;
     for subscription in subscriptions.iter().filter(|s| s.rule == *rule) {
         for jump in jumps
             .iter()
             .filter(|jump| subscription.pattern.matches(&jump.metric))
         {
             if record_one(transaction, subscription, jump, now).await? {
-                recorded.alerts += 1;
-                recorded.deliveries += 1;
+                recorded += 1;
             }
         }
     }

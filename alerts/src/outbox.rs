@@ -92,11 +92,7 @@ fn due_sql(backend: DbBackend) -> String {
 /// Takes the oldest due delivery, by the database's clock.
 async fn claim(database: &DatabaseConnection) -> Result<Option<Model>, AlertError> {
     let backend = database.get_database_backend();
-    let skip = if backend == DbBackend::Postgres {
-        "for update skip locked"
-    } else {
-        ""
-    };
+    let skip = database::skip_locked_sql(backend);
     let sql = format!(
         "update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, lease_until = {clock} + {lease} \
          where id = (select id from deliveries where {due} order by created_at, id limit 1 {skip}) returning *",

@@ -78,6 +78,15 @@ pub fn clock_sql(backend: DbBackend) -> &'static str {
     }
 }
 
+/// What a claim's inner select ends with, so that workers pass each other's rows. `SQLite` has one writer anyway.
+#[must_use]
+pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "for update skip locked",
+        _ => "",
+    }
+}
+
 /// What the database's clock says.
 ///
 /// # Errors

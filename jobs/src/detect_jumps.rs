@@ -77,16 +77,14 @@ impl Job for DetectJumps {
         }
         let transaction = database::begin_write(database).await?;
         let now = database::clock(&transaction).await?;
-        let mut recorded = detector::Recorded::default();
+        let mut alerts = 0;
         for (rule, jumps) in &found {
-            let new = detector::record(&transaction, &subscriptions, rule, jumps, now).await?;
-            recorded.alerts += new.alerts;
-            recorded.deliveries += new.deliveries;
+            alerts += detector::record(&transaction, &subscriptions, rule, jumps, now).await?;
         }
         let jumps: usize = found.iter().map(|(_, jumps)| jumps.len()).sum();
-        let outcome = json!({"rules": found.len(), "jumps": jumps, "alerts": recorded.alerts});
+        let outcome = json!({"rules": found.len(), "jumps": jumps, "alerts": alerts});
         run.finish(&transaction, &outcome).await?;
-        if recorded.deliveries > 0 {
+        if alerts > 0 {
             slots::enter(
                 &transaction,
                 DeliverAlerts::NAME,
@@ -97,9 +95,9 @@ impl Job for DetectJumps {
         }
         transaction.commit().await?;
         counter!("marketlake_jumps_total").increment(jumps as u64);
-        counter!("marketlake_alerts_total").increment(recorded.alerts);
+        counter!("marketlake_alerts_total").increment(alerts);
         if jumps > 0 {
-            tracing::info!(slot = %run.slot, jumps, alerts = recorded.alerts, "jumps detected");
+            tracing::info!(slot = %run.slot, jumps, alerts, "jumps detected");
         }
         Ok(())
     }

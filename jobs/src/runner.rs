@@ -56,6 +56,15 @@ impl Runner {
         }
     }
 
+    pub(crate) fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
+
+    /// Ends when the process is to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// Has all workers look for slots now.
     pub fn wake(&self) {
         self.wake.notify_waiters();
@@ -86,7 +95,7 @@ impl Runner {
         tokio::select! {
             () = woken => (),
             () = sleep(LOOK) => (),
-            () = self.stop.cancelled() => (),
+            () = self.stopping() => (),
         }
     }
 
@@ -159,7 +168,7 @@ impl Runner {
     }
 
     async fn stopped(&self) {
-        self.stop.cancelled().await;
+        self.stopping().await;
         sleep(STOPPING).await;
     }
 

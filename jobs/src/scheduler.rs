@@ -8,7 +8,6 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job as Ring, JobScheduler};
-use tokio_util::sync::CancellationToken;
 
 use crate::runner::in_time;
 use crate::{Due, IngestMinute, JobError, JobSet, Moment, Runner, slots};
@@ -20,7 +19,6 @@ const EACH_SECOND: &str = "* * * * * *";
 pub struct Scheduler {
     planner: Arc<Planner>,
     runner: Runner,
-    stop: CancellationToken,
 }
 
 struct Planner {
@@ -34,15 +32,9 @@ struct Planner {
 impl Scheduler {
     /// A scheduler of some jobs, at a replay's pace where there is one.
     #[must_use]
-    pub fn new(
-        database: DatabaseConnection,
-        jobs: JobSet,
-        pace: Option<Pace>,
-        runner: Runner,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(jobs: JobSet, pace: Option<Pace>, runner: Runner) -> Self {
         let planner = Planner {
-            database,
+            database: runner.database().clone(),
             jobs,
             pace,
             planning: Mutex::new(()),
@@ -50,7 +42,6 @@ impl Scheduler {
         Self {
             planner: Arc::new(planner),
             runner,
-            stop,
         }
     }
 
@@ -78,7 +69,7 @@ impl Scheduler {
             let (runner, job) = (self.runner.clone(), Arc::clone(job));
             workers.spawn(async move { runner.work(job).await });
         }
-        self.stop.cancelled().await;
+        self.runner.stopping().await;
         rings.shutdown().await.map_err(bell)?;
         workers.join_all().await;
         Ok(())

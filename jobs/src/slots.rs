@@ -6,8 +6,8 @@ use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, Model,
 use marketlake_entities::{Millis, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    FromQueryResult, NotSet, QueryFilter, QuerySelect, Set, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult, NotSet,
+    QueryFilter, QuerySelect, Set, Statement, Value,
 };
 
 use crate::{Due, Run, WaitsFor};
@@ -185,11 +185,7 @@ async fn claim_where(
 ) -> Result<Option<Run>, DbErr> {
     let backend = database.get_database_backend();
     let clock = database::clock_sql(backend);
-    let skip = if backend == DbBackend::Postgres {
-        "for update skip locked"
-    } else {
-        ""
-    };
+    let skip = database::skip_locked_sql(backend);
     let sql = format!(
         "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
          started_at = {clock}, finished_at = null, lease_until = {clock} + {lease} \

@@ -59,6 +59,23 @@ impl Lake {
         Ok(at.map(Span::day_to))
     }
 
+    /// From `from` to `to`; by default the 24 hours up to the newest committed minute. `None` where the lake is
+    /// empty and no end is given.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn span(
+        &self,
+        from: Option<Minute>,
+        to: Option<Minute>,
+    ) -> Result<Option<Span>, LakeError> {
+        let day = self.day(to).await?;
+        Ok(day.map(|day| Span {
+            from: from.unwrap_or(day.from),
+            to: day.to,
+        }))
+    }
+
     /// The metrics that have a sample in the last 24 hours, by id.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Which segments are live, as the database says.
 
 use marketlake_entities::records::metrics;
-use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
+use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -26,21 +26,6 @@ pub(crate) async fn live(
         .order_by_asc(Column::Id)
         .all(connection)
         .await
-}
-
-/// Live segments of an hour.
-pub(crate) async fn live_of_hour(
-    connection: &impl ConnectionTrait,
-    hour: Minute,
-) -> Result<Vec<Model>, DbErr> {
-    live(
-        connection,
-        Span {
-            from: hour,
-            to: hour.plus(59),
-        },
-    )
-    .await
 }
 
 /// All live segments.
@@ -79,6 +64,28 @@ pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<S
             to: minute(newest?),
         })
     }))
+}
+
+/// Hours before a minute that have raw segments, oldest first.
+pub(crate) async fn raw_hours(
+    connection: &impl ConnectionTrait,
+    before: Minute,
+) -> Result<Vec<Minute>, DbErr> {
+    let hours: Vec<i64> = Entity::find()
+        .select_only()
+        .column(Column::Hour)
+        .distinct()
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::Tier.eq(Tier::Raw))
+        .filter(Column::Hour.lt(before.start()))
+        .order_by_asc(Column::Hour)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(hours
+        .into_iter()
+        .map(|hour| Millis(hour).minute())
+        .collect())
 }
 
 /// How many live segments there are, their rows, and their bytes.

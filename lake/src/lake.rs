@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use marketlake_entities::records::{metrics, segments};
+use marketlake_entities::records::metrics;
 use marketlake_entities::{Metric, Millis, Minute, Sample, database};
 use parking_lot::RwLock;
-use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
-};
+use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
 use crate::{Directory, Embedded, LakeError, Router, Span, Staged, Store, Window, catalog};
@@ -178,22 +176,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn hours_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
-        let hours: Vec<i64> = segments::Entity::find()
-            .select_only()
-            .column(segments::Column::Hour)
-            .distinct()
-            .filter(segments::Column::State.eq(segments::State::Live))
-            .filter(segments::Column::Tier.eq(segments::Tier::Raw))
-            .filter(segments::Column::Hour.lt(running.hour().start()))
-            .into_tuple()
-            .all(&self.database)
-            .await?;
-        let mut hours: Vec<Minute> = hours
-            .into_iter()
-            .map(|hour| Millis(hour).minute())
-            .collect();
-        hours.sort_unstable();
-        Ok(hours)
+        Ok(catalog::raw_hours(&self.database, running.hour()).await?)
     }
 
     /// Stages and publishes imported samples in a transaction of their own.

@@ -97,38 +97,20 @@ impl Lake {
         tier: Tier,
         origin: Origin,
     ) -> Result<StagedHour, LakeError> {
-        let rows = sorted(samples);
-        let span = span_of(&rows).unwrap_or(Span {
-            from: hour,
-            to: hour,
-        });
-        let whole_hour = Span {
-            from: hour,
-            to: hour.plus(59),
-        };
-        let live = catalog::live_of_hour(self.database(), hour).await?;
+        let live = catalog::live(self.database(), Span::hour(hour)).await?;
+        let span = span_of(&samples).unwrap_or(Span::hour(hour));
         let in_the_way = match tier {
             Tier::Raw => live.iter().any(|segment| overlaps(segment, span)),
             Tier::Hour => true,
         };
-        if !in_the_way {
-            let segment = self.write(tier, origin, &rows).await?;
-            return Ok(StagedHour {
-                hour,
-                segment,
-                replaces: vec![],
-                alone_in: span,
-            });
+        if in_the_way {
+            return self.rewrite_hour(hour, &live, samples, origin).await;
         }
-        let mut merged = self.read_all(&live).await?;
-        merged.extend(rows);
-        let segment = self.write(Tier::Hour, origin, &sorted(merged)).await?;
-        let replaces = live.iter().map(|segment| segment.id).collect();
         Ok(StagedHour {
             hour,
-            segment,
-            replaces,
-            alone_in: whole_hour,
+            segment: self.write(tier, origin, &sorted(samples)).await?,
+            replaces: vec![],
+            alone_in: span,
         })
     }
 
@@ -137,25 +119,36 @@ impl Lake {
     /// # Errors
     /// Where the store or the catalog fails; nothing is visible then.
     pub async fn stage_compaction(&self, hour: Minute) -> Result<Option<Staged>, LakeError> {
-        let live = catalog::live_of_hour(self.database(), hour).await?;
+        let live = catalog::live(self.database(), Span::hour(hour)).await?;
         let raw = live.iter().any(|segment| segment.tier == Tier::Raw);
         if live.len() < 2 && !raw {
             return Ok(None);
         }
-        let rows = sorted(self.read_all(&live).await?);
-        let staged = StagedHour {
-            hour,
-            segment: self.write(Tier::Hour, Origin::Compact, &rows).await?,
-            replaces: live.iter().map(|segment| segment.id).collect(),
-            alone_in: Span {
-                from: hour,
-                to: hour.plus(59),
-            },
-        };
+        let staged = self
+            .rewrite_hour(hour, &live, vec![], Origin::Compact)
+            .await?;
         Ok(Some(Staged {
             hours: vec![staged],
             new_metrics: vec![],
         }))
+    }
+
+    /// Writes an hour's segments and some new samples, which win, as one sorted segment in their place.
+    async fn rewrite_hour(
+        &self,
+        hour: Minute,
+        live: &[Model],
+        new: Vec<Sample>,
+        origin: Origin,
+    ) -> Result<StagedHour, LakeError> {
+        let mut rows = self.read_all(live).await?;
+        rows.extend(new);
+        Ok(StagedHour {
+            hour,
+            segment: self.write(Tier::Hour, origin, &sorted(rows)).await?,
+            replaces: live.iter().map(|segment| segment.id).collect(),
+            alone_in: Span::hour(hour),
+        })
     }
 
     /// All rows of segments, those committed later behind.

@@ -69,19 +69,9 @@ impl Asked {
         to: Option<&str>,
     ) -> anyhow::Result<Option<Span>> {
         let (from, to) = (minute("--from", from)?, minute("--to", to)?);
-        let day = self.lake.day(to).await?;
-        let span = day.map(|day| Span {
-            from: from.unwrap_or(day.from),
-            to: day.to,
-        });
-        match span {
-            Some(span) if span.from > span.to => Err(Usage(format!(
-                "--from: expected a time up to {}, got {}",
-                span.to, span.from
-            ))
-            .into()),
-            _ => Ok(span),
-        }
+        let span = self.lake.span(from, to).await?;
+        let forwards = span.map(Span::forwards).transpose();
+        Ok(forwards.map_err(|reason| Usage(format!("--from: {reason}")))?)
     }
 }
 

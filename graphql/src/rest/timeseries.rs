@@ -92,24 +92,18 @@ async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
         Some(to) => Some(to),
         None => parameters.minute("at")?,
     };
-    let day = lake.day(at).await?;
     let from = parameters.minute("from")?;
-    let Some(day) = day else {
-        let nothing = marketlake_entities::Minute::from_number(0);
-        return Ok(Span {
-            from: from.unwrap_or(nothing),
-            to: nothing,
-        });
-    };
-    match from {
-        Some(from) if from > day.to => Err(Problem::bad_parameter(
-            "from",
-            &format!("expected a time up to {}, got {from}", day.to),
-        )),
-        _ => Ok(Span {
-            from: from.unwrap_or(day.from),
-            to: day.to,
-        }),
+    match lake.span(from, at).await? {
+        Some(span) => span
+            .forwards()
+            .map_err(|reason| Problem::bad_parameter("from", &reason)),
+        None => {
+            let nothing = marketlake_entities::Minute::from_number(0);
+            Ok(Span {
+                from: from.unwrap_or(nothing),
+                to: nothing,
+            })
+        }
     }
 }
 

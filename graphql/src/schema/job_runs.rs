@@ -84,7 +84,7 @@ pub(super) struct JobRunsQuery;
 #[Object]
 impl JobRunsQuery {
     /// Runs of jobs, the newest slot first.
-    #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
+    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
     async fn job_runs(
         &self,
         context: &Context<'_>,

@@ -58,7 +58,7 @@ pub(super) struct MetricsQuery;
 impl MetricsQuery {
     /// The metrics that have a sample in the 24 hours up to `at`, by id.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
-    #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
+    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
     async fn metrics(
         &self,
         context: &Context<'_>,

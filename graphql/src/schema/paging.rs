@@ -42,6 +42,14 @@ pub(super) fn rows(first: Option<i32>) -> Result<usize> {
         })
 }
 
+/// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
+pub(super) fn complexity(first: Option<i32>, of_a_row: usize) -> usize {
+    let rows = first.map_or(DEFAULT_ROWS, |first| {
+        usize::try_from(first.max(1)).unwrap_or(1)
+    });
+    rows * of_a_row
+}
+
 /// The place behind which a page begins.
 pub(super) fn place(after: Option<&str>) -> Result<Option<String>> {
     after

@@ -78,7 +78,7 @@ impl RankingQuery {
     }
 
     /// All ranked metrics of a measure over the 24 hours up to `at`, by place, then id.
-    #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
+    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
     async fn ranking(
         &self,
         context: &Context<'_>,

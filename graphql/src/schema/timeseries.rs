@@ -54,7 +54,7 @@ impl Timeseries {
     }
 
     /// The samples as rows, a page of them.
-    #[graphql(complexity = "first.unwrap_or(100).max(1) as usize * child_complexity")]
+    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
     async fn samples(
         &self,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
@@ -99,16 +99,19 @@ impl TimeseriesQuery {
             let reason = format!("expected {MOST_METRICS} at most, got {}", metrics.len());
             return Err(errors::bad_argument("metrics", &reason));
         }
-        let day = lake.day(to.map(minute)).await.map_err(errors::lake)?;
-        let day = day.unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
-        let span = Span {
-            from: from.map_or(day.from, minute),
-            to: day.to,
-        };
-        if span.from > span.to {
-            let reason = format!("expected a time up to {}, got {}", span.to, span.from);
-            return Err(errors::bad_argument("from", &reason));
-        }
+        let from = from.map(minute);
+        let span = lake
+            .span(from, to.map(minute))
+            .await
+            .map_err(errors::lake)?;
+        let nothing = Span::day_to(Minute::from_number(0));
+        let span = span
+            .unwrap_or_else(|| Span {
+                from: from.unwrap_or(nothing.from),
+                ..nothing
+            })
+            .forwards()
+            .map_err(|reason| errors::bad_argument("from", &reason))?;
         let mut answers = Vec::with_capacity(metrics.len());
         for name in &metrics {
             let metric = resolve(lake, name).await?;

@@ -39,6 +39,29 @@ impl Span {
         }
     }
 
+    /// The 60 minutes of an hour, by its first.
+    #[must_use]
+    pub fn hour(first: Minute) -> Self {
+        Self {
+            from: first,
+            to: first.plus(59),
+        }
+    }
+
+    /// Itself, where it does not end before it begins; else what was expected of its begin.
+    ///
+    /// # Errors
+    /// Where it ends before it begins.
+    pub fn forwards(self) -> Result<Self, String> {
+        if self.from > self.to {
+            return Err(format!(
+                "expected a time up to {}, got {}",
+                self.to, self.from
+            ));
+        }
+        Ok(self)
+    }
+
     /// Whether a minute is within.
     #[must_use]
     pub fn holds(self, minute: Minute) -> bool {
