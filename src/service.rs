@@ -68,6 +68,7 @@ pub(crate) async fn jobs(
             )
         })?,
         grace: settings.vacuum_grace()?,
+        retention: settings.retention()?,
         stop: stop.clone(),
     });
     Ok((jobs, feeds.pace))

@@ -23,6 +23,12 @@ fn segment(path: &str) -> segments::ActiveModel {
         metric_count: Set(1),
         byte_count: Set(1),
         sha256: Set("0".to_owned()),
+
+        crcs: Set(Some(vec![1, 2, 3, 4])),
+        rollup_path: Set(None),
+        rollup_byte_count: Set(None),
+        rollup_sha256: Set(None),
+        rollup_crcs: Set(None),
         created_at: Set(Millis(1_795_516_260_123)),
         retired_at: Set(None),
     }

@@ -1,5 +1,6 @@
 //! Exact decimals: what an exchange sent, and nothing else.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +14,12 @@ pub struct Exact {
     unscaled: i64,
     scale: i8,
 }
+
+/// The powers of ten that a float holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
 
 /// Why a text is not an [`Exact`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +44,35 @@ impl Exact {
     /// The number `unscaled / 10^scale`, or `None` where it does not fit.
     #[must_use]
     pub fn new(unscaled: i64, scale: i8) -> Option<Self> {
+        // Nearly every value; without 128-bit divisions, since each row that is read comes by here.
+        if (0..=Self::MAX_SCALE).contains(&scale) && unscaled.unsigned_abs() < 1_000_000_000_000 {
+            return Some(Self::trimmed(unscaled, scale));
+        }
         Self::canonical(i128::from(unscaled), i32::from(scale))
+    }
+
+    fn trimmed(mut unscaled: i64, mut scale: i8) -> Self {
+        if unscaled == 0 {
+            return Self::ZERO;
+        }
+        while scale > 0 && unscaled % 10 == 0 {
+            unscaled /= 10;
+            scale -= 1;
+        }
+        Self { unscaled, scale }
+    }
+
+    /// The decimal nearest to a float with so many significant digits (at most 17), for what is computed: means,
+    /// sums. `None` for what is no number or does not fit.
+    #[must_use]
+    pub fn rounded(value: f64, digits: usize) -> Option<Self> {
+        format!("{value:.*e}", digits.clamp(1, 17) - 1).parse().ok()
+    }
+
+    /// The shortest decimal that reads back as this float: what a program that wrote it meant.
+    #[must_use]
+    pub fn shortest(value: f64) -> Option<Self> {
+        format!("{value:e}").parse().ok()
     }
 
     fn canonical(mut unscaled: i128, mut scale: i32) -> Option<Self> {
@@ -75,6 +110,11 @@ impl Exact {
         self.unscaled
     }
 
+    /// The place of the first digit: 0 for 1 to 9, -1 for 0.1.
+    fn leading(self) -> i64 {
+        i64::from(self.unscaled.unsigned_abs().max(1).ilog10()) - i64::from(self.scale)
+    }
+
     /// How many decimal places [`Self::unscaled`] is shifted by.
     #[must_use]
     pub fn scale(self) -> i8 {
@@ -92,13 +132,50 @@ impl Exact {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "that is what it is for")]
     pub fn to_f64(self) -> f64 {
-        self.unscaled as f64 / 10_f64.powf(f64::from(self.scale))
+        match usize::try_from(self.scale)
+            .ok()
+            .and_then(|scale| POWERS.get(scale))
+        {
+            Some(power) => self.unscaled as f64 / power,
+            None => self.unscaled as f64 / 10_f64.powf(f64::from(self.scale)),
+        }
     }
 
     /// Whether the number is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {
         self.unscaled < 0
+    }
+}
+
+impl Ord for Exact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let signs = self.unscaled.signum().cmp(&other.unscaled.signum());
+        if signs.is_ne() || self.unscaled == 0 {
+            return signs;
+        }
+        let (leading, others) = (self.leading(), other.leading());
+        if leading != others {
+            let sizes = leading.cmp(&others);
+            return if self.unscaled > 0 {
+                sizes
+            } else {
+                sizes.reverse()
+            };
+        }
+        // With their first digits at one place, the scales differ by 18 at most: that fits.
+        let common = self.scale.max(other.scale);
+        let at = |value: &Self| {
+            let up = u32::from(common.abs_diff(value.scale));
+            i128::from(value.unscaled) * 10_i128.pow(up)
+        };
+        at(self).cmp(&at(other))
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -235,7 +312,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn numbers_are_ordered_whatever_their_digits() {
+        let rising = [
+            "-1.7e21",
+            "-12.5",
+            "-12.49",
+            "-0.001",
+            "0",
+            "1e-16",
+            "0.09",
+            "0.1",
+            "0.11",
+            "9.223372036854775807",
+            "10",
+            "1.7e21",
+        ];
+        for pair in rising.windows(2) {
+            assert!(exact(pair[0]) < exact(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_float_is_read_by_its_shortest_decimal_or_rounded_to_some_digits() {
+        assert_eq!(Exact::shortest(0.06076), Some(exact("0.06076")));
+        assert_eq!(Exact::shortest(1e-16), Some(exact("1e-16")));
+        assert_eq!(Exact::shortest(f64::NAN), None);
+        assert_eq!(Exact::rounded(0.1 + 0.2, 15), Some(exact("0.3")));
+        assert_eq!(Exact::rounded(2.0 / 3.0, 4), Some(exact("0.6667")));
+        assert_eq!(Exact::rounded(f64::INFINITY, 15), None);
+    }
+
     proptest! {
+        #[test]
+        fn every_way_to_a_number_gives_the_same(unscaled in -9_999_999_i64..9_999_999, zeros in 0_u32..5, scale in 0_i8..20) {
+            let places = i8::try_from(zeros).expect("small");
+            let wide = Exact::canonical(i128::from(unscaled), i32::from(scale));
+            prop_assert_eq!(Exact::new(unscaled * 10_i64.pow(zeros), scale + places), wide);
+        }
+
         #[test]
         fn text_and_back_is_the_same_number(unscaled in any::<i64>(), scale in -10_i8..30) {
             if let Some(value) = Exact::new(unscaled, scale) {

@@ -102,6 +102,23 @@ impl Trailing {
         self.approximate += value.to_f64();
     }
 
+    /// Lets go of a sample that it holds. `false` where only an approximate sum is left, which must be made anew.
+    #[must_use]
+    pub fn pop(&mut self, value: Exact) -> bool {
+        let negated = value
+            .unscaled()
+            .checked_neg()
+            .and_then(|unscaled| Exact::new(unscaled, value.scale()));
+        let left = match (self.sum, negated) {
+            (Some(sum), Some(negated)) if self.count > 0 => self.add_exactly(sum, negated),
+            _ => None,
+        };
+        self.sum = left;
+        self.count = self.count.saturating_sub(1);
+        self.approximate -= value.to_f64();
+        left.is_some()
+    }
+
     fn add_exactly(&mut self, sum: i128, value: Exact) -> Option<i128> {
         let common = self.scale.max(i32::from(value.scale()));
         let sum = shift(sum, common - self.scale)?;

@@ -87,10 +87,25 @@ fn is_part(part: &str) -> bool {
     !part.is_empty() && part.len() <= 64 && !part.contains(forbidden)
 }
 
+/// Whether a text is surely an id as it is kept; what is not plain takes the longer way. Every row that is read comes by here.
+fn is_canonical(text: &str) -> bool {
+    let plain =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    let mut parts = 0;
+    let whole = text.split(':').all(|part| {
+        parts += 1;
+        !part.is_empty() && part.len() <= 64 && part.bytes().all(plain)
+    });
+    whole && (parts == 2 || parts == 3 && !text.ends_with(":price"))
+}
+
 impl FromStr for Metric {
     type Err = ParseMetricError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_canonical(text) {
+            return Ok(Self(text.into()));
+        }
         let parts: Vec<&str> = text.split(':').collect();
         match parts[..] {
             [market, pair] => Self::new(market, pair, PRICE),

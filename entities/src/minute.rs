@@ -93,6 +93,12 @@ impl Minute {
         Self(self.0.div_euclid(MINUTES_AN_HOUR) * MINUTES_AN_HOUR)
     }
 
+    /// The first minute of its day.
+    #[must_use]
+    pub const fn day(self) -> Self {
+        Self(self.0.div_euclid(24 * MINUTES_AN_HOUR) * 24 * MINUTES_AN_HOUR)
+    }
+
     /// The calendar date, `2026-11-24`, as it stands in a Hive path.
     #[must_use]
     pub fn date(self) -> String {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fail::fail_point;
 use marketlake_entities::database;
-use marketlake_lake::Lake;
-use serde_json::json;
+use marketlake_lake::{Lake, Staged};
+use serde_json::{Value, json};
 
 use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor};
 
@@ -15,7 +16,7 @@ const SETTLE_MINUTES: i64 = 2;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// The job. It leaves: one segment an hour, and the raw ones retired.
+/// The job. It leaves: one segment an hour with its rollups, and the raw ones retired.
 pub struct CompactHourly {
     lake: Arc<Lake>,
 }
@@ -61,22 +62,32 @@ impl Job for CompactHourly {
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
-        let database = self.lake.database();
         let staged = self.lake.stage_compaction(run.slot.minute()).await?;
-        let transaction = database::begin_write(database).await?;
-        let now = database::clock(&transaction).await?;
-        let outcome = match &staged {
-            Some(staged) => {
-                json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()})
-            }
-            None => json!({"merged": 0}),
-        };
-        run.finish(&transaction, &outcome).await?;
-        if let Some(staged) = &staged {
-            staged.publish(&transaction, now).await?;
-        }
-        transaction.commit().await?;
+        let outcome = commit_merge(&self.lake, run, staged).await?;
         tracing::info!(slot = %run.slot, %outcome, "hour compacted");
         Ok(())
     }
+}
+
+/// Ends a run whose effect is that some segments are one now.
+pub(crate) async fn commit_merge(
+    lake: &Lake,
+    run: &Run,
+    staged: Option<Staged>,
+) -> Result<Value, JobError> {
+    let outcome = match &staged {
+        Some(staged) => {
+            json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()})
+        }
+        None => json!({"merged": 0}),
+    };
+    fail_point!("between-merge-and-commit");
+    let transaction = database::begin_write(lake.database()).await?;
+    let now = database::clock(&transaction).await?;
+    run.finish(&transaction, &outcome).await?;
+    if let Some(staged) = &staged {
+        staged.publish(&transaction, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(outcome)
 }

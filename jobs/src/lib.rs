@@ -6,6 +6,7 @@
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 
+mod compact_daily;
 mod compact_hourly;
 mod deliver_alerts;
 mod detect_jumps;
@@ -18,6 +19,7 @@ mod scheduler;
 pub mod slots;
 mod vacuum;
 
+pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;
 pub use deliver_alerts::DeliverAlerts;
 pub use detect_jumps::DetectJumps;

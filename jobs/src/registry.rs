@@ -6,10 +6,10 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use marketlake_alerts::Channel;
 use marketlake_feeds::{Feed, Pace};
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
-use crate::{CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Vacuum};
+use crate::{CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Vacuum};
 
 /// What the jobs work with.
 pub struct Parts {
@@ -25,6 +25,8 @@ pub struct Parts {
     pub from: Mailbox,
     /// How long vacuum leaves alone what was replaced.
     pub grace: Duration,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Cancelled when no new work is to be begun.
     pub stop: CancellationToken,
 }
@@ -44,6 +46,7 @@ impl JobSet {
             channel,
             from,
             grace,
+            retention,
             stop,
         } = parts;
         let database = lake.database().clone();
@@ -52,7 +55,8 @@ impl JobSet {
             Arc::new(DetectJumps::new(Arc::clone(&lake))),
             Arc::new(DeliverAlerts::new(database, channel, from, stop)),
             Arc::new(CompactHourly::new(Arc::clone(&lake))),
-            Arc::new(Vacuum::new(lake, grace)),
+            Arc::new(CompactDaily::new(Arc::clone(&lake))),
+            Arc::new(Vacuum::new(lake, grace, retention)),
         ])
     }
 

@@ -1,11 +1,11 @@
-//! `vacuum`: deletes segments that were replaced, and objects that never became part of the lake. Each hour.
+//! `vacuum`: takes out what is older than it is to be kept, deletes segments that were replaced, and objects that never became part of the lake. Each hour.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::database;
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, Retention};
 use serde_json::json;
 
 use crate::{Due, Job, JobError, Moment, Policy, Run};
@@ -14,16 +14,21 @@ use crate::{Due, Job, JobError, Moment, Policy, Run};
 pub struct Vacuum {
     lake: Arc<Lake>,
     grace: Duration,
+    retention: Retention,
 }
 
 impl Vacuum {
     /// Its name.
     pub const NAME: &'static str = "vacuum";
 
-    /// The job over a lake; nothing younger than `grace` is deleted.
+    /// The job over a lake; nothing that was retired less than `grace` ago is deleted.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, grace: Duration) -> Self {
-        Self { lake, grace }
+    pub fn new(lake: Arc<Lake>, grace: Duration, retention: Retention) -> Self {
+        Self {
+            lake,
+            grace,
+            retention,
+        }
     }
 }
 
@@ -49,12 +54,15 @@ impl Job for Vacuum {
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let database = self.lake.database();
         let now = database::clock(database).await?;
-        let vacuumed = self.lake.vacuum(now, self.grace).await?;
-        run.finish(
-            database,
-            &json!({"retired": vacuumed.retired, "unlisted": vacuumed.unlisted}),
-        )
-        .await?;
+        let expired = self.lake.expire(now, self.retention).await?;
+        let mut vacuumed = self.lake.vacuum(now, self.grace).await?;
+        vacuumed.expired = expired;
+        let outcome = json!({
+            "expired": expired,
+            "retired": vacuumed.retired,
+            "unlisted": vacuumed.unlisted,
+        });
+        run.finish(database, &outcome).await?;
         tracing::info!(slot = %run.slot, "{vacuumed}");
         Ok(())
     }

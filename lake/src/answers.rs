@@ -136,14 +136,11 @@ impl Lake {
             .day(at)
             .await?
             .unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
-        let standings = engine.ranking(metric.measure(), span).await?;
-        let of = standings.len() as u64;
+        let place = engine.standing(&metric, span).await?;
         Ok(Rank {
-            standing: standings
-                .into_iter()
-                .find(|standing| standing.metric == metric),
+            standing: place.standing,
             listed: self.listed(metric),
-            of,
+            of: place.of,
             span,
         })
     }

@@ -1,5 +1,7 @@
 //! Which segments are live, as the database says.
 
+use std::collections::HashSet;
+
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute};
@@ -28,11 +30,6 @@ pub(crate) async fn live(
         .await
 }
 
-/// All live segments.
-pub(crate) async fn all_live(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
-    live(connection, Span::ALL).await
-}
-
 /// Segments with new samples that were committed after a segment; those too that were replaced since,
 /// because what replaced them is said to hold old samples only.
 pub(crate) async fn new_since(
@@ -49,21 +46,37 @@ pub(crate) async fn new_since(
 
 /// From the oldest to the newest minute with a committed sample.
 pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<Span>, DbErr> {
-    let bounds: Option<(Option<i64>, Option<i64>)> = Entity::find()
+    let oldest = bound(connection, Column::MinTs.min()).await?;
+    let newest = newest(connection).await?;
+    Ok(oldest.zip(newest).map(|(from, to)| Span { from, to }))
+}
+
+/// The newest minute with a committed sample.
+pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
+    bound(connection, Column::MaxTs.max()).await
+}
+
+/// One bound a question, which an index answers.
+async fn bound(connection: &impl ConnectionTrait, bound: Expr) -> Result<Option<Minute>, DbErr> {
+    let bound: Option<Option<i64>> = Entity::find()
         .select_only()
-        .column_as(Column::MinTs.min(), "oldest")
-        .column_as(Column::MaxTs.max(), "newest")
+        .column_as(bound, "bound")
         .filter(Column::State.eq(State::Live))
         .into_tuple()
         .one(connection)
         .await?;
-    let minute = |millis| Millis(millis).minute();
-    Ok(bounds.and_then(|(oldest, newest)| {
-        Some(Span {
-            from: minute(oldest?),
-            to: minute(newest?),
-        })
-    }))
+    Ok(bound.flatten().map(|millis| Millis(millis).minute()))
+}
+
+/// The newest segment, whatever became of it; 0 where there is none.
+pub(crate) async fn newest_id(connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let newest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::Id.max(), "newest")
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(newest.flatten().unwrap_or(0))
 }
 
 /// Hours before a minute that have raw segments, oldest first.
@@ -71,21 +84,38 @@ pub(crate) async fn raw_hours(
     connection: &impl ConnectionTrait,
     before: Minute,
 ) -> Result<Vec<Minute>, DbErr> {
-    let hours: Vec<i64> = Entity::find()
+    firsts(connection, &[Tier::Raw], before).await
+}
+
+/// Days before a minute that are not one segment, oldest first.
+pub(crate) async fn open_days(
+    connection: &impl ConnectionTrait,
+    before: Minute,
+) -> Result<Vec<Minute>, DbErr> {
+    let hours = firsts(connection, &[Tier::Raw, Tier::Hour], before).await?;
+    let mut days: Vec<Minute> = hours.into_iter().map(Minute::day).collect();
+    days.dedup();
+    Ok(days)
+}
+
+async fn firsts(
+    connection: &impl ConnectionTrait,
+    tiers: &[Tier],
+    before: Minute,
+) -> Result<Vec<Minute>, DbErr> {
+    let firsts: Vec<i64> = Entity::find()
         .select_only()
         .column(Column::Hour)
         .distinct()
         .filter(Column::State.eq(State::Live))
-        .filter(Column::Tier.eq(Tier::Raw))
+        .filter(Column::Tier.is_in(tiers.iter().copied()))
         .filter(Column::Hour.lt(before.start()))
         .order_by_asc(Column::Hour)
         .into_tuple()
         .all(connection)
         .await?;
-    Ok(hours
-        .into_iter()
-        .map(|hour| Millis(hour).minute())
-        .collect())
+    let minutes = firsts.into_iter().map(|first| Millis(first).minute());
+    Ok(minutes.collect())
 }
 
 /// How many live segments there are, their rows, and their bytes.
@@ -96,7 +126,7 @@ pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64,
         .select_only()
         .column_as(Column::Id.count(), "segments")
         .column_as(sum("row_count"), "samples")
-        .column_as(sum("byte_count"), "bytes")
+        .column_as(sum("byte_count + coalesce(rollup_byte_count, 0)"), "bytes")
         .filter(Column::State.eq(State::Live))
         .into_tuple()
         .one(connection)
@@ -157,4 +187,65 @@ pub(crate) async fn enter(
             .await?;
     }
     Ok(())
+}
+
+/// Takes out live segments of a tier all of whose samples are older than an instant. Returns how many.
+pub(crate) async fn expire(
+    connection: &impl ConnectionTrait,
+    tier: Tier,
+    before: Millis,
+    now: Millis,
+) -> Result<u64, DbErr> {
+    let result = Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Retired))
+        .col_expr(Column::RetiredAt, Expr::value(now.0))
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::Tier.eq(tier))
+        .filter(Column::MaxTs.lt(before))
+        .exec(connection)
+        .await?;
+    Ok(result.rows_affected)
+}
+
+/// Segments that were retired before an instant.
+pub(crate) async fn retired(
+    connection: &impl ConnectionTrait,
+    before: Millis,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::State.eq(State::Retired))
+        .filter(Column::RetiredAt.lt(before))
+        .all(connection)
+        .await
+}
+
+/// The segments in whose place one was written, by the instant of that commit.
+pub(crate) async fn replaced_by(
+    connection: &impl ConnectionTrait,
+    segment: &Model,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::State.eq(State::Retired))
+        .filter(Column::RetiredAt.eq(segment.created_at))
+        .filter(Column::Id.lt(segment.id))
+        .filter(Column::MinTs.gte(segment.min_ts))
+        .filter(Column::MaxTs.lte(segment.max_ts))
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
+}
+
+/// The key of every object that a row names, whatever the row's state.
+pub(crate) async fn paths(connection: &impl ConnectionTrait) -> Result<HashSet<String>, DbErr> {
+    let rows: Vec<(String, Option<String>)> = Entity::find()
+        .select_only()
+        .column(Column::Path)
+        .column(Column::RollupPath)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let both = rows
+        .into_iter()
+        .flat_map(|(path, rollup)| [Some(path), rollup]);
+    Ok(both.flatten().collect())
 }

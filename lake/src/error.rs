@@ -1,5 +1,6 @@
 //! What can go wrong with the lake.
 
+use marketlake_entities::Minute;
 use sea_orm::DbErr;
 
 /// Why the lake could not do it.
@@ -26,11 +27,14 @@ pub enum LakeError {
     #[error("query: {0}")]
     Query(String),
     /// Another commit changed the hour in the meantime: stage again.
-    #[error("the hour {hour} was changed by another commit")]
+    #[error("the hour or day from {first} was changed by another commit")]
     Moved {
-        /// Start of the hour.
-        hour: String,
+        /// Its first minute.
+        first: Minute,
     },
+    /// Samples that wait for their turn could not be put aside, or read back.
+    #[error("cannot use the folder for temporary files: {0}")]
+    Aside(String),
     /// The store's address cannot be used.
     #[error("{0}")]
     Address(String),
@@ -51,5 +55,11 @@ impl From<arrow::error::ArrowError> for LakeError {
 impl From<parquet::errors::ParquetError> for LakeError {
     fn from(error: parquet::errors::ParquetError) -> Self {
         Self::Encode(error.to_string())
+    }
+}
+
+impl LakeError {
+    pub(crate) fn aside(error: &std::io::Error) -> Self {
+        Self::Aside(error.to_string())
     }
 }

@@ -1,9 +1,17 @@
 //! Keeps the window and the directory equal to what is committed, by whatever process.
 
-use marketlake_entities::Sample;
-use marketlake_entities::records::segments::Model;
+use std::sync::Arc;
 
-use crate::{Lake, LakeError, Span, catalog, codec};
+use futures::{StreamExt, TryStreamExt, stream};
+use marketlake_entities::records::segments::Model;
+use tokio::task::spawn_blocking;
+
+use crate::codec::Reader;
+use crate::object::Object;
+use crate::{Lake, LakeError, Span, catalog};
+
+/// Objects that are fetched at the same time.
+const FETCHES: usize = 8;
 
 impl Lake {
     /// Takes in what was committed since the segment `seen` (0: since ever), and returns the newest segment
@@ -25,10 +33,14 @@ impl Lake {
                 result => return result.map(|newest| newest.unwrap_or(seen)),
             }
         }
-        let segments = catalog::all_live(self.database()).await?;
-        let newest = self.take_in(&segments).await?;
+        // First where the catalog stands, then what is live: what comes between is read twice, and not left out.
+        let stands_at = catalog::newest_id(self.database()).await?;
+        if let Some(newest) = catalog::newest(self.database()).await? {
+            let segments = catalog::live(self.database(), Span::day_to(newest)).await?;
+            self.take_in(&segments).await?;
+        }
         self.window().set_ready();
-        Ok(newest.unwrap_or(0))
+        Ok(stands_at)
     }
 
     /// Returns the newest of the segments.
@@ -39,19 +51,35 @@ impl Lake {
         self.refresh_directory().await?;
         let newest = segments.iter().map(|segment| segment.max_ts.minute()).max();
         let day = newest.max(self.window().newest()).map(Span::day_to);
-        // Until it is ready the window answers nothing, so that the start needs no second copy in memory.
-        let at_start = !self.window().is_ready();
-        let mut new: Vec<Sample> = Vec::new();
-        for segment in segments {
-            if day.is_some_and(|day| segment.max_ts.minute() >= day.from) {
-                let bytes = self.store().get(&segment.path).await?;
-                new.extend(codec::decode(&segment.path, bytes)?);
-            }
-            if at_start {
-                self.window().apply(&std::mem::take(&mut new));
-            }
+        let recent: Vec<Object> = segments
+            .iter()
+            .filter(|segment| day.is_some_and(|day| segment.max_ts.minute() >= day.from))
+            .map(Object::samples)
+            .collect();
+        let objects = stream::iter(recent)
+            .map(|object| async move {
+                let bytes = self.store().read(&object).await?;
+                Ok::<_, LakeError>((object, bytes))
+            })
+            .buffered(FETCHES)
+            .try_collect::<Vec<_>>()
+            .await?;
+        if !objects.is_empty() {
+            let window = Arc::clone(self.window());
+            let applied = spawn_blocking(move || {
+                let readers = objects
+                    .into_iter()
+                    .map(|(object, bytes)| Reader::new(object, bytes));
+                let rows = readers.flat_map(|reader| match reader {
+                    Ok(reader) => Box::new(reader) as crate::merge::Source,
+                    Err(error) => Box::new(std::iter::once(Err(error))),
+                });
+                window.apply(rows)
+            });
+            applied
+                .await
+                .map_err(|error| LakeError::Query(error.to_string()))??;
         }
-        self.window().apply(&new);
         Ok(segments.iter().map(|segment| segment.id).max())
     }
 }

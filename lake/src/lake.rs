@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use marketlake_entities::records::metrics;
-use marketlake_entities::{Metric, Millis, Minute, Sample, database};
+use marketlake_entities::{Metric, Minute};
 use parking_lot::RwLock;
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
-use crate::{Directory, Embedded, LakeError, Router, Span, Staged, Store, Window, catalog};
-
-/// How often a commit is tried anew when another one came between.
-const COMMIT_ATTEMPTS: usize = 10;
+use crate::{Directory, Embedded, LakeError, Router, Span, Store, Window, catalog};
 
 /// The lake. Cheap to share behind an [`Arc`].
 pub struct Lake {
@@ -145,7 +142,11 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn newest(&self) -> Result<Option<Minute>, LakeError> {
-        Ok(self.bounds().await?.map(|bounds| bounds.to))
+        // What the window holds is committed; it is at most half a second behind.
+        if self.window.is_ready() {
+            return Ok(self.window.newest());
+        }
+        Ok(catalog::newest(&self.database).await?)
     }
 
     /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.
@@ -179,25 +180,11 @@ impl Lake {
         Ok(catalog::raw_hours(&self.database, running.hour()).await?)
     }
 
-    /// Stages and publishes imported samples in a transaction of their own.
+    /// Closed days that are not one segment yet, oldest first.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn import(&self, samples: Vec<Sample>, now: Millis) -> Result<Staged, LakeError> {
-        let mut attempt = 1;
-        loop {
-            let staged = self.stage_import(samples.clone()).await?;
-            let transaction = database::begin_write(&self.database).await?;
-            match staged.publish(&transaction, now).await {
-                Ok(()) => {
-                    transaction.commit().await?;
-                    self.refresh_directory().await?;
-                    self.announce();
-                    return Ok(staged);
-                }
-                Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error),
-            }
-        }
+    /// Where the catalog cannot be read.
+    pub async fn days_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
+        Ok(catalog::open_days(&self.database, running.day()).await?)
     }
 }

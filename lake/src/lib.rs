@@ -1,7 +1,8 @@
 //! How samples are kept and asked for.
 //!
 //! - Keeping: [`Lake::stage_minute`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
-//!   inside the caller's transaction; [`compact`](Lake::stage_compaction), [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
+//!   inside the caller's transaction; an [`Import`] does so with history. [Hours](Lake::stage_compaction) and [days](Lake::stage_day) are
+//!   merged, [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
 //! - Asking: a [`QueryEngine`], of which there are two, the [`Window`] and [`Embedded`]; [`Lake::engine`] chooses.
 //!
 //! Invariant: what is live in the catalog holds one row a metric and minute. Only this crate touches the object store.
@@ -11,25 +12,37 @@
 mod answers;
 mod catalog;
 mod check;
+mod checksum;
 mod codec;
 mod directory;
+mod encode;
 mod engine;
 mod error;
 mod follow;
+mod import;
 mod lake;
+mod merge;
+mod moments;
+mod object;
 mod paths;
+mod rollup;
+mod rows;
 mod stage;
 mod store;
 mod vacuum;
 mod window;
 
 pub use answers::{Listed, Rank};
-pub use check::Report;
+pub use check::{CheckOptions, Report};
 pub use directory::Directory;
-pub use engine::{Embedded, JumpQuery, Point, QueryEngine, Router, Span, Standing};
+pub use engine::{
+    Aggregate, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError, ParseIntervalError,
+    Place, Point, QueryEngine, Router, Span, Standing,
+};
 pub use error::LakeError;
+pub use import::{Import, Imported};
 pub use lake::{Figures, Lake};
 pub use stage::Staged;
 pub use store::{Store, StoreOptions};
-pub use vacuum::Vacuumed;
+pub use vacuum::{Retention, Vacuumed};
 pub use window::Window;

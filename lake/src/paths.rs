@@ -1,4 +1,4 @@
-//! Every key of the lake is built here: `TIER/dt=2026-11-24/hour=10/NAME.parquet`.
+//! Every key of the lake is built here: `TIER/dt=2026-11-24/hour=10/NAME.parquet`; a day's segment has no hour.
 
 use marketlake_entities::Minute;
 use marketlake_entities::records::segments::Tier;
@@ -7,15 +7,32 @@ use uuid::Uuid;
 
 /// A key that was never used before, so that no object is ever overwritten.
 pub(crate) fn new_key(tier: Tier, first: Minute) -> Path {
-    let folder = match tier {
-        Tier::Raw => "raw",
-        Tier::Hour => "hour",
-    };
+    match tier {
+        Tier::Raw => of_hour("raw", first),
+        Tier::Hour => of_hour("hour", first),
+        Tier::Day => of_day("day", first),
+    }
+}
+
+/// A new key for the rollups that go with a segment.
+pub(crate) fn new_rollup_key(tier: Tier, first: Minute) -> Path {
+    match tier {
+        Tier::Raw | Tier::Hour => of_hour("rollup-hour", first),
+        Tier::Day => of_day("rollup-day", first),
+    }
+}
+
+fn of_hour(folder: &str, first: Minute) -> Path {
     let minute = first.number().rem_euclid(60);
-    let name = format!("{minute:02}-{}", Uuid::now_v7().simple());
     Path::from(format!(
-        "{folder}/dt={}/hour={:02}/{name}.parquet",
+        "{folder}/dt={}/hour={:02}/{minute:02}-{}.parquet",
         first.date(),
-        first.hour_of_day()
+        first.hour_of_day(),
+        Uuid::now_v7().simple()
     ))
+}
+
+fn of_day(folder: &str, first: Minute) -> Path {
+    let name = Uuid::now_v7().simple();
+    Path::from(format!("{folder}/dt={}/{name}.parquet", first.date()))
 }

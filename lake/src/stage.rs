@@ -1,117 +1,84 @@
 //! From samples to live segments, in two steps, so that a kill between them costs nothing: objects are written
 //! first, under keys that were never used; then one transaction, the caller's, makes them part of the lake.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute, Sample};
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
-use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 
-use crate::{Lake, LakeError, Span, catalog, codec, paths};
+use crate::codec::Reader;
+use crate::encode::Segment;
+use crate::merge::{Effect, Merge, Source, in_memory};
+use crate::object::Object;
+use crate::rows::Rows;
+use crate::{Lake, LakeError, Span, catalog};
 
-/// So many hours are on their way to the store at the same time.
-const HOURS_AT_ONCE: usize = 4;
+/// Objects that are fetched at the same time.
+const FETCHES: usize = 8;
 
 /// Objects that are written, and what their publication will change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Staged {
-    hours: Vec<StagedHour>,
+    units: Vec<Unit>,
     new_metrics: Vec<Metric>,
 }
 
-/// One hour's change: a new segment, in place of others.
+/// One hour's or day's change: a new segment, perhaps in place of others.
 #[derive(Debug)]
-struct StagedHour {
-    hour: Minute,
-    segment: Written,
+pub(crate) struct Unit {
+    /// The first minute of the hour or day.
+    pub(crate) first: Minute,
+    segment: Segment,
+    effect: Effect,
     /// Segments that it replaces.
     replaces: Vec<i64>,
-    /// Where it replaces, nothing else of this span may be live at the commit.
+    /// Segments of other metrics, which stay.
+    beside: Vec<i64>,
+    /// Nothing else of this span may be live at the commit.
     alone_in: Span,
 }
 
-#[derive(Debug)]
-struct Written {
-    path: String,
-    tier: Tier,
-    origin: Origin,
-    span: Span,
-    row_count: i64,
-    metric_count: i64,
-    byte_count: i64,
-    sha256: String,
-}
+/// Makes the sources of new rows, each time anew.
+pub(crate) type NewRows = Arc<dyn Fn() -> Result<Vec<Source>, LakeError> + Send + Sync>;
 
 impl Lake {
-    /// Writes the samples of one minute as a raw segment; where that minute has samples already,
-    /// its hour is written anew with both, the new value of a metric winning.
+    /// Writes samples of one minute as a raw segment, beside those of other metrics. Where the minute has samples of the same
+    /// metrics already, its hour (or day) is written anew with both, the new value of a metric winning; nothing
+    /// is staged where that would change nothing.
     ///
     /// # Errors
     /// Where the store or the catalog fails; nothing is visible then.
     pub async fn stage_minute(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
-        self.stage(samples, Tier::Raw, Origin::Ingest).await
-    }
-
-    /// Writes samples of any hours, each hour merged with what is live there, the new value of a (metric, ts) winning.
-    ///
-    /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_import(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
-        self.stage(samples, Tier::Hour, Origin::Import).await
-    }
-
-    async fn stage(
-        &self,
-        samples: Vec<Sample>,
-        tier: Tier,
-        origin: Origin,
-    ) -> Result<Staged, LakeError> {
-        let mut hours: BTreeMap<Minute, Vec<Sample>> = BTreeMap::new();
-        for sample in samples {
-            hours.entry(sample.ts.hour()).or_default().push(sample);
-        }
-        let directory = self.directory();
-        let metrics: BTreeSet<Metric> = hours
-            .values()
-            .flatten()
-            .map(|sample| sample.metric.clone())
-            .collect();
-        let new_metrics = metrics
-            .into_iter()
-            .filter(|metric| !directory.holds(metric))
-            .collect();
-        let hours = stream::iter(hours)
-            .map(|(hour, samples)| self.stage_hour(hour, samples, tier, origin))
-            .buffered(HOURS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(Staged { hours, new_metrics })
-    }
-
-    async fn stage_hour(
-        &self,
-        hour: Minute,
-        samples: Vec<Sample>,
-        tier: Tier,
-        origin: Origin,
-    ) -> Result<StagedHour, LakeError> {
-        let live = catalog::live(self.database(), Span::hour(hour)).await?;
-        let span = span_of(&samples).unwrap_or(Span::hour(hour));
-        let in_the_way = match tier {
-            Tier::Raw => live.iter().any(|segment| overlaps(segment, span)),
-            Tier::Hour => true,
+        let rows = Arc::new(Rows::sorted(samples));
+        let Some(span) = span_of(&rows) else {
+            return Ok(Staged::default());
         };
-        if in_the_way {
-            return self.rewrite_hour(hour, &live, samples, origin).await;
-        }
-        Ok(StagedHour {
-            hour,
-            segment: self.write(tier, origin, &sorted(samples)).await?,
-            replaces: vec![],
-            alone_in: span,
-        })
+        let live = catalog::live(self.database(), span).await?;
+        let new_metrics = self.new_metrics(&rows);
+        let apart = live.iter().all(|segment| segment.tier == Tier::Raw)
+            && !self.share_metrics(&live, &rows).await?;
+        let unit = if apart {
+            let rows = Arc::clone(&rows);
+            let mut merge = Merge::new(Vec::new(), vec![in_memory(rows)])?;
+            let segment = Segment::encode(Tier::Raw, Origin::Ingest, &mut merge)?;
+            self.unit(
+                span.from.hour(),
+                segment,
+                merge.effect(),
+                span,
+                vec![],
+                ids(&live),
+            )
+            .await?
+        } else {
+            let new: NewRows = Arc::new(move || Ok(vec![in_memory(Arc::clone(&rows))]));
+            self.rewrite(span.from.hour(), Tier::Hour, Some(new), Origin::Ingest)
+                .await?
+        };
+        Ok(Staged::new(unit.into_iter().collect(), new_metrics))
     }
 
     /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.
@@ -124,73 +91,140 @@ impl Lake {
         if live.len() < 2 && !raw {
             return Ok(None);
         }
-        let staged = self
-            .rewrite_hour(hour, &live, vec![], Origin::Compact)
+        let unit = self
+            .rewrite(hour, Tier::Hour, None, Origin::Compact)
             .await?;
-        Ok(Some(Staged {
-            hours: vec![staged],
-            new_metrics: vec![],
+        Ok(unit.map(|unit| Staged::new(vec![unit], vec![])))
+    }
+
+    /// Writes all live segments of a day as one. `None` where the day is one segment already, or empty.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails; nothing is visible then.
+    pub async fn stage_day(&self, day: Minute) -> Result<Option<Staged>, LakeError> {
+        let live = catalog::live(self.database(), Span::day(day)).await?;
+        let whole = live.iter().any(|segment| segment.tier == Tier::Day);
+        if live.is_empty() || live.len() == 1 && whole {
+            return Ok(None);
+        }
+        let unit = self.rewrite(day, Tier::Day, None, Origin::Compact).await?;
+        Ok(unit.map(|unit| Staged::new(vec![unit], vec![])))
+    }
+
+    /// Writes what is live in an hour or a day, and new rows, which win, as one sorted segment in its place; in place of the whole day
+    /// where the hour lies in a day's segment. `None` where the new rows change nothing.
+    pub(crate) async fn rewrite(
+        &self,
+        first: Minute,
+        tier: Tier,
+        new: Option<NewRows>,
+        origin: Origin,
+    ) -> Result<Option<Unit>, LakeError> {
+        let (mut first, mut tier) = (first, tier);
+        let mut live = catalog::live(self.database(), span(first, tier)).await?;
+        if tier != Tier::Day && live.iter().any(|segment| segment.tier == Tier::Day) {
+            (first, tier) = (first.day(), Tier::Day);
+            live = catalog::live(self.database(), span(first, tier)).await?;
+        }
+        let old = self.sources(&live).await?;
+        let encoded = spawn_blocking(move || {
+            let sources = match &new {
+                Some(new) => new()?,
+                None => Vec::new(),
+            };
+            let mut merge = Merge::new(old, sources)?;
+            let segment = Segment::encode(tier, origin, &mut merge)?;
+            let unchanged = new.is_some() && merge.effect() == Effect::default();
+            Ok::<_, LakeError>((segment.filter(|_| !unchanged), merge.effect()))
+        });
+        let (segment, effect) = encoded
+            .await
+            .map_err(|error| LakeError::Encode(error.to_string()))??;
+        self.unit(
+            first,
+            segment,
+            effect,
+            span(first, tier),
+            ids(&live),
+            vec![],
+        )
+        .await
+    }
+
+    async fn unit(
+        &self,
+        first: Minute,
+        segment: Option<Segment>,
+        effect: Effect,
+        alone_in: Span,
+        replaces: Vec<i64>,
+        beside: Vec<i64>,
+    ) -> Result<Option<Unit>, LakeError> {
+        let Some(mut segment) = segment else {
+            return Ok(None);
+        };
+        segment.write(self.store()).await?;
+        Ok(Some(Unit {
+            first,
+            segment,
+            effect,
+            replaces,
+            beside,
+            alone_in,
         }))
     }
 
-    /// Writes an hour's segments and some new samples, which win, as one sorted segment in their place.
-    async fn rewrite_hour(
-        &self,
-        hour: Minute,
-        live: &[Model],
-        new: Vec<Sample>,
-        origin: Origin,
-    ) -> Result<StagedHour, LakeError> {
-        let mut rows = self.read_all(live).await?;
-        rows.extend(new);
-        Ok(StagedHour {
-            hour,
-            segment: self.write(Tier::Hour, origin, &sorted(rows)).await?,
-            replaces: live.iter().map(|segment| segment.id).collect(),
-            alone_in: Span::hour(hour),
-        })
+    /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read.
+    async fn sources(&self, segments: &[Model]) -> Result<Vec<Source>, LakeError> {
+        let objects: Vec<Object> = segments.iter().map(Object::samples).collect();
+        stream::iter(objects)
+            .map(|object| async move {
+                let bytes = self.store().read(&object).await?;
+                let source: Source = Box::new(Reader::new(object, bytes)?);
+                Ok(source)
+            })
+            .buffered(FETCHES)
+            .try_collect()
+            .await
     }
 
-    /// All rows of segments, those committed later behind.
-    async fn read_all(&self, segments: &[Model]) -> Result<Vec<Sample>, LakeError> {
-        let mut rows = Vec::new();
-        for segment in segments {
-            let bytes = self.store().get(&segment.path).await?;
-            rows.extend(codec::decode(&segment.path, bytes)?);
+    async fn share_metrics(&self, segments: &[Model], rows: &Rows) -> Result<bool, LakeError> {
+        for source in self.sources(segments).await? {
+            for batch in source {
+                let batch = batch?;
+                let mut both = batch.series().map(|(metric, _)| metric);
+                if both.any(|metric| rows.holds(metric)) {
+                    return Ok(true);
+                }
+            }
         }
-        Ok(rows)
+        Ok(false)
     }
 
-    async fn write(
-        &self,
-        tier: Tier,
-        origin: Origin,
-        rows: &[Sample],
-    ) -> Result<Written, LakeError> {
-        let span =
-            span_of(rows).ok_or_else(|| LakeError::Encode("a segment without rows".to_owned()))?;
-        let bytes = codec::encode(tier, rows)?;
-        let key = paths::new_key(tier, span.from);
-        let sha256 = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let written = Written {
-            path: key.to_string(),
-            tier,
-            origin,
-            span,
-            row_count: count(rows.len()),
-            metric_count: count(rows.chunk_by(|a, b| a.metric == b.metric).count()),
-            byte_count: count(bytes.len()),
-            sha256,
-        };
-        self.store().put(&key, bytes).await?;
-        Ok(written)
+    pub(crate) fn new_metrics(&self, rows: &Rows) -> Vec<Metric> {
+        let directory = self.directory();
+        let metrics = rows.series().map(|(metric, _)| metric);
+        metrics
+            .filter(|metric| !directory.holds(metric))
+            .cloned()
+            .collect()
     }
 }
 
 impl Staged {
+    pub(crate) fn new(units: Vec<Unit>, new_metrics: Vec<Metric>) -> Self {
+        Self { units, new_metrics }
+    }
+
+    pub(crate) fn extend(&mut self, units: impl IntoIterator<Item = Unit>) {
+        self.units.extend(units);
+    }
+
+    /// Forgets what was staged of a day.
+    pub(crate) fn drop_day(&mut self, day: Minute) {
+        self.units.retain(|unit| unit.first.day() != day);
+    }
+
     /// Makes the objects part of the lake, within the caller's transaction.
     ///
     /// # Errors
@@ -201,22 +235,17 @@ impl Staged {
         now: Millis,
     ) -> Result<(), LakeError> {
         catalog::lock(transaction).await?;
-        for staged in &self.hours {
-            let moved = || LakeError::Moved {
-                hour: staged.hour.to_string(),
-            };
-            let live = catalog::live(transaction, staged.alone_in).await?;
-            if live
-                .iter()
-                .any(|segment| !staged.replaces.contains(&segment.id))
-            {
+        for unit in &self.units {
+            let moved = || LakeError::Moved { first: unit.first };
+            let live = catalog::live(transaction, unit.alone_in).await?;
+            if live.iter().any(|segment| !unit.knows(segment.id)) {
                 return Err(moved());
             }
-            let retired = catalog::retire(transaction, &staged.replaces, now).await?;
-            if retired != staged.replaces.len() as u64 {
+            let retired = catalog::retire(transaction, &unit.replaces, now).await?;
+            if retired != unit.replaces.len() as u64 {
                 return Err(moved());
             }
-            Entity::insert(staged.row(now))
+            Entity::insert(row(unit.first, &unit.segment, now))
                 .exec_without_returning(transaction)
                 .await?;
         }
@@ -224,70 +253,95 @@ impl Staged {
         Ok(())
     }
 
+    /// Whether it would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
     /// How many rows the new segments hold.
     #[must_use]
     pub fn row_count(&self) -> i64 {
-        self.hours.iter().map(|hour| hour.segment.row_count).sum()
+        self.units.iter().map(|unit| unit.segment.row_count).sum()
+    }
+
+    /// How many samples are new.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.units.iter().map(|unit| unit.effect.added).sum()
+    }
+
+    /// How many samples take the place of another value.
+    #[must_use]
+    pub fn corrected(&self) -> u64 {
+        self.units.iter().map(|unit| unit.effect.corrected).sum()
     }
 
     /// How many segments are replaced.
     #[must_use]
     pub fn replaced(&self) -> usize {
-        self.hours.iter().map(|hour| hour.replaces.len()).sum()
+        self.units.iter().map(|unit| unit.replaces.len()).sum()
     }
 
     /// Size of the new objects, in bytes.
     #[must_use]
     pub fn byte_count(&self) -> i64 {
-        self.hours.iter().map(|hour| hour.segment.byte_count).sum()
+        let bytes = self.units.iter().map(|unit| unit.segment.byte_count());
+        bytes.sum()
     }
 }
 
-impl StagedHour {
-    fn row(&self, now: Millis) -> ActiveModel {
-        let segment = &self.segment;
-        ActiveModel {
-            id: NotSet,
-            path: Set(segment.path.clone()),
-            tier: Set(segment.tier),
-            origin: Set(segment.origin),
-            state: Set(State::Live),
-            hour: Set(self.hour.start()),
-            min_ts: Set(segment.span.from.start()),
-            max_ts: Set(segment.span.to.start()),
-            row_count: Set(segment.row_count),
-            metric_count: Set(segment.metric_count),
-            byte_count: Set(segment.byte_count),
-            sha256: Set(segment.sha256.clone()),
-            created_at: Set(now),
-            retired_at: Set(None),
-        }
+impl Unit {
+    fn knows(&self, id: i64) -> bool {
+        self.replaces.contains(&id) || self.beside.contains(&id)
     }
 }
 
-/// Sorted by (metric, ts), one row each: the last one given wins.
-fn sorted(mut rows: Vec<Sample>) -> Vec<Sample> {
-    rows.sort_by(|a, b| a.metric.cmp(&b.metric).then(a.ts.cmp(&b.ts)));
-    let mut kept: Vec<Sample> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match kept.last_mut() {
-            Some(last) if last.metric == row.metric && last.ts == row.ts => last.value = row.value,
-            _ => kept.push(row),
-        }
+/// A segment's row, live from now on.
+pub(crate) fn row(first: Minute, segment: &Segment, now: Millis) -> ActiveModel {
+    let (samples, rollups) = (&segment.samples, segment.rollups.as_ref());
+    ActiveModel {
+        id: NotSet,
+        path: Set(samples.key.to_string()),
+        tier: Set(segment.tier),
+        origin: Set(segment.origin),
+        state: Set(State::Live),
+        hour: Set(first.start()),
+        min_ts: Set(segment.span.from.start()),
+        max_ts: Set(segment.span.to.start()),
+        row_count: Set(segment.row_count),
+        metric_count: Set(segment.metric_count),
+        byte_count: Set(samples.sums.byte_count),
+        sha256: Set(samples.sums.sha256.clone()),
+        crcs: Set(Some(samples.sums.crcs.clone())),
+        rollup_path: Set(rollups.map(|part| part.key.to_string())),
+        rollup_byte_count: Set(rollups.map(|part| part.sums.byte_count)),
+        rollup_sha256: Set(rollups.map(|part| part.sums.sha256.clone())),
+        rollup_crcs: Set(rollups.map(|part| part.sums.crcs.clone())),
+        created_at: Set(now),
+        retired_at: Set(None),
     }
-    kept
 }
 
-fn span_of(rows: &[Sample]) -> Option<Span> {
-    let from = rows.iter().map(|row| row.ts).min()?;
-    let to = rows.iter().map(|row| row.ts).max()?;
-    Some(Span { from, to })
+fn span(first: Minute, tier: Tier) -> Span {
+    match tier {
+        Tier::Raw | Tier::Hour => Span::hour(first),
+        Tier::Day => Span::day(first),
+    }
 }
 
-fn overlaps(segment: &Model, span: Span) -> bool {
-    segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts
+fn span_of(rows: &Rows) -> Option<Span> {
+    let times = || {
+        rows.series()
+            .flat_map(|(_, points)| points)
+            .map(|point| point.ts)
+    };
+    Some(Span {
+        from: times().min()?,
+        to: times().max()?,
+    })
 }
 
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+fn ids(segments: &[Model]) -> Vec<i64> {
+    segments.iter().map(|segment| segment.id).collect()
 }

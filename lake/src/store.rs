@@ -2,23 +2,33 @@
 
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
+use marketlake_entities::backoff;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
 };
+use tokio::time::sleep;
 use url::Url;
 
 use crate::LakeError;
+use crate::object::Object;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A larger object is written in parts of this size.
+const PART: usize = 8 << 20;
+const ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How to reach a store.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +93,16 @@ impl Store {
         })
     }
 
+    /// A store behind another implementation, for instance one that fails on purpose.
+    #[must_use]
+    pub fn over(objects: Arc<dyn ObjectStore>, shown: &str) -> Self {
+        Self {
+            objects,
+            local: None,
+            shown: shown.to_owned(),
+        }
+    }
+
     /// Whether it can be reached: asks for an object that need not be there.
     ///
     /// # Errors
@@ -96,21 +116,121 @@ impl Store {
         }
     }
 
-    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+    /// The implementation below it.
+    #[must_use]
+    pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
 
+    /// Writes an object. Its key is used for these bytes only, so that writing it again, where an answer was lost, does no harm.
     pub(crate) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), LakeError> {
-        self.objects.put(key, PutPayload::from_bytes(bytes)).await?;
+        again(|| async { self.put_once(key, bytes.clone()).await }).await?;
         match &self.local {
             Some(folder) => flush(folder.join(key.as_ref())).await,
             None => Ok(()),
         }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Result<Bytes, LakeError> {
-        Ok(self.objects.get(&Path::from(path)).await?.bytes().await?)
+    async fn put_once(&self, key: &Path, bytes: Bytes) -> object_store::Result<()> {
+        if bytes.len() <= PART {
+            self.objects.put(key, PutPayload::from_bytes(bytes)).await?;
+            return Ok(());
+        }
+        let mut upload = self.objects.put_multipart(key).await?;
+        for start in (0..bytes.len()).step_by(PART) {
+            let part = bytes.slice(start..bytes.len().min(start + PART));
+            if let Err(error) = upload.put_part(part.into()).await {
+                let _ = upload.abort().await;
+                return Err(error);
+            }
+        }
+        upload.complete().await?;
+        Ok(())
     }
+
+    /// Reads a whole object and checks that it is the one that was written.
+    pub(crate) async fn read(&self, object: &Object) -> Result<Bytes, LakeError> {
+        let path = Path::from(object.path.as_str());
+        let bytes = again(|| async { self.objects.get(&path).await?.bytes().await }).await?;
+        object.check_whole(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a whole object whatever it holds.
+    pub(crate) async fn read_unchecked(&self, path: &Path) -> Result<Bytes, LakeError> {
+        Ok(again(|| async { self.objects.get(path).await?.bytes().await }).await?)
+    }
+
+    /// Reads a part of an object and checks it.
+    pub(crate) async fn read_range(
+        &self,
+        object: &Object,
+        range: Range<u64>,
+    ) -> Result<Bytes, LakeError> {
+        let path = Path::from(object.path.as_str());
+        let wide = object.widened(&range);
+        let read = again(|| self.objects.get_range(&path, wide.clone())).await;
+        let bytes = match read {
+            // A range beyond the end is an error of its own in some stores.
+            Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => {
+                let whole = self.read(object).await.map(|_| ());
+                return Err(whole.err().unwrap_or_else(|| error.into()));
+            }
+            read => read?,
+        };
+        object
+            .check(wide.start, &bytes)
+            .map_err(|reason| object.corrupt(reason))?;
+        let at = |position: u64| usize::try_from(position - wide.start).unwrap_or(usize::MAX);
+        let (start, end) = (at(range.start), at(range.end));
+        if start > end || end > bytes.len() {
+            return Err(object.corrupt(format!("no bytes {start} to {end}")));
+        }
+        Ok(bytes.slice(start..end))
+    }
+
+    /// Deletes an object; one that is gone already is deleted.
+    pub(crate) async fn delete(&self, path: &Path) -> Result<(), LakeError> {
+        match again(|| self.objects.delete(path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every object there is.
+    pub(crate) async fn list(&self) -> Result<Vec<ObjectMeta>, LakeError> {
+        Ok(again(|| self.objects.list(None).try_collect()).await?)
+    }
+}
+
+/// Tries a call some times, with a growing pause. What is not there will not come.
+async fn again<T, F: Future<Output = object_store::Result<T>>>(
+    call: impl Fn() -> F,
+) -> object_store::Result<T> {
+    let mut failed = 0;
+    loop {
+        match call().await {
+            Err(error) if failed + 1 < ATTEMPTS && !is_final(&error) => {
+                failed += 1;
+                tracing::warn!(%error, failed, "the object store failed, trying again");
+                sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_final(error: &object_store::Error) -> bool {
+    use object_store::Error;
+    matches!(
+        error,
+        Error::NotFound { .. }
+            | Error::InvalidPath { .. }
+            | Error::NotSupported { .. }
+            | Error::NotImplemented { .. }
+            | Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+    )
 }
 
 /// A row must never outlive its object: the file and its folder's entry reach the disk before the commit does.

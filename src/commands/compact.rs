@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use marketlake_entities::database;
-use marketlake_jobs::{CompactHourly, RunOnce, Runner};
+use marketlake_entities::{Minute, database};
+use marketlake_jobs::{CompactDaily, CompactHourly, Job, RunOnce, Runner};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -12,28 +12,43 @@ use crate::{app, output, service};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lake = app::open_lake(settings).await?;
-    let now = database::clock(lake.database()).await?;
-    let job = CompactHourly::new(Arc::clone(&lake));
     let runner = Runner::new(
         lake.database().clone(),
         service::worker(),
         CancellationToken::new(),
     );
-    let (mut done, mut not_done) = (0, 0);
-    for hour in lake.hours_to_compact(now.minute()).await? {
-        match runner.run_once(&job, hour.start(), true).await? {
-            RunOnce::Done(_) | RunOnce::AlreadyDone(_) => done += 1,
-            RunOnce::Held | RunOnce::Failed(_) => not_done += 1,
-        }
-    }
+    let now = database::clock(lake.database()).await?.minute();
+    let hours = lake.hours_to_compact(now).await?;
+    let hourly = CompactHourly::new(Arc::clone(&lake));
+    let (hours, failed_hours) = merge(&runner, &hourly, hours).await?;
+    let days = lake.days_to_compact(now).await?;
+    let daily = CompactDaily::new(Arc::clone(&lake));
+    let (days, failed_days) = merge(&runner, &daily, days).await?;
+    let failed = failed_hours + failed_days;
     let figures = lake.figures().await?;
     output::line(&format!(
-        "compact: {done} hours compacted, {not_done} not; {} segments, {} samples, {} bytes",
+        "compact: {hours} hours and {days} days compacted, {failed} not; {} segments, {} samples, {} bytes",
         figures.segments, figures.samples, figures.bytes
     ))?;
-    Ok(if not_done == 0 {
+    Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Does slots of a job; how many were done, and how many not.
+async fn merge(
+    runner: &Runner,
+    job: &dyn Job,
+    slots: Vec<Minute>,
+) -> anyhow::Result<(usize, usize)> {
+    let (mut done, mut failed) = (0, 0);
+    for slot in slots {
+        match runner.run_once(job, slot.start(), true).await? {
+            RunOnce::Done(_) | RunOnce::AlreadyDone(_) => done += 1,
+            RunOnce::Held | RunOnce::Failed(_) => failed += 1,
+        }
+    }
+    Ok((done, failed))
 }

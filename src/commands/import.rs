@@ -1,21 +1,25 @@
 //! `marketlake import`.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::mem;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 
 use clap::Args;
-use marketlake_entities::{Sample, database};
+use marketlake_entities::{Metric, Sample, database};
 use marketlake_feeds::files::{self, FileError, FileOptions};
-use marketlake_lake::Lake;
+use marketlake_lake::{Imported, LakeError};
+use tokio::task::spawn_blocking;
 
 use super::Usage;
 use crate::config::Settings;
 use crate::{app, output};
 
-/// Samples that are held in memory and written at once.
-const CHUNK: usize = 4_000_000;
+/// Samples that go from reading to sorting at once.
+const CHUNK: usize = 1 << 20;
+/// Chunks that reading may be ahead.
+const CHUNKS_AHEAD: usize = 1;
 
 /// Takes history from files into the lake: CSV (metric,ts,value) and JSON candles, plain or .gz.
 ///
@@ -40,9 +44,8 @@ pub(super) struct Import {
 /// What was read.
 #[derive(Default)]
 struct Read {
-    samples: u64,
     refused: u64,
-    metrics: BTreeSet<String>,
+    metrics: HashSet<Metric>,
 }
 
 impl Import {
@@ -57,72 +60,77 @@ impl Import {
             pair: self.pair.clone(),
             not_after: Some(now.minute()),
         };
-        let mut read = Read::default();
-        let mut chunk = self.read_all(&options, &mut read)?;
-        if chunk.len() < CHUNK {
-            write(&lake, &mut chunk).await?;
-        } else {
-            // All lines are known to be good, or wanted without the bad ones: now in pieces.
-            drop(chunk);
-            self.write_in_chunks(&lake, &options).await?;
-        }
+        let files = self.files.len();
+        // One thread reads while another sorts; nothing is published before the last line was read.
+        let (sender, receiver) = mpsc::sync_channel::<Vec<Sample>>(CHUNKS_AHEAD);
+        let reading = spawn_blocking(move || self.read_all(&options, &sender));
+        let mut import = lake.importer(now);
+        let sorting = spawn_blocking(move || {
+            receiver.iter().try_for_each(|chunk| import.push(chunk))?;
+            Ok::<_, LakeError>(import)
+        });
+        let read = reading.await??;
+        let imported = sorting.await??.finish().await?;
         let figures = lake.figures().await?;
         output::line(&format!(
-            "import: {} samples of {} metrics from {} files, {} lines refused; the lake holds {} samples in {} segments",
-            read.samples,
+            "import: {} samples of {} metrics from {files} files, {} lines refused; {}; the lake holds {} samples in {} segments",
+            imported.samples,
             read.metrics.len(),
-            self.files.len(),
             read.refused,
+            said(imported),
             figures.samples,
             figures.segments
         ))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Reads everything once; what comes after the first chunk is only looked at.
-    fn read_all(&self, options: &FileOptions, read: &mut Read) -> anyhow::Result<Vec<Sample>> {
-        let mut chunk = Vec::new();
+    fn read_all(
+        &self,
+        options: &FileOptions,
+        sender: &SyncSender<Vec<Sample>>,
+    ) -> Result<Read, FileError> {
+        let mut read = Read::default();
+        let mut chunk = Vec::with_capacity(CHUNK);
         for path in &self.files {
             for sample in files::read(path, options)? {
                 match sample {
                     Ok(sample) => {
-                        read.samples += 1;
-                        if !read.metrics.contains(sample.metric.id()) {
-                            read.metrics.insert(sample.metric.id().to_owned());
+                        if chunk
+                            .last()
+                            .is_none_or(|last: &Sample| last.metric != sample.metric)
+                            && !read.metrics.contains(&sample.metric)
+                        {
+                            read.metrics.insert(sample.metric.clone());
                         }
-                        if chunk.len() < CHUNK {
-                            chunk.push(sample);
+                        chunk.push(sample);
+                        if chunk.len() == CHUNK {
+                            let full = mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
+                            // Nobody takes it where sorting failed, which says so by itself.
+                            let _ = sender.send(full);
                         }
                     }
                     Err(error @ FileError::Line { .. }) if self.keep_going => {
                         read.refused += 1;
                         tracing::warn!("{error}");
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        Ok(chunk)
-    }
-
-    async fn write_in_chunks(&self, lake: &Arc<Lake>, options: &FileOptions) -> anyhow::Result<()> {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for path in &self.files {
-            for sample in files::read(path, options)?.flatten() {
-                chunk.push(sample);
-                if chunk.len() == CHUNK {
-                    write(lake, &mut chunk).await?;
-                }
-            }
-        }
-        write(lake, &mut chunk).await
+        let _ = sender.send(chunk);
+        Ok(read)
     }
 }
 
-async fn write(lake: &Arc<Lake>, chunk: &mut Vec<Sample>) -> anyhow::Result<()> {
-    if !chunk.is_empty() {
-        let now = database::clock(lake.database()).await?;
-        lake.import(std::mem::take(chunk), now).await?;
+fn said(imported: Imported) -> String {
+    match imported {
+        Imported {
+            added: 0,
+            corrected: 0,
+            ..
+        } => "nothing new: the lake holds all of it already".to_owned(),
+        Imported {
+            added, corrected, ..
+        } => format!("{added} new, {corrected} corrected"),
     }
-    Ok(())
 }

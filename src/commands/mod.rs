@@ -63,15 +63,12 @@ enum Command {
     Timeseries(timeseries::Timeseries),
     Rank(rank::Rank),
     Jumps(jumps::Jumps),
-    /// Compares the catalog with the objects and their row counts.
-    ///
-    /// Exit status 1 where something is wrong. Example: marketlake check
-    Check,
-    /// Merges the raw segments of every ended hour now.
+    Check(check::Check),
+    /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
     ///
     /// Example: marketlake compact
     Compact,
-    /// Deletes what was replaced longer ago than the grace period now.
+    /// Takes out what is older than it is to be kept, and deletes what was replaced longer ago than the grace period, now.
     ///
     /// Example: marketlake vacuum
     Vacuum,
@@ -112,7 +109,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Timeseries(timeseries) => timeseries.execute(settings).await?,
         Command::Rank(rank) => rank.execute(settings).await?,
         Command::Jumps(jumps) => jumps.execute(settings).await?,
-        Command::Check => return check::execute(settings).await,
+        Command::Check(check) => return check.execute(settings).await,
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,
         Command::Migrate => {

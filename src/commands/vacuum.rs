@@ -9,5 +9,8 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<()> {
     let grace = settings.vacuum_grace()?;
     let lake = app::open_lake(settings).await?;
     let now = database::clock(lake.database()).await?;
-    output::line(&lake.vacuum(now, grace).await?.to_string())
+    let expired = lake.expire(now, settings.retention()?).await?;
+    let mut vacuumed = lake.vacuum(now, grace).await?;
+    vacuumed.expired = expired;
+    output::line(&vacuumed.to_string())
 }

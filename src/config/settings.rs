@@ -1,12 +1,16 @@
 //! Every setting there is, and its default.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use marketlake_entities::database;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ConfigError;
+
+/// What answers about the last 24 hours, and what is still to be merged, must stay.
+const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
 
 /// Every setting.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -48,6 +52,19 @@ pub(crate) struct Store {
     pub(crate) region: Option<String>,
     pub(crate) access_key_id: Option<String>,
     pub(crate) secret_access_key: Option<String>,
+    pub(crate) retention: Retention,
+}
+
+/// How long history is kept, by tier; for ever where nothing is said.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retention {
+    /// Minutes that were never merged into an hour.
+    pub(crate) raw: Option<String>,
+    /// Hours that were never merged into a day.
+    pub(crate) hour: Option<String>,
+    /// Days: all that is older than yesterday.
+    pub(crate) day: Option<String>,
 }
 
 /// How mails leave.
@@ -206,10 +223,31 @@ impl Settings {
     }
 
     /// How long vacuum waits.
-    pub(crate) fn vacuum_grace(&self) -> Result<std::time::Duration, ConfigError> {
+    pub(crate) fn vacuum_grace(&self) -> Result<Duration, ConfigError> {
         let text = &self.jobs.vacuum_grace;
         humantime::parse_duration(text).map_err(|_| {
             ConfigError::setting("jobs.vacuum_grace", text, "expected a time like 1h or 90m")
+        })
+    }
+
+    /// How long history is kept.
+    pub(crate) fn retention(&self) -> Result<marketlake_lake::Retention, ConfigError> {
+        let age = |name: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match humantime::parse_duration(text) {
+                Ok(age) if age >= LEAST_RETENTION => Ok(Some(age)),
+                _ => Err(ConfigError::setting(
+                    &format!("store.retention.{name}"),
+                    text,
+                    "expected a time of two days or more, like 400d",
+                )),
+            },
+        };
+        let Retention { raw, hour, day } = &self.store.retention;
+        Ok(marketlake_lake::Retention {
+            raw: age("raw", raw)?,
+            hour: age("hour", hour)?,
+            day: age("day", day)?,
         })
     }
 

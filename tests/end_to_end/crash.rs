@@ -7,6 +7,7 @@ use marketlake_entities::database;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::{history, replaying, runs, subscribe, wait_for_minutes};
+use crate::support::DEEP;
 use crate::support::base::{Base, on_both};
 use crate::support::eventually;
 use crate::support::mailbox::{Fault, Mailbox};
@@ -57,7 +58,10 @@ async fn kill_at(
         lake.figures().await.unwrap().samples,
         2 * i64::try_from(MINUTES).unwrap()
     );
-    assert_eq!(lake.check().await.unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        lake.check(DEEP).await.unwrap().problems,
+        Vec::<String>::new()
+    );
     assert_eq!(mailbox.mails().len(), 1);
     mailbox
 }
@@ -74,7 +78,7 @@ async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
         .await;
         // The object that nobody reads is vacuum's.
         let lake = base.lake().await;
-        let unlisted = lake.check().await.unwrap().unlisted as u64;
+        let unlisted = lake.check(DEEP).await.unwrap().unlisted as u64;
         assert!(unlisted >= 1);
         let later = database::clock(lake.database())
             .await
@@ -87,7 +91,7 @@ async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
                 .unlisted,
             unlisted
         );
-        assert_eq!(lake.check().await.unwrap().unlisted, 0);
+        assert_eq!(lake.check(DEEP).await.unwrap().unlisted, 0);
     })
     .await;
 }

@@ -7,6 +7,7 @@ use marketlake_entities::records::job_runs::{self, State};
 use sea_orm::EntityTrait;
 
 use super::{history, replaying, wait_for_minutes};
+use crate::support::DEEP;
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 use crate::support::{eventually, samples};
@@ -39,7 +40,10 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
     eprintln!("slots by process: {by_worker:?}");
     let lake = base.lake().await;
     assert_eq!(lake.figures().await.unwrap().samples, 20);
-    assert_eq!(lake.check().await.unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        lake.check(DEEP).await.unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

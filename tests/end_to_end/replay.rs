@@ -6,6 +6,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::value::RawValue;
 
 use super::{history, replaying, runs, subscribe, wait_for_minutes};
+use crate::support::DEEP;
 use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::Program;
@@ -41,7 +42,7 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     assert_eq!(mailbox.mails().len(), 1);
     assert_eq!(base.lake().await.figures().await.unwrap().samples, samples);
     assert_eq!(
-        base.lake().await.check().await.unwrap().problems,
+        base.lake().await.check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
 }

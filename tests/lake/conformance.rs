@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use marketlake_entities::{Exact, JumpRule, Sample};
-use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::{Aggregate, Bucket, JumpQuery, Lake, QueryEngine, Span};
 
-use super::{compact_all, import, ingest};
+use super::{compact_all, compact_days, import, ingest};
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
@@ -15,9 +15,22 @@ enum State {
     Raw,
     Compacted,
     Imported,
+    /// Merged into a day's segment.
+    Daily,
     /// The first half imported, a raw hour compacted, the rest raw.
     Mixed,
+    /// The first half in a day's segment, then an hour's, the rest raw.
+    DayHourRaw,
 }
+
+const STATES: [State; 6] = [
+    State::Raw,
+    State::Compacted,
+    State::Imported,
+    State::Daily,
+    State::Mixed,
+    State::DayHourRaw,
+];
 
 async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
     let lake = base.lake().await;
@@ -28,12 +41,19 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
             compact_all(&lake).await;
         }
         State::Imported => import(&lake, samples).await,
-        State::Mixed => {
+        State::Daily => {
+            ingest(&lake, samples).await;
+            compact_days(&lake).await;
+        }
+        State::Mixed | State::DayHourRaw => {
             let (first, second): (Vec<Sample>, Vec<Sample>) = samples
                 .iter()
                 .cloned()
                 .partition(|sample| sample.ts < start().plus(2));
             import(&lake, &first).await;
+            if matches!(state, State::DayHourRaw) {
+                compact_days(&lake).await;
+            }
             let (middle, last): (Vec<Sample>, Vec<Sample>) = second
                 .into_iter()
                 .partition(|sample| sample.ts < start().plus(30));
@@ -48,21 +68,19 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
 /// Runs a check on each engine, store, database and state; all at once, since most of it is waiting for disks.
 async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn QueryEngine, Span)) {
     let check = &check;
-    let runs = [State::Raw, State::Compacted, State::Imported, State::Mixed]
-        .into_iter()
-        .map(|state| async move {
-            on_both(async |base: Base| {
-                let lake = filled(&base, state, samples).await;
-                lake.follow(0).await.unwrap();
-                let day = lake.day(None).await.unwrap().unwrap();
-                assert!(lake.window().covers(day));
-                eprintln!("{state:?} on {}: the Parquet files", base.name);
-                check(&lake.embedded(), day).await;
-                eprintln!("{state:?} on {}: the window", base.name);
-                check(lake.window().as_ref(), day).await;
-            })
-            .await;
-        });
+    let runs = STATES.into_iter().map(|state| async move {
+        on_both(async |base: Base| {
+            let lake = filled(&base, state, samples).await;
+            lake.follow(0).await.unwrap();
+            let day = lake.day(None).await.unwrap().unwrap();
+            assert!(lake.window().covers(day));
+            eprintln!("{state:?} on {}: the Parquet files", base.name);
+            check(&lake.embedded(), day).await;
+            eprintln!("{state:?} on {}: the window", base.name);
+            check(lake.window().as_ref(), day).await;
+        })
+        .await;
+    });
     futures::future::join_all(runs).await;
 }
 
@@ -229,6 +247,64 @@ async fn a_jump_is_strictly_above_three_times_the_mean_of_the_hour_before() {
             few.iter().map(|j| j.metric.id()).collect::<Vec<_>>(),
             ["a:enough", "a:few"]
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
+    // An hour and a half of 1, 2, 3, .. with a gap of ten minutes in it.
+    let mut samples = Vec::new();
+    for at in (0..90).filter(|at| !(20..30).contains(at)) {
+        samples.push(sample("a:one", at, &format!("{}.5", at + 1)));
+    }
+    // Another metric of the same times must not count.
+    samples.extend(series("b:two", 0, &["9"; 90]));
+    let value = |bucket: &Bucket, aggregate| bucket.value(aggregate).unwrap().to_string();
+    everywhere(&samples, async |engine, day| {
+        let ask = async |text: &str, span| {
+            let interval = text.parse().unwrap();
+            engine
+                .buckets(&metric("a:one"), span, interval)
+                .await
+                .unwrap()
+        };
+        let hours = ask("1h", day).await;
+        let shown: Vec<Vec<String>> = hours
+            .iter()
+            .map(|bucket| Aggregate::ALL.map(|a| value(bucket, a)).to_vec())
+            .collect();
+        // Minutes 1 to 20 and 31 to 60, each and a half: 1,575 + 25 in all; then 61 to 90: 2,265 + 15 in all.
+        let expected = [
+            ["32", "1.5", "60.5", "1.5", "60.5", "1600", "50"],
+            ["76", "61.5", "90.5", "61.5", "90.5", "2280", "30"],
+        ];
+        assert_eq!(shown, expected);
+        let ten = ask("10m", day).await;
+        let starts: Vec<i64> = ten
+            .iter()
+            .map(|b| b.start.number() - start().number())
+            .collect();
+        assert_eq!(starts, [0, 10, 30, 40, 50, 60, 70, 80]);
+        let whole_day = ask("1d", day).await;
+        assert_eq!(whole_day.len(), 1);
+        assert_eq!(
+            (whole_day[0].count, value(&whole_day[0], Aggregate::Avg)),
+            (80, "48.5".to_owned())
+        );
+        // A span that cuts both hours.
+        let part = Span {
+            from: start().plus(50),
+            to: start().plus(61),
+        };
+        let cut = ask("1h", part).await;
+        let counts: Vec<u64> = cut.iter().map(|bucket| bucket.count).collect();
+        assert_eq!(counts, [10, 2]);
+        assert_eq!(value(&cut[1], Aggregate::First), "61.5");
+        let none = engine
+            .buckets(&metric("a:none"), day, "5m".parse().unwrap())
+            .await;
+        assert_eq!(none.unwrap(), []);
     })
     .await;
 }

@@ -48,3 +48,14 @@ pub async fn compact_all(lake: &Lake) {
         }
     }
 }
+
+/// Merges every hour, then every day.
+pub async fn compact_days(lake: &Lake) {
+    compact_all(lake).await;
+    let running = lake.newest().await.unwrap().unwrap().plus(1_440);
+    for day in lake.days_to_compact(running).await.unwrap() {
+        if let Some(staged) = lake.stage_day(day).await.unwrap() {
+            publish(lake, &staged).await.unwrap();
+        }
+    }
+}

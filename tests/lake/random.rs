@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marketlake_entities::{Exact, JumpRule, Metric, Sample};
-use marketlake_lake::{JumpQuery, QueryEngine, Span};
+use marketlake_lake::{Aggregate, Bucket, Interval, JumpQuery, QueryEngine, Span};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{compact_all, import, ingest};
+use super::{compact_all, compact_days, import, ingest};
+use crate::support::DEEP;
 use crate::support::base::Base;
 use crate::support::samples::{metric, start};
 
@@ -59,6 +60,32 @@ fn plain_jumps(series: &Series, rule: JumpRule) -> BTreeSet<(i64, String)> {
     found
 }
 
+fn compare_buckets(buckets: &[Bucket], points: &BTreeMap<i64, Exact>, minutes: i64) {
+    let mut plain: BTreeMap<i64, Vec<Exact>> = BTreeMap::new();
+    for (at, value) in points {
+        let number = start().plus(*at).number();
+        plain
+            .entry(number / minutes * minutes)
+            .or_default()
+            .push(*value);
+    }
+    assert_eq!(buckets.len(), plain.len());
+    for (bucket, (from, values)) in buckets.iter().zip(&plain) {
+        assert_eq!(
+            (bucket.start.number(), bucket.count),
+            (*from, values.len() as u64)
+        );
+        let (min, max) = (values.iter().min(), values.iter().max());
+        assert_eq!((Some(&bucket.min), Some(&bucket.max)), (min, max));
+        assert_eq!(
+            (Some(&bucket.first), Some(&bucket.last)),
+            (values.first(), values.last())
+        );
+        let sum: i64 = values.iter().map(|value| value.at_scale(1).unwrap()).sum();
+        assert_eq!(bucket.value(Aggregate::Sum), Exact::new(sum, 1));
+    }
+}
+
 async fn compare(rows: Vec<(u8, i64, i64)>) {
     let base = Base::local().await;
     let lake = base.lake().await;
@@ -80,8 +107,16 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
         .partition(|s| s.ts < start().plus(70));
     import(&lake, &early).await;
     ingest(&lake, &late[..late.len().min(40)]).await;
-    compact_all(&lake).await;
+    if rows.len().is_multiple_of(2) {
+        compact_days(&lake).await;
+    } else {
+        compact_all(&lake).await;
+    }
     import(&lake, &late).await;
+    assert_eq!(
+        lake.check(DEEP).await.unwrap().problems,
+        Vec::<String>::new()
+    );
     lake.follow(0).await.unwrap();
     let day = lake.day(None).await.unwrap().unwrap();
     let rule = JumpRule {
@@ -101,6 +136,13 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
                 .map(|p| (p.ts.number() - start().number(), p.value))
                 .collect();
             assert_eq!(&answered, points);
+        }
+        for (metric, points) in &series {
+            for minutes in [7_u32, 60, 120] {
+                let interval = Interval::minutes(minutes).unwrap();
+                let buckets = engine.buckets(metric, day, interval).await.unwrap();
+                compare_buckets(&buckets, points, i64::from(minutes));
+            }
         }
         let standings = engine.ranking("price", day).await.unwrap();
         let spreads: BTreeMap<&Metric, f64> = series

@@ -21,7 +21,7 @@ async fn a_line_that_does_not_parse_keeps_everything_out_unless_told_to_go_on() 
         let said = program.run(&["import", "--keep-going", &path]).await;
         assert_eq!(said.code, 0);
         assert!(said.err.contains(&format!("{path}:3: value: expected a decimal number")), "{said:?}");
-        assert_eq!(said.out, "import: 2 samples of 1 metrics from 1 files, 1 lines refused; the lake holds 2 samples in 1 segments\n");
+        assert_eq!(said.out, "import: 2 samples of 1 metrics from 1 files, 1 lines refused; 2 new, 0 corrected; the lake holds 2 samples in 1 segments\n");
         assert_eq!(program.ok(&["check"]).await.split(", ").take(2).collect::<Vec<_>>(), ["check: 1 segments", "2 rows"]);
     })
     .await;
@@ -92,17 +92,18 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     }
     let compacted = program.ok(&["compact"]).await;
     assert!(
-        compacted.starts_with("compact: 1 hours compacted, 0 not; 1 segments, 160 samples, "),
+        compacted
+            .starts_with("compact: 1 hours and 1 days compacted, 0 not; 1 segments, 160 samples, "),
         "{compacted}"
     );
     assert_eq!(
         program.ok(&["vacuum"]).await,
-        "vacuum: 2 retired segments, 0 unlisted objects deleted\n"
+        "vacuum: 0 segments expired; 3 retired segments, 0 unlisted objects deleted\n"
     );
-    let checked = program.ok(&["check"]).await;
+    let checked = program.ok(&["check", "--deep"]).await;
     assert!(
         checked.starts_with("check: 1 segments, 160 rows, ")
-            && checked.ends_with(", 0 retired, 0 unlisted objects, 0 problems\n"),
+            && checked.ends_with(", 0 retired, 0 set aside, 0 unlisted objects, 0 problems, 0 repaired, 0 rows lost\n"),
         "{checked}"
     );
     std::fs::remove_file(&base.object_files()[0]).unwrap();
@@ -355,5 +356,5 @@ async fn the_data_folder_may_have_any_name() {
             .await,
         "metric,timestamp,value\na,2026-01-01T00:00:00Z,1.5\n"
     );
-    assert!(folder.join("marketlake.db").is_file() && folder.join("lake/hour").is_dir());
+    assert!(folder.join("marketlake.db").is_file() && folder.join("lake/day").is_dir());
 }

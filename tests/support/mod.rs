@@ -10,6 +10,19 @@ pub mod samples;
 
 use std::time::{Duration, Instant};
 
+use marketlake_lake::CheckOptions;
+
+/// Sizes and footers.
+pub const SHALLOW: CheckOptions = CheckOptions {
+    deep: false,
+    repair: false,
+};
+/// Every row.
+pub const DEEP: CheckOptions = CheckOptions {
+    deep: true,
+    repair: false,
+};
+
 /// How long anything may take that should happen soon.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -16,6 +16,8 @@ pub enum Tier {
     Raw,
     /// An hour's samples, sorted and merged.
     Hour,
+    /// A day's samples, sorted and merged.
+    Day,
 }
 
 /// How a segment came to be.
@@ -46,6 +48,8 @@ pub enum State {
     Live,
     /// Replaced; kept for running readers until vacuum deletes it.
     Retired,
+    /// Found broken and taken out of the lake; its object, where there is one, stays to be looked at.
+    SetAside,
 }
 
 /// A segment.
@@ -64,7 +68,7 @@ pub struct Model {
     pub origin: Origin,
     /// Whether it is part of the lake.
     pub state: State,
-    /// Start of the hour that its samples lie in.
+    /// Start of the hour that its samples lie in; of the day, for a day's segment.
     pub hour: Millis,
     /// The earliest `ts` in it.
     pub min_ts: Millis,
@@ -78,6 +82,16 @@ pub struct Model {
     pub byte_count: i64,
     /// SHA-256 of the object, in hexadecimal.
     pub sha256: String,
+    /// CRC-32 of each 64 KiB of the object, four bytes each, little endian: each read is checked against it.
+    pub crcs: Option<Vec<u8>>,
+    /// Key of the object with its rollups, a row a metric and hour; raw segments have none.
+    pub rollup_path: Option<String>,
+    /// Size of the rollups' object, in bytes.
+    pub rollup_byte_count: Option<i64>,
+    /// SHA-256 of the rollups' object.
+    pub rollup_sha256: Option<String>,
+    /// CRC-32 of each 64 KiB of the rollups' object.
+    pub rollup_crcs: Option<Vec<u8>>,
     /// When it became live.
     pub created_at: Millis,
     /// When it was replaced.

@@ -4,34 +4,44 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Field, Float64Type, Int8Type, Int64Type, Schema, TimestampMillisecondType, UInt64Type,
-};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use marketlake_entities::records::segments::Model;
 use marketlake_entities::{Jump, Metric, Millis, Sample};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
-use super::table::{ROOT, SegmentTable};
-use super::{JumpQuery, Point, QueryEngine, Span, Standing, by_time, judge, reach};
-use crate::codec::{SCHEMA, read_value};
+use super::answer::{PointRows, metric_at, series, text};
+use super::bucket::merged;
+use super::segment_file::SegmentFiles;
+use super::table::{ObjectTable, ROOT};
+use super::{
+    Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, bucketed, by_time, judge,
+    ranks, reach,
+};
+use crate::codec::{ROLLUP_SCHEMA, SCHEMA, rollup_of_row};
+use crate::object::Object;
+use crate::rollup::{self, Rollup};
 use crate::{LakeError, Store, catalog};
 
 const METRICS: &str = include_str!("../sql/metrics.sql");
 const TIMESERIES: &str = include_str!("../sql/timeseries.sql");
-const RANKING: &str = include_str!("../sql/ranking.sql");
+const OF_MEASURE: &str = include_str!("../sql/samples_of_measure.sql");
+const ROLLUPS: &str = include_str!("../sql/rollups.sql");
 const JUMP_CANDIDATES: &str = include_str!("../sql/jump_candidates.sql");
 const SAMPLES: &str = include_str!("../sql/samples.sql");
 const SAMPLES_OF_WANTED: &str = include_str!("../sql/samples_of_wanted.sql");
+
 /// The engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Embedded {
     database: DatabaseConnection,
+    store: Store,
+    files: Arc<SegmentFiles>,
     runtime: Arc<RuntimeEnv>,
 }
 
@@ -41,9 +51,19 @@ impl Embedded {
     pub(crate) fn new(database: DatabaseConnection, store: &Store) -> Self {
         let runtime = Arc::new(RuntimeEnv::default());
         if let Ok(root) = Url::parse(ROOT) {
+            // Named in plans only: bytes come by way of `SegmentFiles`.
             runtime.register_object_store(&root, Arc::clone(store.objects()));
         }
-        Self { database, runtime }
+        Self {
+            database,
+            store: store.clone(),
+            files: Arc::new(SegmentFiles::new(store.clone())),
+            runtime,
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Every sample in a span, by metric, then time.
@@ -66,7 +86,16 @@ impl Embedded {
 
     /// A session whose table `samples` is exactly the live segments that may hold something of the span.
     async fn session(&self, span: Span) -> Result<SessionContext, LakeError> {
-        // One partition: a metric's samples reach the aggregates in one order, so that equal series have equal spreads.
+        let mut segments = catalog::live(&self.database, span).await?;
+        in_time(&mut segments);
+        let objects = segments.iter().map(Object::samples).collect();
+        let session = self.empty_session();
+        self.register(&session, "samples", &SCHEMA, objects)?;
+        Ok(session)
+    }
+
+    fn empty_session(&self) -> SessionContext {
+        // One partition: rows come in the order of the files.
         let config = SessionConfig::new()
             .with_target_partitions(1)
             .with_collect_statistics(false)
@@ -75,18 +104,80 @@ impl Embedded {
                 false,
             )
             .set_bool("datafusion.execution.parquet.pushdown_filters", true);
-        let session = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
-        let segments = catalog::live(&self.database, span).await?;
-        if segments.is_empty() {
-            let none = RecordBatch::new_empty(Arc::clone(&SCHEMA));
-            session.register_table(
-                "samples",
-                Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![none]])?),
-            )?;
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+
+    fn register(
+        &self,
+        session: &SessionContext,
+        name: &str,
+        schema: &SchemaRef,
+        objects: Vec<Object>,
+    ) -> Result<(), LakeError> {
+        if objects.is_empty() {
+            let none = RecordBatch::new_empty(Arc::clone(schema));
+            let empty = MemTable::try_new(Arc::clone(schema), vec![vec![none]])?;
+            session.register_table(name, Arc::new(empty))?;
         } else {
-            session.register_table("samples", Arc::new(SegmentTable::new(segments)))?;
+            let table = ObjectTable::new(Arc::clone(schema), objects, &self.files);
+            session.register_table(name, Arc::new(table))?;
         }
-        Ok(session)
+        Ok(())
+    }
+
+    /// Calls for each sample of a measure in a span, of some segments; within a metric in the order of time.
+    pub(super) async fn each_sample(
+        &self,
+        mut segments: Vec<Model>,
+        measure: &str,
+        span: Span,
+        mut visit: impl FnMut(&Metric, Point),
+    ) -> Result<(), LakeError> {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        in_time(&mut segments);
+        let session = self.empty_session();
+        let objects = segments.iter().map(Object::samples).collect();
+        self.register(&session, "samples", &SCHEMA, objects)?;
+        let mut parameters = times(span);
+        parameters.push(("measure", ScalarValue::from(third_part(measure))));
+        for batch in Self::ask(&session, OF_MEASURE, parameters).await? {
+            let mut last: Option<Metric> = None;
+            let ids = text(&batch, "metric")?;
+            let rows = PointRows::of(&batch)?;
+            for row in 0..batch.num_rows() {
+                let id = ids.as_string::<i32>().value(row);
+                let metric = match last.take() {
+                    Some(metric) if metric.id() == id => metric,
+                    _ => metric_at(&ids, row)?,
+                };
+                visit(&metric, rows.point(row)?);
+                last = Some(metric);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the hours that lie whole in a span, those whose samples have rollups only.
+    async fn rolled_up(
+        &self,
+        metric: &Metric,
+        span: Span,
+        segments: &[Model],
+    ) -> Result<Vec<Rollup>, LakeError> {
+        let objects: Vec<Object> = segments.iter().filter_map(Object::rollups).collect();
+        let session = self.empty_session();
+        self.register(&session, "rollups", &ROLLUP_SCHEMA, objects)?;
+        let mut parameters = times(span);
+        parameters.push(("metric", ScalarValue::from(metric.id())));
+        let mut rollups = Vec::new();
+        for batch in Self::ask(&session, ROLLUPS, parameters).await? {
+            for row in 0..batch.num_rows() {
+                rollups.push(rollup_of_row(&batch, row).map_err(LakeError::Query)?);
+            }
+        }
+        Ok(rollups)
     }
 
     async fn ask(
@@ -127,39 +218,48 @@ impl QueryEngine for Embedded {
         let batches = Self::ask(&session, TIMESERIES, parameters).await?;
         let mut points = Vec::new();
         for batch in &batches {
+            let rows = PointRows::of(batch)?;
             for row in 0..batch.num_rows() {
-                points.push(point(batch, row)?);
+                points.push(rows.point(row)?);
             }
         }
         Ok(points)
     }
 
     async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
-        let session = self.session(span).await?;
-        let mut parameters = times(span);
-        let third_part = if measure == marketlake_entities::PRICE {
-            ""
-        } else {
-            measure
+        let segments = catalog::live(&self.database, span).await?;
+        ranks::ranking(self, &segments, measure, span).await
+    }
+
+    /// From rollups, where every bucket is made of whole hours; the hours at the span's ends, and those without rollups, from samples.
+    async fn buckets(
+        &self,
+        metric: &Metric,
+        span: Span,
+        interval: Interval,
+    ) -> Result<Vec<Bucket>, LakeError> {
+        let mut segments = catalog::live(&self.database, span).await?;
+        in_time(&mut segments);
+        let all_rolled_up = |hours: Span| {
+            let raw = |s: &Model| s.rollup_path.is_none() && overlaps(s, hours);
+            !segments.iter().any(raw)
         };
-        parameters.push(("measure", ScalarValue::from(third_part)));
-        let batches = Self::ask(&session, RANKING, parameters).await?;
-        let mut standings = Vec::new();
-        for batch in &batches {
-            let (ids, spreads, ranks) = (
-                text(batch, "metric")?,
-                column(batch, "stddev")?,
-                column(batch, "rank")?,
-            );
-            for row in 0..batch.num_rows() {
-                standings.push(Standing {
-                    metric: metric_at(&ids, row)?,
-                    rank: ranks.as_primitive::<UInt64Type>().value(row),
-                    stddev: spreads.as_primitive::<Float64Type>().value(row),
-                });
+        match whole_hours(span).filter(|hours| interval.is_whole_hours() && all_rolled_up(*hours)) {
+            None => Ok(bucketed(&self.timeseries(metric, span).await?, interval)),
+            Some(hours) => {
+                let (before, after) = around(span, hours);
+                let mut parts = Vec::new();
+                for edge in [before, after].into_iter().flatten() {
+                    let points = self.timeseries(metric, edge).await?;
+                    parts.extend(rollup::rollups(&points));
+                }
+                segments.retain(|segment| overlaps(segment, hours));
+                parts.extend(self.rolled_up(metric, hours, &segments).await?);
+                parts.sort_by_key(|part| part.hour);
+                let parts = parts.into_iter().map(|part| (part.hour, part));
+                Ok(merged(parts, interval))
             }
         }
-        Ok(standings)
     }
 
     /// SQL finds the samples that may be jumps, in floats and with some slack; the rule decides on each exactly.
@@ -224,24 +324,6 @@ async fn candidates(
     Ok(ids)
 }
 
-/// Rows sorted by (metric, ts), as one series a metric.
-fn series(batches: &[RecordBatch]) -> Result<Vec<(Metric, Vec<Point>)>, LakeError> {
-    let mut all: Vec<(Metric, Vec<Point>)> = Vec::new();
-    for batch in batches {
-        let ids = text(batch, "metric")?;
-        for row in 0..batch.num_rows() {
-            let id = ids.as_string::<i32>().value(row);
-            if all.last().is_none_or(|(metric, _)| metric.id() != id) {
-                all.push((metric_at(&ids, row)?, Vec::new()));
-            }
-            if let Some((_, points)) = all.last_mut() {
-                points.push(point(batch, row)?);
-            }
-        }
-    }
-    Ok(all)
-}
-
 fn times(span: Span) -> Parameters {
     let utc =
         |millis: Millis| ScalarValue::TimestampMillisecond(Some(millis.0), Some("UTC".into()));
@@ -251,34 +333,41 @@ fn times(span: Span) -> Parameters {
     ]
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
-    batch
-        .column_by_name(name)
-        .ok_or_else(|| LakeError::Query(format!("no column {name} in the answer")))
+/// In the order of time, then of commits.
+fn in_time(segments: &mut [Model]) {
+    segments.sort_by_key(|segment| (segment.min_ts, segment.id));
 }
 
-fn text(batch: &RecordBatch, name: &str) -> Result<ArrayRef, LakeError> {
-    Ok(cast(column(batch, name)?, &DataType::Utf8)?)
+fn overlaps(segment: &Model, span: Span) -> bool {
+    segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts
 }
 
-fn metric_at(ids: &ArrayRef, row: usize) -> Result<Metric, LakeError> {
-    let id = ids.as_string::<i32>().value(row);
-    id.parse()
-        .map_err(|_| LakeError::Query(format!("{id} is no metric")))
+/// The hours that lie whole in a span.
+fn whole_hours(span: Span) -> Option<Span> {
+    let from = span.from.plus(59).hour();
+    let to = span.to.plus(1).hour().plus(-1);
+    (from < to).then_some(Span { from, to })
 }
 
-fn point(batch: &RecordBatch, row: usize) -> Result<Point, LakeError> {
-    let ts = column(batch, "ts")?
-        .as_primitive::<TimestampMillisecondType>()
-        .value(row);
-    let unscaled = column(batch, "unscaled")?
-        .as_primitive::<Int64Type>()
-        .value(row);
-    let scale = column(batch, "scale")?
-        .as_primitive::<Int8Type>()
-        .value(row);
-    Ok(Point {
-        ts: Millis(ts).minute(),
-        value: read_value(unscaled, scale).map_err(LakeError::Query)?,
-    })
+/// What is left of a span before and after its whole hours.
+fn around(span: Span, hours: Span) -> (Option<Span>, Option<Span>) {
+    let before = Span {
+        from: span.from,
+        to: hours.from.plus(-1),
+    };
+    let after = Span {
+        from: hours.to.plus(1),
+        to: span.to,
+    };
+    let some = |part: Span| (part.from <= part.to).then_some(part);
+    (some(before), some(after))
+}
+
+/// An id is market:pair[:measure]; a price names no measure.
+fn third_part(measure: &str) -> &str {
+    if measure == marketlake_entities::PRICE {
+        ""
+    } else {
+        measure
+    }
 }

@@ -1,18 +1,24 @@
 //! One trait, several answers.
 
+mod answer;
+mod bucket;
 mod embedded;
+mod ranks;
 mod router;
+mod segment_file;
 mod table;
 mod window;
 
 use async_trait::async_trait;
 use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute};
 
+pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use embedded::Embedded;
 pub use router::Router;
 
 use crate::LakeError;
 use crate::window::DAY;
+use bucket::bucketed;
 
 /// The minutes from `from` to `to`, both within.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +51,15 @@ impl Span {
         Self {
             from: first,
             to: first.plus(59),
+        }
+    }
+
+    /// The 1,440 minutes of a calendar day, by its first.
+    #[must_use]
+    pub fn day(first: Minute) -> Self {
+        Self {
+            from: first,
+            to: first.plus(DAY - 1),
         }
     }
 
@@ -89,6 +104,28 @@ pub struct Standing {
     pub stddev: f64,
 }
 
+/// One metric's place, and among how many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Place {
+    /// `None` with fewer than two samples.
+    pub standing: Option<Standing>,
+    /// How many metrics of its measure are ranked.
+    pub of: u64,
+}
+
+impl Place {
+    /// A metric's place in a ranking.
+    #[must_use]
+    pub fn among(metric: &Metric, standings: Vec<Standing>) -> Self {
+        Self {
+            of: standings.len() as u64,
+            standing: standings
+                .into_iter()
+                .find(|standing| standing.metric == *metric),
+        }
+    }
+}
+
 /// Which jumps are asked for.
 #[derive(Clone, Debug)]
 pub struct JumpQuery {
@@ -124,6 +161,29 @@ pub trait QueryEngine: Send + Sync {
     /// # Errors
     /// Where the store or the catalog fails.
     async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError>;
+
+    /// One metric's place in [`Self::ranking`] of its measure.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
+        let standings = self.ranking(metric.measure(), span).await?;
+        Ok(Place::among(metric, standings))
+    }
+
+    /// A metric's samples in the span, gathered into buckets of `interval` minutes that begin at whole intervals since
+    /// 1970-01-01T00:00Z; by time, without the empty ones. The span's ends may cut the first and last bucket.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn buckets(
+        &self,
+        metric: &Metric,
+        span: Span,
+        interval: Interval,
+    ) -> Result<Vec<Bucket>, LakeError> {
+        Ok(bucketed(&self.timeseries(metric, span).await?, interval))
+    }
 
     /// The jumps in the span, by time, then id.
     ///

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use marketlake_entities::{Jump, Metric};
 
-use super::{Embedded, JumpQuery, Point, QueryEngine, Span, Standing, reach};
+use super::{
+    Bucket, Embedded, Interval, JumpQuery, Place, Point, QueryEngine, Span, Standing, reach,
+};
 use crate::{LakeError, Window};
 
 /// Chooses an engine for each question.
@@ -41,6 +43,19 @@ impl QueryEngine for Router {
 
     async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
         self.choose(span).ranking(measure, span).await
+    }
+
+    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
+        self.choose(span).standing(metric, span).await
+    }
+
+    async fn buckets(
+        &self,
+        metric: &Metric,
+        span: Span,
+        interval: Interval,
+    ) -> Result<Vec<Bucket>, LakeError> {
+        self.choose(span).buckets(metric, span, interval).await
     }
 
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {

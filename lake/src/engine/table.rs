@@ -1,4 +1,4 @@
-//! The table `samples`: exactly some segments, read in the order of time.
+//! A table of exactly some objects, read in the order given.
 
 use std::sync::Arc;
 
@@ -6,42 +6,41 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::DataSourceExec;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
-use marketlake_entities::records::segments::Model;
 
-use crate::codec::SCHEMA;
+use super::segment_file::{Factory, SegmentFiles};
+use crate::object::Object;
 
 /// The store's name within the engine, wherever it really is.
 pub(super) const ROOT: &str = "lake://store/";
 
 /// Sizes come from the catalog, so that no object is asked for its own, and nothing is ever listed.
 #[derive(Debug)]
-pub(super) struct SegmentTable {
-    files: Vec<PartitionedFile>,
+pub(super) struct ObjectTable {
+    schema: SchemaRef,
+    objects: Vec<Object>,
+    factory: Factory,
 }
 
-impl SegmentTable {
-    pub(super) fn new(mut segments: Vec<Model>) -> Self {
-        segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-        let file = |segment: Model| {
-            PartitionedFile::new(segment.path, u64::try_from(segment.byte_count).unwrap_or(0))
-        };
+impl ObjectTable {
+    pub(super) fn new(schema: SchemaRef, objects: Vec<Object>, files: &Arc<SegmentFiles>) -> Self {
         Self {
-            files: segments.into_iter().map(file).collect(),
+            schema,
+            objects,
+            factory: Factory(Arc::clone(files)),
         }
     }
 }
 
 #[async_trait]
-impl TableProvider for SegmentTable {
+impl TableProvider for ObjectTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&SCHEMA)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -56,9 +55,11 @@ impl TableProvider for SegmentTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let source = Arc::new(ParquetSource::new(Arc::clone(&SCHEMA)));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(ROOT)?, source)
-            .with_file_group(FileGroup::new(self.files.clone()))
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_parquet_file_reader_factory(Arc::new(self.factory.clone()));
+        let files = self.objects.iter().cloned().map(SegmentFiles::file);
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(ROOT)?, Arc::new(source))
+            .with_file_group(FileGroup::new(files.collect()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

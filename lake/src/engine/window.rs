@@ -1,44 +1,61 @@
 //! Answers from memory.
 
 use async_trait::async_trait;
-use marketlake_entities::{Jump, Metric};
+use marketlake_entities::{Jump, Metric, Minute};
 
-use super::{JumpQuery, Point, QueryEngine, Span, Standing, by_time, judge, reach};
+use super::{JumpQuery, Place, Point, QueryEngine, Span, Standing, by_time, judge, reach};
+use crate::moments::Moments;
+use crate::window::{Ranking, Snapshot, place};
 use crate::{LakeError, Window};
+
+/// The window of the sums that are kept ready, in minutes.
+const KEPT_READY: u32 = 60;
 
 /// Whole only for spans that [`Window::covers`]; of others it gives what it has.
 #[async_trait]
 impl QueryEngine for Window {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
-        let mut metrics = self.present(span);
-        metrics.sort_unstable();
-        Ok(metrics)
+        Ok(self.snapshot().metrics(span))
     }
 
     async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError> {
-        Ok(self.series(metric, span))
+        Ok(self.snapshot().series(metric, span))
     }
 
     async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
-        let mut spreads = Vec::new();
-        self.for_each(span, |metric, points| {
-            if metric.measure() == measure {
-                spreads.extend(stddev(points).map(|stddev| (metric.clone(), stddev)));
-            }
-        });
-        Ok(place(spreads))
+        let snapshot = self.snapshot();
+        if snapshot.day() == Some(span) {
+            let ranking = snapshot.ranking(measure);
+            return Ok(ranking.map_or_else(Vec::new, |ranking| ranking.standings().to_vec()));
+        }
+        Ok(ranked(&snapshot, measure, span))
+    }
+
+    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
+        let snapshot = self.snapshot();
+        let standing = |ranking: &Ranking| Place {
+            standing: ranking.standing(metric).cloned(),
+            of: ranking.standings().len() as u64,
+        };
+        if snapshot.day() == Some(span) {
+            let ranking = snapshot.ranking(metric.measure());
+            return Ok(ranking.map(|ranking| standing(ranking)).unwrap_or_default());
+        }
+        let standings = ranked(&snapshot, metric.measure(), span);
+        Ok(Place::among(metric, standings))
     }
 
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
+        let snapshot = self.snapshot();
         let mut found = Vec::new();
         match &query.metric {
-            Some(metric) => judge(
-                query,
-                metric,
-                &self.series(metric, reach(query)),
-                &mut found,
-            ),
-            None => self.for_each(reach(query), |metric, points| {
+            Some(metric) => judge_one(&snapshot, query, metric, &mut found),
+            None if is_newest_hour(&snapshot, query) => {
+                for metric in candidates(&snapshot, query) {
+                    judge_one(&snapshot, query, &metric, &mut found);
+                }
+            }
+            None => snapshot.for_each(reach(query), |metric, points| {
                 judge(query, metric, points, &mut found);
             }),
         }
@@ -47,33 +64,40 @@ impl QueryEngine for Window {
     }
 }
 
-/// Sample standard deviation by Welford's method (1962), which keeps its digits on large means with small moves.
-fn stddev(points: &[Point]) -> Option<f64> {
-    let (mut count, mut mean, mut m2) = (0.0, 0.0, 0.0);
-    for point in points {
-        let value = point.value.to_f64();
-        count += 1.0;
-        let delta = value - mean;
-        mean += delta / count;
-        m2 += delta * (value - mean);
-    }
-    (count >= 2.0).then(|| (m2 / (count - 1.0)).sqrt())
+fn judge_one(snapshot: &Snapshot, query: &JumpQuery, metric: &Metric, found: &mut Vec<Jump>) {
+    judge(query, metric, &snapshot.series(metric, reach(query)), found);
 }
 
-/// Highest first; equal spreads share a place.
-fn place(mut spreads: Vec<(Metric, f64)>) -> Vec<Standing> {
-    spreads.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
-    let mut standings: Vec<Standing> = Vec::with_capacity(spreads.len());
-    for (place, (metric, stddev)) in (1..).zip(spreads) {
-        let rank = match standings.last() {
-            Some(last) if last.stddev.total_cmp(&stddev).is_eq() => last.rank,
-            _ => place,
-        };
-        standings.push(Standing {
-            metric,
-            rank,
-            stddev,
-        });
-    }
-    standings
+/// Whether the sums that are kept ready answer it.
+fn is_newest_hour(snapshot: &Snapshot, query: &JumpQuery) -> bool {
+    query.rule.window == KEPT_READY
+        && snapshot.newest() == Some(query.span.from)
+        && query.span.from == query.span.to
+}
+
+/// The metrics that jumped at the newest minute.
+fn candidates(snapshot: &Snapshot, query: &JumpQuery) -> Vec<Metric> {
+    let mut found = Vec::new();
+    snapshot.for_each_newest(|metric, value, before| {
+        let ts: Minute = query.span.from;
+        if query.rule.jump(metric, ts, value, before).is_some() {
+            found.push(metric.clone());
+        }
+    });
+    found
+}
+
+/// Places over another span than the one that is kept ready.
+fn ranked(snapshot: &Snapshot, measure: &str, span: Span) -> Vec<Standing> {
+    let mut spreads = Vec::new();
+    snapshot.for_each(span, |metric, points| {
+        if metric.measure() == measure {
+            let mut all = Moments::default();
+            for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
+                all.merge(&hour.iter().map(|point| point.value.to_f64()).collect());
+            }
+            spreads.extend(all.stddev().map(|stddev| (metric.clone(), stddev)));
+        }
+    });
+    place(spreads)
 }

@@ -1,0 +1,208 @@
+//! Is catalog = objects = rows?
+
+mod deep;
+mod repair;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use marketlake_entities::records::segments::{Entity, Model, State};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaDataReader;
+use sea_orm::EntityTrait;
+
+use crate::object::Object;
+use crate::{Lake, LakeError};
+
+/// Most footers are shorter.
+const FOOTER_BYTES: u64 = 1 << 16;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Live segments looked at.
+    pub segments: usize,
+    /// Rows that their footers state; in a deep check, that were read.
+    pub rows: i64,
+    /// Size of their objects, in bytes.
+    pub bytes: i64,
+    /// Retired segments that vacuum has not deleted yet.
+    pub retired: usize,
+    /// Segments that an earlier repair took out.
+    pub set_aside: usize,
+    /// Objects without a row in the catalog; vacuum removes them once they are old enough.
+    pub unlisted: usize,
+    /// What is wrong, one sentence each; empty where the lake is whole.
+    pub problems: Vec<String>,
+    /// What was mended, one sentence each.
+    pub repairs: Vec<String>,
+    /// Rows that could not be rebuilt.
+    pub lost: i64,
+}
+
+/// How closely to look, and what to do about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckOptions {
+    /// Read every row.
+    pub deep: bool,
+    /// Take out what is broken, and rebuild what can be.
+    pub repair: bool,
+}
+
+/// What is wrong with a segment.
+#[derive(Debug)]
+enum Fault {
+    /// Its samples; the rollups may be whole.
+    Samples(String),
+    /// Its rollups only.
+    Rollups(String),
+}
+
+impl Lake {
+    /// Compares the catalog with the objects: each there, of the right size, with as many rows as stated. With `deep` every row is
+    /// read: hashes, order, one row a metric and minute, rollups equal to their rows.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails; what is merely wrong with the lake is in the report.
+    pub async fn check(&self, options: CheckOptions) -> Result<Report, LakeError> {
+        let mut segments = Entity::find().all(self.database()).await?;
+        segments.sort_by_key(|segment| (segment.min_ts, segment.id));
+        let objects = self.store().list().await?;
+        let sizes: HashMap<&str, u64> = objects
+            .iter()
+            .map(|object| (object.location.as_ref(), object.size))
+            .collect();
+        let listed: HashSet<&str> = segments
+            .iter()
+            .flat_map(|segment| [Some(segment.path.as_str()), segment.rollup_path.as_deref()])
+            .flatten()
+            .collect();
+        let unlisted = sizes.keys().filter(|path| !listed.contains(*path));
+        let mut report = Report {
+            unlisted: unlisted.count(),
+            retired: count(&segments, State::Retired),
+            set_aside: count(&segments, State::SetAside),
+            ..Report::default()
+        };
+        segments.retain(|segment| segment.state == State::Live);
+        let mut whole = Vec::new();
+        for segment in segments {
+            report.segments += 1;
+            let fault = match self.fault(&segment, &sizes, &mut report).await? {
+                None if options.deep => self.deep_fault(&segment, &mut report).await?,
+                fault => fault,
+            };
+            let Some(fault) = fault else {
+                whole.push(segment);
+                continue;
+            };
+            report.problems.push(format!("{}: {fault}", segment.path));
+            if options.repair {
+                self.repair(&segment, &fault, &mut report).await?;
+            }
+        }
+        if options.deep {
+            self.find_doubles(&whole, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// What is wrong, as far as sizes and footers tell.
+    async fn fault(
+        &self,
+        segment: &Model,
+        sizes: &HashMap<&str, u64>,
+        report: &mut Report,
+    ) -> Result<Option<Fault>, LakeError> {
+        let samples = Object::samples(segment);
+        if let Some(reason) = wrong_size(&samples, sizes) {
+            return Ok(Some(Fault::Samples(reason)));
+        }
+        report.bytes += segment.byte_count + segment.rollup_byte_count.unwrap_or(0);
+        match self.stated_rows(&samples).await {
+            Ok(rows) if rows == segment.row_count => report.rows += rows,
+            Ok(rows) => {
+                let expected = segment.row_count;
+                let reason = format!("{rows} rows, the catalog says {expected}");
+                return Ok(Some(Fault::Samples(reason)));
+            }
+            Err(LakeError::Corrupt { reason, .. }) => return Ok(Some(Fault::Samples(reason))),
+            Err(error) => return Err(error),
+        }
+        let rollups = Object::rollups(segment);
+        let wrong = rollups.and_then(|rollups| wrong_size(&rollups, sizes));
+        Ok(wrong.map(Fault::Rollups))
+    }
+
+    /// The row count in a footer.
+    async fn stated_rows(&self, object: &Object) -> Result<i64, LakeError> {
+        let mut wanted = FOOTER_BYTES;
+        loop {
+            let start = object.byte_count.saturating_sub(wanted);
+            let tail = self
+                .store()
+                .read_range(object, start..object.byte_count)
+                .await?;
+            let mut reader = ParquetMetaDataReader::new();
+            match reader.try_parse_sized(&tail, object.byte_count) {
+                Ok(()) => {
+                    let footer = reader.finish().map_err(|e| object.corrupt(e.to_string()))?;
+                    return Ok(footer.file_metadata().num_rows());
+                }
+                Err(ParquetError::NeedMoreData(bytes)) if start > 0 => wanted = bytes as u64,
+                Err(error) => return Err(object.corrupt(error.to_string())),
+            }
+        }
+    }
+}
+
+fn wrong_size(object: &Object, sizes: &HashMap<&str, u64>) -> Option<String> {
+    match sizes.get(object.path.as_str()) {
+        None => Some("the object is missing".to_owned()),
+        Some(&size) if size != object.byte_count => {
+            let expected = object.byte_count;
+            Some(format!("{size} bytes, the catalog says {expected}"))
+        }
+        Some(_) => None,
+    }
+}
+
+fn count(segments: &[Model], state: State) -> usize {
+    segments.iter().filter(|s| s.state == state).count()
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Samples(reason) => f.write_str(reason),
+            Self::Rollups(reason) => write!(f, "rollups: {reason}"),
+        }
+    }
+}
+
+impl Report {
+    /// Whether the lake is whole now.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.problems.len() == self.repairs.len()
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line of figures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} problems, {} repaired, {} rows lost",
+            self.segments,
+            self.rows,
+            self.bytes,
+            self.retired,
+            self.set_aside,
+            self.unlisted,
+            self.problems.len(),
+            self.repairs.len(),
+            self.lost
+        )
+    }
+}

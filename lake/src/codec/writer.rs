@@ -1,0 +1,168 @@
+//! Sorted series to a Parquet file, as they come.
+
+use std::mem;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray,
+};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use marketlake_entities::records::segments::Tier;
+use marketlake_entities::{Exact, Metric};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use crate::{LakeError, Point};
+
+/// Rows a page: 11 metrics' days, or 273 metrics' hours.
+const PAGE_ROWS: usize = 16_384;
+const GROUP_ROWS: usize = 1 << 20;
+/// Rows that are handed to the encoder at once.
+const BATCH_ROWS: usize = 1 << 16;
+
+/// The columns of every segment of samples, as they are read.
+pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema(DataType::Utf8));
+/// The same, with the metric's name kept once.
+static DICTIONARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema(dictionary()));
+
+pub(super) fn dictionary() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+pub(super) fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+}
+
+fn schema(metric: DataType) -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("metric", metric, false),
+        Field::new("ts", utc(), false),
+        Field::new("unscaled", DataType::Int64, false),
+        Field::new("scale", DataType::Int8, false),
+    ]))
+}
+
+/// Writes one file. Memory: what is encoded so far, and one batch.
+pub(crate) struct Writer {
+    inner: ArrowWriter<Vec<u8>>,
+    batch: Batch,
+}
+
+#[derive(Default)]
+struct Batch {
+    names: Vec<Metric>,
+    keys: Vec<i32>,
+    ts: Vec<i64>,
+    unscaled: Vec<i64>,
+    scale: Vec<i8>,
+}
+
+impl Writer {
+    pub(crate) fn new(tier: Tier) -> Result<Self, LakeError> {
+        let column = |name: &str| ColumnPath::from(name.to_owned());
+        let properties = properties(tier)?
+            .set_column_encoding(column("ts"), Encoding::DELTA_BINARY_PACKED)
+            .set_column_dictionary_enabled(column("ts"), false)
+            .set_column_encoding(column("unscaled"), Encoding::PLAIN)
+            .set_column_dictionary_enabled(column("unscaled"), false)
+            // Nobody asks for a value whatever its metric.
+            .set_column_statistics_enabled(column("unscaled"), EnabledStatistics::Chunk)
+            .set_column_statistics_enabled(column("scale"), EnabledStatistics::Chunk)
+            .build();
+        Ok(Self {
+            inner: writer(&DICTIONARY_SCHEMA, properties)?,
+            batch: Batch::default(),
+        })
+    }
+
+    /// Adds one metric's points, or some of them; metrics and times must rise.
+    pub(crate) fn push(&mut self, metric: &Metric, points: &[Point]) -> Result<(), LakeError> {
+        if self.batch.names.last() != Some(metric) {
+            self.batch.names.push(metric.clone());
+        }
+        let key = i32::try_from(self.batch.names.len() - 1).unwrap_or(i32::MAX);
+        self.batch.keys.extend(points.iter().map(|_| key));
+        self.batch
+            .ts
+            .extend(points.iter().map(|point| point.ts.start().0));
+        // One scale for all, which compresses best; a value that does not fit there keeps its own.
+        let largest = points.iter().map(|point| point.value.scale()).max();
+        let scale = largest.unwrap_or(0);
+        for Point { value, .. } in points {
+            let (number, scale) = at(*value, scale);
+            self.batch.unscaled.push(number);
+            self.batch.scale.push(scale);
+        }
+        if self.batch.keys.len() >= BATCH_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LakeError> {
+        let batch = mem::take(&mut self.batch);
+        if batch.keys.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<ArrayRef> = vec![
+            metrics(batch.keys, &batch.names)?,
+            Arc::new(TimestampMillisecondArray::from(batch.ts).with_timezone("UTC")),
+            Arc::new(Int64Array::from(batch.unscaled)),
+            Arc::new(Int8Array::from(batch.scale)),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&DICTIONARY_SCHEMA), columns)?;
+        Ok(self.inner.write(&batch)?)
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Bytes, LakeError> {
+        self.flush()?;
+        Ok(self.inner.into_inner()?.into())
+    }
+}
+
+fn at(value: Exact, scale: i8) -> (i64, i8) {
+    match value.at_scale(scale) {
+        Some(number) => (number, scale),
+        None => (value.unscaled(), value.scale()),
+    }
+}
+
+pub(super) fn metrics(keys: Vec<i32>, names: &[Metric]) -> Result<ArrayRef, LakeError> {
+    let names = StringArray::from_iter_values(names.iter().map(Metric::id));
+    let metrics = DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), Arc::new(names))?;
+    Ok(Arc::new(metrics))
+}
+
+pub(super) fn properties(tier: Tier) -> Result<WriterPropertiesBuilder, LakeError> {
+    // A raw file is read once more within the hour; an hour's within the day; a day's for years.
+    let level = ZstdLevel::try_new(match tier {
+        Tier::Raw => 1,
+        Tier::Hour => 9,
+        Tier::Day => 12,
+    })?;
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(true)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(Some(GROUP_ROWS)))
+}
+
+pub(super) fn writer(
+    schema: &SchemaRef,
+    properties: WriterProperties,
+) -> Result<ArrowWriter<Vec<u8>>, LakeError> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true);
+    Ok(ArrowWriter::try_new_with_options(
+        Vec::new(),
+        Arc::clone(schema),
+        options,
+    )?)
+}

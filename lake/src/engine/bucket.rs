@@ -1,0 +1,212 @@
+//! Samples gathered into intervals.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use marketlake_entities::{Exact, Minute};
+
+use super::Point;
+use crate::moments::Moments;
+use crate::rollup::Rollup;
+
+/// Significant digits of what is computed; the sixteenth and seventeenth of a float are noise.
+const DIGITS: usize = 15;
+const MINUTES_A_DAY: u32 = 1_440;
+const MOST_DAYS: u32 = 366;
+
+/// Length of a bucket: whole minutes up to 366 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(u32);
+
+/// Why a text is no interval.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected whole minutes up to 366 days, like 5m, 1h or 1d, got {0:?}")]
+pub struct ParseIntervalError(String);
+
+/// What stands for a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// The mean, to 15 digits.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// The earliest.
+    First,
+    /// The latest.
+    Last,
+    /// The sum, to 15 digits.
+    Sum,
+    /// How many samples there are.
+    Count,
+}
+
+/// Why a text is no aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected avg, min, max, first, last, sum or count, got {0:?}")]
+pub struct ParseAggregateError(String);
+
+/// One metric's samples of one interval: also open (`first`), high (`max`), low (`min`) and close (`last`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Where it begins.
+    pub start: Minute,
+    /// How many samples there are.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The least value.
+    pub min: Exact,
+    /// The greatest value.
+    pub max: Exact,
+    /// The earliest value.
+    pub first: Exact,
+    /// The latest value.
+    pub last: Exact,
+}
+
+impl Interval {
+    /// The interval of so many minutes; `None` outside of 1 minute to 366 days.
+    #[must_use]
+    pub fn minutes(minutes: u32) -> Option<Self> {
+        let most = MOST_DAYS * MINUTES_A_DAY;
+        (1..=most).contains(&minutes).then_some(Self(minutes))
+    }
+
+    /// Where the bucket begins that holds a minute.
+    fn start(self, minute: Minute) -> Minute {
+        let length = i64::from(self.0);
+        Minute::from_number(minute.number().div_euclid(length) * length)
+    }
+
+    /// Whether each bucket is made of whole hours.
+    pub(crate) fn is_whole_hours(self) -> bool {
+        self.0.is_multiple_of(60)
+    }
+}
+
+impl FromStr for Interval {
+    type Err = ParseIntervalError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseIntervalError(text.chars().take(32).collect());
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(unit_at);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return Err(wrong()),
+        };
+        let length = Duration::from_secs(number.checked_mul(seconds).ok_or_else(wrong)?);
+        let whole = length.as_secs().is_multiple_of(60);
+        let minutes = u32::try_from(length.as_secs() / 60).map_err(|_| wrong())?;
+        Self::minutes(minutes).filter(|_| whole).ok_or_else(wrong)
+    }
+}
+
+impl Aggregate {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::First,
+        Self::Last,
+        Self::Sum,
+        Self::Count,
+    ];
+}
+
+impl fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Sum => "sum",
+            Self::Count => "count",
+        })
+    }
+}
+
+impl FromStr for Aggregate {
+    type Err = ParseAggregateError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|a| a.to_string() == text);
+        known.ok_or_else(|| ParseAggregateError(text.chars().take(32).collect()))
+    }
+}
+
+impl Bucket {
+    /// The value that stands for it; `None` for a sum that does not fit.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    pub fn value(&self, aggregate: Aggregate) -> Option<Exact> {
+        match aggregate {
+            Aggregate::Avg => Exact::rounded(self.mean, DIGITS),
+            Aggregate::Min => Some(self.min),
+            Aggregate::Max => Some(self.max),
+            Aggregate::First => Some(self.first),
+            Aggregate::Last => Some(self.last),
+            Aggregate::Sum => Exact::rounded(self.mean * self.count as f64, DIGITS),
+            Aggregate::Count => Exact::new(i64::try_from(self.count).ok()?, 0),
+        }
+    }
+}
+
+/// Points, in the order of time, in buckets. Each hour's part of a bucket is summed up by itself and merged then, so that it is
+/// all the same whether an hour comes from its samples or from its rollup.
+pub(super) fn bucketed(points: &[Point], interval: Interval) -> Vec<Bucket> {
+    let same = |a: &Point, b: &Point| {
+        a.ts.hour() == b.ts.hour() && interval.start(a.ts) == interval.start(b.ts)
+    };
+    let parts = points.chunk_by(same);
+    let parts = parts.filter_map(|part| Some((part.first()?.ts, Rollup::of(part)?)));
+    merged(parts, interval)
+}
+
+/// Parts, in the order of time and each within one bucket, put together.
+pub(super) fn merged(
+    parts: impl Iterator<Item = (Minute, Rollup)>,
+    interval: Interval,
+) -> Vec<Bucket> {
+    let mut buckets: Vec<(Bucket, Moments)> = Vec::new();
+    for (ts, part) in parts {
+        let start = interval.start(ts);
+        match buckets.last_mut() {
+            Some((bucket, moments)) if bucket.start == start => {
+                moments.merge(&part.moments);
+                bucket.min = bucket.min.min(part.min);
+                bucket.max = bucket.max.max(part.max);
+                bucket.last = part.last;
+            }
+            _ => {
+                let bucket = Bucket {
+                    start,
+                    count: 0,
+                    mean: 0.0,
+                    min: part.min,
+                    max: part.max,
+                    first: part.first,
+                    last: part.last,
+                };
+                buckets.push((bucket, part.moments));
+            }
+        }
+    }
+    let finished = buckets.into_iter().map(|(bucket, moments)| Bucket {
+        count: u64::from(moments.count),
+        mean: moments.mean,
+        ..bucket
+    });
+    finished.collect()
+}

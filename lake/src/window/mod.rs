@@ -1,0 +1,102 @@
+//! The last 24 hours of every metric, in memory: blocks of an hour, 9 bytes a minute.
+//!
+//! A [`Snapshot`] never changes: what is committed makes the next one, beside it, and the two are swapped. So a reader has one
+//! state of the lake for as long as it likes, and waits for nothing but that swap.
+
+mod hour;
+mod index;
+mod ranking;
+mod sliding;
+mod snapshot;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use marketlake_entities::Minute;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::Span;
+use crate::rows::Rows;
+
+pub(crate) use ranking::{Ranking, place};
+pub(crate) use snapshot::Snapshot;
+
+/// Minutes of a day.
+pub(crate) const DAY: i64 = 1_440;
+
+/// The window. Committed samples only; see [`Lake::follow`](crate::Lake::follow).
+pub struct Window {
+    /// Held for as long as it takes to copy or swap a pointer.
+    current: RwLock<Arc<Snapshot>>,
+    /// Held by the one who makes the next snapshot.
+    next: Mutex<()>,
+    /// Set once what was live at the start is in; until then it answers nothing.
+    ready: AtomicBool,
+    newest: watch::Sender<Option<Minute>>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            current: RwLock::default(),
+            next: Mutex::default(),
+            ready: AtomicBool::default(),
+            newest: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Window {
+    /// Takes rows in, all of which become visible at once. The newest minute moves on with them; what is then older than a day
+    /// is forgotten.
+    pub(crate) fn apply<E>(&self, batches: impl Iterator<Item = Result<Rows, E>>) -> Result<(), E> {
+        let _next = self.next.lock();
+        let mut next = self.snapshot().next();
+        for batch in batches {
+            next.take(&batch?);
+        }
+        let snapshot = Arc::new(next.finish());
+        let newest = snapshot.newest();
+        *self.current.write() = snapshot;
+        self.newest.send_replace(newest);
+        Ok(())
+    }
+
+    /// The state of this moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// The newest minute with a sample.
+    #[must_use]
+    pub fn newest(&self) -> Option<Minute> {
+        self.snapshot().newest()
+    }
+
+    /// Whether all that was live at the start is in.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether it holds all of a span that ends no later than the newest committed minute.
+    #[must_use]
+    pub fn covers(&self, span: Span) -> bool {
+        self.is_ready() && self.snapshot().covers(span)
+    }
+
+    /// Waits, but not for longer than `patience`, until a minute that was committed is in. At once where nobody fills the window.
+    pub async fn reach(&self, minute: Minute, patience: Duration) {
+        if self.is_ready() {
+            let mut newest = self.newest.subscribe();
+            let reached = newest.wait_for(|newest| *newest >= Some(minute));
+            let _ = tokio::time::timeout(patience, reached).await;
+        }
+    }
+}
