@@ -7,6 +7,7 @@ mod feeds;
 mod logs;
 mod migrate;
 mod output;
+mod progress;
 mod service;
 
 use std::process::ExitCode;

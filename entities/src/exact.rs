@@ -51,6 +51,13 @@ impl Exact {
         Self::canonical(i128::from(unscaled), i32::from(scale))
     }
 
+    /// The same of a wider number.
+    #[must_use]
+    pub fn wide(unscaled: i128, scale: i32) -> Option<Self> {
+        let in_reach = (-40..=60).contains(&scale);
+        in_reach.then(|| Self::canonical(unscaled, scale)).flatten()
+    }
+
     fn trimmed(mut unscaled: i64, mut scale: i8) -> Self {
         if unscaled == 0 {
             return Self::ZERO;
@@ -83,7 +90,11 @@ impl Exact {
             unscaled /= 10;
             scale -= 1;
         }
-        while scale < 0 && i64::try_from(unscaled * 10).is_ok() {
+        while scale < 0
+            && unscaled
+                .checked_mul(10)
+                .is_some_and(|up| i64::try_from(up).is_ok())
+        {
             unscaled *= 10;
             scale += 1;
         }

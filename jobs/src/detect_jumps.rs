@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_alerts::{Subscription, detector};
-use marketlake_entities::database;
+use marketlake_entities::records::job_runs::State;
+use marketlake_entities::{Millis, database};
 use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
 use metrics::counter;
 use serde_json::json;
@@ -37,6 +38,17 @@ impl DetectJumps {
     }
 }
 
+impl DetectJumps {
+    /// The parts of a minute that were not ingested in time.
+    async fn missing_parts(&self, slot: Millis) -> Result<Vec<i32>, JobError> {
+        let shards = slots::shards(self.lake.database(), IngestMinute::NAME, slot).await?;
+        let missing = shards
+            .into_iter()
+            .filter(|(_, state)| *state != State::Done);
+        Ok(missing.map(|(shard, _)| shard).collect())
+    }
+}
+
 #[async_trait]
 impl Job for DetectJumps {
     fn name(&self) -> &'static str {
@@ -50,7 +62,8 @@ impl Job for DetectJumps {
             waits_for: Some(WaitsFor {
                 job: IngestMinute::NAME,
                 from_ms: -BACK_MS,
-                to_ms: 0,
+                // Its own minute too: all parts of it have ended, or have had their time.
+                to_ms: 60_000,
             }),
         }
     }
@@ -87,7 +100,16 @@ impl Job for DetectJumps {
             alerts += detector::record(&transaction, &subscriptions, rule, jumps, now).await?;
         }
         let jumps: usize = found.iter().map(|(_, jumps)| jumps.len()).sum();
-        let outcome = json!({"rules": found.len(), "jumps": jumps, "alerts": alerts});
+        let missing = self.missing_parts(run.slot).await?;
+        if !missing.is_empty() {
+            tracing::warn!(slot = %run.slot, ?missing, "jumps detected without some parts of the minute");
+        }
+        let outcome = json!({
+            "rules": found.len(),
+            "jumps": jumps,
+            "alerts": alerts,
+            "missing_shards": missing,
+        });
         run.finish(&transaction, &outcome).await?;
         if alerts > 0 {
             slots::enter(

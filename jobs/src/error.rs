@@ -43,6 +43,14 @@ pub enum JobError {
     /// It was still running when the process had to stop.
     #[error("stopped before it was done")]
     Stopped,
+    /// The slot is of a part that the configured feeds do not have.
+    #[error("shard {shard}: expected 0 to {}, by the feeds' settings", .parts.saturating_sub(1))]
+    NoSuchPart {
+        /// The part that was claimed.
+        shard: i32,
+        /// How many there are.
+        parts: usize,
+    },
     /// The bell could not be hung.
     #[error("scheduler: {0}")]
     Bell(String),
@@ -59,6 +67,7 @@ impl JobError {
             )
             | Self::Alerts(AlertError::Corrupt { .. })
             | Self::Fenced
+            | Self::NoSuchPart { .. }
             | Self::Bell(_)
             | Self::WornOut(_) => None,
             Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, Minute, database};
-use marketlake_feeds::{Batch, Feed, Pace, Recall};
+use marketlake_feeds::{Batch, Pace, Recall};
 use marketlake_lake::{Lake, LakeError};
 use metrics::counter;
 use serde_json::{Value, json};
 
-use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, slots};
+use crate::parts::{Part, parts};
+use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, Source, slots};
 
 /// A live price is taken for a minute's until so long after its start.
 const LATENESS: Duration = Duration::from_secs(75);
@@ -20,10 +21,10 @@ const LATENESS: Duration = Duration::from_secs(75);
 const CATCH_UP_MINUTES: i64 = 7 * 1_440;
 const COMMIT_ATTEMPTS: usize = 10;
 
-/// The job. It leaves: one raw segment, its metrics in the directory, and a slot of `detect-jumps`.
+/// The job. It leaves: one raw segment a part, its metrics in the directory, and a slot of `detect-jumps`.
 pub struct IngestMinute {
     lake: Arc<Lake>,
-    feeds: Vec<Arc<dyn Feed>>,
+    parts: Vec<Part>,
     pace: Option<Pace>,
 }
 
@@ -31,23 +32,35 @@ impl IngestMinute {
     /// Its name.
     pub const NAME: &'static str = "ingest-minute";
 
-    /// The job over some feeds, earlier ones winning a metric; at a replay's pace where there is one.
+    /// The job over some feeds, of those that are not split earlier ones winning a metric; at a replay's pace where there is one.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, feeds: Vec<Arc<dyn Feed>>, pace: Option<Pace>) -> Self {
-        Self { lake, feeds, pace }
+    pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<Pace>) -> Self {
+        let parts = parts(&sources);
+        Self { lake, parts, pace }
     }
 
     fn recall(&self) -> Recall {
-        let live = self.feeds.iter().any(|feed| feed.recall() == Recall::Now);
+        let mut feeds = self.parts.iter().flat_map(|part| &part.feeds);
+        let live = feeds.any(|feed| feed.recall() == Recall::Now);
         if live { Recall::Now } else { Recall::History }
     }
 
-    /// Asks all feeds. What one cannot give does not cost what the others gave; it is an error where none gave anything.
-    async fn ask(&self, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
+    fn part(&self, shard: i32) -> Result<&Part, JobError> {
+        let part = usize::try_from(shard)
+            .ok()
+            .and_then(|at| self.parts.get(at));
+        part.ok_or(JobError::NoSuchPart {
+            shard,
+            parts: self.parts.len(),
+        })
+    }
+
+    /// Asks all feeds of a part. What one cannot give does not cost what the others gave; it is an error where none gave anything.
+    async fn ask(&self, part: &Part, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
         let mut whole = Batch::default();
         let mut failures = Vec::new();
         let mut first_error = None;
-        for feed in &self.feeds {
+        for feed in &part.feeds {
             match feed.samples(slot).await {
                 Ok(batch) => whole.merge(batch),
                 Err(error) => {
@@ -59,6 +72,7 @@ impl IngestMinute {
                 }
             }
         }
+        whole.samples.retain(|sample| part.holds(&sample.metric));
         match first_error {
             Some(error) if whole.samples.is_empty() => Err(error),
             _ => {
@@ -77,7 +91,12 @@ impl IngestMinute {
         }
         let mut attempt = 1;
         loop {
-            let staged = self.lake.stage_minute(batch.samples.clone()).await?;
+            let samples = batch.samples.clone();
+            let staged = if self.parts.len() == 1 {
+                self.lake.stage_minute(samples).await?
+            } else {
+                self.lake.stage_part(samples).await?
+            };
             fail_point!("between-object-and-commit");
             outcome["bytes"] = json!(staged.byte_count());
             let transaction = database::begin_write(database).await?;
@@ -123,7 +142,7 @@ impl Job for IngestMinute {
 
     /// Every minute since the last one planned. A live feed cannot be asked for a minute that has passed: such are missed.
     async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
-        if self.feeds.is_empty() {
+        if self.parts.is_empty() {
             return Ok(Vec::new());
         }
         let latest = slots::latest(self.lake.database(), Self::NAME, moment.minute.start())
@@ -137,8 +156,11 @@ impl Job for IngestMinute {
         };
         let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
-        let due = minutes.map(|minute| Due {
+        let shards = i32::try_from(self.parts.len()).unwrap_or(i32::MAX);
+        let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
+        let due = each_part.map(|(minute, shard)| Due {
             slot: minute.start(),
+            shard,
             state: if missed(minute) {
                 State::Missed
             } else {
@@ -154,7 +176,8 @@ impl Job for IngestMinute {
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
-        let (batch, failures) = self.ask(run.slot.minute()).await?;
+        let part = self.part(run.shard)?;
+        let (batch, failures) = self.ask(part, run.slot.minute()).await?;
         let samples = batch.samples.len() as u64;
         let rejected: Vec<Value> = batch
             .first_rejected

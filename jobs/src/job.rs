@@ -25,6 +25,8 @@ pub struct Moment {
 pub struct Due {
     /// The scheduled time.
     pub slot: Millis,
+    /// Which part of the slot, where a job is split; else 0.
+    pub shard: i32,
     /// The state in which it enters: pending, or missed.
     pub state: State,
     /// Whether a run that is done is to be done again (new raw segments in an hour that was compacted).
@@ -37,6 +39,7 @@ impl Due {
     pub fn pending(slot: Millis) -> Self {
         Self {
             slot,
+            shard: 0,
             state: State::Pending,
             reopen: false,
         }
@@ -103,6 +106,8 @@ pub struct Run {
     pub(crate) attempts: i32,
     /// The scheduled time that the run stands for.
     pub slot: Millis,
+    /// The part of the slot that it does; 0 where there is one only.
+    pub shard: i32,
 }
 
 impl Run {

@@ -6,6 +6,7 @@
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 
+mod backfill;
 mod compact_daily;
 mod compact_hourly;
 mod deliver_alerts;
@@ -13,12 +14,14 @@ mod detect_jumps;
 mod error;
 mod ingest_minute;
 mod job;
+mod parts;
 mod registry;
 mod runner;
 mod scheduler;
 pub mod slots;
 mod vacuum;
 
+pub use backfill::{Backfill, OnSymbol};
 pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;
 pub use deliver_alerts::DeliverAlerts;
@@ -26,6 +29,7 @@ pub use detect_jumps::DetectJumps;
 pub use error::JobError;
 pub use ingest_minute::IngestMinute;
 pub use job::{Due, Job, Moment, Policy, Run, WaitsFor};
+pub use parts::Source;
 pub use registry::{JobSet, Parts};
 pub use runner::{RunOnce, Runner};
 pub use scheduler::Scheduler;

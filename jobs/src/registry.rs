@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::Channel;
-use marketlake_feeds::{Feed, Pace};
+use marketlake_feeds::Pace;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
-use crate::{CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Vacuum};
+use crate::{
+    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Source, Vacuum,
+};
 
 /// What the jobs work with.
 pub struct Parts {
     /// The lake.
     pub lake: Arc<Lake>,
     /// The feeds, in the order in which they win a metric.
-    pub feeds: Vec<Arc<dyn Feed>>,
+    pub feeds: Vec<Source>,
     /// The pace, where a replay sets one.
     pub pace: Option<Pace>,
     /// How mails leave.

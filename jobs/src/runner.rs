@@ -107,18 +107,24 @@ impl Runner {
         &self,
         job: &dyn Job,
         slot: Millis,
+        shard: i32,
         again: bool,
     ) -> Result<RunOnce, JobError> {
         let now = database::clock(&self.database).await?;
-        slots::enter(&self.database, job.name(), &[Due::pending(slot)], now).await?;
+        let due = Due {
+            shard,
+            ..Due::pending(slot)
+        };
+        let name = job.name();
+        slots::enter(&self.database, name, &[due], now).await?;
         if again {
-            slots::reopen(&self.database, job.name(), slot, &slots::ENDED, now).await?;
+            slots::reopen(&self.database, name, slot, shard, &slots::ENDED, now).await?;
         }
-        let claimed = slots::claim_slot(&self.database, job.name(), &self.worker, slot).await?;
+        let claimed = slots::claim_slot(&self.database, name, &self.worker, slot, shard).await?;
         if let Some(run) = &claimed {
             self.execute(job, run).await;
         }
-        let row = slots::find(&self.database, job.name(), slot).await?;
+        let row = slots::find(&self.database, name, slot, shard).await?;
         let row =
             row.ok_or_else(|| sea_orm::DbErr::RecordNotFound(format!("{} {slot}", job.name())))?;
         Ok(match row.state {

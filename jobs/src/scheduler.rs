@@ -112,7 +112,7 @@ impl Planner {
             now,
         )
         .await?;
-        let row = slots::find(&self.database, IngestMinute::NAME, first).await?;
+        let row = slots::find(&self.database, IngestMinute::NAME, first, 0).await?;
         let begun = row.map_or(now, |row| row.created_at);
         Ok(pace.minute(Millis(now.0 - begun.0)))
     }

@@ -7,7 +7,7 @@ use marketlake_entities::{Millis, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult, NotSet,
-    QueryFilter, QuerySelect, Set, Statement, Value,
+    QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
 };
 
 use crate::{Due, Run, WaitsFor};
@@ -39,7 +39,7 @@ pub async fn enter(
     }
     for due in due.iter().filter(|due| due.reopen) {
         // What was given up stays so until a person asks for it again.
-        reopen(connection, job, due.slot, &[State::Done], now).await?;
+        reopen(connection, job, due.slot, due.shard, &[State::Done], now).await?;
     }
     Ok(entered)
 }
@@ -49,7 +49,7 @@ fn row(job: &str, due: Due, now: Millis) -> ActiveModel {
         id: NotSet,
         job: Set(job.to_owned()),
         slot: Set(due.slot),
-        shard: Set(0),
+        shard: Set(due.shard),
         state: Set(due.state),
         token: Set(0),
         attempts: Set(0),
@@ -75,6 +75,7 @@ pub async fn reopen(
     connection: &impl ConnectionTrait,
     job: &str,
     slot: Millis,
+    shard: i32,
     from: &[State],
     now: Millis,
 ) -> Result<bool, DbErr> {
@@ -84,6 +85,7 @@ pub async fn reopen(
         .col_expr(Column::NotBefore, Expr::value(now.0))
         .filter(Column::Job.eq(job))
         .filter(Column::Slot.eq(slot))
+        .filter(Column::Shard.eq(shard))
         .filter(Column::State.is_in(from.iter().copied()))
         .exec(connection)
         .await?;
@@ -98,12 +100,34 @@ pub async fn find(
     connection: &impl ConnectionTrait,
     job: &str,
     slot: Millis,
+    shard: i32,
 ) -> Result<Option<Model>, DbErr> {
     Entity::find()
         .filter(Column::Job.eq(job))
         .filter(Column::Slot.eq(slot))
-        .filter(Column::Shard.eq(0))
+        .filter(Column::Shard.eq(shard))
         .one(connection)
+        .await
+}
+
+/// How the parts of a slot ended or stand: each part's number and state.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn shards(
+    connection: &impl ConnectionTrait,
+    job: &str,
+    slot: Millis,
+) -> Result<Vec<(i32, State)>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Shard)
+        .column(Column::State)
+        .filter(Column::Job.eq(job))
+        .filter(Column::Slot.eq(slot))
+        .order_by_asc(Column::Shard)
+        .into_tuple()
+        .all(connection)
         .await
 }
 
@@ -165,15 +189,16 @@ pub async fn claim_slot(
     job: &str,
     worker: &str,
     slot: Millis,
+    shard: i32,
 ) -> Result<Option<Run>, DbErr> {
     let clock = database::clock_sql(database.get_database_backend());
     let condition = format!(
-        "r.job = $2 and r.slot = $3 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {clock}))"
+        "r.job = $2 and r.slot = $3 and r.shard = $4 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {clock}))"
     );
     claim_where(
         database,
         &condition,
-        vec![worker.into(), job.into(), slot.0.into()],
+        vec![worker.into(), job.into(), slot.0.into(), shard.into()],
     )
     .await
 }
@@ -189,7 +214,7 @@ async fn claim_where(
     let sql = format!(
         "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
          started_at = {clock}, finished_at = null, lease_until = {clock} + {lease} \
-         where id = (select r.id from job_runs r where {condition} order by r.slot limit 1 {skip}) returning *",
+         where id = (select r.id from job_runs r where {condition} order by r.slot, r.shard limit 1 {skip}) returning *",
         lease = LEASE.as_millis(),
     );
     let row = database
@@ -203,6 +228,7 @@ async fn claim_where(
         token: model.token,
         attempts: model.attempts,
         slot: model.slot,
+        shard: model.shard,
     }))
 }
 

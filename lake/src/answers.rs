@@ -2,7 +2,7 @@
 
 use marketlake_entities::{Metric, Minute};
 
-use crate::{Lake, LakeError, QueryEngine, Span, Standing};
+use crate::{Aggregate, Interval, Lake, LakeError, Point, QueryEngine, Span, Standing};
 
 /// A metric under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,29 @@ impl Lake {
             from: from.unwrap_or(day.from),
             to: day.to,
         }))
+    }
+
+    /// A metric's samples, or with `gathering` one value an interval, at the interval's start.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn points(
+        &self,
+        engine: &dyn QueryEngine,
+        metric: &Metric,
+        span: Span,
+        gathering: Option<(Interval, Aggregate)>,
+    ) -> Result<Vec<Point>, LakeError> {
+        let Some((interval, aggregate)) = gathering else {
+            return engine.timeseries(metric, span).await;
+        };
+        let buckets = engine.buckets(metric, span, interval).await?;
+        let points = buckets.iter().filter_map(|bucket| {
+            let value = bucket.value(aggregate)?;
+            let ts = bucket.start;
+            Some(Point { ts, value })
+        });
+        Ok(points.collect())
     }
 
     /// The metrics that have a sample in the last 24 hours, by id.

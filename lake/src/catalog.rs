@@ -118,15 +118,16 @@ async fn firsts(
     Ok(minutes.collect())
 }
 
-/// How many live segments there are, their rows, and their bytes.
-pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64, i64), DbErr> {
+/// How many live segments there are, their rows, their bytes, and those of them that are rollups.
+pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64, i64, i64), DbErr> {
     // Postgres sums bigints as numeric.
     let sum = |column| Expr::cust(format!("cast(coalesce(sum({column}), 0) as bigint)"));
-    let sums: Option<(i64, i64, i64)> = Entity::find()
+    let sums: Option<(i64, i64, i64, i64)> = Entity::find()
         .select_only()
         .column_as(Column::Id.count(), "segments")
         .column_as(sum("row_count"), "samples")
         .column_as(sum("byte_count + coalesce(rollup_byte_count, 0)"), "bytes")
+        .column_as(sum("coalesce(rollup_byte_count, 0)"), "rollup_bytes")
         .filter(Column::State.eq(State::Live))
         .into_tuple()
         .one(connection)

@@ -29,8 +29,10 @@ pub struct Figures {
     pub segments: i64,
     /// Rows in them.
     pub samples: i64,
-    /// Their size.
+    /// Size of their objects, rollups included.
     pub bytes: i64,
+    /// Size of the rollups' objects.
+    pub rollup_bytes: i64,
     /// Metrics in the directory.
     pub metrics: i64,
 }
@@ -162,12 +164,13 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn figures(&self) -> Result<Figures, LakeError> {
-        let (segments, samples, bytes) = catalog::sums(&self.database).await?;
+        let (segments, samples, bytes, rollup_bytes) = catalog::sums(&self.database).await?;
         let metrics = metrics::Entity::find().count(&self.database).await?;
         Ok(Figures {
             segments,
             samples,
             bytes,
+            rollup_bytes,
             metrics: i64::try_from(metrics).unwrap_or(i64::MAX),
         })
     }

@@ -1,6 +1,7 @@
 //! From samples to live segments, in two steps, so that a kill between them costs nothing: objects are written
 //! first, under keys that were never used; then one transaction, the caller's, makes them part of the lake.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -79,6 +80,27 @@ impl Lake {
                 .await?
         };
         Ok(Staged::new(unit.into_iter().collect(), new_metrics))
+    }
+
+    /// Like [`Self::stage_minute`], for a part of a minute that others ingest parts of too: a metric that is there already stays as it is.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails; nothing is visible then.
+    pub async fn stage_part(&self, mut samples: Vec<Sample>) -> Result<Staged, LakeError> {
+        let times = || samples.iter().map(|sample| sample.ts);
+        if let (Some(from), Some(to)) = (times().min(), times().max()) {
+            let live = catalog::live(self.database(), Span { from, to }).await?;
+            let raw = live.into_iter().filter(|segment| segment.tier == Tier::Raw);
+            let mut there = HashSet::new();
+            for source in self.sources(&raw.collect::<Vec<_>>()).await? {
+                for batch in source {
+                    let batch = batch?;
+                    there.extend(batch.series().map(|(metric, _)| metric.clone()));
+                }
+            }
+            samples.retain(|sample| !there.contains(&sample.metric));
+        }
+        self.stage_minute(samples).await
     }
 
     /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.

@@ -45,7 +45,7 @@ async fn merge(
 ) -> anyhow::Result<(usize, usize)> {
     let (mut done, mut failed) = (0, 0);
     for slot in slots {
-        match runner.run_once(job, slot.start(), true).await? {
+        match runner.run_once(job, slot.start(), 0, true).await? {
             RunOnce::Done(_) | RunOnce::AlreadyDone(_) => done += 1,
             RunOnce::Held | RunOnce::Failed(_) => failed += 1,
         }

@@ -147,6 +147,7 @@ async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
         samples,
         bytes,
         metrics,
+        rollup_bytes: _,
     } = lake.figures().await?;
     Ok(format!(
         "demo: {slots} slots run, {samples} samples of {metrics} metrics, {segments} segments, {:.2} bytes a sample, {jumps} jumps, {mails} mails",

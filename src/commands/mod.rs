@@ -1,5 +1,6 @@
 //! The shell: one file a subcommand.
 
+mod backfill;
 mod check;
 mod compact;
 mod demo;
@@ -59,6 +60,7 @@ enum Command {
     Up(up::Up),
     Run(run::Run),
     Import(import::Import),
+    Backfill(backfill::Backfill),
     Metrics(metrics::Metrics),
     Timeseries(timeseries::Timeseries),
     Rank(rank::Rank),
@@ -93,7 +95,10 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
-    let runs_long = matches!(cli.command, Command::Demo(_) | Command::Up(_));
+    let runs_long = matches!(
+        cli.command,
+        Command::Demo(_) | Command::Up(_) | Command::Backfill(_)
+    );
     logs::start(loaded.settings.log.format, !runs_long);
     dispatch(cli.command, loaded).await
 }
@@ -105,6 +110,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Up(up) => up.execute(settings).await?,
         Command::Run(run) => return run.execute(settings).await,
         Command::Import(import) => return import.execute(settings).await,
+        Command::Backfill(backfill) => return backfill.execute(settings).await,
         Command::Metrics(metrics) => metrics.execute(settings).await?,
         Command::Timeseries(timeseries) => timeseries.execute(settings).await?,
         Command::Rank(rank) => rank.execute(settings).await?,

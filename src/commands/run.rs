@@ -20,6 +20,9 @@ pub(super) struct Run {
     /// The scheduled time that the run stands for, RFC 3339.
     #[arg(long, value_name = "TS")]
     slot: String,
+    /// The part of the slot, where feeds are split (`shards`).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    shard: i32,
     /// Do it even though it has ended.
     #[arg(long)]
     again: bool,
@@ -45,7 +48,10 @@ impl Run {
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop);
-        let (word, detail, code) = match runner.run_once(job.as_ref(), slot, self.again).await? {
+        let (word, detail, code) = match runner
+            .run_once(job.as_ref(), slot, self.shard, self.again)
+            .await?
+        {
             RunOnce::Done(outcome) => ("done", outcome, ExitCode::SUCCESS),
             RunOnce::AlreadyDone(outcome) => ("already done", outcome, ExitCode::SUCCESS),
             RunOnce::Held => ("held by another worker", String::new(), ExitCode::FAILURE),

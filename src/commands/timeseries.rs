@@ -1,6 +1,7 @@
 //! `marketlake timeseries`.
 
 use clap::Args;
+use marketlake_lake::{Aggregate, Interval};
 
 use super::question::Asking;
 use crate::config::Settings;
@@ -19,6 +20,12 @@ pub(super) struct Timeseries {
     /// The last minute; the newest, if none is given.
     #[arg(long, visible_alias = "at", value_name = "TS")]
     to: Option<String>,
+    /// One value for each interval: whole minutes, like 5m, 1h or 1d.
+    #[arg(long, value_name = "TIME")]
+    interval: Option<Interval>,
+    /// What stands for an interval: avg (if nothing is said), min, max, first, last, sum or count.
+    #[arg(long, value_name = "A", requires = "interval")]
+    aggregate: Option<Aggregate>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -29,7 +36,12 @@ impl Timeseries {
         let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
         let metric = asked.resolve(&self.name).await?;
         let points = match span {
-            Some(span) => asked.engine.timeseries(&metric, span).await?,
+            Some(span) => {
+                let aggregate = self.aggregate.unwrap_or(Aggregate::Avg);
+                let gathering = self.interval.map(|interval| (interval, aggregate));
+                let engine = asked.engine.as_ref();
+                asked.lake.points(engine, &metric, span, gathering).await?
+            }
             None => Vec::new(),
         };
         output::note_simulated([&metric]);

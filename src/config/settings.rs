@@ -81,6 +81,8 @@ pub(crate) struct Mail {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Feed {
     pub(crate) kind: FeedKind,
+    /// In how many parts its metrics are ingested, each a slot that any process may take.
+    pub(crate) shards: Option<i64>,
     /// Exchanges to keep, in the order in which they own short names (`cryptowatch`).
     #[serde(default)]
     pub(crate) markets: Vec<String>,
@@ -119,6 +121,7 @@ impl Feed {
     pub(crate) fn of(kind: FeedKind) -> Self {
         Self {
             kind,
+            shards: None,
             markets: Vec::new(),
             base_url: None,
             api_key: None,

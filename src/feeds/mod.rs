@@ -2,20 +2,24 @@
 
 mod lake_replay;
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use marketlake_entities::{Minute, parse_time};
 use marketlake_feeds::files::FileOptions;
 use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
+use marketlake_jobs::Source;
 use url::Url;
 
 use lake_replay::{LakeReplay, LakeReplayError};
 
 use crate::config::{self, ConfigError, FeedKind, Settings};
 
+const MOST_SHARDS: u16 = 64;
+
 /// The feeds in their order, and the pace where one of them is a replay.
 pub(crate) struct Feeds {
-    pub(crate) all: Vec<Arc<dyn Feed>>,
+    pub(crate) all: Vec<Source>,
     pub(crate) pace: Option<Pace>,
 }
 
@@ -27,9 +31,19 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     };
     for (index, feed) in settings.feeds.iter().enumerate() {
         let name = |field: &str| format!("feeds.{index}.{field}");
-        feeds
-            .all
-            .push(make_one(feed, &name, &mut feeds.pace).await?);
+        let shards = feed.shards.map(|shards| {
+            let count = u16::try_from(shards)
+                .ok()
+                .filter(|count| *count <= MOST_SHARDS);
+            count.and_then(NonZeroU16::new).ok_or_else(|| {
+                let problem = format!("expected a number from 1 to {MOST_SHARDS}");
+                ConfigError::setting(&name("shards"), &shards.to_string(), problem)
+            })
+        });
+        feeds.all.push(Source {
+            feed: make_one(feed, &name, &mut feeds.pace).await?,
+            shards: shards.transpose()?,
+        });
     }
     if feeds.pace.is_some() && feeds.all.len() > 1 {
         return Err(ConfigError::setting(

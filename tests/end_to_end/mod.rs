@@ -3,6 +3,7 @@
 mod candles;
 mod crash;
 mod cryptowatch;
+mod kills;
 mod process;
 mod replay;
 

@@ -75,7 +75,7 @@ async fn enter(database: &DatabaseConnection, job: &str, slots: &[i64]) -> u64 {
 }
 
 async fn state(database: &DatabaseConnection, slot: i64) -> State {
-    slots::find(database, "count", Millis(slot))
+    slots::find(database, "count", Millis(slot), 0)
         .await
         .unwrap()
         .unwrap()
@@ -117,13 +117,13 @@ async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
         let runner = runner(&database, "w");
         let job = Count::new(&database, 1);
         let first = runner
-            .run_once(job.as_ref(), Millis(1), false)
+            .run_once(job.as_ref(), Millis(1), 0, false)
             .await
             .unwrap();
         assert!(matches!(first, RunOnce::Failed(_)), "{first:?}");
         assert_eq!(state(&database, 1).await, State::Pending);
         let second = runner
-            .run_once(job.as_ref(), Millis(1), false)
+            .run_once(job.as_ref(), Millis(1), 0, false)
             .await
             .unwrap();
         assert!(
@@ -131,14 +131,14 @@ async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
             "{second:?}"
         );
         let third = runner
-            .run_once(job.as_ref(), Millis(1), false)
+            .run_once(job.as_ref(), Millis(1), 0, false)
             .await
             .unwrap();
         assert!(matches!(third, RunOnce::AlreadyDone(_)), "{third:?}");
         let hopeless = Count::new(&database, 100);
         for _ in 0..3 {
             runner
-                .run_once(hopeless.as_ref(), Millis(2), false)
+                .run_once(hopeless.as_ref(), Millis(2), 0, false)
                 .await
                 .unwrap();
         }
@@ -178,7 +178,7 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
             .finish(&database, &json!({"by": "quick"}))
             .await
             .unwrap();
-        let row = slots::find(&database, "count", Millis(1))
+        let row = slots::find(&database, "count", Millis(1), 0)
             .await
             .unwrap()
             .unwrap();
@@ -205,7 +205,7 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
         let claim = || slots::claim(&database, "count", "w", waits_for);
         assert!(claim().await.unwrap().is_none());
         // The slot before the one that is waited for does not count; the other one ends.
-        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute))
+        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute), 0)
             .await
             .unwrap()
             .unwrap();
@@ -226,12 +226,12 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
         };
         let now = database::clock(&database).await.unwrap();
         runner(&database, "w")
-            .run_once(Count::new(&database, 0).as_ref(), Millis(1), false)
+            .run_once(Count::new(&database, 0).as_ref(), Millis(1), 0, false)
             .await
             .unwrap();
         for _ in 0..3 {
             runner(&database, "w")
-                .run_once(Count::new(&database, 9).as_ref(), Millis(2), false)
+                .run_once(Count::new(&database, 9).as_ref(), Millis(2), 0, false)
                 .await
                 .unwrap();
         }
@@ -242,7 +242,7 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
         assert_eq!(state(&database, 2).await, State::Failed);
         // A person may ask for it.
         let asked = runner(&database, "w")
-            .run_once(Count::new(&database, 0).as_ref(), Millis(2), true)
+            .run_once(Count::new(&database, 0).as_ref(), Millis(2), 0, true)
             .await
             .unwrap();
         assert!(matches!(asked, RunOnce::Done(_)), "{asked:?}");

@@ -65,6 +65,14 @@ impl Base {
         }
     }
 
+    /// Another one of the same kind.
+    pub async fn again(&self) -> Self {
+        match self.store.endpoint {
+            None => Self::local().await,
+            Some(_) => Self::remote().await,
+        }
+    }
+
     /// A folder for the test's own files.
     pub fn path(&self) -> &Path {
         self.folder.path()

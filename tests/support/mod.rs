@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod exchange;
+pub mod faulty;
 pub mod mailbox;
 pub mod program;
 pub mod recordings;

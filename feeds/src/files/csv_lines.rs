@@ -2,87 +2,82 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord};
-use marketlake_entities::{Metric, Millis, Sample, parse_time};
+use csv::{ByteRecord, ReaderBuilder};
+use marketlake_entities::{Millis, Sample, parse_time};
 
+use super::names::Names;
 use super::{FileError, FileOptions, Samples, check_minute, check_value, open, unreadable};
 
 pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
-    let reader = ReaderBuilder::new()
+    let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .trim(csv::Trim::All)
+        .buffer_capacity(1 << 18)
         .from_reader(open(path)?);
     let (path, options) = (path.to_owned(), options.clone());
+    let mut names = Names::new(options.market.clone());
+    let mut record = ByteRecord::new();
     let mut broken = false;
-    let samples = reader.into_records().filter_map(move |record| {
-        if broken {
-            return None;
-        }
-        let line_of = |record: &StringRecord| record.position().map_or(0, csv::Position::line);
-        let parsed = match record {
-            Ok(record) if line_of(&record) == 1 && record.iter().eq(["metric", "ts", "value"]) => {
+    Ok(Box::new(std::iter::from_fn(move || {
+        loop {
+            if broken {
                 return None;
             }
-            Ok(record) => parse(&record, &options).map_err(|reason| FileError::Line {
-                path: path.clone(),
-                line: line_of(&record),
-                reason,
-            }),
-            Err(error) => match error.position().map(csv::Position::line) {
-                Some(line) if !error.is_io_error() => Err(FileError::Line {
-                    path: path.clone(),
-                    line,
-                    reason: error.to_string(),
-                }),
-                _ => {
-                    broken = true;
-                    Err(unreadable(&path, &error))
+            let read = reader.read_byte_record(&mut record);
+            let line = record.position().map_or(0, csv::Position::line);
+            return match read {
+                Ok(false) => None,
+                Ok(true) if line == 1 && is_header(&record) => continue,
+                Ok(true) => {
+                    Some(
+                        parse(&record, &mut names, &options).map_err(|reason| FileError::Line {
+                            path: path.clone(),
+                            line,
+                            reason,
+                        }),
+                    )
                 }
-            },
-        };
-        Some(parsed)
-    });
-    Ok(Box::new(samples))
+                Err(error) => {
+                    broken = true;
+                    Some(Err(unreadable(&path, &error)))
+                }
+            };
+        }
+    })))
 }
 
-fn parse(record: &StringRecord, options: &FileOptions) -> Result<Sample, String> {
-    let fields: Vec<&str> = record.iter().collect();
-    let [metric, ts, value] = fields[..] else {
+fn is_header(record: &ByteRecord) -> bool {
+    let fields = record.iter().map(<[u8]>::trim_ascii);
+    fields.eq([&b"metric"[..], b"ts", b"value"])
+}
+
+fn parse(record: &ByteRecord, names: &mut Names, options: &FileOptions) -> Result<Sample, String> {
+    let (Some(metric), Some(ts), Some(value), None) =
+        (record.get(0), record.get(1), record.get(2), record.get(3))
+    else {
         return Err(format!(
             "expected 3 fields metric,ts,value, got {}",
-            fields.len()
+            record.len()
         ));
     };
-    let metric = parse_metric(metric, options)?;
-    let time = match ts.parse::<i64>() {
-        Ok(millis) => Millis(millis),
-        Err(_) => parse_time(ts).map_err(|_| {
-            format!(
-                "ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got {ts:?}"
-            )
-        })?,
-    };
+    let metric = names.metric(metric.trim_ascii())?;
+    let ts = text("ts", ts)?;
     Ok(Sample {
-        ts: check_minute(time, ts, options)?,
-        value: check_value("value", value, metric.measure())?,
+        ts: check_minute(time(ts)?, ts, options)?,
+        value: check_value("value", text("value", value)?, metric.measure())?,
         metric,
     })
 }
 
-/// An id as it is; a pair alone, or `pair:measure`, only with a market: then the market comes before it.
-fn parse_metric(text: &str, options: &FileOptions) -> Result<Metric, String> {
-    let parsed = match (&options.market, text.split_once(':')) {
-        (None, None) => {
-            return Err(format!(
-                "metric: {text:?} is a pair alone, expected an id like binance:hottry, or --market"
-            ));
-        }
-        (Some(market), None) => Metric::new(market, text, marketlake_entities::PRICE),
-        (Some(market), Some((first, _))) if first != market && text.split(':').count() == 2 => {
-            format!("{market}:{text}").parse()
-        }
-        _ => text.parse(),
-    };
-    parsed.map_err(|error| format!("metric: {error}"))
+fn text<'a>(field: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
+    std::str::from_utf8(bytes.trim_ascii()).map_err(|_| format!("{field}: expected UTF-8"))
+}
+
+fn time(ts: &str) -> Result<Millis, String> {
+    if let Ok(millis) = ts.parse::<i64>() {
+        return Ok(Millis(millis));
+    }
+    parse_time(ts).map_err(|_| {
+        format!("ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got {ts:?}")
+    })
 }

@@ -1,7 +1,9 @@
-//! History in files: CSV lines `metric,ts,value` and JSON candles, plain or `.gz`.
+//! History in files: CSV lines `metric,ts,value` and JSON candles, plain or `.gz`, and Parquet.
 
 mod candles;
 mod csv_lines;
+mod names;
+mod parquet_rows;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +49,7 @@ pub enum FileError {
     Line {
         /// The file.
         path: PathBuf,
-        /// Its number, from 1: a line of CSV, a row of candles.
+        /// Its number, from 1: a line of CSV, a row of candles or of Parquet.
         line: u64,
         /// What was expected and what was there.
         reason: String,
@@ -60,7 +62,7 @@ pub enum FileError {
 /// The samples of a file in its order, or the error of each line that does not parse.
 pub type Samples = Box<dyn Iterator<Item = Result<Sample, FileError>> + Send>;
 
-/// Opens a file by the end of its name: `.csv` or `.json`, each plain or with `.gz`.
+/// Opens a file by the end of its name: `.csv` or `.json`, each plain or with `.gz`, or `.parquet`.
 ///
 /// # Errors
 /// Where the file cannot be opened, is of no known kind, or needs an option that is not given.
@@ -74,10 +76,13 @@ pub fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
         csv_lines::read(path, options)
     } else if kind.ends_with(".json") {
         candles::read(path, options)
+    } else if name.ends_with(".parquet") {
+        parquet_rows::read(path, options)
     } else {
         Err(FileError::Unusable {
             path: path.to_owned(),
-            reason: "expected a name that ends in .csv, .csv.gz, .json or .json.gz".to_owned(),
+            reason: "expected a name that ends in .csv, .csv.gz, .json, .json.gz or .parquet"
+                .to_owned(),
         })
     }
 }
@@ -121,9 +126,16 @@ fn check_minute(time: Millis, text: &str, options: &FileOptions) -> Result<Minut
 
 fn check_value(field: &str, text: &str, measure: &str) -> Result<Exact, String> {
     let value: Exact = text.parse().map_err(|error| format!("{field}: {error}"))?;
+    check_sign(field, value, measure)
+}
+
+fn check_sign(field: &str, value: Exact, measure: &str) -> Result<Exact, String> {
+    if !value.is_negative() {
+        return Ok(value);
+    }
     let must_not_be_negative =
         measure == marketlake_entities::PRICE || measure.starts_with(marketlake_entities::VOLUME);
-    if value.is_negative() && must_not_be_negative {
+    if must_not_be_negative {
         return Err(format!(
             "{field}: expected a {measure} of zero or more, got {value}"
         ));

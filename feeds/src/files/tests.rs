@@ -101,12 +101,117 @@ fn a_file_that_cannot_be_used_says_why() {
     );
     assert_eq!(
         lines("a.txt", "", &none),
-        ["cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json or .json.gz"]
+        [
+            "cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json, .json.gz or .parquet"
+        ]
     );
     let truncated = lines("a.json", "[[1795516260000,1,1", &market("x"));
     assert!(
         truncated[0]
             .starts_with("cannot import a.json: expected JSON candles [[ms,o,h,l,c,v],..]: EOF"),
         "{truncated:?}"
+    );
+}
+
+fn parquet(columns: Vec<(&str, arrow::array::ArrayRef)>, options: &FileOptions) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("h.parquet");
+    let batch = arrow::array::RecordBatch::try_from_iter(columns).expect("a batch");
+    let file = std::fs::File::create(&path).expect("a file");
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
+    match read(&path, options) {
+        Err(error) => vec![shown(error.to_string())],
+        Ok(samples) => samples
+            .map(|sample| match sample {
+                Ok(sample) => format!("{} {} {}", sample.metric, sample.ts, sample.value),
+                Err(error) => shown(error.to_string()),
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn parquet_has_its_values_as_decimals_text_or_doubles() {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    };
+    let metric = || -> ArrayRef { Arc::new(StringArray::from(vec!["a:b", "hot", "a:b"])) };
+    let minute = 1_767_225_600_000_i64;
+    let ts: ArrayRef = Arc::new(Int64Array::from(vec![minute, minute, minute + 60_000]));
+    let micros = TimestampMicrosecondArray::from(vec![minute * 1_000; 3]).with_timezone("UTC");
+    let options = FileOptions {
+        market: Some("m".to_owned()),
+        ..FileOptions::default()
+    };
+    let values: [(ArrayRef, ArrayRef); 3] = [
+        (
+            Arc::new(StringArray::from(vec!["0.06076", "1e-16", "12.50"])),
+            Arc::clone(&ts),
+        ),
+        (
+            Arc::new(Float64Array::from(vec![0.06076, 1e-16, 12.5])),
+            Arc::new(micros),
+        ),
+        (
+            Arc::new(
+                Decimal128Array::from(vec![60_760_000_000_000, 0, 12_500_000_000_000_000])
+                    .with_precision_and_scale(38, 15)
+                    .expect("fits"),
+            ),
+            ts,
+        ),
+    ];
+    for (values, ts) in values {
+        let lines = parquet(
+            vec![("metric", metric()), ("ts", ts), ("value", values)],
+            &options,
+        );
+        assert_eq!(lines[0], "m:a:b 2026-01-01T00:00:00Z 0.06076");
+        assert!(
+            lines[1].starts_with("m:hot 2026-01-01T00:00:00Z 0"),
+            "{lines:?}"
+        );
+        assert!(lines[2].ends_with(" 12.5"), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_parquet_file_of_another_shape_says_what_was_expected() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+    let metric: ArrayRef = Arc::new(StringArray::from(vec![Some("a:b"), None]));
+    let ts: ArrayRef = Arc::new(Int64Array::from(vec![1_767_225_600_000_i64; 2]));
+    let wrong: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+    let named = |value| {
+        vec![
+            ("metric", Arc::clone(&metric)),
+            ("ts", Arc::clone(&ts)),
+            ("value", value),
+        ]
+    };
+    let options = FileOptions::default();
+    assert_eq!(
+        parquet(named(wrong), &options),
+        ["cannot import h.parquet: value: expected DECIMAL, text or DOUBLE, got Boolean"]
+    );
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, 1.0]));
+    assert_eq!(
+        parquet(named(numbers), &options),
+        [
+            "h.parquet:1: value: expected a decimal number that fits, got NaN",
+            "h.parquet:2: metric: expected a value, got null"
+        ]
+    );
+    assert_eq!(
+        lines("x.parquet", "no parquet", &options).len(),
+        1,
+        "a foreign file is one error"
     );
 }

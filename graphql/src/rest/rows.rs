@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use marketlake_entities::Exact;
+use marketlake_entities::{Exact, Minute};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -25,6 +25,20 @@ pub(super) fn page<T: Serialize>(uri: &Uri, data: Vec<T>, next: Option<&str>) ->
         response.headers_mut().insert(LINK, link);
     }
     response
+}
+
+/// Answers with the first rows; each item gives its minute, behind which a next page begins, and its row.
+pub(super) fn limited<I, T: Serialize>(
+    uri: &Uri,
+    mut items: Vec<I>,
+    limit: usize,
+    row: impl Fn(&I) -> (Minute, T),
+) -> Response {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let (minutes, data): (Vec<Minute>, Vec<T>) = items.iter().map(row).unzip();
+    let next = minutes.last().filter(|_| more).map(ToString::to_string);
+    page(uri, data, next.as_deref())
 }
 
 fn link_to(uri: &Uri, cursor: &str) -> String {

@@ -3,6 +3,8 @@
 //! Source: Binance's spot API documentation. 429 and 418 carry `Retry-After` in seconds; `X-MBX-USED-WEIGHT-1M` says
 //! how much of the minute's weight this address has used.
 
+mod klines;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -51,13 +53,24 @@ impl Binance {
         })
     }
 
-    fn url(&self) -> Result<Url, FeedError> {
+    fn endpoint(&self, path: &[&str]) -> Result<Url, FeedError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| malformed(self.base.as_str(), "expected an http address"))?
             .pop_if_empty()
-            .extend(["api", "v3", "ticker", "price"]);
+            .extend(path);
         Ok(url)
+    }
+
+    /// The last price of every symbol, as of a minute.
+    async fn prices(&self, slot: Minute) -> Result<Batch, FeedError> {
+        let url = self.endpoint(&["api", "v3", "ticker", "price"])?;
+        let read = |answer: &Answer| {
+            self.mind_weight(&answer.headers);
+            parse(url.as_str(), slot, &answer.body)
+        };
+        let batch = self.http.get(url.as_str(), &HeaderMap::new(), read).await?;
+        batch.or_empty(url.as_str())
     }
 
     /// Stays below the weight limit: near it, the next question waits for the next minute.
@@ -83,13 +96,7 @@ impl Feed for Binance {
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
-        let url = self.url()?;
-        let read = |answer: &Answer| {
-            self.mind_weight(&answer.headers);
-            parse(url.as_str(), slot, &answer.body)
-        };
-        let batch = self.http.get(url.as_str(), &HeaderMap::new(), read).await?;
-        batch.or_empty(url.as_str())
+        self.prices(slot).await
     }
 }
 

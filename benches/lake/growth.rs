@@ -1,0 +1,125 @@
+//! Whether a lake of a year answers and ingests as fast as one of a day.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use marketlake_entities::records::{job_runs, segments};
+use marketlake_entities::{Metric, Millis, database};
+use marketlake_lake::{Lake, QueryEngine, Span};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, NotSet, Set};
+
+use crate::files::publish;
+use crate::measure::{Place, day, figure, median, metric, millis, samples};
+
+const DAYS: i64 = 365;
+const METRICS: usize = 1_000;
+
+/// Asks a lake of one day, then one of 365.
+pub async fn run(place: &Place) -> anyhow::Result<()> {
+    let metrics: Vec<Metric> = (0..METRICS).map(metric).collect();
+    let lake = place.lake("growth").await?;
+    fill_day(&lake, &metrics, 0).await?;
+    ask(&lake, &metrics, "1 day").await?;
+    let begun = Instant::now();
+    // One day's real segment stands for each of a year, so that the year is made in seconds.
+    for back in 1..DAYS {
+        copy_day(&lake, back).await?;
+    }
+    fill_slots(&lake).await?;
+    figure(
+        "(a year of catalog and slots made)",
+        millis(begun) / 1e3,
+        "s",
+    );
+    ask(&lake, &metrics, "365 days").await
+}
+
+async fn fill_day(lake: &Arc<Lake>, metrics: &[Metric], back: i64) -> anyhow::Result<()> {
+    let mut import = lake.importer(Millis(i64::MAX));
+    for minute in 0..1_440 {
+        import.push(samples(metrics, day().plus(minute - back * 1_440)))?;
+    }
+    import.finish().await?;
+    Ok(())
+}
+
+/// The newest day's row once more, so many days earlier.
+async fn copy_day(lake: &Lake, back: i64) -> anyhow::Result<()> {
+    let model = segments::Entity::find().one(lake.database()).await?;
+    let model = model.ok_or_else(|| anyhow::anyhow!("no segment"))?;
+    let earlier = |time: Millis| Millis(time.0 - back * 86_400_000);
+    let mut copy: segments::ActiveModel = model.clone().into();
+    copy.id = NotSet;
+    copy.path = Set(format!("{}-{back}", model.path));
+    copy.hour = Set(earlier(model.hour));
+    copy.min_ts = Set(earlier(model.min_ts));
+    copy.max_ts = Set(earlier(model.max_ts));
+    copy.insert(lake.database()).await?;
+    Ok(())
+}
+
+/// The slots that a year leaves: three jobs a minute.
+async fn fill_slots(lake: &Lake) -> anyhow::Result<()> {
+    let minutes = DAYS * 1_440;
+    let first = day().plus(-minutes).start().0;
+    for job in ["ingest-minute", "detect-jumps", "deliver-alerts"] {
+        let sql = format!(
+            "with recursive m(n) as (select 0 union all select n + 1 from m where n < {minutes}) \
+             insert into job_runs (job, slot, shard, state, token, attempts, not_before, created_at) \
+             select '{job}', {first} + n * 60000, 0, 'done', 1, 1, 0, 0 from m"
+        );
+        lake.database().execute_unprepared(&sql).await?;
+    }
+    let runs = job_runs::Entity::find().one(lake.database()).await?;
+    anyhow::ensure!(runs.is_some());
+    Ok(())
+}
+
+async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
+    let engine = lake.embedded();
+    let span = Span::day(day());
+    let took = median(31, async || {
+        anyhow::ensure!(engine.timeseries(&metrics[42], span).await?.len() == 1_440);
+        Ok(())
+    });
+    figure(
+        &format!("{age}: series of a day from files"),
+        took.await?,
+        "ms",
+    );
+    let took = median(31, async || {
+        anyhow::ensure!(engine.standing(&metrics[42], span).await?.of == METRICS as u64);
+        Ok(())
+    });
+    figure(
+        &format!("{age}: rank over a day from files"),
+        took.await?,
+        "ms",
+    );
+    let mut times = Vec::new();
+    for minute in 0..31 {
+        let offset = if age == "1 day" { 1_440 } else { 1_500 };
+        let ts = day().plus(offset + minute);
+        let begun = Instant::now();
+        let staged = lake.stage_minute(samples(metrics, ts)).await?;
+        publish(lake, &staged).await?;
+        times.push(millis(begun));
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    figure(
+        &format!("{age}: a minute of 1,000 staged and committed"),
+        times[15],
+        "ms",
+    );
+    let took = median(31, async || {
+        marketlake_jobs::slots::claim(lake.database(), "ingest-minute", "bench", None).await?;
+        Ok(())
+    });
+    figure(
+        &format!("{age}: a look for the next slot"),
+        took.await?,
+        "ms",
+    );
+    let _ = database::clock(lake.database()).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `GET /api/v3/klines`: a symbol's minutes, a thousand an answer of weight 2.
+//!
+//! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume, close time, ..]`; minutes without trades may be absent.
+
+use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
+use reqwest::header::HeaderMap;
+use serde_json::value::RawValue;
+
+use super::{Binance, MARKET};
+use crate::FeedError;
+use crate::http::{Answer, malformed};
+use crate::json::decimal_text;
+
+/// Rows of an answer at most.
+const PAGE: usize = 1_000;
+
+impl Binance {
+    /// Every symbol that is traded, in lower case, by name.
+    ///
+    /// # Errors
+    /// A [`FeedError`], as of [`Feed::samples`](crate::Feed::samples).
+    pub async fn symbols(&self) -> Result<Vec<String>, FeedError> {
+        let batch = self.prices(Minute::from_number(0)).await?;
+        let mut symbols: Vec<String> = batch
+            .samples
+            .iter()
+            .map(|sample| sample.metric.pair().to_owned())
+            .collect();
+        symbols.sort_unstable();
+        Ok(symbols)
+    }
+
+    /// A symbol's closing prices and traded volumes, minute by minute from `from` to `to`, both within.
+    ///
+    /// # Errors
+    /// A [`FeedError`]; after [`FeedError::Throttled`] ask again once the pause is over.
+    pub async fn minutes(
+        &self,
+        symbol: &str,
+        from: Minute,
+        to: Minute,
+    ) -> Result<Vec<Sample>, FeedError> {
+        let mut samples = Vec::new();
+        let mut next = from;
+        while next <= to {
+            let page = self.page(symbol, next, to).await?;
+            let Some(last) = page.last().map(|sample| sample.ts) else {
+                break;
+            };
+            // Two samples a row.
+            let full = page.len() >= 2 * PAGE;
+            samples.extend(page);
+            if !full || last < next {
+                break;
+            }
+            next = last.plus(1);
+        }
+        Ok(samples)
+    }
+
+    async fn page(&self, symbol: &str, from: Minute, to: Minute) -> Result<Vec<Sample>, FeedError> {
+        let mut url = self.endpoint(&["api", "v3", "klines"])?;
+        url.query_pairs_mut()
+            .append_pair("symbol", &symbol.to_uppercase())
+            .append_pair("interval", "1m")
+            .append_pair("startTime", &from.start().0.to_string())
+            .append_pair("endTime", &to.start().0.to_string())
+            .append_pair("limit", &PAGE.to_string());
+        let read = |answer: &Answer| {
+            self.mind_weight(&answer.headers);
+            parse(url.as_str(), symbol, &answer.body)
+        };
+        self.http.get(url.as_str(), &HeaderMap::new(), read).await
+    }
+}
+
+fn parse(url: &str, symbol: &str, body: &str) -> Result<Vec<Sample>, FeedError> {
+    let metric =
+        |measure| Metric::new(MARKET, symbol, measure).map_err(|error| malformed(url, error));
+    let (price, volume) = (metric(PRICE)?, metric(VOLUME)?);
+    let rows: Vec<Vec<&RawValue>> =
+        serde_json::from_str(body).map_err(|error| malformed(url, error))?;
+    let mut samples = Vec::with_capacity(rows.len() * 2);
+    for (number, row) in rows.iter().enumerate() {
+        let wrong =
+            |field: &str, text: &str| malformed(url, format!("row {number}: {field}: got {text}"));
+        let [time, _, _, _, close, traded, ..] = row[..] else {
+            return Err(wrong("expected 6 fields and more", &row.len().to_string()));
+        };
+        let millis = time.get().parse().map_err(|_| wrong("time", time.get()))?;
+        for (metric, field, value) in [(&price, "close", close), (&volume, "volume", traded)] {
+            let text = decimal_text(value);
+            let value: Exact = text.parse().map_err(|_| wrong(field, text))?;
+            if value.is_negative() {
+                return Err(wrong(field, text));
+            }
+            samples.push(Sample {
+                metric: metric.clone(),
+                ts: Millis(millis).minute(),
+                value,
+            });
+        }
+    }
+    Ok(samples)
+}

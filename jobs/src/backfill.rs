@@ -1,0 +1,156 @@
+//! `backfill-binance`: a day's minutes of some symbols, from the exchange's history. By hand only; a slot is a day, so that it can be taken up again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fail::fail_point;
+use futures::{StreamExt, TryStreamExt, stream};
+use marketlake_entities::{Sample, database};
+use marketlake_feeds::{Binance, FeedError};
+use marketlake_lake::{Lake, LakeError, Span};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::{Due, Job, JobError, Moment, Policy, Run};
+
+/// Symbols that are asked for at the same time.
+const AT_ONCE: usize = 8;
+/// A longer pause than this is for a person to wait for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const PAUSES: usize = 20;
+const COMMIT_ATTEMPTS: usize = 20;
+
+/// Hears of each symbol that is read: how many samples it had.
+pub type OnSymbol = Box<dyn Fn(usize) + Send + Sync>;
+
+/// The job. It leaves: the day's prices and volumes in the lake, merged with what it had.
+pub struct Backfill {
+    lake: Arc<Lake>,
+    feed: Arc<Binance>,
+    symbols: Vec<String>,
+    span: Span,
+    on_symbol: OnSymbol,
+}
+
+impl Backfill {
+    /// Its name.
+    pub const NAME: &'static str = "backfill-binance";
+
+    /// The job for some symbols, in lower case, and the minutes of a span.
+    #[must_use]
+    pub fn new(
+        lake: Arc<Lake>,
+        feed: Arc<Binance>,
+        symbols: Vec<String>,
+        span: Span,
+        on_symbol: OnSymbol,
+    ) -> Self {
+        Self {
+            lake,
+            feed,
+            symbols,
+            span,
+            on_symbol,
+        }
+    }
+
+    /// Which minutes of a day it does.
+    #[must_use]
+    pub fn part_of(&self, day: Span) -> Span {
+        Span {
+            from: self.span.from.max(day.from),
+            to: self.span.to.min(day.to),
+        }
+    }
+
+    /// The part of a day's slot that stands for these symbols and minutes, so that others have one of their own.
+    #[must_use]
+    pub fn shard(&self, day: Span) -> i32 {
+        let part = self.part_of(day);
+        let text = format!("{:?} {}", part, self.symbols.join(","));
+        i32::try_from(crc32fast::hash(text.as_bytes()) >> 1).unwrap_or(0)
+    }
+
+    async fn symbol(&self, symbol: &str, part: Span) -> Result<Vec<Sample>, JobError> {
+        let mut pauses = 0;
+        loop {
+            match self.feed.minutes(symbol, part.from, part.to).await {
+                Ok(samples) => {
+                    (self.on_symbol)(samples.len());
+                    return Ok(samples);
+                }
+                Err(FeedError::Throttled { pause, .. })
+                    if pause <= LONGEST_PAUSE && pauses < PAUSES =>
+                {
+                    pauses += 1;
+                    tracing::info!(
+                        symbol,
+                        pause = pause.as_secs(),
+                        "the exchange asks for a pause"
+                    );
+                    sleep(pause).await;
+                }
+                Err(error) => {
+                    let feed = format!("binance, {symbol}");
+                    return Err(JobError::Feed { feed, error });
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Job for Backfill {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(12 * 3_600),
+            attempts: i32::MAX,
+            waits_for: None,
+        }
+    }
+
+    /// None by time.
+    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+        Ok(Vec::new())
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let part = self.part_of(Span::day(run.slot.minute()));
+        let now = database::clock(self.lake.database()).await?;
+        let mut import = self.lake.importer(now);
+        let mut answers = stream::iter(self.symbols.clone())
+            .map(|symbol| async move { self.symbol(&symbol, part).await })
+            .buffered(AT_ONCE);
+        while let Some(samples) = answers.try_next().await? {
+            import.push(samples)?;
+        }
+        fail_point!("between-answers-and-import");
+        let mut staged = import.stage().await?;
+        let mut attempt = 1;
+        loop {
+            let transaction = database::begin_write(self.lake.database()).await?;
+            let did = import.outcome(&staged);
+            let outcome =
+                json!({"samples": did.samples, "added": did.added, "corrected": did.corrected});
+            run.finish(&transaction, &outcome).await?;
+            match staged.publish(&transaction, now).await {
+                Ok(()) => {
+                    transaction.commit().await?;
+                    self.lake.announce();
+                    return Ok(());
+                }
+                Err(LakeError::Moved { first }) if attempt < COMMIT_ATTEMPTS => {
+                    transaction.rollback().await?;
+                    attempt += 1;
+                    import.restage(&mut staged, first).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

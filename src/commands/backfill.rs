@@ -1,0 +1,133 @@
+//! `marketlake backfill`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use marketlake_entities::{Minute, database};
+use marketlake_feeds::Binance;
+use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
+use marketlake_lake::Span;
+
+use super::Usage;
+use super::question::minute;
+use crate::config::{FeedKind, Settings};
+use crate::progress::Progress;
+use crate::{app, output, service};
+
+/// Takes minute-by-minute history from an exchange into the lake: closing prices and traded volumes.
+///
+/// Day by day; what is done stays done, so that it goes on where it was stopped or killed. The exchange's limits are obeyed.
+/// Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --pairs btcusdt,hottry
+#[derive(Args)]
+pub(super) struct Backfill {
+    /// The exchange.
+    #[arg(long, value_enum)]
+    feed: Source,
+    /// The first minute, RFC 3339.
+    #[arg(long, value_name = "TS")]
+    from: String,
+    /// The last minute; the newest ended one, if none is given.
+    #[arg(long, value_name = "TS")]
+    to: Option<String>,
+    /// Pairs to take; all that are traded, if none are given.
+    #[arg(long, value_delimiter = ',', value_name = "PAIR,..")]
+    pairs: Vec<String>,
+}
+
+/// Exchanges that give history.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Source {
+    Binance,
+}
+
+impl Backfill {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let lake = app::open_lake(settings).await?;
+        let now = database::clock(lake.database()).await?.minute();
+        let span = self.span(now)?;
+        let feed = Arc::new(self.exchange(settings)?);
+        let symbols = if self.pairs.is_empty() {
+            feed.symbols().await?
+        } else {
+            self.pairs.iter().map(|pair| pair.to_lowercase()).collect()
+        };
+        let stop = app::stop_on_signal();
+        let runner = Runner::new(lake.database().clone(), service::worker(), stop.clone());
+        let days: Vec<Minute> = (0..)
+            .map(|day| span.from.day().plus(day * 1_440))
+            .take_while(|day| *day <= span.to)
+            .collect();
+        let progress = Arc::new(Progress::new(
+            "backfill",
+            "symbol-days",
+            days.len() * symbols.len(),
+        ));
+        let seen = Arc::clone(&progress);
+        let on_symbol = Box::new(move |samples| seen.step(samples));
+        let job = Job::new(Arc::clone(&lake), feed, symbols.clone(), span, on_symbol);
+        let (mut done, mut before) = (0, 0);
+        for day in days.iter().map(|day| Span::day(*day)) {
+            let slot = day.from.start();
+            let ran = runner.run_once(&job, slot, job.shard(day), false).await?;
+            match ran {
+                RunOnce::Done(_) => done += 1,
+                RunOnce::AlreadyDone(_) => {
+                    before += 1;
+                    progress.skip(symbols.len());
+                }
+                RunOnce::Held => {
+                    anyhow::bail!(
+                        "{}: another process is at it; it goes on, or its hold ends within half a minute",
+                        day.from.date()
+                    );
+                }
+                RunOnce::Failed(error) => {
+                    progress.end();
+                    anyhow::bail!(
+                        "{}: {error}; the same command goes on from there",
+                        day.from.date()
+                    );
+                }
+            }
+            progress.line(&format!("{} is in", day.from.date()));
+            if stop.is_cancelled() {
+                anyhow::bail!("stopped; the same command goes on from there");
+            }
+        }
+        progress.end();
+        let figures = lake.figures().await?;
+        output::line(&format!(
+            "backfill: {done} days of {} symbols, {before} were there before; the lake holds {} samples in {} segments",
+            symbols.len(),
+            figures.samples,
+            figures.segments
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn span(&self, now: Minute) -> Result<Span, Usage> {
+        let from = minute("--from", Some(&self.from))?.unwrap_or(now);
+        let last = now.plus(-1);
+        let to = minute("--to", self.to.as_deref())?.map_or(last, |to| to.min(last));
+        let span = Span { from, to };
+        span.forwards()
+            .map_err(|reason| Usage(format!("--from: {reason}")))
+    }
+
+    /// At the address that is configured for it, else at its usual one.
+    fn exchange(&self, settings: &Settings) -> anyhow::Result<Binance> {
+        let Source::Binance = self.feed;
+        let mut feeds = settings.feeds.iter();
+        let configured = feeds.find(|feed| feed.kind == FeedKind::Binance);
+        let url = configured
+            .and_then(|feed| feed.base_url.as_deref())
+            .unwrap_or(Binance::DEFAULT_URL);
+        let base = url.parse().map_err(|_| {
+            Usage(format!(
+                "feeds.base_url: expected an address like https://api.example.com, got {url:?}"
+            ))
+        })?;
+        Ok(Binance::new(base, None)?)
+    }
+}

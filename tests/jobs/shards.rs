@@ -1,0 +1,146 @@
+//! A minute ingested in parts.
+
+use std::sync::Arc;
+
+use marketlake_entities::records::job_runs::{Entity, State};
+use marketlake_entities::{Millis, Minute, database};
+use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
+use marketlake_jobs::{
+    DetectJumps, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source, slots,
+};
+use sea_orm::EntityTrait;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::DEEP;
+use crate::support::base::{Base, on_both};
+use crate::support::samples::minute;
+
+/// A feed that gives nothing.
+struct Dead;
+
+#[async_trait::async_trait]
+impl Feed for Dead {
+    fn name(&self) -> &str {
+        "dead"
+    }
+
+    fn recall(&self) -> Recall {
+        Recall::History
+    }
+
+    async fn samples(&self, _slot: Minute) -> Result<Batch, FeedError> {
+        Err(FeedError::Empty {
+            url: "nowhere".to_owned(),
+            rejected: 0,
+            first: None,
+        })
+    }
+}
+
+fn runner(lake: &marketlake_lake::Lake, name: &str) -> Runner {
+    let stop = CancellationToken::new();
+    Runner::new(lake.database().clone(), name.to_owned(), stop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_several_processes_take_make_up_the_whole_minute() {
+    on_both(async |base: Base| {
+        let (one, other) = (base.lake().await, base.lake().await);
+        let source = || Source {
+            feed: Arc::new(Simulated::new(7)),
+            shards: 4.try_into().ok(),
+        };
+        let jobs = [
+            IngestMinute::new(Arc::clone(&one), vec![source()], None),
+            IngestMinute::new(Arc::clone(&other), vec![source()], None),
+        ];
+        let now = minute("2026-11-24T10:00:00Z");
+        let moment = Moment {
+            now: now.start(),
+            minute: now,
+        };
+        let due = jobs[0].due(moment).await.unwrap();
+        let shards: Vec<i32> = due.iter().map(|due| due.shard).collect();
+        assert_eq!(shards, [0, 1, 2, 3]);
+        slots::enter(one.database(), IngestMinute::NAME, &due, now.start())
+            .await
+            .unwrap();
+        // Both take what they get, at the same time.
+        let slot = now.start();
+        let runners = [runner(&one, "one"), runner(&other, "other")];
+        let runs = (0..4_usize).map(|shard| {
+            let number = i32::try_from(shard).unwrap();
+            runners[shard % 2].run_once(&jobs[shard % 2], slot, number, false)
+        });
+        for ran in futures::future::join_all(runs).await {
+            assert!(matches!(ran.unwrap(), RunOnce::Done(_)));
+        }
+        let whole = Simulated::new(7).samples(now).await.unwrap().samples;
+        let figures = one.figures().await.unwrap();
+        assert_eq!(figures.segments, 4);
+        assert_eq!(usize::try_from(figures.samples).unwrap(), whole.len());
+        assert_eq!(
+            one.check(DEEP).await.unwrap().problems,
+            Vec::<String>::new()
+        );
+        // One slot of detection for all of them.
+        let all = Entity::find().all(one.database()).await.unwrap();
+        let detections = all.iter().filter(|run| run.job == DetectJumps::NAME);
+        assert_eq!(detections.count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        let sources = vec![
+            Source::whole(Arc::new(Simulated::new(7))),
+            Source {
+                feed: Arc::new(Dead),
+                shards: 1.try_into().ok(),
+            },
+        ];
+        let ingest = IngestMinute::new(Arc::clone(&lake), sources, None);
+        let slot: Millis = minute("2026-11-24T10:00:00Z").start();
+        let due = [0, 1].map(|shard| Due {
+            shard,
+            ..Due::pending(slot)
+        });
+        slots::enter(lake.database(), IngestMinute::NAME, &due, slot)
+            .await
+            .unwrap();
+        let runner = runner(&lake, "one");
+        let first = runner.run_once(&ingest, slot, 0, false).await.unwrap();
+        assert!(matches!(first, RunOnce::Done(_)), "{first:?}");
+        let detect = DetectJumps::new(Arc::clone(&lake));
+        let claim = async || {
+            let waits_for = detect.policy().waits_for;
+            slots::claim(lake.database(), DetectJumps::NAME, "two", waits_for)
+                .await
+                .unwrap()
+        };
+        assert!(claim().await.is_none(), "the second part may still come");
+        // The second part fails for good.
+        sea_orm::ConnectionTrait::execute_unprepared(
+            lake.database(),
+            "update job_runs set attempts = 9 where job = 'ingest-minute' and shard = 1",
+        )
+        .await
+        .unwrap();
+        let second = runner.run_once(&ingest, slot, 1, false).await.unwrap();
+        assert!(matches!(second, RunOnce::Failed(_)), "{second:?}");
+        let failed = slots::find(lake.database(), IngestMinute::NAME, slot, 1)
+            .await
+            .unwrap();
+        assert_eq!(failed.unwrap().state, State::Failed);
+        let detected = runner.run_once(&detect, slot, 0, false).await.unwrap();
+        let RunOnce::Done(outcome) = detected else {
+            panic!("{detected:?}");
+        };
+        assert!(outcome.contains(r#""missing_shards":[1]"#), "{outcome}");
+        let _ = database::clock(lake.database()).await.unwrap();
+    })
+    .await;
+}
