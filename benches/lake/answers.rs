@@ -137,6 +137,7 @@ async fn get(sender: &mut SendRequest<Empty<Bytes>>, route: &str) -> anyhow::Res
     let request = hyper::Request::get(route)
         .header("host", "bench")
         .body(Empty::new())?;
+    sender.ready().await?;
     let response = sender.send_request(request).await?;
     anyhow::ensure!(
         response.status().is_success(),

@@ -25,6 +25,16 @@ async fn main() -> anyhow::Result<()> {
         say("lake: expected the day's file, see benches/run");
         return Ok(());
     };
+    if day.as_os_str() == "window-start" || day.as_os_str() == "day-merge" {
+        let place = Place::of(arguments.next().unwrap_or_default().into());
+        let name = arguments.next().unwrap_or_default();
+        let metrics = arguments.next().unwrap_or_default().parse()?;
+        return if day.as_os_str() == "window-start" {
+            windows::start_only(&place, &name, metrics).await
+        } else {
+            windows::compact_only(&place, &name, metrics).await
+        };
+    }
     let parts: Vec<String> = arguments.collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     let place = Place::new()?;

@@ -11,18 +11,34 @@ use tempfile::TempDir;
 
 /// A folder for everything, gone at the end.
 pub struct Place {
-    folder: TempDir,
+    folder: PathBuf,
+    /// Deletes it at the end; not in a process that another one has called.
+    _guard: Option<TempDir>,
 }
 
 impl Place {
     pub fn new() -> anyhow::Result<Self> {
+        let guard = tempfile::tempdir()?;
         Ok(Self {
-            folder: tempfile::tempdir()?,
+            folder: guard.path().to_owned(),
+            _guard: Some(guard),
         })
     }
 
+    /// The folder of another process.
+    pub fn of(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            _guard: None,
+        }
+    }
+
+    pub fn root(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// A lake on SQLite and a folder; the same again by the same name.

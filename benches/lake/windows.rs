@@ -1,8 +1,9 @@
-//! Memory of the window, and a minute's way through it.
+//! Memory of the window and of a day's merge, each in a process of its own, and a minute's way through the window.
 
+use std::process::Command;
 use std::time::Instant;
 
-use marketlake_entities::{JumpRule, Metric};
+use marketlake_entities::{JumpRule, Metric, Millis};
 use marketlake_lake::{JumpQuery, QueryEngine, Span};
 
 use crate::files::publish;
@@ -11,41 +12,24 @@ use crate::measure::{Place, day, figure, metric, millis, resident, samples};
 /// 24 hours of 10,000 and of 100,000 metrics.
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     for count in [10_000, 100_000] {
-        fill(place, count).await?;
+        measure(place, count).await?;
     }
     Ok(())
 }
 
-async fn fill(place: &Place, count: usize) -> anyhow::Result<()> {
+async fn measure(place: &Place, count: usize) -> anyhow::Result<()> {
     let metrics: Vec<Metric> = (0..count).map(metric).collect();
-    let lake = place.lake(&format!("window-{count}")).await?;
-    let begun = Instant::now();
+    let name = format!("window-{count}");
+    let lake = place.lake(&name).await?;
     for hour in 0..24 {
         let first = day().plus(hour * 60);
-        let mut import = lake.importer(marketlake_entities::Millis(0));
+        let mut import = lake.importer(Millis(0));
         for minute in 0..60 {
             import.push(samples(&metrics, first.plus(minute)))?;
         }
         import.finish().await?;
     }
-    figure(
-        &format!("{count} metrics: 24 hours imported"),
-        millis(begun) / 1e3,
-        "s",
-    );
-    let before = resident().0;
-    let begun = Instant::now();
-    lake.follow(0).await?;
-    figure(
-        &format!("{count} metrics: window rebuilt at the start"),
-        millis(begun) / 1e3,
-        "s",
-    );
-    figure(
-        &format!("{count} metrics: resident (before: {before:.0})"),
-        resident().0,
-        "MiB",
-    );
+    in_a_process(place, "window-start", &name, count)?;
     let mut seen = lake.follow(0).await?;
     let (mut follows, mut detects) = (Vec::new(), Vec::new());
     for minute in 0..20 {
@@ -65,37 +49,48 @@ async fn fill(place: &Place, count: usize) -> anyhow::Result<()> {
         detects.push(millis(begun));
     }
     for (what, mut times) in [
-        ("a minute taken in, rankings and sums made ready", follows),
+        ("a minute read, rankings and sums ready", follows),
         ("jumps of a minute", detects),
     ] {
         times.sort_unstable_by(f64::total_cmp);
-        figure(
-            &format!("{count} metrics: {what}"),
-            times[times.len() / 2],
-            "ms",
-        );
+        let name = format!("{count} metrics: {what}");
+        figure(&name, times[times.len() / 2], "ms");
     }
-    figure(
-        &format!("{count} metrics: resident after"),
-        resident().0,
-        "MiB",
-    );
-    // A day's merge of as many metrics, the window being in memory too.
-    crate::measure::forget_peak();
-    let resting = resident().0;
+    drop(lake);
+    in_a_process(place, "day-merge", &name, count)
+}
+
+fn in_a_process(place: &Place, what: &str, name: &str, count: usize) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(what).arg(place.root());
+    command.arg(name).arg(count.to_string());
+    anyhow::ensure!(command.status()?.success(), "{what} failed");
+    Ok(())
+}
+
+/// What a process holds that has done nothing but read the window from a lake.
+pub async fn start_only(place: &Place, name: &str, metrics: usize) -> anyhow::Result<()> {
+    let lake = place.lake(name).await?;
+    let begun = Instant::now();
+    lake.follow(0).await?;
+    let took = millis(begun) / 1e3;
+    let (now, most) = resident();
+    figure(&format!("{metrics} metrics: window rebuilt"), took, "s");
+    figure(&format!("{metrics} metrics: resident with it"), now, "MiB");
+    figure(&format!("{metrics} metrics: at most"), most, "MiB");
+    Ok(())
+}
+
+/// The same of a day's merge.
+pub async fn compact_only(place: &Place, name: &str, metrics: usize) -> anyhow::Result<()> {
+    let lake = place.lake(name).await?;
     let begun = Instant::now();
     if let Some(staged) = lake.stage_day(day()).await? {
         publish(&lake, &staged).await?;
     }
-    figure(
-        &format!("{count} metrics: compact a day"),
-        millis(begun) / 1e3,
-        "s",
-    );
-    figure(
-        &format!("{count} metrics: compact a day, memory above the rest"),
-        resident().1 - resting,
-        "MiB",
-    );
+    let took = millis(begun) / 1e3;
+    figure(&format!("{metrics} metrics: compact a day"), took, "s");
+    let name = format!("{metrics} metrics: compact a day, resident at most");
+    figure(&name, resident().1, "MiB");
     Ok(())
 }

@@ -38,7 +38,11 @@ pub fn router(lake: &Arc<Lake>, figures: PrometheusHandle) -> Router {
                 .post(graphql_http::post)
                 .with_state(schema),
         )
-        .route("/v1/metrics", get(rest::metrics::get))
+        .route(
+            "/v1/metrics",
+            get(rest::metrics::get)
+                .with_state(Arc::new(rest::metrics::Metrics::new(Arc::clone(lake)))),
+        )
         .route("/v1/metric/{name}/timeseries", get(rest::timeseries::get))
         .route("/v1/metric/{name}/rank", get(rest::rank::get))
         .route("/readyz", get(operations::readyz))

@@ -12,6 +12,9 @@ use sea_orm::{
 
 use crate::{Due, Run, WaitsFor};
 
+/// In the words of the index over what is not done yet.
+const OPEN: &str = "r.state in ('pending', 'running')";
+
 /// How long a worker holds a slot without a word.
 pub const LEASE: Duration = Duration::from_secs(30);
 const INSERT_ROWS: usize = 500;
@@ -163,7 +166,7 @@ pub async fn claim(
 ) -> Result<Option<Run>, DbErr> {
     let clock = database::clock_sql(database.get_database_backend());
     let mut condition = format!(
-        "r.job = $2 and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
+        "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
     );
     if let Some(WaitsFor {
         job,

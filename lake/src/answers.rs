@@ -1,8 +1,11 @@
 //! The questions that every face asks, so that all of them answer alike.
 
+use std::sync::Arc;
+
 use marketlake_entities::{Metric, Minute};
 
-use crate::{Aggregate, Interval, Lake, LakeError, Point, QueryEngine, Span, Standing};
+use crate::window::Snapshot;
+use crate::{Aggregate, Directory, Interval, Lake, LakeError, Point, QueryEngine, Span, Standing};
 
 /// A metric under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,14 @@ pub struct Rank {
     pub of: u64,
     /// The time that the answer stands for.
     pub span: Span,
+}
+
+/// A listing, and what it is one of.
+#[derive(Clone)]
+pub(crate) struct KeptListing {
+    snapshot: Arc<Snapshot>,
+    directory: Arc<Directory>,
+    listed: Arc<Vec<Listed>>,
 }
 
 impl Rank {
@@ -119,6 +130,31 @@ impl Lake {
             .into_iter()
             .map(|metric| self.listed(metric))
             .collect())
+    }
+
+    /// The same by the engine of choice; the newest listing is made once.
+    ///
+    /// # Errors
+    /// Where the engine fails.
+    pub async fn listing(&self, at: Option<Minute>) -> Result<Arc<Vec<Listed>>, LakeError> {
+        if at.is_some() || !self.window().is_ready() {
+            return Ok(Arc::new(self.list(&self.engine(), at).await?));
+        }
+        let snapshot = self.window().snapshot();
+        let kept = self.kept_listing().lock().clone();
+        if let Some(kept) = kept
+            && Arc::ptr_eq(&kept.snapshot, &snapshot)
+            && Arc::ptr_eq(&kept.directory, &self.directory())
+        {
+            return Ok(kept.listed);
+        }
+        let listed = Arc::new(self.list(self.window().as_ref(), snapshot.newest()).await?);
+        *self.kept_listing().lock() = Some(KeptListing {
+            snapshot,
+            directory: self.directory(),
+            listed: Arc::clone(&listed),
+        });
+        Ok(listed)
     }
 
     /// All places of a measure over the last 24 hours.

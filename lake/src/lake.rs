@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use marketlake_entities::records::metrics;
 use marketlake_entities::{Metric, Minute};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
+use crate::answers::KeptListing;
 use crate::{Directory, Embedded, LakeError, Router, Span, Store, Window, catalog};
 
 /// The lake. Cheap to share behind an [`Arc`].
@@ -20,6 +21,7 @@ pub struct Lake {
     directory: RwLock<Arc<Directory>>,
     market_order: Vec<String>,
     committed: Notify,
+    kept_listing: Mutex<Option<KeptListing>>,
 }
 
 /// What the lake holds.
@@ -56,6 +58,7 @@ impl Lake {
             directory: RwLock::default(),
             market_order,
             committed: Notify::new(),
+            kept_listing: Mutex::default(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
@@ -69,6 +72,10 @@ impl Lake {
     /// Ends at the next [`Lake::announce`]; commits of other processes are not seen here.
     pub async fn committed(&self) {
         self.committed.notified().await;
+    }
+
+    pub(crate) fn kept_listing(&self) -> &Mutex<Option<KeptListing>> {
+        &self.kept_listing
     }
 
     /// The catalog's database.

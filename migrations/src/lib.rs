@@ -10,6 +10,7 @@ mod m20261124_000004_create_subscriptions;
 mod m20261124_000005_create_alerts;
 mod m20261124_000006_create_deliveries;
 mod m20261125_000007_add_rollups_to_segments;
+mod m20261125_000008_index_open_job_runs;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000005_create_alerts::Migration),
             Box::new(m20261124_000006_create_deliveries::Migration),
             Box::new(m20261125_000007_add_rollups_to_segments::Migration),
+            Box::new(m20261125_000008_index_open_job_runs::Migration),
         ]
     }
 }

@@ -26,7 +26,11 @@ fn first() -> Minute {
 }
 
 fn value(which: i64, at: i64) -> String {
-    format!("{}.{:04}", 10 + which, (at * 37 + which * 101).rem_euclid(9_973))
+    format!(
+        "{}.{:04}",
+        10 + which,
+        (at * 37 + which * 101).rem_euclid(9_973)
+    )
 }
 
 /// History to be ingested minute by minute.

@@ -5,6 +5,7 @@ mod faults;
 mod keeping;
 mod order;
 mod random;
+mod tools;
 mod upkeep;
 
 use std::sync::Arc;

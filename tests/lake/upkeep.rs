@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use marketlake_entities::{Millis, database};
+use marketlake_lake::Retention;
 
-use super::{compact_all, ingest};
+use super::{compact_all, compact_days, ingest};
 use crate::support::SHALLOW;
 use crate::support::base::{Base, on_both};
-use crate::support::samples::{sample, series};
+use crate::support::samples::{sample, series, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vacuum_deletes_what_was_replaced_and_what_never_became_visible_after_its_grace() {
@@ -66,6 +67,45 @@ async fn check_names_every_object_that_is_missing_or_damaged() {
             "{:?}",
             broken.problems
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_than_it_is_to_be_kept_leaves_the_lake_by_its_tier() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        // A day's segment, the next day's hour, and a raw minute.
+        ingest(&lake, &series("a:one", 0, &["1", "2", "3"])).await;
+        compact_days(&lake).await;
+        ingest(&lake, &[sample("a:one", 1_440, "4")]).await;
+        compact_all(&lake).await;
+        ingest(&lake, &[sample("a:one", 1_500, "5")]).await;
+        let day = Duration::from_secs(86_400);
+        let now = start().plus(4 * 1_440).start();
+        let keep = |tier: &str, days: u32| Retention {
+            raw: (tier == "raw").then_some(day * days),
+            hour: (tier == "hour").then_some(day * days),
+            day: (tier == "day").then_some(day * days),
+        };
+        assert_eq!(lake.expire(now, Retention::default()).await.unwrap(), 0);
+        assert_eq!(lake.expire(now, keep("day", 5)).await.unwrap(), 0);
+        assert_eq!(lake.expire(now, keep("day", 3)).await.unwrap(), 1);
+        assert_eq!(lake.figures().await.unwrap().samples, 2);
+        assert_eq!(lake.expire(now, keep("hour", 2)).await.unwrap(), 1);
+        assert_eq!(
+            lake.bounds().await.unwrap().unwrap().from,
+            start().plus(1_500)
+        );
+        assert_eq!(lake.expire(now, keep("raw", 2)).await.unwrap(), 1);
+        assert_eq!(lake.newest().await.unwrap(), None);
+        // Readers that still run keep their files for the grace.
+        lake.vacuum(now, Duration::ZERO).await.unwrap();
+        assert_eq!(base.object_files().len(), 5);
+        let later = now.plus(Duration::from_secs(60));
+        assert_eq!(lake.vacuum(later, Duration::ZERO).await.unwrap().retired, 3);
+        assert_eq!(base.object_files().len(), 0);
+        assert_eq!(lake.check(SHALLOW).await.unwrap().segments, 0);
     })
     .await;
 }

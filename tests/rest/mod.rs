@@ -1,5 +1,7 @@
 //! The REST routes, as scripts call them.
 
+mod intervals;
+
 use std::fmt::Write;
 
 use serde_json::{Value, json};

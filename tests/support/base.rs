@@ -119,6 +119,18 @@ impl Base {
             .unwrap()
     }
 
+    /// The lake that the program keeps in a data folder.
+    pub async fn lake_in(&self, data: &Path) -> Arc<Lake> {
+        let url = database::sqlite_url(&data.join("marketlake.db"));
+        let database = database::connect(&url);
+        let store = Store::open(&StoreOptions {
+            url: format!("file://{}", data.join("lake").display()),
+            ..StoreOptions::default()
+        });
+        let lake = Lake::open(database.await.unwrap(), store.unwrap(), Vec::new());
+        lake.await.unwrap()
+    }
+
     /// The settings that have the program use this base.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut settings = vec![

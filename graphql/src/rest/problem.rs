@@ -27,6 +27,17 @@ impl Problem {
         }
     }
 
+    /// What cannot happen, and is logged where it does.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!(%error, "request failed");
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            title: "Internal error",
+            detail: "the server's log says what went wrong".to_owned(),
+            about: None,
+        }
+    }
+
     pub(crate) fn unknown_metric(name: &str) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,

@@ -1,7 +1,7 @@
 //! Pages of rows: `{"data":[..],"next":..}`, with a `Link` to the next one.
 
 use axum::Json;
-use axum::http::header::LINK;
+use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use marketlake_entities::{Exact, Minute};
@@ -20,7 +20,28 @@ struct Page<T> {
 pub(super) fn page<T: Serialize>(uri: &Uri, data: Vec<T>, next: Option<&str>) -> Response {
     let next = next.map(cursor::encode);
     let link = next.as_ref().map(|cursor| link_to(uri, cursor));
-    let mut response = Json(Page { data, next }).into_response();
+    linked(Json(Page { data, next }).into_response(), link)
+}
+
+/// The same of rows that are JSON already, with commas between.
+pub(super) fn rendered_page(uri: &Uri, rows: &str, next: Option<&str>) -> Response {
+    let next = next.map(cursor::encode);
+    let link = next.as_ref().map(|cursor| link_to(uri, cursor));
+    let mut body = String::with_capacity(rows.len() + 100);
+    body.push_str("{\"data\":[");
+    body.push_str(rows);
+    body.push_str("],\"next\":");
+    // A cursor has no character that JSON escapes.
+    match &next {
+        Some(cursor) => body.extend(["\"", cursor, "\""]),
+        None => body.push_str("null"),
+    }
+    body.push('}');
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    linked(([json], body).into_response(), link)
+}
+
+fn linked(mut response: Response, link: Option<String>) -> Response {
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(LINK, link);
     }

@@ -74,12 +74,9 @@ impl MetricsQuery {
     ) -> Result<Connection<Place, Metric, EmptyFields, EmptyFields>> {
         let lake = context.data::<Arc<Lake>>()?;
         let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
-        let mut listed = lake
-            .list(&lake.engine(), at.map(minute))
-            .await
-            .map_err(errors::lake)?;
+        let listed = lake.listing(at.map(minute)).await.map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
-        listed.retain(|Listed { metric, .. }| {
+        let wanted = |Listed { metric, .. }: &&Listed| {
             search
                 .as_ref()
                 .is_none_or(|text| metric.id().contains(text))
@@ -89,12 +86,13 @@ impl MetricsQuery {
                 && measure
                     .as_ref()
                     .is_none_or(|measure| metric.measure() == measure)
-        });
+        };
+        let listed: Vec<&Listed> = listed.iter().filter(wanted).collect();
         let start = behind.map_or(0, |id| {
             listed.partition_point(|l| l.metric.id() <= id.as_str())
         });
         Ok(paging::page(listed, start, rows, |listed| {
-            (listed.metric.id().to_owned(), listed.into())
+            (listed.metric.id().to_owned(), listed.clone().into())
         }))
     }
 

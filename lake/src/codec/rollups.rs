@@ -33,6 +33,8 @@ use crate::rollup::Rollup;
 const BATCH_ROWS: usize = 1 << 15;
 /// The first columns: what a standard deviation needs.
 const MOMENTS: usize = 5;
+/// The first columns: when there is a sample at all.
+const HOURS: usize = 2;
 const VALUES: [&str; 4] = ["min", "max", "first", "last"];
 
 /// The columns of rollups, as they are read.
@@ -171,6 +173,24 @@ pub(crate) fn read_moments(
                 };
                 (Millis(hours[row]).minute(), moments)
             }));
+            visit(metric, &run);
+            Ok(())
+        })
+    })
+}
+
+/// Calls for each run of rollups of one metric with their hours.
+pub(crate) fn read_hours(
+    object: &Object,
+    bytes: Bytes,
+    mut visit: impl FnMut(&Metric, &[Minute]),
+) -> Result<(), LakeError> {
+    let mut run = Vec::new();
+    each_batch(object, bytes, Some(HOURS), |names, batch| {
+        let hours = primitive::<TimestampMillisecondType>(batch, "hour")?.values();
+        names.runs(batch, |metric, start, end| {
+            run.clear();
+            run.extend(hours[start..end].iter().map(|&hour| Millis(hour).minute()));
             visit(metric, &run);
             Ok(())
         })

@@ -1,15 +1,16 @@
 //! Answers from the Parquet files, by `DataFusion` over exactly the live segments.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
 use marketlake_entities::records::segments::Model;
 use marketlake_entities::{Jump, Metric, Millis, Sample};
 use sea_orm::DatabaseConnection;
@@ -26,15 +27,15 @@ use super::{
 use crate::codec::{ROLLUP_SCHEMA, SCHEMA, rollup_of_row};
 use crate::object::Object;
 use crate::rollup::{self, Rollup};
+use crate::window::DAY;
 use crate::{LakeError, Store, catalog};
 
 const METRICS: &str = include_str!("../sql/metrics.sql");
+const UNORDERED: &str = include_str!("../sql/samples_unordered.sql");
 const TIMESERIES: &str = include_str!("../sql/timeseries.sql");
 const OF_MEASURE: &str = include_str!("../sql/samples_of_measure.sql");
 const ROLLUPS: &str = include_str!("../sql/rollups.sql");
-const JUMP_CANDIDATES: &str = include_str!("../sql/jump_candidates.sql");
 const SAMPLES: &str = include_str!("../sql/samples.sql");
-const SAMPLES_OF_WANTED: &str = include_str!("../sql/samples_of_wanted.sql");
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
@@ -125,11 +126,11 @@ impl Embedded {
         Ok(())
     }
 
-    /// Calls for each sample of a measure in a span, of some segments; within a metric in the order of time.
+    /// Calls for each sample in a span, of a measure or of all, of some segments; within a metric in the order of time.
     pub(super) async fn each_sample(
         &self,
         mut segments: Vec<Model>,
-        measure: &str,
+        measure: Option<&str>,
         span: Span,
         mut visit: impl FnMut(&Metric, Point),
     ) -> Result<(), LakeError> {
@@ -141,8 +142,17 @@ impl Embedded {
         let objects = segments.iter().map(Object::samples).collect();
         self.register(&session, "samples", &SCHEMA, objects)?;
         let mut parameters = times(span);
-        parameters.push(("measure", ScalarValue::from(third_part(measure))));
-        for batch in Self::ask(&session, OF_MEASURE, parameters).await? {
+        let sql = match measure {
+            None => UNORDERED,
+            Some(measure) => {
+                parameters.push(("measure", ScalarValue::from(third_part(measure))));
+                OF_MEASURE
+            }
+        };
+        let frame = session.sql(sql).await?;
+        let frame = frame.with_param_values(ParamValues::from(parameters))?;
+        let mut batches = frame.execute_stream().await?;
+        while let Some(batch) = batches.try_next().await? {
             let mut last: Option<Metric> = None;
             let ids = text(&batch, "metric")?;
             let rows = PointRows::of(&batch)?;
@@ -157,6 +167,25 @@ impl Embedded {
             }
         }
         Ok(())
+    }
+
+    /// The metrics that have a sample in a span, of some segments.
+    pub(super) async fn present(
+        &self,
+        segments: &[Model],
+        span: Span,
+    ) -> Result<Vec<Metric>, LakeError> {
+        let session = self.empty_session();
+        let objects = segments.iter().map(Object::samples).collect();
+        self.register(&session, "samples", &SCHEMA, objects)?;
+        let mut metrics = Vec::new();
+        for batch in Self::ask(&session, METRICS, times(span)).await? {
+            let ids = text(&batch, "metric")?;
+            for row in 0..batch.num_rows() {
+                metrics.push(metric_at(&ids, row)?);
+            }
+        }
+        Ok(metrics)
     }
 
     /// Of the hours that lie whole in a span, those whose samples have rollups only.
@@ -196,19 +225,9 @@ impl Embedded {
 #[async_trait]
 impl QueryEngine for Embedded {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
-        let session = self.session(span).await?;
-        let batches = Self::ask(&session, METRICS, times(span)).await?;
-        let mut metrics = Vec::new();
-        for batch in &batches {
-            let ids = text(batch, "metric")?;
-            metrics.extend(
-                ids.as_string::<i32>()
-                    .iter()
-                    .flatten()
-                    .filter_map(|id| id.parse().ok()),
-            );
-        }
-        Ok(metrics)
+        let segments = catalog::live(&self.database, span).await?;
+        let metrics = ranks::metrics(self, &segments, span).await?;
+        Ok(metrics.into_iter().collect())
     }
 
     async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError> {
@@ -262,66 +281,56 @@ impl QueryEngine for Embedded {
         }
     }
 
-    /// SQL finds the samples that may be jumps, in floats and with some slack; the rule decides on each exactly.
+    /// All metrics' samples are read a day at a time, so that memory stays bounded however long the span is.
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
-        let read = reach(query);
-        let session = self.session(read).await?;
-        let candidates = match &query.metric {
-            Some(metric) => BTreeSet::from([metric.id().to_owned()]),
-            None => candidates(&session, query, read).await?,
-        };
-        if candidates.is_empty() {
-            return Ok(Vec::new());
-        }
-        let wanted: ArrayRef = Arc::new(StringArray::from_iter_values(&candidates));
-        let schema = Arc::new(Schema::new(vec![Field::new(
-            "metric",
-            DataType::Utf8,
-            false,
-        )]));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![wanted])?;
-        session.register_table(
-            "wanted",
-            Arc::new(MemTable::try_new(schema, vec![vec![batch]])?),
-        )?;
-        let batches = Self::ask(&session, SAMPLES_OF_WANTED, times(read)).await?;
         let mut found = Vec::new();
-        for (metric, points) in series(&batches)? {
-            judge(query, &metric, &points, &mut found);
+        if let Some(metric) = &query.metric {
+            let points = self.timeseries(metric, reach(query)).await?;
+            judge(query, metric, &points, &mut found);
+            return Ok(found);
+        }
+        let Some(bounds) = catalog::bounds(&self.database).await? else {
+            return Ok(found);
+        };
+        let (mut from, last) = (
+            query.span.from.max(bounds.from),
+            query.span.to.min(bounds.to),
+        );
+        while from <= last {
+            let to = last.min(from.plus(DAY - 1));
+            let part = JumpQuery {
+                span: Span { from, to },
+                ..query.clone()
+            };
+            self.jumps_of_all(&part, &mut found).await?;
+            from = to.plus(1);
         }
         by_time(&mut found);
         Ok(found)
     }
 }
 
-/// The ids of metrics that may have a jump.
-async fn candidates(
-    session: &SessionContext,
-    query: &JumpQuery,
-    read: Span,
-) -> Result<BTreeSet<String>, LakeError> {
-    // A frame's bound cannot be a parameter; it is a number of ours.
-    let sql = JUMP_CANDIDATES.replace("{window}", &query.rule.window.to_string());
-    let mut parameters = times(read);
-    parameters.push(("first", times(query.span).swap_remove(0).1));
-    parameters.push(("factor", ScalarValue::from(query.rule.factor.to_f64())));
-    parameters.push((
-        "least",
-        ScalarValue::from(i64::from(query.rule.min_samples)),
-    ));
-    let batches = Embedded::ask(session, &sql, parameters).await?;
-    let mut ids = BTreeSet::new();
-    for batch in &batches {
-        let metrics = text(batch, "metric")?;
-        ids.extend(
-            metrics
-                .as_string::<i32>()
-                .iter()
-                .flatten()
-                .map(str::to_owned),
-        );
+impl Embedded {
+    async fn jumps_of_all(
+        &self,
+        query: &JumpQuery,
+        found: &mut Vec<Jump>,
+    ) -> Result<(), LakeError> {
+        let read = reach(query);
+        let segments = catalog::live(&self.database, read).await?;
+        let mut series: HashMap<Metric, Vec<Point>> = HashMap::new();
+        let take = |metric: &Metric, point| match series.get_mut(metric) {
+            Some(points) => points.push(point),
+            None => {
+                series.insert(metric.clone(), vec![point]);
+            }
+        };
+        self.each_sample(segments, None, read, take).await?;
+        for (metric, points) in &series {
+            judge(query, metric, points, found);
+        }
+        Ok(())
     }
-    Ok(ids)
 }
 
 fn times(span: Span) -> Parameters {

@@ -10,7 +10,7 @@ mod table;
 mod window;
 
 use async_trait::async_trait;
-use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute};
+use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, Trailing};
 
 pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use embedded::Embedded;
@@ -195,15 +195,23 @@ pub trait QueryEngine: Send + Sync {
 /// Judges each sample of one metric that lies in the span; `points` reach back as far as the rule looks.
 fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<Jump>) {
     let back = i64::from(query.rule.window);
+    let values = |points: &[Point]| points.iter().map(|point| point.value).collect::<Trailing>();
+    // The exact sum of points[first..index], moved on with them.
+    let (mut before, mut first) = (Trailing::default(), 0);
     for (index, point) in points.iter().enumerate() {
-        if query.span.holds(point.ts) {
-            let first = points[..index].partition_point(|before| before.ts < point.ts.plus(-back));
-            let before = points[first..index]
-                .iter()
-                .map(|before| before.value)
-                .collect();
-            found.extend(query.rule.jump(metric, point.ts, point.value, &before));
+        while points[first].ts < point.ts.plus(-back) {
+            first += 1;
+            if !before.pop(points[first - 1].value) {
+                before = values(&points[first..index]);
+            }
         }
+        let (rule, value) = (&query.rule, point.value);
+        if query.span.holds(point.ts) && rule.jump(metric, point.ts, value, &before).is_some() {
+            // Summed up anew, so that the mean shown is the same float whoever finds the jump.
+            let before = values(&points[first..index]);
+            found.extend(rule.jump(metric, point.ts, value, &before));
+        }
+        before.push(value);
     }
 }
 

@@ -1,14 +1,15 @@
-//! Spreads of all metrics from rollups; only hours that the span cuts, or that have none yet, are read sample by sample.
+//! Names and spreads of all metrics from rollups; only hours that the span cuts, or that have none yet, are read sample by sample.
 
 use std::collections::{BTreeSet, HashMap};
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{Model, Tier};
 use marketlake_entities::{Metric, Minute};
 
 use super::{Embedded, Span, Standing};
 use crate::LakeError;
-use crate::codec::read_moments;
+use crate::codec::{read_hours, read_moments};
 use crate::moments::Moments;
 use crate::object::Object;
 use crate::window::place;
@@ -77,6 +78,57 @@ fn runs_of_hours(hours: &BTreeSet<Minute>, whole: Span) -> Vec<Span> {
     cut.collect()
 }
 
+/// The metrics that have a sample in a span, by the same ways.
+pub(super) async fn metrics(
+    engine: &Embedded,
+    segments: &[Model],
+    span: Span,
+) -> Result<BTreeSet<Metric>, LakeError> {
+    let by_sample = hours_without_rollups(segments, span);
+    let mut metrics = BTreeSet::new();
+    for (object, bytes) in fetch_rollups(engine, segments, &by_sample).await? {
+        read_hours(&object, bytes, |metric, hours| {
+            let wanted = |hour: &Minute| span.holds(*hour) && !by_sample.contains(hour);
+            if hours.iter().any(wanted) {
+                metrics.insert(metric.clone());
+            }
+        })?;
+    }
+    for part in runs_of_hours(&by_sample, span) {
+        let overlapping = overlapping(segments, part);
+        metrics.extend(engine.present(&overlapping, part).await?);
+    }
+    Ok(metrics)
+}
+
+fn overlapping(segments: &[Model], part: Span) -> Vec<Model> {
+    segments
+        .iter()
+        .filter(|s| s.min_ts <= part.to.start() && part.from.start() <= s.max_ts)
+        .cloned()
+        .collect()
+}
+
+async fn fetch_rollups(
+    engine: &Embedded,
+    segments: &[Model],
+    by_sample: &BTreeSet<Minute>,
+) -> Result<Vec<(Object, Bytes)>, LakeError> {
+    let objects: Vec<Object> = segments
+        .iter()
+        .filter(|segment| !is_by_sample_only(segment, by_sample))
+        .filter_map(Object::rollups)
+        .collect();
+    stream::iter(objects)
+        .map(|object| async move {
+            let bytes = engine.store().read(&object).await?;
+            Ok((object, bytes))
+        })
+        .buffered(FETCHES)
+        .try_collect()
+        .await
+}
+
 async fn from_rollups(
     engine: &Embedded,
     segments: &[Model],
@@ -85,19 +137,7 @@ async fn from_rollups(
     by_sample: &BTreeSet<Minute>,
     hours: &mut Hours,
 ) -> Result<(), LakeError> {
-    let objects: Vec<Object> = segments
-        .iter()
-        .filter(|segment| !is_by_sample_only(segment, by_sample))
-        .filter_map(Object::rollups)
-        .collect();
-    let read = stream::iter(objects)
-        .map(|object| async move {
-            let bytes = engine.store().read(&object).await?;
-            Ok::<_, LakeError>((object, bytes))
-        })
-        .buffered(FETCHES)
-        .try_collect::<Vec<_>>()
-        .await?;
+    let read = fetch_rollups(engine, segments, by_sample).await?;
     for (object, bytes) in read {
         read_moments(&object, bytes, |metric, rows| {
             if metric.measure() != measure {
@@ -124,30 +164,23 @@ async fn from_samples(
     part: Span,
     hours: &mut Hours,
 ) -> Result<(), LakeError> {
-    let overlapping = segments
-        .iter()
-        .filter(|s| s.min_ts <= part.to.start() && part.from.start() <= s.max_ts);
+    let overlapping = overlapping(segments, part);
     let mut found: HashMap<Metric, Vec<(Minute, Moments)>> = HashMap::new();
     // Within a metric the samples come in the order of time, so that equal series have equal spreads.
     engine
-        .each_sample(
-            overlapping.cloned().collect(),
-            measure,
-            part,
-            |metric, point| {
-                let known = match found.get_mut(metric) {
-                    Some(known) => known,
-                    None => found.entry(metric.clone()).or_default(),
-                };
-                let hour = point.ts.hour();
-                if known.last().is_none_or(|(last, _)| *last != hour) {
-                    known.push((hour, Moments::default()));
-                }
-                if let Some((_, moments)) = known.last_mut() {
-                    moments.push(point.value.to_f64());
-                }
-            },
-        )
+        .each_sample(overlapping, Some(measure), part, |metric, point| {
+            let known = match found.get_mut(metric) {
+                Some(known) => known,
+                None => found.entry(metric.clone()).or_default(),
+            };
+            let hour = point.ts.hour();
+            if known.last().is_none_or(|(last, _)| *last != hour) {
+                known.push((hour, Moments::default()));
+            }
+            if let Some((_, moments)) = known.last_mut() {
+                moments.push(point.value.to_f64());
+            }
+        })
         .await?;
     for (metric, mut moments) in found {
         hours.entry(metric).or_default().append(&mut moments);
