@@ -11,13 +11,21 @@ use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::measure::{figure, median, metric, millis, resident};
+use crate::measure::{figure, median, metric, millis};
 
 const CALLS: usize = 101;
 
+/// The questions that the peers are asked too, in milliseconds.
+struct Answers {
+    names: f64,
+    series: f64,
+    rank: f64,
+    jumps: f64,
+}
+
 /// Asks the day's lake.
 pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
-    cold(lake).await?;
+    let cold = cold(lake).await?;
     let begun = Instant::now();
     lake.follow(0).await?;
     figure(
@@ -25,15 +33,25 @@ pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
         millis(begun) / 1e3,
         "s",
     );
-    figure(
-        "resident with it (and the benchmark's own)",
-        resident().0,
-        "MiB",
-    );
-    warm(lake).await
+    let warm = warm(lake).await?;
+    let figures = lake.figures().await?;
+    for (name, of) in [("marketlake, files", cold), ("marketlake, HTTP", warm)] {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let per_sample = |bytes: i64| bytes as f64 / figures.samples as f64;
+        crate::say(&format!(
+            "{name:17} {:.2} B/sample ({:.2} with rollups)  names {:.2} ms  series {:.2} ms  rank {:.2} ms  jumps {:.2} ms",
+            per_sample(figures.bytes - figures.rollup_bytes),
+            per_sample(figures.bytes),
+            of.names,
+            of.series,
+            of.rank,
+            of.jumps
+        ));
+    }
+    Ok(())
 }
 
-async fn cold(lake: &Lake) -> anyhow::Result<()> {
+async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
     let engine = lake.embedded();
     let day = Span::day(crate::measure::day());
     let begun = Instant::now();
@@ -43,44 +61,51 @@ async fn cold(lake: &Lake) -> anyhow::Result<()> {
         millis(begun),
         "ms",
     );
-    let took = median(CALLS, async || {
+    let series = median(CALLS, async || {
         anyhow::ensure!(engine.timeseries(&metric(42), day).await?.len() == 1_440);
         Ok(())
     });
-    figure("files: series of a day", took.await?, "ms");
-    let took = median(CALLS, async || {
+    let series = series.await?;
+    let rank = median(CALLS, async || {
         anyhow::ensure!(engine.standing(&metric(42), day).await?.of == 10_000);
         Ok(())
     });
-    figure("files: rank among all, from rollups", took.await?, "ms");
-    let took = median(9, async || {
+    let rank = rank.await?;
+    let names = median(CALLS, async || {
         anyhow::ensure!(engine.metrics(day).await?.len() == 10_000);
         Ok(())
     });
-    figure("files: names", took.await?, "ms");
-    let query = JumpQuery {
+    let names = names.await?;
+    let query = newest(day);
+    let jumps = median(9, async || {
+        engine.jumps(&query).await?;
+        Ok(())
+    });
+    let jumps = jumps.await?;
+    let place = engine.standing(&metric(42), day).await?;
+    let rank_of = place.standing.map(|standing| standing.rank);
+    crate::say(&format!("rank of m00042: {rank_of:?} of {}", place.of));
+    Ok(Answers {
+        names,
+        series,
+        rank,
+        jumps,
+    })
+}
+
+/// The jumps of a day's last minute.
+fn newest(day: Span) -> JumpQuery {
+    JumpQuery {
         rule: marketlake_entities::JumpRule::default(),
         span: Span {
             from: day.to,
             to: day.to,
         },
         metric: None,
-    };
-    let took = median(9, async || {
-        engine.jumps(&query).await?;
-        Ok(())
-    });
-    figure("files: jumps of a minute", took.await?, "ms");
-    let place = engine.standing(&metric(42), day).await?;
-    crate::say(&format!(
-        "m00042: {:?} of {}",
-        place.standing.map(|s| s.rank),
-        place.of
-    ));
-    Ok(())
+    }
 }
 
-async fn warm(lake: &Arc<Lake>) -> anyhow::Result<()> {
+async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let figures = PrometheusBuilder::new().build_recorder().handle();
@@ -90,6 +115,7 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
+    let mut medians = Vec::new();
     for (name, route) in [
         ("names, all 10,000", "/v1/metrics"),
         ("names, a page of 100", "/v1/metrics?limit=100"),
@@ -108,29 +134,30 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<()> {
             times.push(millis(begun));
         }
         times.sort_unstable_by(f64::total_cmp);
-        figure(
-            &format!("HTTP: {name} ({} kB)", bytes / 1_000),
-            times[times.len() / 2],
-            "ms",
-        );
+        let took = times[times.len() / 2];
+        figure(&format!("HTTP: {name} ({} kB)", bytes / 1_000), took, "ms");
+        medians.push(took);
     }
     let window = lake.window();
     let day = Span::day(crate::measure::day());
-    let query = JumpQuery {
-        rule: marketlake_entities::JumpRule::default(),
-        span: Span {
-            from: day.to,
-            to: day.to,
-        },
-        metric: None,
-    };
+    let query = newest(day);
     let took = median(CALLS, async || {
         window.jumps(&query).await?;
         Ok(())
     });
-    figure("window: jumps of a minute", took.await?, "ms");
+    let jumps = took.await?;
+    figure(
+        "window: jumps of a minute (no route of its own yet)",
+        jumps,
+        "ms",
+    );
     server.abort();
-    Ok(())
+    Ok(Answers {
+        names: medians[0],
+        series: medians[2],
+        rank: medians[4],
+        jumps,
+    })
 }
 
 async fn get(sender: &mut SendRequest<Empty<Bytes>>, route: &str) -> anyhow::Result<usize> {

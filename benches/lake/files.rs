@@ -8,7 +8,7 @@ use marketlake_entities::{Sample, database};
 use marketlake_feeds::files::{self, FileOptions};
 use marketlake_lake::{Lake, Staged};
 
-use crate::measure::{Place, figure, forget_peak, millis, resident};
+use crate::measure::{Place, figure, millis};
 
 const HOURS: i64 = 24;
 
@@ -31,7 +31,6 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
         "ms",
     );
     sizes(&lake, "raw").await?;
-    forget_peak();
     let mut times = Vec::new();
     for hour in 0..HOURS {
         let begun = Instant::now();
@@ -46,15 +45,12 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
         times[times.len() / 2],
         "s",
     );
-    figure("compact an hour: most memory", resident().1, "MiB");
     sizes(&lake, "hours").await?;
-    forget_peak();
     let begun = Instant::now();
     if let Some(staged) = lake.stage_day(first).await? {
         publish(&lake, &staged).await?;
     }
     figure("compact a day of 10,000 metrics", millis(begun) / 1e3, "s");
-    figure("compact a day: most memory", resident().1, "MiB");
     sizes(&lake, "day").await?;
     Ok(lake)
 }

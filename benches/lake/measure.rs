@@ -41,7 +41,7 @@ impl Place {
         self.folder.join(name)
     }
 
-    /// A lake on SQLite and a folder; the same again by the same name.
+    /// A lake on `SQLite` and a folder; the same again by the same name.
     pub async fn lake(&self, name: &str) -> anyhow::Result<Arc<Lake>> {
         let options = StoreOptions {
             url: format!("file://{}", self.path(name).display()),
@@ -50,7 +50,7 @@ impl Place {
         self.lake_on(name, Store::open(&options)?).await
     }
 
-    /// A lake on SQLite and another store.
+    /// A lake on `SQLite` and another store.
     pub async fn lake_on(&self, name: &str, store: Store) -> anyhow::Result<Arc<Lake>> {
         let file = self.path(&format!("{name}.db"));
         let database = database::connect(&database::sqlite_url(&file)).await?;

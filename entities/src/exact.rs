@@ -21,6 +21,9 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
+/// As many as the largest scale has places, and more.
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
+
 /// Why a text is not an [`Exact`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseExactError {
@@ -240,16 +243,17 @@ impl FromStr for Exact {
 impl fmt::Display for Exact {
     /// Plain decimal text, never an exponent: what REST, GraphQL and the shell show.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.unscaled.unsigned_abs().to_string();
-        let text = match usize::try_from(self.scale) {
-            Ok(0) => digits,
+        let mut text = self.unscaled.unsigned_abs().to_string();
+        match usize::try_from(self.scale) {
+            Ok(0) => (),
             Ok(places) => {
-                let padded = format!("{digits:0>width$}", width = places + 1);
-                let (whole, fraction) = padded.split_at(padded.len() - places);
-                format!("{whole}.{fraction}")
+                if text.len() <= places {
+                    text.insert_str(0, &ZEROS[..places + 1 - text.len()]);
+                }
+                text.insert(text.len() - places, '.');
             }
-            Err(_) => digits + &"0".repeat(usize::from(self.scale.unsigned_abs())),
-        };
+            Err(_) => text += &ZEROS[..usize::from(self.scale.unsigned_abs())],
+        }
         f.pad_integral(self.unscaled >= 0, "", &text)
     }
 }

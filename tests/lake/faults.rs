@@ -26,6 +26,14 @@ fn history() -> Vec<Sample> {
     samples
 }
 
+/// The history in a day's segment; the hours that it replaced are still there.
+async fn one_day(base: &Base) -> Arc<Lake> {
+    let lake = base.lake().await;
+    ingest(&lake, &history()).await;
+    compact_days(&lake).await;
+    lake
+}
+
 async fn faulty(base: &Base) -> (Arc<Lake>, Arc<Faulty>) {
     let real = Store::open(&base.store).unwrap();
     let faulty = Faulty::over(Arc::clone(real.objects()));
@@ -184,9 +192,7 @@ async fn a_damaged_file_gives_an_error_that_names_it_and_never_a_wrong_answer() 
     on_both(async |base: Base| {
         for how in DAMAGES {
             let base = base.again().await;
-            let lake = base.lake().await;
-            ingest(&lake, &history()).await;
-            compact_days(&lake).await;
+            one_day(&base).await;
             let file = file_of(&base, "day");
             damage(&file, how);
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -235,9 +241,7 @@ async fn repair_rebuilds_a_day_from_the_hours_that_it_replaced() {
     on_both(async |base: Base| {
         for how in DAMAGES {
             let base = base.again().await;
-            let lake = base.lake().await;
-            ingest(&lake, &history()).await;
-            compact_days(&lake).await;
+            let lake = one_day(&base).await;
             let before = live_hashes(&lake).await;
             damage(&file_of(&base, "day"), how);
             let report = lake.check(REPAIR).await.unwrap();
@@ -260,9 +264,7 @@ async fn repair_rebuilds_a_day_from_the_hours_that_it_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn repair_says_what_is_lost_where_nothing_is_left_to_rebuild_from() {
     on_both(async |base: Base| {
-        let lake = base.lake().await;
-        ingest(&lake, &history()).await;
-        compact_days(&lake).await;
+        let lake = one_day(&base).await;
         let later = Millis(i64::MAX);
         lake.vacuum(later, std::time::Duration::ZERO).await.unwrap();
         std::fs::remove_file(file_of(&base, "day")).unwrap();

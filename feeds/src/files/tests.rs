@@ -1,7 +1,7 @@
 //! What a file's lines become.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{FileOptions, read};
 
@@ -16,16 +16,7 @@ fn lines(name: &str, content: &str, options: &FileOptions) -> Vec<String> {
     } else {
         std::fs::write(&path, content).expect("written");
     }
-    let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
-    match read(&path, options) {
-        Err(error) => vec![shown(error.to_string())],
-        Ok(samples) => samples
-            .map(|sample| match sample {
-                Ok(sample) => format!("{} {} {}", sample.metric, sample.ts, sample.value),
-                Err(error) => shown(error.to_string()),
-            })
-            .collect(),
-    }
+    what_is_read(&path, options)
 }
 
 fn market(market: &str) -> FileOptions {
@@ -113,6 +104,21 @@ fn a_file_that_cannot_be_used_says_why() {
     );
 }
 
+/// Samples and errors, a line each; without the folder's name.
+fn what_is_read(path: &Path, options: &FileOptions) -> Vec<String> {
+    let folder = format!("{}/", path.parent().expect("a folder").display());
+    let shown = |text: String| text.replace(&folder, "");
+    match read(path, options) {
+        Err(error) => vec![shown(error.to_string())],
+        Ok(samples) => samples
+            .map(|sample| match sample {
+                Ok(sample) => format!("{} {} {}", sample.metric, sample.ts, sample.value),
+                Err(error) => shown(error.to_string()),
+            })
+            .collect(),
+    }
+}
+
 fn parquet(columns: Vec<(&str, arrow::array::ArrayRef)>, options: &FileOptions) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("h.parquet");
@@ -122,16 +128,7 @@ fn parquet(columns: Vec<(&str, arrow::array::ArrayRef)>, options: &FileOptions) 
         parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
     writer.write(&batch).expect("written");
     writer.close().expect("closed");
-    let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
-    match read(&path, options) {
-        Err(error) => vec![shown(error.to_string())],
-        Ok(samples) => samples
-            .map(|sample| match sample {
-                Ok(sample) => format!("{} {} {}", sample.metric, sample.ts, sample.value),
-                Err(error) => shown(error.to_string()),
-            })
-            .collect(),
-    }
+    what_is_read(&path, options)
 }
 
 #[test]

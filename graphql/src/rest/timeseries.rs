@@ -30,8 +30,8 @@ const KNOWN: [&str; 8] = [
 ];
 
 #[derive(Serialize)]
-struct Row {
-    metric: String,
+struct Row<'a> {
+    metric: &'a str,
     timestamp: String,
     value: Box<RawValue>,
 }
@@ -133,7 +133,7 @@ pub(crate) async fn get(
     }
     let page = rows::limited(&uri, points, limit, |point| {
         let row = Row {
-            metric: listed.name.clone(),
+            metric: &listed.name,
             timestamp: point.ts.to_string(),
             value: rows::number(point.value),
         };
