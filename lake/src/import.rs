@@ -34,6 +34,7 @@ pub struct Import {
     now: Millis,
     units: BTreeMap<(Minute, UnitTier), Runs>,
     in_memory: usize,
+    most_in_memory: usize,
     aside: Arc<Mutex<Option<File>>>,
     metrics: HashSet<Metric>,
     samples: u64,
@@ -79,6 +80,7 @@ impl Lake {
             now,
             units: BTreeMap::new(),
             in_memory: 0,
+            most_in_memory: IN_MEMORY,
             aside: Arc::default(),
             metrics: HashSet::new(),
             samples: 0,
@@ -101,7 +103,14 @@ impl Lake {
 }
 
 impl Import {
-    /// Takes some samples in. Memory: six million samples; what is more waits in a temporary file.
+    /// Holds so many samples in memory at most, in place of six million.
+    #[must_use]
+    pub fn with_memory(mut self, samples: usize) -> Self {
+        self.most_in_memory = samples;
+        self
+    }
+
+    /// Takes some samples in. What is more than memory may hold waits in a temporary file.
     ///
     /// # Errors
     /// Where that file cannot be written.
@@ -129,7 +138,7 @@ impl Import {
             let run = Run::InMemory(Arc::new(rows));
             self.units.entry(unit).or_default().0.push(run);
         }
-        if self.in_memory > IN_MEMORY {
+        if self.in_memory > self.most_in_memory {
             self.put_aside()?;
         }
         Ok(())

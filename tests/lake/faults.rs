@@ -143,6 +143,27 @@ async fn a_file_that_is_imported_twice_changes_nothing_the_second_time() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_memory_does_not_hold_ends_as_one_that_it_does() {
+    on_both(async |base: Base| {
+        let whole = base.lake().await;
+        import(&whole, &history()).await;
+        let other = base.again().await;
+        let lake = other.lake().await;
+        // The end first, and two values of one minute in different pieces: the later one wins.
+        let mut pieces: Vec<Vec<Sample>> = history().chunks(3).rev().map(<[_]>::to_vec).collect();
+        pieces.insert(0, vec![sample("a:one", 0, "99")]);
+        let mut import = lake.importer(Millis(0)).with_memory(2);
+        for piece in pieces {
+            import.push(piece).unwrap();
+        }
+        let did = import.finish().await.unwrap();
+        assert_eq!((did.samples, did.added, did.corrected), (9, 8, 0));
+        assert_eq!(live_hashes(&lake).await, live_hashes(&whole).await);
+    })
+    .await;
+}
+
 /// What is done to a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
