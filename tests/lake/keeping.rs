@@ -1,8 +1,11 @@
 //! What a commit leaves, and what it does not.
 
+use marketlake_entities::{Exact, Millis, Sample};
 use marketlake_lake::{LakeError, QueryEngine};
+use sea_orm::ConnectionTrait;
 
-use super::{compact_all, import, ingest, publish};
+use super::{compact_all, compact_days, import, ingest, publish};
+use crate::support::DEEP;
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
@@ -132,4 +135,97 @@ async fn the_window_follows_what_others_commit_and_forgets_what_is_older_than_a_
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_minute_makes_the_day_that_it_belongs_to_whole_again() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        let mut samples = series("a:one", 0, &["1", "2", "3"]);
+        samples.extend(series("a:one", 200, &["4"]));
+        ingest(&lake, &samples).await;
+        compact_days(&lake).await;
+        // One minute within the day's gap, one that corrects, one of another metric.
+        ingest(&lake, &[sample("a:one", 100, "3.5")]).await;
+        ingest(&lake, &[sample("a:one", 1, "2.5"), sample("b:two", 1, "9")]).await;
+        let figures = lake.figures().await.unwrap();
+        assert_eq!((figures.segments, figures.samples), (1, 6));
+        assert_eq!(
+            shown(&lake, "a:one").await,
+            ["0=1", "1=2.5", "2=3", "100=3.5", "200=4"]
+        );
+        // The same minute once more changes nothing.
+        let again = lake.stage_minute(vec![sample("a:one", 1, "2.5")]).await;
+        assert!(again.unwrap().is_empty());
+        assert_eq!(
+            lake.check(DEEP).await.unwrap().problems,
+            Vec::<String>::new()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        let mut samples = series("a:one", 0, &["1", "2", "4"]);
+        samples.extend(series("b:two", 58, &["5", "5", "7"]));
+        ingest(&lake, &samples).await;
+        compact_all(&lake).await;
+        let forget = "update segments set crcs = null, rollup_path = null, rollup_byte_count = null, \
+                      rollup_sha256 = null, rollup_crcs = null";
+        lake.database().execute_unprepared(forget).await.unwrap();
+        let answers = async || {
+            let engine = lake.embedded();
+            let day = lake.day(None).await.unwrap().unwrap();
+            let two = metric("b:two");
+            let hourly = engine.buckets(&two, day, "1h".parse().unwrap());
+            (
+                engine.metrics(day).await.unwrap(),
+                engine.ranking("price", day).await.unwrap(),
+                hourly.await.unwrap(),
+            )
+        };
+        let before = answers().await;
+        assert_eq!((before.0.len(), before.1.len(), before.2.len()), (2, 2, 2));
+        compact_days(&lake).await;
+        assert_eq!(answers().await, before);
+        assert_eq!(lake.check(DEEP).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lake.figures().await.unwrap().segments, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_many_megabytes_goes_up_in_parts() {
+    let base = Base::remote().await;
+    let lake = base.lake().await;
+    // Digits without any order, which nothing compresses: 8 bytes a sample, 9 megabytes in all.
+    let mut digits = 1_u64;
+    let mut import = lake.importer(Millis(i64::MAX));
+    for which in 0..800 {
+        let id = metric(&format!("a:m{which:03}"));
+        let noise = (0..1_440).map(|at| {
+            digits = digits
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            Sample {
+                metric: id.clone(),
+                ts: start().day().plus(at),
+                value: Exact::new(i64::try_from(digits >> 2).unwrap(), 0).unwrap(),
+            }
+        });
+        import.push(noise.collect()).unwrap();
+    }
+    import.finish().await.unwrap();
+    let largest = base
+        .object_files()
+        .into_iter()
+        .map(|file| file.metadata().unwrap().len());
+    assert!(largest.max() > Some(8 << 20));
+    assert_eq!(
+        lake.check(DEEP).await.unwrap().problems,
+        Vec::<String>::new()
+    );
 }

@@ -1,6 +1,7 @@
 //! The lake: what is kept, and what is answered.
 
 mod conformance;
+mod damage;
 mod faults;
 mod keeping;
 mod order;
