@@ -156,7 +156,7 @@ impl Job for IngestMinute {
         };
         let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
-        let shards = i32::try_from(self.parts.len()).unwrap_or(i32::MAX);
+        let shards = self.shards();
         let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
         let due = each_part.map(|(minute, shard)| Due {
             slot: minute.start(),
@@ -169,6 +169,10 @@ impl Job for IngestMinute {
             reopen: false,
         });
         Ok(due.collect())
+    }
+
+    fn shards(&self) -> i32 {
+        i32::try_from(self.parts.len()).unwrap_or(i32::MAX)
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
@@ -195,7 +199,7 @@ impl Job for IngestMinute {
         self.commit(run, batch, outcome).await?;
         counter!("marketlake_samples_total").increment(samples);
         counter!("marketlake_samples_rejected_total").increment(bad);
-        tracing::info!(slot = %run.slot, samples, rejected = bad, ?other_kinds, "minute ingested");
+        tracing::info!(slot = %run.slot, shard = run.shard, samples, rejected = bad, ?other_kinds, "minute ingested");
         for rejected in &rejected {
             tracing::warn!(slot = %run.slot, %rejected, "entry not kept");
         }

@@ -86,6 +86,11 @@ pub trait Job: Send + Sync {
     /// Where the database fails.
     async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError>;
 
+    /// In how many parts a slot is done, each a run of its own.
+    fn shards(&self) -> i32 {
+        1
+    }
+
     /// After when a slot makes no sense any more. It is then missed.
     fn deadline(&self, _slot: Millis) -> Option<Millis> {
         None

@@ -20,9 +20,9 @@ pub(super) struct Run {
     /// The scheduled time that the run stands for, RFC 3339.
     #[arg(long, value_name = "TS")]
     slot: String,
-    /// The part of the slot, where feeds are split (`shards`).
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    shard: i32,
+    /// One part of the slot, where feeds are split (`shards`); all of them, if none is given.
+    #[arg(long, value_name = "N")]
+    shard: Option<i32>,
     /// Do it even though it has ended.
     #[arg(long)]
     again: bool,
@@ -48,16 +48,31 @@ impl Run {
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop);
-        let (word, detail, code) = match runner
-            .run_once(job.as_ref(), slot, self.shard, self.again)
-            .await?
-        {
-            RunOnce::Done(outcome) => ("done", outcome, ExitCode::SUCCESS),
-            RunOnce::AlreadyDone(outcome) => ("already done", outcome, ExitCode::SUCCESS),
-            RunOnce::Held => ("held by another worker", String::new(), ExitCode::FAILURE),
-            RunOnce::Failed(error) => ("failed", error, ExitCode::FAILURE),
-        };
-        output::line(format!("{} {slot}: {word} {detail}", self.job).trim_end())?;
-        Ok(code)
+        let all = || (0..job.shards().max(1)).collect::<Vec<i32>>();
+        let shards = self.shard.map_or_else(all, |shard| vec![shard]);
+        let mut all_done = true;
+        for shard in shards {
+            let ran = runner
+                .run_once(job.as_ref(), slot, shard, self.again)
+                .await?;
+            let (word, detail) = match ran {
+                RunOnce::Done(outcome) => ("done", outcome),
+                RunOnce::AlreadyDone(outcome) => ("already done", outcome),
+                RunOnce::Held => {
+                    all_done = false;
+                    ("held by another worker", String::new())
+                }
+                RunOnce::Failed(error) => {
+                    all_done = false;
+                    ("failed", error)
+                }
+            };
+            output::line(format!("{} {slot}: {word} {detail}", self.job).trim_end())?;
+        }
+        Ok(if all_done {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::DEEP;
 use crate::support::base::{Base, on_both};
+use crate::support::program::Program;
 use crate::support::samples::minute;
 
 /// A feed that gives nothing.
@@ -143,4 +144,35 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let _ = database::clock(lake.database()).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_run_by_hand_does_all_its_parts_or_the_one_that_is_named() {
+    let base = Base::local().await;
+    let split = |shards: i64| {
+        let feeds = format!("[{{kind=\"simulated\",shards={shards}}}]");
+        Program::on(&base).with("MARKETLAKE_FEEDS", feeds)
+    };
+    let slot = "2026-01-01T00:00:00Z";
+    let run = ["run", "ingest-minute", "--slot", slot];
+    let one = split(3).ok(&[&run[..], &["--shard", "1"]].concat()).await;
+    assert_eq!(one.lines().count(), 1, "{one}");
+    let all = split(3).ok(&run).await;
+    let words: Vec<bool> = all
+        .lines()
+        .map(|line| line.contains("already done"))
+        .collect();
+    assert_eq!(words, [false, true, false], "{all}");
+    let lake = base.lake().await;
+    assert_eq!(lake.figures().await.unwrap().segments, 3);
+    let none = split(3).run(&[&run[..], &["--shard", "3"]].concat()).await;
+    assert_eq!(none.code, 1);
+    assert!(none.out.contains("shard 3: expected 0 to 2"), "{none:?}");
+    let bad = split(65).run(&run).await;
+    assert_eq!(bad.code, 2);
+    assert!(
+        bad.err
+            .contains("setting feeds.0.shards = \"65\": expected a number from 1 to 64"),
+        "{bad:?}"
+    );
 }
