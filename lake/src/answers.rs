@@ -102,11 +102,7 @@ impl Lake {
             return engine.timeseries(metric, span).await;
         };
         let buckets = engine.buckets(metric, span, interval).await?;
-        let points = buckets.iter().filter_map(|bucket| {
-            let value = bucket.value(aggregate)?;
-            let ts = bucket.start;
-            Some(Point { ts, value })
-        });
+        let points = buckets.iter().filter_map(|bucket| bucket.point(aggregate));
         Ok(points.collect())
     }
 

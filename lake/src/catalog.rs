@@ -30,6 +30,11 @@ pub(crate) async fn live(
         .await
 }
 
+/// Whether a segment may hold samples of a span: what [`live`] asks the database.
+pub(crate) fn overlaps(segment: &Model, span: Span) -> bool {
+    segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts
+}
+
 /// Segments with new samples that were committed after a segment; those too that were replaced since,
 /// because what replaced them is said to hold old samples only.
 pub(crate) async fn new_since(

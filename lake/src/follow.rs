@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::Model;
 use tokio::task::spawn_blocking;
 
 use crate::codec::Reader;
 use crate::object::Object;
 use crate::{Lake, LakeError, Span, catalog};
-
-/// Objects that are fetched at the same time.
-const FETCHES: usize = 8;
 
 impl Lake {
     /// Takes in what was committed since the segment `seen` (0: since ever), and returns the newest segment
@@ -56,14 +52,7 @@ impl Lake {
             .filter(|segment| day.is_some_and(|day| segment.max_ts.minute() >= day.from))
             .map(Object::samples)
             .collect();
-        let objects = stream::iter(recent)
-            .map(|object| async move {
-                let bytes = self.store().read(&object).await?;
-                Ok::<_, LakeError>((object, bytes))
-            })
-            .buffered(FETCHES)
-            .try_collect::<Vec<_>>()
-            .await?;
+        let objects = self.store().read_all(recent).await?;
         if !objects.is_empty() {
             let window = Arc::clone(self.window());
             let applied = spawn_blocking(move || {

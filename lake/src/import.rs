@@ -32,18 +32,12 @@ const COMMIT_ATTEMPTS: usize = 20;
 pub struct Import {
     lake: Arc<Lake>,
     now: Millis,
-    units: BTreeMap<(Minute, UnitTier), Runs>,
+    units: BTreeMap<(Minute, Tier), Runs>,
     in_memory: usize,
     most_in_memory: usize,
     aside: Arc<Mutex<Option<File>>>,
     metrics: HashSet<Metric>,
     samples: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum UnitTier {
-    Hour,
-    Day,
 }
 
 /// Sorted runs of one hour or day, in the order in which they came.
@@ -116,8 +110,8 @@ impl Import {
     /// Where that file cannot be written.
     pub fn push(&mut self, samples: Vec<Sample>) -> Result<(), LakeError> {
         self.samples += samples.len() as u64;
-        let mut units: BTreeMap<(Minute, UnitTier), Vec<Sample>> = BTreeMap::new();
-        let mut last: Option<(Minute, (Minute, UnitTier))> = None;
+        let mut units: BTreeMap<(Minute, Tier), Vec<Sample>> = BTreeMap::new();
+        let mut last: Option<(Minute, (Minute, Tier))> = None;
         for sample in samples {
             let hour = sample.ts.hour();
             let unit = match last {
@@ -144,13 +138,13 @@ impl Import {
         Ok(())
     }
 
-    fn unit_of(&self, hour: Minute) -> (Minute, UnitTier) {
+    fn unit_of(&self, hour: Minute) -> (Minute, Tier) {
         let day = hour.day();
         let ended = day.plus(24 * 60).start().plus(DAY_SETTLES) <= self.now;
         if ended {
-            (day, UnitTier::Day)
+            (day, Tier::Day)
         } else {
-            (hour, UnitTier::Hour)
+            (hour, Tier::Hour)
         }
     }
 
@@ -214,7 +208,7 @@ impl Import {
 
     /// What is to be written of a day: the whole of it where it is one segment already, else as it was sorted.
     async fn plan(&self, day: Minute) -> Result<Vec<(Minute, Tier, Runs)>, LakeError> {
-        let units: Vec<(Minute, UnitTier, Runs)> = self
+        let units: Vec<(Minute, Tier, Runs)> = self
             .units
             .iter()
             .filter(|((first, _), _)| first.day() == day)
@@ -225,11 +219,7 @@ impl Import {
             let runs = units.into_iter().flat_map(|(_, _, runs)| runs.0);
             return Ok(vec![(day, Tier::Day, Runs(runs.collect()))]);
         }
-        let planned = units.into_iter().map(|(first, tier, runs)| match tier {
-            UnitTier::Hour => (first, Tier::Hour, runs),
-            UnitTier::Day => (first, Tier::Day, runs),
-        });
-        Ok(planned.collect())
+        Ok(units)
     }
 
     async fn stage_unit(

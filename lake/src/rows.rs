@@ -56,13 +56,6 @@ impl Rows {
         self.points.is_empty()
     }
 
-    /// Whether a metric is in it.
-    pub(crate) fn holds(&self, metric: &Metric) -> bool {
-        self.runs
-            .binary_search_by(|(held, _)| held.cmp(metric))
-            .is_ok()
-    }
-
     /// The run of a number, in order.
     pub(crate) fn run(&self, index: usize) -> Option<(&Metric, &[Point])> {
         let (metric, end) = self.runs.get(index)?;

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute, Sample};
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
@@ -16,9 +15,6 @@ use crate::merge::{Effect, Merge, Source, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
 use crate::{Lake, LakeError, Span, catalog};
-
-/// Objects that are fetched at the same time.
-const FETCHES: usize = 8;
 
 /// Objects that are written, and what their publication will change.
 #[derive(Debug, Default)]
@@ -42,6 +38,13 @@ pub(crate) struct Unit {
     alone_in: Span,
 }
 
+/// What becomes of a sample that is there already, of the same metric and minute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Twin {
+    GivesWay,
+    Stays,
+}
+
 /// Makes the sources of new rows, each time anew.
 pub(crate) type NewRows = Arc<dyn Fn() -> Result<Vec<Source>, LakeError> + Send + Sync>;
 
@@ -53,54 +56,56 @@ impl Lake {
     /// # Errors
     /// Where the store or the catalog fails; nothing is visible then.
     pub async fn stage_minute(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
-        let rows = Arc::new(Rows::sorted(samples));
-        let Some(span) = span_of(&rows) else {
-            return Ok(Staged::default());
-        };
-        let live = catalog::live(self.database(), span).await?;
-        let new_metrics = self.new_metrics(&rows);
-        let apart = live.iter().all(|segment| segment.tier == Tier::Raw)
-            && !self.share_metrics(&live, &rows).await?;
-        let unit = if apart {
-            let rows = Arc::clone(&rows);
-            let mut merge = Merge::new(Vec::new(), vec![in_memory(rows)])?;
-            let segment = Segment::encode(Tier::Raw, Origin::Ingest, &mut merge)?;
-            self.unit(
-                span.from.hour(),
-                segment,
-                merge.effect(),
-                span,
-                vec![],
-                ids(&live),
-            )
-            .await?
-        } else {
-            let new: NewRows = Arc::new(move || Ok(vec![in_memory(Arc::clone(&rows))]));
-            self.rewrite(span.from.hour(), Tier::Hour, Some(new), Origin::Ingest)
-                .await?
-        };
-        Ok(Staged::new(unit.into_iter().collect(), new_metrics))
+        self.stage_beside(samples, Twin::GivesWay).await
     }
 
     /// Like [`Self::stage_minute`], for a part of a minute that others ingest parts of too: a metric that is there already stays as it is.
     ///
     /// # Errors
     /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_part(&self, mut samples: Vec<Sample>) -> Result<Staged, LakeError> {
+    pub async fn stage_part(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
+        self.stage_beside(samples, Twin::Stays).await
+    }
+
+    async fn stage_beside(
+        &self,
+        mut samples: Vec<Sample>,
+        twin: Twin,
+    ) -> Result<Staged, LakeError> {
         let times = || samples.iter().map(|sample| sample.ts);
-        if let (Some(from), Some(to)) = (times().min(), times().max()) {
-            let live = catalog::live(self.database(), Span { from, to }).await?;
-            let raw = live.into_iter().filter(|segment| segment.tier == Tier::Raw);
-            let mut there = HashSet::new();
-            for source in self.sources(&raw.collect::<Vec<_>>()).await? {
-                for batch in source {
-                    let batch = batch?;
-                    there.extend(batch.series().map(|(metric, _)| metric.clone()));
-                }
-            }
+        let (Some(from), Some(to)) = (times().min(), times().max()) else {
+            return Ok(Staged::default());
+        };
+        let span = Span { from, to };
+        let live = catalog::live(self.database(), span).await?;
+        let (raw, merged): (Vec<Model>, Vec<Model>) = live
+            .into_iter()
+            .partition(|segment| segment.tier == Tier::Raw);
+        let there = self.metrics_of(&raw).await?;
+        if twin == Twin::Stays {
             samples.retain(|sample| !there.contains(&sample.metric));
         }
-        self.stage_minute(samples).await
+        let rows = Arc::new(Rows::sorted(samples));
+        let new_metrics = self.new_metrics(&rows);
+        let shared = rows.series().any(|(metric, _)| there.contains(metric));
+        let unit = if merged.is_empty() && !shared {
+            let mut merge = Merge::new(Vec::new(), vec![in_memory(Arc::clone(&rows))])?;
+            let segment = Segment::encode(Tier::Raw, Origin::Ingest, &mut merge)?;
+            self.unit(
+                from.hour(),
+                segment,
+                merge.effect(),
+                span,
+                vec![],
+                ids(&raw),
+            )
+            .await?
+        } else {
+            let new: NewRows = Arc::new(move || Ok(vec![in_memory(Arc::clone(&rows))]));
+            self.rewrite(from.hour(), Tier::Hour, Some(new), Origin::Ingest)
+                .await?
+        };
+        Ok(Staged::new(unit.into_iter().collect(), new_metrics))
     }
 
     /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.
@@ -199,28 +204,20 @@ impl Lake {
     /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read.
     async fn sources(&self, segments: &[Model]) -> Result<Vec<Source>, LakeError> {
         let objects: Vec<Object> = segments.iter().map(Object::samples).collect();
-        stream::iter(objects)
-            .map(|object| async move {
-                let bytes = self.store().read(&object).await?;
-                let source: Source = Box::new(Reader::new(object, bytes)?);
-                Ok(source)
-            })
-            .buffered(FETCHES)
-            .try_collect()
-            .await
+        let read = self.store().read_all(objects).await?;
+        let sources = read.into_iter().map(|(object, bytes)| {
+            let source: Source = Box::new(Reader::new(object, bytes)?);
+            Ok(source)
+        });
+        sources.collect()
     }
 
-    async fn share_metrics(&self, segments: &[Model], rows: &Rows) -> Result<bool, LakeError> {
-        for source in self.sources(segments).await? {
-            for batch in source {
-                let batch = batch?;
-                let mut both = batch.series().map(|(metric, _)| metric);
-                if both.any(|metric| rows.holds(metric)) {
-                    return Ok(true);
-                }
-            }
+    async fn metrics_of(&self, segments: &[Model]) -> Result<HashSet<Metric>, LakeError> {
+        let mut metrics = HashSet::new();
+        for batch in self.sources(segments).await?.into_iter().flatten() {
+            metrics.extend(batch?.series().map(|(metric, _)| metric.clone()));
         }
-        Ok(false)
+        Ok(metrics)
     }
 
     pub(crate) fn new_metrics(&self, rows: &Rows) -> Vec<Metric> {
@@ -350,18 +347,6 @@ fn span(first: Minute, tier: Tier) -> Span {
         Tier::Raw | Tier::Hour => Span::hour(first),
         Tier::Day => Span::day(first),
     }
-}
-
-fn span_of(rows: &Rows) -> Option<Span> {
-    let times = || {
-        rows.series()
-            .flat_map(|(_, points)| points)
-            .map(|point| point.ts)
-    };
-    Some(Span {
-        from: times().min()?,
-        to: times().max()?,
-    })
 }
 
 fn ids(segments: &[Model]) -> Vec<i64> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::backoff;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -26,6 +26,8 @@ use crate::object::Object;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A larger object is written in parts of this size.
 const PART: usize = 8 << 20;
+/// Objects that are read at the same time.
+const FETCHES: usize = 8;
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -108,7 +110,6 @@ impl Store {
     /// # Errors
     /// Where the store does not answer, or refuses.
     pub async fn probe(&self) -> Result<(), LakeError> {
-        use futures::StreamExt;
         let mut listing = self.objects.list(Some(&Path::from("probe")));
         match listing.next().await {
             Some(Err(error)) => Err(error.into()),
@@ -154,6 +155,21 @@ impl Store {
         let bytes = again(|| async { self.objects.get(&path).await?.bytes().await }).await?;
         object.check_whole(&bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads several objects, some at the same time, in the order given.
+    pub(crate) async fn read_all(
+        &self,
+        objects: Vec<Object>,
+    ) -> Result<Vec<(Object, Bytes)>, LakeError> {
+        stream::iter(objects)
+            .map(|object| async move {
+                let bytes = self.read(&object).await?;
+                Ok((object, bytes))
+            })
+            .buffered(FETCHES)
+            .try_collect()
+            .await
     }
 
     /// Reads a whole object whatever it holds.

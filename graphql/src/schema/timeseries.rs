@@ -198,7 +198,8 @@ impl TimeseriesQuery {
                 Some(interval) => {
                     let buckets = engine.buckets(&metric, span, interval).await;
                     let buckets = buckets.map_err(errors::lake)?;
-                    (Ok(values(&buckets, aggregate)), buckets)
+                    let points = buckets.iter().filter_map(|bucket| bucket.point(aggregate));
+                    (Ok(points.collect()), buckets)
                 }
             };
             let points = points.map_err(errors::lake)?;
@@ -231,15 +232,4 @@ fn parse_interval(
     interval
         .map(Some)
         .map_err(|error: ParseIntervalError| errors::bad_argument("interval", &error.to_string()))
-}
-
-fn values(buckets: &[Bucket], aggregate: Aggregate) -> Vec<Point> {
-    let values = buckets.iter().filter_map(|bucket| {
-        let value = bucket.value(aggregate)?;
-        Some(Point {
-            ts: bucket.start,
-            value,
-        })
-    });
-    values.collect()
 }

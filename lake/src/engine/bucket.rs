@@ -147,6 +147,14 @@ impl FromStr for Aggregate {
 }
 
 impl Bucket {
+    /// The same at the interval's start.
+    #[must_use]
+    pub fn point(&self, aggregate: Aggregate) -> Option<Point> {
+        let value = self.value(aggregate)?;
+        let ts = self.start;
+        Some(Point { ts, value })
+    }
+
     /// The value that stands for it; `None` for a sum that does not fit.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

@@ -24,6 +24,7 @@ use super::{
     Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, bucketed, by_time, judge,
     ranks, reach,
 };
+use crate::catalog::overlaps;
 use crate::codec::{ROLLUP_SCHEMA, SCHEMA, rollup_of_row};
 use crate::object::Object;
 use crate::rollup::{self, Rollup};
@@ -87,7 +88,11 @@ impl Embedded {
 
     /// A session whose table `samples` is exactly the live segments that may hold something of the span.
     async fn session(&self, span: Span) -> Result<SessionContext, LakeError> {
-        let mut segments = catalog::live(&self.database, span).await?;
+        self.session_over(catalog::live(&self.database, span).await?)
+    }
+
+    /// A session whose table `samples` is exactly some segments, in the order of time.
+    fn session_over(&self, mut segments: Vec<Model>) -> Result<SessionContext, LakeError> {
         in_time(&mut segments);
         let objects = segments.iter().map(Object::samples).collect();
         let session = self.empty_session();
@@ -129,7 +134,7 @@ impl Embedded {
     /// Calls for each sample in a span, of a measure or of all, of some segments; within a metric in the order of time.
     pub(super) async fn each_sample(
         &self,
-        mut segments: Vec<Model>,
+        segments: Vec<Model>,
         measure: Option<&str>,
         span: Span,
         mut visit: impl FnMut(&Metric, Point),
@@ -137,10 +142,7 @@ impl Embedded {
         if segments.is_empty() {
             return Ok(());
         }
-        in_time(&mut segments);
-        let session = self.empty_session();
-        let objects = segments.iter().map(Object::samples).collect();
-        self.register(&session, "samples", &SCHEMA, objects)?;
+        let session = self.session_over(segments)?;
         let mut parameters = times(span);
         let sql = match measure {
             None => UNORDERED,
@@ -172,12 +174,10 @@ impl Embedded {
     /// The metrics that have a sample in a span, of some segments.
     pub(super) async fn present(
         &self,
-        segments: &[Model],
+        segments: Vec<Model>,
         span: Span,
     ) -> Result<Vec<Metric>, LakeError> {
-        let session = self.empty_session();
-        let objects = segments.iter().map(Object::samples).collect();
-        self.register(&session, "samples", &SCHEMA, objects)?;
+        let session = self.session_over(segments)?;
         let mut metrics = Vec::new();
         for batch in Self::ask(&session, METRICS, times(span)).await? {
             let ids = text(&batch, "metric")?;
@@ -345,10 +345,6 @@ fn times(span: Span) -> Parameters {
 /// In the order of time, then of commits.
 fn in_time(segments: &mut [Model]) {
     segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-}
-
-fn overlaps(segment: &Model, span: Span) -> bool {
-    segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts
 }
 
 /// The hours that lie whole in a span.

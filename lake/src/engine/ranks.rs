@@ -3,19 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{Model, Tier};
 use marketlake_entities::{Metric, Minute};
 
 use super::{Embedded, Span, Standing};
 use crate::LakeError;
+use crate::catalog::overlaps;
 use crate::codec::{read_hours, read_moments};
 use crate::moments::Moments;
 use crate::object::Object;
 use crate::window::place;
-
-/// Objects that are fetched at the same time.
-const FETCHES: usize = 8;
 
 /// Each metric's hours.
 type Hours = HashMap<Metric, Vec<(Minute, Moments)>>;
@@ -96,17 +93,14 @@ pub(super) async fn metrics(
     }
     for part in runs_of_hours(&by_sample, span) {
         let overlapping = overlapping(segments, part);
-        metrics.extend(engine.present(&overlapping, part).await?);
+        metrics.extend(engine.present(overlapping, part).await?);
     }
     Ok(metrics)
 }
 
 fn overlapping(segments: &[Model], part: Span) -> Vec<Model> {
-    segments
-        .iter()
-        .filter(|s| s.min_ts <= part.to.start() && part.from.start() <= s.max_ts)
-        .cloned()
-        .collect()
+    let within = segments.iter().filter(|segment| overlaps(segment, part));
+    within.cloned().collect()
 }
 
 async fn fetch_rollups(
@@ -119,14 +113,7 @@ async fn fetch_rollups(
         .filter(|segment| !is_by_sample_only(segment, by_sample))
         .filter_map(Object::rollups)
         .collect();
-    stream::iter(objects)
-        .map(|object| async move {
-            let bytes = engine.store().read(&object).await?;
-            Ok((object, bytes))
-        })
-        .buffered(FETCHES)
-        .try_collect()
-        .await
+    engine.store().read_all(objects).await
 }
 
 async fn from_rollups(

@@ -5,7 +5,7 @@ use marketlake_entities::{Jump, Metric, Minute};
 
 use super::{JumpQuery, Place, Point, QueryEngine, Span, Standing, by_time, judge, reach};
 use crate::moments::Moments;
-use crate::window::{Ranking, Snapshot, place};
+use crate::window::{Snapshot, place};
 use crate::{LakeError, Window};
 
 /// The window of the sums that are kept ready, in minutes.
@@ -33,13 +33,13 @@ impl QueryEngine for Window {
 
     async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
         let snapshot = self.snapshot();
-        let standing = |ranking: &Ranking| Place {
-            standing: ranking.standing(metric).cloned(),
-            of: ranking.standings().len() as u64,
-        };
         if snapshot.day() == Some(span) {
             let ranking = snapshot.ranking(metric.measure());
-            return Ok(ranking.map(|ranking| standing(ranking)).unwrap_or_default());
+            let place = ranking.map(|ranking| Place {
+                standing: ranking.standing(metric).cloned(),
+                of: ranking.standings().len() as u64,
+            });
+            return Ok(place.unwrap_or_default());
         }
         let standings = ranked(&snapshot, metric.measure(), span);
         Ok(Place::among(metric, standings))

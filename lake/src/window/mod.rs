@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::Span;
 use crate::rows::Rows;
 
-pub(crate) use ranking::{Ranking, place};
+pub(crate) use ranking::place;
 pub(crate) use snapshot::Snapshot;
 
 /// Minutes of a day.
