@@ -1,5 +1,6 @@
 //! `marketlake`: the market-data lake that anyone can run.
 
+mod alerting;
 mod app;
 mod commands;
 mod config;

@@ -1,25 +1,22 @@
 //! The long-running process: roles, and how they end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use lettre::message::Mailbox;
-use marketlake_alerts::{Channel, FileChannel, SmtpChannel};
-use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler};
+use marketlake_graphql::Options;
+use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::config::{ConfigError, Settings};
-use crate::feeds;
+use crate::{alerting, feeds};
 
 /// How soon what other processes commit is seen.
 const FOLLOW: Duration = Duration::from_millis(500);
@@ -44,6 +41,7 @@ pub(crate) struct Service {
     pace: Option<marketlake_feeds::Pace>,
     listener: Option<TcpListener>,
     figures: PrometheusHandle,
+    options: Options,
     stop: CancellationToken,
 }
 
@@ -54,47 +52,20 @@ pub(crate) async fn jobs(
     stop: &CancellationToken,
 ) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
     let feeds = feeds::make(settings).await?;
-    let from = &settings.mail.from;
     let jobs = JobSet::all(Parts {
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
-        channel: channel(settings)?,
-        from: from.parse::<Mailbox>().map_err(|_| {
-            ConfigError::setting(
-                "mail.from",
-                from,
-                "expected an address like marketlake <alerts@example.com>",
-            )
-        })?,
+        sender: alerting::sender(settings, lake.database())?,
+        watch: Watch {
+            operator: settings.alerts.operator()?,
+            feed_stale_after: settings.alerts.stale_after()?,
+        },
         grace: settings.vacuum_grace()?,
         retention: settings.retention()?,
         stop: stop.clone(),
     });
     Ok((jobs, feeds.pace))
-}
-
-fn channel(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
-    let text = settings.mail_url();
-    let unusable =
-        |problem: &dyn std::fmt::Display| ConfigError::setting("mail.url", &text, problem);
-    let url = Url::parse(&text).map_err(|error| unusable(&error))?;
-    match url.scheme() {
-        "file" => {
-            let folder: PathBuf = url
-                .to_file_path()
-                .map_err(|()| unusable(&"expected file:///folder"))?;
-            Ok(Arc::new(
-                FileChannel::new(folder).map_err(|error| unusable(&error))?,
-            ))
-        }
-        "smtp" | "smtps" => Ok(Arc::new(
-            SmtpChannel::new(&text, None).map_err(|error| unusable(&error))?,
-        )),
-        other => Err(unusable(&format!(
-            "expected smtp://, smtps:// or file://, got {other}://"
-        ))),
-    }
 }
 
 /// This process's name in the slot table.
@@ -134,6 +105,11 @@ impl Service {
             pace,
             listener,
             figures,
+            options: Options {
+                caps: settings.alerts.caps(),
+                most_metrics: settings.alerts.most_metrics,
+                trusted_proxies: settings.server.trusted_proxies,
+            },
             stop,
         })
     }
@@ -153,12 +129,14 @@ impl Service {
             pace,
             listener,
             figures,
+            options,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(follow(Arc::clone(&lake), stop.clone()));
         if let Some(listener) = listener {
-            let router = marketlake_graphql::router(&lake, figures.clone());
+            let router = marketlake_graphql::router(&lake, figures.clone(), options)
+                .into_make_service_with_connect_info::<SocketAddr>();
             let stopped = stop.clone().cancelled_owned();
             tasks.spawn(async move {
                 Ok(axum::serve(listener, router)

@@ -99,6 +99,16 @@ async fn every_record_comes_back_as_it_was_written() {
             address: Set("a@b.c".to_owned()),
             created_at: Set(Millis(1)),
             deleted_at: Set(None),
+            revision: Set(3),
+            rule: Set(Some("{}".to_owned())),
+            channel: Set(subscriptions::Channel::Slack),
+            endpoint: Set(Some("https://x.y/z".to_owned())),
+            secret: Set(Some("s".to_owned())),
+            time_zone: Set("UTC".to_owned()),
+            source: Set(None),
+            confirmed_at: Set(Some(Millis(2))),
+            muted_until: Set(None),
+            reason: Set(None),
         };
         let subscription = subscription.insert(&database).await.unwrap();
         assert_eq!(
@@ -118,6 +128,9 @@ async fn every_record_comes_back_as_it_was_written() {
             ratio: Set(3.000_000_000_000_000_4),
             samples: Set(60),
             created_at: Set(Millis(1)),
+            revision: Set(3),
+            detector: Set(2),
+            evidence_id: Set(None),
         };
         let alert = alert.insert(&database).await.unwrap();
         assert_eq!(
@@ -129,7 +142,13 @@ async fn every_record_comes_back_as_it_was_written() {
         );
         let delivery = deliveries::ActiveModel {
             id: Set("d".to_owned()),
-            alert_id: Set("a".to_owned()),
+            kind: Set(deliveries::Kind::Digest),
+            subscription_id: Set(None),
+            channel: Set(subscriptions::Channel::Mail),
+            content: Set(None),
+            message: Set(Some(vec![0, 255, 13, 10])),
+            unknowns: Set(1),
+            handed_at: Set(Some(Millis(9))),
             address: Set("a@b.c".to_owned()),
             state: Set(deliveries::State::Unknown),
             token: Set(1),

@@ -1,5 +1,6 @@
 //! What can go wrong with alerts.
 
+use marketlake_lake::LakeError;
 use sea_orm::DbErr;
 
 /// Why it could not be done.
@@ -8,6 +9,9 @@ pub enum AlertError {
     /// The database failed.
     #[error("records: {0}")]
     Records(#[from] DbErr),
+    /// The samples cannot be read.
+    #[error("samples: {0}")]
+    Samples(#[from] LakeError),
     /// A row holds what no code of ours writes.
     #[error("{table} {id}: {reason}")]
     Corrupt {
@@ -18,4 +22,56 @@ pub enum AlertError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A template cannot be used.
+    #[error("template {name}: {reason}")]
+    Template {
+        /// Its file name.
+        name: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A message cannot be put together.
+    #[error("message: {0}")]
+    Message(String),
+    /// A picture cannot be drawn.
+    #[error("chart: {0}")]
+    Chart(String),
+}
+
+impl AlertError {
+    pub(crate) fn corrupt(table: &'static str, id: &str, reason: String) -> Self {
+        Self::Corrupt {
+            table,
+            id: id.to_owned(),
+            reason,
+        }
+    }
+
+    /// Whether another attempt with the same rows and settings cannot go otherwise.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Records(_) | Self::Samples(_))
+    }
+}
+
+/// One thing that is wrong with what was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field.
+    pub field: &'static str,
+    /// What was expected and what was there.
+    pub message: String,
+    /// A stable word for programs.
+    pub code: &'static str,
+}
+
+impl FieldError {
+    /// A value that cannot be used.
+    pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            field,
+            message: message.into(),
+            code: "INVALID",
+        }
+    }
 }

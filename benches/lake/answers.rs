@@ -109,7 +109,7 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let figures = PrometheusBuilder::new().build_recorder().handle();
-    let router = marketlake_graphql::router(lake, figures);
+    let router = marketlake_graphql::router(lake, figures, marketlake_graphql::Options::default());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;

@@ -110,7 +110,7 @@ async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<
         "ms",
     );
     let took = median(31, async || {
-        marketlake_jobs::slots::claim(lake.database(), "ingest-minute", "bench", None).await?;
+        marketlake_jobs::slots::claim(lake.database(), "ingest-minute", "bench", &[]).await?;
         Ok(())
     });
     figure(

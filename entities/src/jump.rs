@@ -1,9 +1,57 @@
 //! What a jump is. Decided in exact integers, so that exactly three times the mean is never a jump.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::{Exact, Metric, Minute};
 
+/// Which way a jump goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Value above the mean times the factor.
+    #[default]
+    Up,
+    /// Value below the mean divided by the factor.
+    Down,
+}
+
+/// Why a text is not a direction.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected up or down, got {0:?}")]
+pub struct ParseDirectionError(String);
+
+impl FromStr for Direction {
+    type Err = ParseDirectionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "up" => Ok(Self::Up),
+            "down" => Ok(Self::Down),
+            other => Err(ParseDirectionError(other.chars().take(40).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// Why a rule cannot speak about a sample: such a sample neither fires nor resolves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoData {
+    /// So many samples before it are too few.
+    TooFew(u32),
+    /// Their mean is not above zero.
+    MeanNotAboveZero,
+}
+
 /// When a sample is a jump: its value is strictly above `factor` times the mean of the samples
-/// in the `window` minutes before it, itself left out.
+/// in the `window` minutes before it, itself left out; or downwards strictly below the mean divided by `factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JumpRule {
     /// How many times the mean a value must exceed; above zero.
@@ -12,6 +60,8 @@ pub struct JumpRule {
     pub window: u32,
     /// The fewest samples in that time with which the rule speaks at all.
     pub min_samples: u32,
+    /// Which way it looks.
+    pub direction: Direction,
 }
 
 impl Default for JumpRule {
@@ -21,6 +71,7 @@ impl Default for JumpRule {
             factor: Exact::new(3, 0).unwrap_or(Exact::ZERO),
             window: 60,
             min_samples: 45,
+            direction: Direction::Up,
         }
     }
 }
@@ -33,6 +84,7 @@ impl JumpRule {
             factor,
             window,
             min_samples: (window * 3).div_ceil(4),
+            direction: Direction::Up,
         }
     }
 
@@ -45,14 +97,11 @@ impl JumpRule {
         value: Exact,
         before: &Trailing,
     ) -> Option<Jump> {
-        if before.count == 0 || before.count < self.min_samples || !before.mean_above_zero() {
+        if self.no_data(before).is_some() || !self.beyond(self.factor, value, before) {
             return None;
         }
         let mean = before.mean();
-        let jumped = self
-            .exceeds(value, before)
-            .unwrap_or_else(|| value.to_f64() > self.factor.to_f64() * mean);
-        jumped.then(|| Jump {
+        Some(Jump {
             metric: metric.clone(),
             ts,
             value,
@@ -62,20 +111,48 @@ impl JumpRule {
         })
     }
 
-    /// `value * count > factor * sum` in integers; `None` where 128 bits do not hold it.
-    fn exceeds(&self, value: Exact, before: &Trailing) -> Option<bool> {
-        let (sum, scale) = before.exact_sum()?;
-        let common = scale.max(i32::from(value.scale()));
-        let value = shift(
-            i128::from(value.unscaled()),
-            common - i32::from(value.scale()),
-        )?;
-        let sum = shift(sum, common - scale)?;
-        let left = value.checked_mul(i128::from(before.count))?;
-        let right = sum.checked_mul(i128::from(self.factor.unscaled()))?;
-        let factor_scale = i32::from(self.factor.scale());
-        Some(shift(left, factor_scale.max(0))? > shift(right, (-factor_scale).max(0))?)
+    /// Why it cannot speak about a sample by what was before it, if it cannot.
+    #[must_use]
+    pub fn no_data(&self, before: &Trailing) -> Option<NoData> {
+        if before.count == 0 || before.count < self.min_samples {
+            Some(NoData::TooFew(before.count))
+        } else if before.mean_above_zero() {
+            None
+        } else {
+            Some(NoData::MeanNotAboveZero)
+        }
     }
+
+    /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x mean, or below mean / `times`.
+    #[must_use]
+    pub fn beyond(&self, times: Exact, value: Exact, before: &Trailing) -> bool {
+        exceeds(self.direction, times, value, before).unwrap_or_else(|| {
+            let (times, value, mean) = (times.to_f64(), value.to_f64(), before.mean());
+            match self.direction {
+                Direction::Up => value > times * mean,
+                Direction::Down => value * times < mean,
+            }
+        })
+    }
+}
+
+/// `value * count > times * sum`, or `value * count * times < sum`, in integers; `None` where 128 bits do not hold it.
+fn exceeds(direction: Direction, times: Exact, value: Exact, before: &Trailing) -> Option<bool> {
+    let (sum, scale) = before.exact_sum()?;
+    let common = scale.max(i32::from(value.scale()));
+    let value = shift(
+        i128::from(value.unscaled()),
+        common - i32::from(value.scale()),
+    )?;
+    let sum = shift(sum, common - scale)?;
+    let value = value.checked_mul(i128::from(before.count))?;
+    let factor = i128::from(times.unscaled());
+    let factor_scale = i32::from(times.scale());
+    let (up, down) = (factor_scale.max(0), (-factor_scale).max(0));
+    Some(match direction {
+        Direction::Up => shift(value, up)? > shift(sum.checked_mul(factor)?, down)?,
+        Direction::Down => shift(value.checked_mul(factor)?, down)? < shift(sum, up)?,
+    })
 }
 
 /// `number * 10^places`, where that fits.
@@ -128,6 +205,12 @@ impl Trailing {
         )?;
         self.scale = common;
         sum.checked_add(value)
+    }
+
+    /// Whether its sum is exact: then it does not depend on the order in which samples came and went.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.count == 0 || self.sum.is_some()
     }
 
     /// How many samples there are.
@@ -235,12 +318,24 @@ mod tests {
         assert_eq!(jump(&rule, "1e-16", &["1e21", "1e-16", "1e21"]), None);
     }
 
+    #[test]
+    fn downwards_exactly_a_third_of_the_mean_is_no_jump_and_the_least_less_is() {
+        let rule = JumpRule {
+            direction: Direction::Down,
+            ..JumpRule::default()
+        };
+        let hour = ["0.3"; 60];
+        assert_eq!(jump(&rule, "0.1", &hour), None);
+        assert!(jump(&rule, "0.0999999999999999", &hour).is_some());
+        assert_eq!(jump(&rule, "0.9", &hour), None);
+    }
+
     proptest! {
         #[test]
         fn the_rule_agrees_with_plain_integers(
             before in prop::collection::vec(0_i64..1_000_000, 1..70), value in 0_i64..3_000_000, factor in 1_i64..9
         ) {
-            let rule = JumpRule { factor: Exact::new(factor, 0).expect("fits"), window: 60, min_samples: 45 };
+            let rule = JumpRule { factor: Exact::new(factor, 0).expect("fits"), window: 60, min_samples: 45, direction: Direction::Up };
             let trailing: Trailing = before.iter().map(|&b| Exact::new(b, 6).expect("fits")).collect();
             let metric = "test:pair".parse().expect("id");
             let found = rule.jump(&metric, Minute::from_number(0), Exact::new(value, 6).expect("fits"), &trailing);

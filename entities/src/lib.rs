@@ -21,7 +21,7 @@ mod sample;
 
 pub use backoff::backoff;
 pub use exact::{Exact, ParseExactError};
-pub use jump::{Jump, JumpRule, Trailing};
+pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};
 pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};

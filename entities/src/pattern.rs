@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::Metric;
 
-/// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`.
+/// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`;
+/// or a list of such, parted by commas.
 ///
 /// Without `:` it is about prices of that pair on any market; with one it is compared with
 /// the whole id and with the short name. `*` stands for any run of characters but `:`;
@@ -13,16 +14,36 @@ use crate::Metric;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
+/// The most members of a list.
+const MOST_MEMBERS: usize = 50;
+const LONGEST: usize = 2_000;
+const LONGEST_MEMBER: usize = 200;
+
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a metric or a pattern like *usdt of at most 200 characters, got {0:?}")]
+#[error(
+    "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them parted by commas, got {0:?}"
+)]
 pub struct ParsePatternError(String);
 
 impl Pattern {
     /// Whether a metric is meant.
     #[must_use]
     pub fn matches(&self, metric: &Metric) -> bool {
-        self.0 == "*" || glob(&self.0, metric.id()) || glob(&self.0, metric.short_name())
+        self.members().any(|member| {
+            member == "*" || glob(member, metric.id()) || glob(member, metric.short_name())
+        })
+    }
+
+    /// The members of the list; one, where it is none.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',')
+    }
+
+    /// Whether every member is one metric's id or short name.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains('*')
     }
 }
 
@@ -58,10 +79,17 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = |c: char| c.is_whitespace() || c.is_control();
-        if text.is_empty() || text.len() > 200 || text.contains(bad) || text.split(':').count() > 3
-        {
+        let members: Vec<&str> = text.split(',').map(str::trim).collect();
+        let good = |member: &&str| {
+            !member.is_empty()
+                && member.len() <= LONGEST_MEMBER
+                && !member.contains(bad)
+                && member.split(':').count() <= 3
+        };
+        if text.len() > LONGEST || members.len() > MOST_MEMBERS || !members.iter().all(good) {
             return Err(ParsePatternError(text.chars().take(200).collect()));
         }
+        let text = members.join(",");
         Ok(Self(text.to_lowercase()))
     }
 }
@@ -92,6 +120,8 @@ mod tests {
             ("*", "kraken:btcusdt:volume", true),
             ("BTC*", "kraken:btcusdt", true),
             ("ab*ba", "kraken:aba", false),
+            ("hottry, *usdt", "binance:btcusdt", true),
+            ("hottry, *usdt", "binance:btceur", false),
         ] {
             let pattern: Pattern = pattern.parse().expect("a pattern");
             let metric: Metric = id.parse().expect("a metric");
@@ -101,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for bad in ["", "a b", "a:b:c:d", "x\n"] {
+        for bad in ["", "a b", "a:b:c:d", "x\ny", "a,,b", ","] {
             bad.parse::<Pattern>().expect_err(bad);
         }
     }

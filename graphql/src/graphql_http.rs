@@ -5,14 +5,15 @@ use async_graphql::Request;
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
 use async_graphql_axum::rejection::GraphQLRejection;
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
-use axum::Json;
 use axum::extract::{FromRequest, Query, Request as HttpRequest, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::caller::Caller;
 use crate::schema::Schema;
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
@@ -29,6 +30,7 @@ pub(crate) struct Asked {
 /// `POST /graphql`. The extractor alone would take JSON under any content type.
 pub(crate) async fn post(State(schema): State<Schema>, request: HttpRequest) -> Response {
     let headers = request.headers().clone();
+    let caller = request.extensions().get::<Caller>().cloned();
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -39,7 +41,7 @@ pub(crate) async fn post(State(schema): State<Schema>, request: HttpRequest) -> 
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message);
     }
     match GraphQLRequest::<GraphQLRejection>::from_request(request, &()).await {
-        Ok(request) => answer(&schema, &headers, request.into_inner()).await,
+        Ok(request) => answer(&schema, &headers, request.into_inner(), caller).await,
         Err(rejection) => {
             let message = format!("the body is no GraphQL request: {}", rejection.0);
             refuse(StatusCode::BAD_REQUEST, &message)
@@ -50,6 +52,7 @@ pub(crate) async fn post(State(schema): State<Schema>, request: HttpRequest) -> 
 /// `GET /graphql?query=..`.
 pub(crate) async fn get(
     State(schema): State<Schema>,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
@@ -84,7 +87,8 @@ pub(crate) async fn get(
             .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    answer(&schema, &headers, request).await
+    let caller = caller.map(|Extension(caller)| caller);
+    answer(&schema, &headers, request, caller).await
 }
 
 /// Whether what would be executed is a query; without a name every operation must be one.
@@ -96,7 +100,15 @@ fn only_queries(document: &ExecutableDocument, name: Option<&str>) -> bool {
         .all(|(_, operation)| operation.node.ty == OperationType::Query)
 }
 
-async fn answer(schema: &Schema, headers: &HeaderMap, request: Request) -> Response {
+async fn answer(
+    schema: &Schema,
+    headers: &HeaderMap,
+    mut request: Request,
+    caller: Option<Caller>,
+) -> Response {
+    if let Some(caller) = caller {
+        request = request.data(caller);
+    }
     let response = schema.execute(request).await;
     let wants = headers
         .get(ACCEPT)

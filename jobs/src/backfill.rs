@@ -110,7 +110,7 @@ impl Job for Backfill {
         Policy {
             timeout: Duration::from_secs(12 * 3_600),
             attempts: i32::MAX,
-            waits_for: None,
+            waits_for: &[],
         }
     }
 

@@ -40,11 +40,11 @@ impl Job for CompactDaily {
         Policy {
             timeout: Duration::from_secs(1_800),
             attempts: 5,
-            waits_for: Some(WaitsFor {
+            waits_for: &[WaitsFor {
                 job: CompactHourly::NAME,
                 from_ms: 0,
                 to_ms: DAY_MS,
-            }),
+            }],
         }
     }
 

@@ -42,11 +42,11 @@ impl Job for CompactHourly {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: Some(WaitsFor {
+            waits_for: &[WaitsFor {
                 job: IngestMinute::NAME,
                 from_ms: 0,
                 to_ms: HOUR_MS,
-            }),
+            }],
         }
     }
 

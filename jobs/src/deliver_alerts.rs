@@ -1,11 +1,9 @@
 //! `deliver-alerts`: sends what waits in the outbox. Started by the detection that put it there, and whenever a retry is due.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lettre::message::Mailbox;
-use marketlake_alerts::{Channel, outbox};
+use marketlake_alerts::outbox::{self, Sender};
 use marketlake_entities::Millis;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
@@ -16,8 +14,7 @@ use crate::{Due, Job, JobError, Moment, Policy, Run};
 /// The job. It leaves: deliveries that are sent, to be retried, dead, or unknown.
 pub struct DeliverAlerts {
     database: DatabaseConnection,
-    channel: Arc<dyn Channel>,
-    from: Mailbox,
+    sender: Sender,
     stop: CancellationToken,
 }
 
@@ -25,18 +22,12 @@ impl DeliverAlerts {
     /// Its name.
     pub const NAME: &'static str = "deliver-alerts";
 
-    /// The job over a channel; it begins no further mail once `stop` is cancelled.
+    /// The job over a sender; it begins no further mail once `stop` is cancelled.
     #[must_use]
-    pub fn new(
-        database: DatabaseConnection,
-        channel: Arc<dyn Channel>,
-        from: Mailbox,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(database: DatabaseConnection, sender: Sender, stop: CancellationToken) -> Self {
         Self {
             database,
-            channel,
-            from,
+            sender,
             stop,
         }
     }
@@ -52,7 +43,7 @@ impl Job for DeliverAlerts {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: None,
+            waits_for: &[],
         }
     }
 
@@ -67,14 +58,13 @@ impl Job for DeliverAlerts {
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
-        let stopped = || self.stop.is_cancelled();
-        let round =
-            outbox::send_due(&self.database, self.channel.as_ref(), &self.from, stopped).await?;
+        let stop = self.stop.clone();
+        let round = self.sender.send_due(move || stop.is_cancelled()).await?;
         let outcome = json!({
             "sent": round.sent, "retry": round.retry, "dead": round.dead, "unknown": round.unknown,
         });
         run.finish(&self.database, &outcome).await?;
-        tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "mails delivered");
+        tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "deliveries tried");
         Ok(())
     }
 }

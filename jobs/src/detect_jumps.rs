@@ -1,14 +1,14 @@
-//! `detect-jumps`: judges one minute by every rule that somebody subscribed to. Started by the commit of that minute.
+//! `detect-jumps`: judges one minute by every rule that somebody subscribed to, one minute after the other. Started by the commit of that minute.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
-use marketlake_alerts::{Subscription, detector};
+use marketlake_alerts::detector;
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, database};
-use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::Lake;
 use metrics::counter;
 use serde_json::json;
 
@@ -19,10 +19,13 @@ use crate::{
 /// The longest window of a rule: what must be ingested before a minute can be judged.
 const BACK_MS: i64 = 24 * 3_600_000;
 
+/// Jumps that are judged so long after their minute came in are recorded, and not sent.
+const STALE_HOURS: i64 = 6;
+
 /// How long the window may take to have the minute; without it the files answer.
 const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The job. It leaves: alerts, deliveries, and a slot of `deliver-alerts` where there are any.
+/// The job. It leaves: alerts, deliveries, states and why they changed, and a slot of `deliver-alerts` where there are any.
 pub struct DetectJumps {
     lake: Arc<Lake>,
 }
@@ -49,6 +52,17 @@ impl DetectJumps {
     }
 }
 
+impl DetectJumps {
+    /// Why nobody wants the news of a minute any more, if it was judged so long after it came in.
+    async fn stale(&self, run: &Run, now: Millis) -> Result<Option<String>, JobError> {
+        let row = slots::find(self.lake.database(), Self::NAME, run.slot, run.shard).await?;
+        let age = row.map_or(0, |row| now.0 - row.created_at.0);
+        let hours = age / 3_600_000;
+        Ok((hours >= STALE_HOURS)
+            .then(|| format!("stale news: judged {hours} h after its minute came in")))
+    }
+}
+
 #[async_trait]
 impl Job for DetectJumps {
     fn name(&self) -> &'static str {
@@ -59,12 +73,20 @@ impl Job for DetectJumps {
         Policy {
             timeout: Duration::from_secs(120),
             attempts: 10,
-            waits_for: Some(WaitsFor {
-                job: IngestMinute::NAME,
-                from_ms: -BACK_MS,
-                // Its own minute too: all parts of it have ended, or have had their time.
-                to_ms: 60_000,
-            }),
+            waits_for: &[
+                WaitsFor {
+                    job: IngestMinute::NAME,
+                    from_ms: -BACK_MS,
+                    // Its own minute too: all parts of it have ended, or have had their time.
+                    to_ms: 60_000,
+                },
+                // Minutes are judged in their order: each begins with what the one before left.
+                WaitsFor {
+                    job: DetectJumps::NAME,
+                    from_ms: -BACK_MS,
+                    to_ms: 0,
+                },
+            ],
         }
     }
 
@@ -79,39 +101,26 @@ impl Job for DetectJumps {
         let minute = run.slot.minute();
         // The minute was committed this moment; memory answers a hundred times faster than files.
         self.lake.window().reach(minute, WINDOW_PATIENCE).await;
-        let subscriptions = Subscription::all(database).await?;
-        let mut found = Vec::new();
-        for rule in detector::rules(&subscriptions) {
-            let span = Span {
-                from: minute,
-                to: minute,
-            };
-            let query = JumpQuery {
-                rule,
-                span,
-                metric: None,
-            };
-            found.push((rule, self.lake.engine().jumps(&query).await?));
-        }
-        let transaction = database::begin_write(database).await?;
-        let now = database::clock(&transaction).await?;
-        let mut alerts = 0;
-        for (rule, jumps) in &found {
-            alerts += detector::record(&transaction, &subscriptions, rule, jumps, now).await?;
-        }
-        let jumps: usize = found.iter().map(|(_, jumps)| jumps.len()).sum();
+        let verdict = detector::judge(&self.lake, minute).await?;
+        let (jumps, rules) = (verdict.jumps, verdict.rules);
         let missing = self.missing_parts(run.slot).await?;
         if !missing.is_empty() {
             tracing::warn!(slot = %run.slot, ?missing, "jumps detected without some parts of the minute");
         }
+        let transaction = database::begin_write(database).await?;
+        let now = database::clock(&transaction).await?;
+        let stale = self.stale(run, now).await?;
+        let recorded = verdict.record(&transaction, now, stale.as_deref()).await?;
         let outcome = json!({
-            "rules": found.len(),
+            "rules": rules,
             "jumps": jumps,
-            "alerts": alerts,
+            "alerts": recorded.alerts,
+            "deliveries": recorded.deliveries,
+            "transitions": recorded.transitions,
             "missing_shards": missing,
         });
         run.finish(&transaction, &outcome).await?;
-        if alerts > 0 {
+        if recorded.deliveries > 0 {
             slots::enter(
                 &transaction,
                 DeliverAlerts::NAME,
@@ -120,11 +129,12 @@ impl Job for DetectJumps {
             )
             .await?;
         }
+        fail_point!("between-judging-and-commit");
         transaction.commit().await?;
         counter!("marketlake_jumps_total").increment(jumps as u64);
-        counter!("marketlake_alerts_total").increment(alerts);
+        counter!("marketlake_alerts_total").increment(recorded.alerts);
         if jumps > 0 {
-            tracing::info!(slot = %run.slot, jumps, alerts, "jumps detected");
+            tracing::info!(slot = %run.slot, jumps, alerts = recorded.alerts, deliveries = recorded.deliveries, "jumps detected");
         }
         Ok(())
     }

@@ -65,11 +65,11 @@ impl JobError {
             Self::Lake(
                 LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_),
             )
-            | Self::Alerts(AlertError::Corrupt { .. })
             | Self::Fenced
             | Self::NoSuchPart { .. }
             | Self::Bell(_)
             | Self::WornOut(_) => None,
+            Self::Alerts(error) if error.is_lasting() => None,
             Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),
             Self::Lake(_) | Self::Alerts(_) | Self::Records(_) | Self::TimedOut(_) => Some(None),
         }

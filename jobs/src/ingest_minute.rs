@@ -136,7 +136,7 @@ impl Job for IngestMinute {
             timeout: Duration::from_secs(50),
             // The deadline ends them for a live feed.
             attempts: 10,
-            waits_for: None,
+            waits_for: &[],
         }
     }
 

@@ -65,7 +65,7 @@ pub struct Policy {
     /// How many attempts a slot has, those included in which the worker died.
     pub attempts: i32,
     /// What must have ended.
-    pub waits_for: Option<WaitsFor>,
+    pub waits_for: &'static [WaitsFor],
 }
 
 /// One kind of work, done a slot at a time.

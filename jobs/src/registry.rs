@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
-use marketlake_alerts::Channel;
+use marketlake_alerts::outbox::Sender;
 use marketlake_feeds::Pace;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, Source, Vacuum,
+    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, ReviewJumps,
+    Source, TendSubscriptions, Vacuum, Watch, Watchman,
 };
 
 /// What the jobs work with.
@@ -21,10 +21,10 @@ pub struct Parts {
     pub feeds: Vec<Source>,
     /// The pace, where a replay sets one.
     pub pace: Option<Pace>,
-    /// How mails leave.
-    pub channel: Arc<dyn Channel>,
-    /// From whom they are.
-    pub from: Mailbox,
+    /// How deliveries leave.
+    pub sender: Sender,
+    /// Who is told when something is wrong, and when a feed is.
+    pub watch: Watch,
     /// How long vacuum leaves alone what was replaced.
     pub grace: Duration,
     /// How long history is kept.
@@ -45,17 +45,22 @@ impl JobSet {
             lake,
             feeds,
             pace,
-            channel,
-            from,
+            sender,
+            watch,
             grace,
             retention,
             stop,
         } = parts;
         let database = lake.database().clone();
+        // A replay's minutes are as old as its history.
+        let is_live = pace.is_none() && !feeds.is_empty();
         Self(vec![
             Arc::new(IngestMinute::new(Arc::clone(&lake), feeds, pace)),
             Arc::new(DetectJumps::new(Arc::clone(&lake))),
-            Arc::new(DeliverAlerts::new(database, channel, from, stop)),
+            Arc::new(DeliverAlerts::new(database.clone(), sender, stop)),
+            Arc::new(ReviewJumps::new(Arc::clone(&lake))),
+            Arc::new(TendSubscriptions::new(database.clone())),
+            Arc::new(Watchman::new(database, watch, is_live)),
             Arc::new(CompactHourly::new(Arc::clone(&lake))),
             Arc::new(CompactDaily::new(Arc::clone(&lake))),
             Arc::new(Vacuum::new(lake, grace, retention)),

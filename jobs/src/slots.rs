@@ -162,17 +162,17 @@ pub async fn claim(
     database: &DatabaseConnection,
     job: &str,
     worker: &str,
-    waits_for: Option<WaitsFor>,
+    waits_for: &[WaitsFor],
 ) -> Result<Option<Run>, DbErr> {
     let clock = database::clock_sql(database.get_database_backend());
     let mut condition = format!(
         "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
     );
-    if let Some(WaitsFor {
+    for WaitsFor {
         job,
         from_ms,
         to_ms,
-    }) = waits_for
+    } in waits_for
     {
         // Constants of ours, not a user's words.
         condition += &format!(

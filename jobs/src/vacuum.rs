@@ -42,7 +42,7 @@ impl Job for Vacuum {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 3,
-            waits_for: None,
+            waits_for: &[],
         }
     }
 

@@ -158,6 +158,23 @@ impl Lake {
         Ok(catalog::newest(&self.database).await?)
     }
 
+    /// The id of the newest segment, whatever became of it; 0 where there was none yet.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn newest_segment(&self) -> Result<i64, LakeError> {
+        Ok(catalog::newest_id(&self.database).await?)
+    }
+
+    /// The ids of the live segments that may hold samples of a span, as they were committed.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn segment_ids(&self, span: Span) -> Result<Vec<i64>, LakeError> {
+        let live = catalog::live(&self.database, span).await?;
+        Ok(live.into_iter().map(|segment| segment.id).collect())
+    }
+
     /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.
     ///
     /// # Errors

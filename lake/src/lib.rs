@@ -37,7 +37,7 @@ pub use check::{CheckOptions, Report};
 pub use directory::Directory;
 pub use engine::{
     Aggregate, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError, ParseIntervalError,
-    Place, Point, QueryEngine, Router, Span, Standing,
+    Place, Point, QueryEngine, Router, Span, Standing, Trail, TrailQuery,
 };
 pub use error::LakeError;
 pub use import::{Import, Imported};

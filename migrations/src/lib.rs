@@ -11,6 +11,11 @@ mod m20261124_000005_create_alerts;
 mod m20261124_000006_create_deliveries;
 mod m20261125_000007_add_rollups_to_segments;
 mod m20261125_000008_index_open_job_runs;
+mod m20261125_000009_extend_subscriptions;
+mod m20261125_000010_create_watches;
+mod m20261125_000011_extend_alerts;
+mod m20261125_000012_rebuild_deliveries;
+mod m20261125_000013_create_trust;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -30,6 +35,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000006_create_deliveries::Migration),
             Box::new(m20261125_000007_add_rollups_to_segments::Migration),
             Box::new(m20261125_000008_index_open_job_runs::Migration),
+            Box::new(m20261125_000009_extend_subscriptions::Migration),
+            Box::new(m20261125_000010_create_watches::Migration),
+            Box::new(m20261125_000011_extend_alerts::Migration),
+            Box::new(m20261125_000012_rebuild_deliveries::Migration),
+            Box::new(m20261125_000013_create_trust::Migration),
         ]
     }
 }

@@ -96,16 +96,14 @@ async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
     let existing = Subscription::all(lake.database()).await?;
     if existing
         .iter()
-        .any(|s| s.address == ADDRESS && s.pattern.to_string() == PATTERN)
+        .any(|s| s.address == ADDRESS && s.judged.pattern.to_string() == PATTERN)
     {
         return Ok(());
     }
     let new = NewSubscription {
         metric: PATTERN.to_owned(),
-        factor: None,
-        window_minutes: None,
-        min_samples: None,
         address: ADDRESS.to_owned(),
+        ..NewSubscription::default()
     };
     let created = Subscription::create(lake.database(), &new, now).await?;
     created

@@ -1,7 +1,11 @@
 //! `marketlake jumps`.
 
+use std::process::ExitCode;
+
 use clap::Args;
+use marketlake_alerts::replay::{Said, replay};
 use marketlake_entities::{Exact, JumpRule};
+use marketlake_jobs::judged;
 use marketlake_lake::JumpQuery;
 
 use super::Usage;
@@ -32,12 +36,21 @@ pub(super) struct Jumps {
     /// The fewest samples in that time; three quarters of it, if none is given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1440))]
     min_samples: Option<u32>,
+    /// Which way: up, or down.
+    #[arg(long, default_value = "up")]
+    direction: String,
+    /// Judge the time again for every subscription, by the rules of then, and compare with the alerts that were made.
+    #[arg(long, conflicts_with_all = ["metric", "factor", "window", "min_samples", "direction"])]
+    replay: bool,
     #[command(flatten)]
     asking: Asking,
 }
 
 impl Jumps {
-    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        if self.replay {
+            return self.again(settings).await;
+        }
         let rule = self.rule()?;
         let asked = self.asking.open(settings).await?;
         let metric = match &self.metric {
@@ -70,7 +83,69 @@ impl Jumps {
             self.asking.format,
             &["metric", "timestamp", "value", "mean", "ratio"],
             &rows,
-        )
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Fails where an alert is not the same again.
+    async fn again(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let asked = self.asking.open(settings).await?;
+        let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
+        let Some(span) = span else {
+            output::line("replay: nothing has been recorded yet")?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let minutes = judged(asked.lake.database(), span).await?;
+        let found = replay(&asked.lake, span, &minutes).await?;
+        let mut rows: Vec<Vec<Cell>> = Vec::new();
+        let mut take = |word: &str, said: &Said| {
+            let jump = &said.jump;
+            rows.push(vec![
+                Cell::text(word),
+                Cell::text(&said.subscription_id),
+                Cell::text(&jump.metric),
+                Cell::text(jump.ts),
+                Cell::number(jump.value),
+                Cell::number(jump.mean),
+                Cell::number(jump.ratio),
+            ]);
+        };
+        found.same.iter().for_each(|said| take("same", said));
+        for (was, is) in &found.other {
+            take("was", was);
+            take("would be", is);
+        }
+        found
+            .would_have_fired
+            .iter()
+            .for_each(|said| take("would have fired", said));
+        found
+            .would_not_have_fired
+            .iter()
+            .for_each(|said| take("would not have fired", said));
+        let columns = [
+            "verdict",
+            "subscription",
+            "metric",
+            "timestamp",
+            "value",
+            "mean",
+            "ratio",
+        ];
+        output::print(self.asking.format, &columns, &rows)?;
+        let differences =
+            found.other.len() + found.would_have_fired.len() + found.would_not_have_fired.len();
+        summary(&format!(
+            "replay: {} minutes judged again from {} to {}: {} alerts the same, bit for bit; {} other, {} would have fired, {} would not have fired",
+            minutes.range(span.from..=span.to).count(),
+            span.from,
+            span.to,
+            found.same.len(),
+            found.other.len(),
+            found.would_have_fired.len(),
+            found.would_not_have_fired.len(),
+        ));
+        Ok(ExitCode::from(u8::from(differences > 0)))
     }
 
     fn rule(&self) -> Result<JumpRule, Usage> {
@@ -85,6 +160,13 @@ impl Jumps {
         }
         let mut rule = JumpRule::with_window(factor, self.window);
         rule.min_samples = self.min_samples.unwrap_or(rule.min_samples);
+        let direction = self.direction.parse();
+        rule.direction = direction.map_err(|error| Usage(format!("--direction: {error}")))?;
         Ok(rule)
     }
+}
+
+#[expect(clippy::print_stderr, reason = "beside the answer")]
+fn summary(text: &str) {
+    eprintln!("{text}");
 }

@@ -1,17 +1,24 @@
 //! The shell: one file a subcommand.
 
 mod backfill;
+mod backtest;
 mod check;
 mod compact;
+mod deliveries;
 mod demo;
 mod import;
 mod jumps;
+mod mail;
 mod metrics;
 mod question;
 mod rank;
+mod rule;
+mod rules;
 mod run;
 mod settings;
+mod subscriptions;
 mod timeseries;
+mod tokens;
 mod up;
 mod vacuum;
 
@@ -65,6 +72,12 @@ enum Command {
     Timeseries(timeseries::Timeseries),
     Rank(rank::Rank),
     Jumps(jumps::Jumps),
+    Backtest(backtest::Backtest),
+    Rules(rules::Rules),
+    Subscriptions(subscriptions::Subscriptions),
+    Deliveries(deliveries::Deliveries),
+    Mail(mail::Mail),
+    Tokens(tokens::Tokens),
     Check(check::Check),
     /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
     ///
@@ -114,7 +127,13 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Metrics(metrics) => metrics.execute(settings).await?,
         Command::Timeseries(timeseries) => timeseries.execute(settings).await?,
         Command::Rank(rank) => rank.execute(settings).await?,
-        Command::Jumps(jumps) => jumps.execute(settings).await?,
+        Command::Jumps(jumps) => return jumps.execute(settings).await,
+        Command::Backtest(backtest) => backtest.execute(settings).await?,
+        Command::Rules(rules) => return rules.execute(),
+        Command::Subscriptions(subscriptions) => subscriptions.execute(settings).await?,
+        Command::Deliveries(deliveries) => return deliveries.execute(settings).await,
+        Command::Mail(mail) => mail.execute(settings).await?,
+        Command::Tokens(tokens) => return tokens.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,

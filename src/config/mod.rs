@@ -1,7 +1,9 @@
 //! Settings: `marketlake.toml`, then `MARKETLAKE_*` from the environment, then flags. Nothing is required.
 
+mod alerts;
 mod load;
 mod settings;
 
+pub(crate) use alerts::duration;
 pub(crate) use load::{ConfigError, Loaded, load};
 pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

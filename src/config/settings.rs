@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ConfigError;
+use super::alerts::{Alerts, Mail, Webhooks};
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) mail: Mail,
+    pub(crate) alerts: Alerts,
+    pub(crate) webhooks: Webhooks,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
@@ -32,6 +35,10 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
     pub(crate) listen: String,
+    /// Where the server is reached from outside; links in mails lead there. The address that it listens on, where there is none.
+    pub(crate) public_url: Option<String>,
+    /// So many proxies of one's own stand before it.
+    pub(crate) trusted_proxies: usize,
 }
 
 /// The catalog and the records.
@@ -65,15 +72,6 @@ pub(crate) struct Retention {
     pub(crate) hour: Option<String>,
     /// Days: all that is older than yesterday.
     pub(crate) day: Option<String>,
-}
-
-/// How mails leave.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Mail {
-    /// `smtp://`, `smtps://` or `file:///folder`; below `data` where there is none.
-    pub(crate) url: Option<String>,
-    pub(crate) from: String,
 }
 
 /// Where prices come from.
@@ -168,6 +166,8 @@ impl Default for Settings {
             database: Database::default(),
             store: Store::default(),
             mail: Mail::default(),
+            alerts: Alerts::default(),
+            webhooks: Webhooks::default(),
             feeds: vec![Feed::of(FeedKind::Binance)],
             jobs: Jobs::default(),
             log: Log::default(),
@@ -179,15 +179,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
-        }
-    }
-}
-
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            url: None,
-            from: "marketlake <marketlake@localhost>".to_owned(),
+            public_url: None,
+            trusted_proxies: 0,
         }
     }
 }
@@ -218,6 +211,24 @@ impl Settings {
             .url
             .clone()
             .unwrap_or_else(|| self.below("outbox"))
+    }
+
+    /// Where links in mails lead.
+    pub(crate) fn public_url(&self) -> Result<String, ConfigError> {
+        let Some(text) = &self.server.public_url else {
+            return Ok(format!("http://{}", self.server.listen));
+        };
+        let wrong = || {
+            ConfigError::setting(
+                "server.public_url",
+                text,
+                "expected an address like https://lake.example.com",
+            )
+        };
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        let fits =
+            matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+        if fits { Ok(text.clone()) } else { Err(wrong()) }
     }
 
     fn below(&self, folder: &str) -> String {

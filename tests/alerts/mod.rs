@@ -1,4 +1,16 @@
 //! Alerts: who hears what, and what becomes of a mail when the server misbehaves.
 
+mod backtest;
+mod bounces;
+mod detector;
+mod digests;
+mod life;
+mod mails;
+mod oracle;
 mod outbox;
+mod replay;
+mod rule_tests;
 mod subscriptions;
+mod tokens;
+mod watchman;
+mod webhooks;

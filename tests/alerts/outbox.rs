@@ -1,204 +1,304 @@
-//! Four outcomes: sent, to be tried again, dead, unknown.
+//! Twelve ways of a mail server to behave, and what the outbox makes of each: sent, to be tried again, dead, unknown.
 
 use std::time::Duration;
 
-use marketlake_alerts::{NewSubscription, SmtpChannel, Subscription, detector, outbox};
-use marketlake_entities::records::deliveries::{self, State};
-use marketlake_entities::{Jump, Millis, database};
-use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
+use marketlake_alerts::outbox;
+use marketlake_entities::records::deliveries::State;
+use sea_orm::ConnectionTrait;
 
+use crate::support::alerting::{Alerting, wants};
 use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
-use crate::support::samples::{metric, start};
+use crate::support::samples::start;
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(2));
+const ID: &str = "binance:hottry:volume";
 
 /// One subscription and one jump: one delivery.
-async fn one_delivery(database: &DatabaseConnection) {
-    let new = NewSubscription {
-        metric: "hottry:volume".to_owned(),
-        factor: None,
-        window_minutes: None,
-        min_samples: None,
-        address: "trader@example.com".to_owned(),
-    };
-    let now = database::clock(database).await.unwrap();
-    let subscription = Subscription::create(database, &new, now)
-        .await
-        .unwrap()
-        .unwrap();
-    let jump = |ts| Jump {
-        metric: metric("binance:hottry:volume"),
-        ts,
-        value: "340".parse().unwrap(),
-        mean: 100.0,
-        ratio: 3.4,
-        samples: 60,
-    };
-    let transaction = database::begin_write(database).await.unwrap();
-    let rule = subscription.rule;
-    for _ in 0..2 {
-        // The second time nothing is new.
-        detector::record(
-            &transaction,
-            std::slice::from_ref(&subscription),
-            &rule,
-            &[jump(start())],
-            now,
-        )
-        .await
-        .unwrap();
+async fn one_delivery(base: &Base) -> Alerting {
+    let alerting = Alerting::on(base).await;
+    alerting.calm(&[ID]).await;
+    alerting.subscribe(wants("hottry:volume")).await;
+    alerting.play(ID, 0, &["340"]).await;
+    alerting
+}
+
+/// Many jumps at one minute: one digest.
+async fn one_digest(base: &Base) -> Alerting {
+    let alerting = Alerting::on(base).await;
+    let ids = [
+        "x:a:volume",
+        "x:b:volume",
+        "x:c:volume",
+        "x:d:volume",
+        "x:e:volume",
+    ];
+    alerting.calm(&ids).await;
+    alerting.subscribe(wants("*:volume")).await;
+    for id in ids {
+        alerting
+            .commit(crate::support::samples::series(id, 0, &["340"]))
+            .await;
     }
-    transaction.commit().await.unwrap();
+    assert_eq!(alerting.judge(start()).await.deliveries, 1);
+    alerting
+}
+
+/// A first mail, a mail that was refused once, a digest.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    First,
+    Retry,
+    Digest,
+}
+
+/// How a server behaves; what becomes of the delivery; how often the mail arrived.
+fn modes() -> [(&'static str, Option<Fault>, State, usize); 12] {
+    let late = Duration::from_millis(100);
+    [
+        ("ok", Some(Fault::None), State::Sent, 1),
+        ("slow 250", Some(Fault::SlowAfterData(late)), State::Sent, 1),
+        (
+            "drop after DATA",
+            Some(Fault::DropAfterData),
+            State::Unknown,
+            1,
+        ),
+        (
+            "mute after DATA",
+            Some(Fault::MuteAfterData),
+            State::Unknown,
+            1,
+        ),
+        (
+            "slow banner",
+            Some(Fault::SlowBanner(Duration::from_secs(60))),
+            State::Retry,
+            0,
+        ),
+        ("refused", None, State::Retry, 0),
+        ("421", Some(Fault::Greeting(421)), State::Retry, 0),
+        ("451", Some(Fault::Data(451)), State::Retry, 0),
+        ("550", Some(Fault::Recipient(550)), State::Dead, 0),
+        ("552", Some(Fault::Data(552)), State::Dead, 0),
+        ("a byte a second", Some(Fault::ByteASecond), State::Retry, 0),
+        ("STARTTLS stripped", Some(Fault::None), State::Retry, 0),
+    ]
+}
+
+async fn meet(name: &str, fault: Option<Fault>, stage: Stage) -> (State, usize, Alerting, Base) {
+    let base = Base::local().await;
+    let alerting = match stage {
+        Stage::First | Stage::Retry => one_delivery(&base).await,
+        Stage::Digest => one_digest(&base).await,
+    };
+    if matches!(stage, Stage::Retry) {
+        let refusing = Mailbox::open(Fault::Data(451)).await;
+        alerting.send(&refusing.url).await;
+        assert_eq!(alerting.states().await, [State::Retry]);
+        alerting.make_due().await;
+    }
+    let mailbox = Mailbox::open(fault.unwrap_or(Fault::None)).await;
+    let url = match (name, fault) {
+        (_, None) => "smtp://127.0.0.1:1".to_owned(),
+        ("STARTTLS stripped", _) => format!("{}?tls=required", mailbox.url),
+        _ => mailbox.url.clone(),
+    };
+    alerting.send(&url).await;
+    let delivery = alerting.delivery().await;
     assert_eq!(
-        deliveries::Entity::find()
-            .all(database)
+        delivery.error.is_none(),
+        delivery.state == State::Sent,
+        "{delivery:?}"
+    );
+    assert_eq!(
+        delivery.unknowns,
+        i32::from(delivery.state == State::Unknown),
+        "{delivery:?}"
+    );
+    let id = format!("{}@lake.example", delivery.id);
+    let count = mailbox.counts().get(&id).copied().unwrap_or(0);
+    assert_eq!(
+        mailbox.mails().len(),
+        count,
+        "other mails than this one arrived"
+    );
+    (delivery.state, count, alerting, base)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_ways_of_a_mail_server_have_their_outcome_for_first_mails_retries_and_digests() {
+    let mut met = Vec::new();
+    let mut running = tokio::task::JoinSet::new();
+    for stage in [Stage::First, Stage::Retry, Stage::Digest] {
+        for (name, fault, state, count) in modes() {
+            running.spawn(async move {
+                let (is, came, ..) = meet(name, fault, stage).await;
+                (format!("{name}, {stage:?}"), (is, came), (state, count))
+            });
+        }
+    }
+    while let Some(done) = running.join_next().await {
+        let (name, is, expected) = done.unwrap();
+        assert_eq!(is, expected, "{name}");
+        met.push(name);
+    }
+    assert_eq!(met.len(), 36);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_asks_for_slows_the_server_and_not_the_row_alone() {
+    on_both(async |base: Base| {
+        let alerting = one_delivery(&base).await;
+        let mailbox = Mailbox::open(Fault::Greeting(421)).await;
+        alerting.send(&mailbox.url).await;
+        let now = alerting.now().await;
+        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        // A pause of no length is no pause: jitter goes down to nothing.
+        assert!(
+            held.iter()
+                .all(|brake| brake.name == "mail" && brake.failures == 1),
+            "{held:?}"
+        );
+        alerting
+            .database
+            .execute_unprepared("update brakes set until = 9000000000000000")
+            .await
+            .unwrap();
+        // Another mail, due now, is not begun while the server wants to be left alone.
+        alerting.subscribe(wants("other:volume")).await;
+        alerting
+            .database
+            .execute_unprepared("update deliveries set not_before = 0")
+            .await
+            .unwrap();
+        mailbox.set(Fault::None);
+        assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
+        assert_eq!(mailbox.mails().len(), 0);
+        alerting
+            .database
+            .execute_unprepared("update brakes set until = 0")
+            .await
+            .unwrap();
+        assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
+        // A mail that was taken ends it.
+        let left = "select 1 as n from brakes";
+        let backend = alerting.database.get_database_backend();
+        let row = alerting
+            .database
+            .query_one_raw(sea_orm::Statement::from_string(backend, left))
+            .await
+            .unwrap();
+        assert!(row.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_switch_stops_everything_and_loses_nothing() {
+    let base = Base::local().await;
+    let alerting = one_delivery(&base).await;
+    let mailbox = Mailbox::open(Fault::None).await;
+    let now = alerting.now().await;
+    outbox::brake(&alerting.database, "wrong prices", now)
+        .await
+        .unwrap();
+    assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
+    assert!(!outbox::is_due(&alerting.database).await.unwrap());
+    assert!(outbox::release(&alerting.database).await.unwrap());
+    assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
+    assert_eq!(mailbox.mails().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_outcome_is_tried_once_more_with_the_same_bytes_and_counted() {
+    let base = Base::local().await;
+    let alerting = one_delivery(&base).await;
+    let mailbox = Mailbox::open(Fault::DropAfterData).await;
+    for _ in 0..4 {
+        alerting.send(&mailbox.url).await;
+        alerting.make_due().await;
+    }
+    let delivery = alerting.delivery().await;
+    assert_eq!((delivery.state, delivery.unknowns), (State::Unknown, 2));
+    let mails = mailbox.mails();
+    assert_eq!((mails.len(), mailbox.counts().len()), (2, 1));
+    assert_eq!(mails[0], mails[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_died_before_it_handed_over_is_no_doubt_and_one_that_died_after_is() {
+    on_both(async |base: Base| {
+        let alerting = one_delivery(&base).await;
+        let mailbox = Mailbox::open(Fault::None).await;
+        let held = "update deliveries set state = 'sending', token = 1, attempts = 1, lease_until = 9000000000000000";
+        alerting.database.execute_unprepared(held).await.unwrap();
+        assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
+        alerting.database.execute_unprepared("update deliveries set lease_until = 1").await.unwrap();
+        alerting.send(&mailbox.url).await;
+        let delivery = alerting.delivery().await;
+        assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (State::Sent, 2, 0));
+        let again = "update deliveries set state = 'sending', lease_until = 1, handed_at = 1, not_before = 0";
+        alerting.database.execute_unprepared(again).await.unwrap();
+        alerting.send(&mailbox.url).await;
+        let delivery = alerting.delivery().await;
+        assert_eq!((delivery.state, delivery.unknowns), (State::Sent, 1));
+        assert_eq!(mailbox.counts().into_values().collect::<Vec<_>>(), [2]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_is_listed_and_goes_out_again_when_an_operator_says_so() {
+    let base = Base::local().await;
+    let alerting = one_delivery(&base).await;
+    let mailbox = Mailbox::open(Fault::Recipient(550)).await;
+    alerting.send(&mailbox.url).await;
+    let listed = outbox::list(&alerting.database, Some(State::Dead), 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        (listed.len(), listed[0].to.as_str()),
+        (1, "t***@example.com")
+    );
+    assert!(
+        listed[0].error.as_deref().unwrap().contains("550"),
+        "{listed:?}"
+    );
+    let now = alerting.now().await;
+    assert!(
+        !outbox::requeue(&alerting.database, "another", now)
             .await
             .unwrap()
-            .len(),
-        1
     );
-}
-
-async fn send(database: &DatabaseConnection, mailbox: &Mailbox) -> deliveries::Model {
-    let channel = SmtpChannel::new(&mailbox.url, PATIENCE).unwrap();
-    let from = "marketlake <alerts@lake.example>".parse().unwrap();
-    outbox::send_due(database, &channel, &from, || false)
-        .await
-        .unwrap();
-    deliveries::Entity::find()
-        .one(database)
-        .await
-        .unwrap()
-        .unwrap()
-}
-
-async fn make_due(database: &DatabaseConnection) {
-    database
-        .execute_unprepared(
-            "update deliveries set not_before = 0 where not_before < 9000000000000000",
-        )
-        .await
-        .unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_taken_mail_is_sent_once_and_says_what_happened() {
-    on_both(async |base: Base| {
-        let database = base.database().await;
-        one_delivery(&database).await;
-        let mailbox = Mailbox::open(Fault::None).await;
-        let delivery = send(&database, &mailbox).await;
-        assert_eq!(
-            (delivery.state, delivery.attempts, delivery.error),
-            (State::Sent, 1, None)
-        );
-        send(&database, &mailbox).await;
-        let mails = mailbox.mails();
-        assert_eq!(mails.len(), 1);
-        for expected in [
-            "To: trader@example.com",
-            "From: marketlake <alerts@lake.example>",
-            "Subject: binance:hottry:volume 3.4x its last hour",
-            &format!("Message-ID: <{}@lake.example>", delivery.id),
-            "Auto-Submitted: auto-generated",
-            "binance:hottry:volume jumped at 2026-11-24T10:00:00Z.",
-            "Value    340",
-        ] {
-            assert!(
-                mails[0].contains(expected),
-                "{expected:?} is not in\n{}",
-                mails[0]
-            );
-        }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_fault_of_a_mail_server_has_its_outcome() {
-    let cases = [
-        (Fault::Greeting(421), State::Retry),
-        (Fault::Recipient(451), State::Retry),
-        (Fault::Data(451), State::Retry),
-        (Fault::Recipient(550), State::Dead),
-        (Fault::Data(552), State::Dead),
-        (Fault::DropAfterData, State::Unknown),
-        (Fault::MuteAfterData, State::Unknown),
-        (
-            Fault::SlowAfterData(Duration::from_millis(100)),
-            State::Sent,
-        ),
-    ];
-    for (fault, expected) in cases {
-        let base = Base::local().await;
-        let database = base.database().await;
-        one_delivery(&database).await;
-        let mailbox = Mailbox::open(fault).await;
-        let delivery = send(&database, &mailbox).await;
-        assert_eq!(delivery.state, expected, "{fault:?}: {delivery:?}");
-        assert_eq!(
-            delivery.error.is_none(),
-            expected == State::Sent,
-            "{delivery:?}"
-        );
-    }
-    let base = Base::local().await;
-    let database = base.database().await;
-    one_delivery(&database).await;
-    let mut nobody = Mailbox::open(Fault::None).await;
-    nobody.url = "smtp://127.0.0.1:1".to_owned();
-    let delivery = send(&database, &nobody).await;
-    assert_eq!(delivery.state, State::Retry, "{delivery:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_retry_waits_and_an_unknown_outcome_is_tried_once_more_under_the_same_id() {
-    let base = Base::local().await;
-    let database = base.database().await;
-    one_delivery(&database).await;
-    let mailbox = Mailbox::open(Fault::Data(451)).await;
-    let delivery = send(&database, &mailbox).await;
-    let now = database::clock(&database).await.unwrap();
-    assert!(delivery.not_before <= Millis(now.0 + 30_000));
-    mailbox.set(Fault::DropAfterData);
-    for _ in 0..4 {
-        make_due(&database).await;
-        send(&database, &mailbox).await;
-    }
-    let delivery = deliveries::Entity::find()
-        .one(&database)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(delivery.state, State::Unknown);
-    let ids: Vec<String> = mailbox
-        .mails()
-        .iter()
-        .map(|mail| {
-            mail.lines()
-                .find(|line| line.starts_with("Message-ID"))
-                .unwrap()
-                .to_owned()
-        })
-        .collect();
     assert!(
-        !ids.is_empty() && ids.len() <= 2 && ids.iter().all(|id| *id == ids[0]),
-        "{ids:?}"
+        outbox::requeue(&alerting.database, &listed[0].id, now)
+            .await
+            .unwrap()
+    );
+    mailbox.set(Fault::None);
+    alerting.send(&mailbox.url).await;
+    assert_eq!(alerting.states().await, [State::Sent]);
+    assert!(
+        !outbox::requeue(&alerting.database, &listed[0].id, now)
+            .await
+            .unwrap()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_whose_worker_died_is_taken_over_after_its_lease() {
-    on_both(async |base: Base| {
-        let database = base.database().await;
-        one_delivery(&database).await;
-        let mailbox = Mailbox::open(Fault::None).await;
-        database.execute_unprepared("update deliveries set state = 'sending', token = 1, attempts = 1, lease_until = 9000000000000000").await.unwrap();
-        assert_eq!(send(&database, &mailbox).await.state, State::Sending);
-        database.execute_unprepared("update deliveries set lease_until = 1").await.unwrap();
-        let delivery = send(&database, &mailbox).await;
-        assert_eq!((delivery.state, delivery.attempts, mailbox.mails().len()), (State::Sent, 2, 1));
-    })
-    .await;
+async fn stale_news_is_given_up() {
+    let base = Base::local().await;
+    let alerting = one_delivery(&base).await;
+    let old = "update deliveries set created_at = created_at - 22000000";
+    alerting.database.execute_unprepared(old).await.unwrap();
+    let mailbox = Mailbox::open(Fault::Data(451)).await;
+    alerting.send(&mailbox.url).await;
+    let delivery = alerting.delivery().await;
+    assert_eq!(delivery.state, State::Dead);
+    assert!(
+        delivery
+            .error
+            .unwrap()
+            .starts_with("given up as stale news")
+    );
 }

@@ -61,17 +61,15 @@ pub fn replaying(base: &Base, files: &[String], speed: u32) -> Program {
 }
 
 pub async fn subscribe(program: &Program, metric: &str) {
-    let mut server = program.up(&["--role", "api"]).await;
-    let mutation = format!(
-        r#"mutation {{ createSubscription(input: {{metric: "{metric}", address: "trader@example.com"}}) {{ userErrors {{ message }} }} }}"#
-    );
-    let made = server.graphql(&mutation).await;
-    assert_eq!(
-        made["data"]["createSubscription"]["userErrors"],
-        serde_json::json!([]),
-        "{made}"
-    );
-    server.interrupt().await;
+    let arguments = [
+        "subscriptions",
+        "create",
+        "--metric",
+        metric,
+        "--address",
+        "trader@example.com",
+    ];
+    program.ok(&arguments).await;
 }
 
 /// How many runs of a job are in a state.

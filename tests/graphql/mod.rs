@@ -102,12 +102,12 @@ async fn errors_have_a_code() {
 async fn a_subscription_is_made_and_deleted() {
     on_both(async |base: Base| {
         let server = serve(&base, HISTORY).await;
-        let made = server.graphql(r#"mutation { createSubscription(input: {metric: "*usdt:volume", factor: "2.5", address: "a@example.com"}) {
+        let made = server.graphql(r#"mutation { createSubscription(input: {metric: "*try", factor: "2.5", address: "a@example.com"}) {
             subscription { id metric factor windowMinutes minSamples address } userErrors { field code } } }"#).await;
         let payload = &made["data"]["createSubscription"];
         assert_eq!(payload["userErrors"], json!([]));
         let id = payload["subscription"]["id"].as_str().unwrap().to_owned();
-        assert_eq!(payload["subscription"], json!({"id": id, "metric": "*usdt:volume", "factor": "2.5", "windowMinutes": 60, "minSamples": 45, "address": "a@example.com"}));
+        assert_eq!(payload["subscription"], json!({"id": id, "metric": "*try", "factor": "2.5", "windowMinutes": 60, "minSamples": 45, "address": "a@example.com"}));
         let delete = format!(r#"mutation {{ deleteSubscription(input: {{id: "{id}"}}) {{ deletedId userErrors {{ code }} }} }}"#);
         assert_eq!(server.graphql(&delete).await["data"]["deleteSubscription"], json!({"deletedId": id, "userErrors": []}));
         assert_eq!(server.graphql(&delete).await["data"]["deleteSubscription"], json!({"deletedId": null, "userErrors": [{"code": "UNKNOWN_SUBSCRIPTION"}]}));

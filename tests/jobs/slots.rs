@@ -22,7 +22,7 @@ struct Count {
     database: DatabaseConnection,
     done: Mutex<BTreeMap<i64, usize>>,
     failures: AtomicI32,
-    waits_for: Option<WaitsFor>,
+    waits_for: &'static [WaitsFor],
 }
 
 impl Count {
@@ -31,7 +31,7 @@ impl Count {
             database: database.clone(),
             done: Mutex::default(),
             failures: AtomicI32::new(failures),
-            waits_for: None,
+            waits_for: &[],
         })
     }
 }
@@ -153,12 +153,12 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
     on_both(async |base: Base| {
         let database = base.database().await;
         enter(&database, "count", &[1]).await;
-        let slow = slots::claim(&database, "count", "slow", None)
+        let slow = slots::claim(&database, "count", "slow", &[])
             .await
             .unwrap()
             .unwrap();
         assert!(
-            slots::claim(&database, "count", "quick", None)
+            slots::claim(&database, "count", "quick", &[])
                 .await
                 .unwrap()
                 .is_none()
@@ -167,7 +167,7 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
             .execute_unprepared("update job_runs set lease_until = 1")
             .await
             .unwrap();
-        let quick = slots::claim(&database, "count", "quick", None)
+        let quick = slots::claim(&database, "count", "quick", &[])
             .await
             .unwrap()
             .unwrap();
@@ -197,12 +197,12 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
         let minute = 60_000;
         enter(&database, "first", &[0, minute]).await;
         enter(&database, "count", &[2 * minute]).await;
-        let waits_for = Some(WaitsFor {
+        let waits_for = [WaitsFor {
             job: "first",
             from_ms: -minute,
             to_ms: 0,
-        });
-        let claim = || slots::claim(&database, "count", "w", waits_for);
+        }];
+        let claim = || slots::claim(&database, "count", "w", &waits_for);
         assert!(claim().await.unwrap().is_none());
         // The slot before the one that is waited for does not count; the other one ends.
         let earlier = slots::claim_slot(&database, "first", "w", Millis(minute), 0)

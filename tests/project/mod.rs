@@ -32,7 +32,7 @@ fn arrows_between_crates_point_one_way() {
         ("migrations", vec![]),
         ("feeds", vec!["entities"]),
         ("lake", vec!["entities"]),
-        ("alerts", vec!["entities"]),
+        ("alerts", vec!["entities", "lake"]),
         ("jobs", vec!["alerts", "entities", "feeds", "lake"]),
         ("graphql", vec!["alerts", "entities", "lake"]),
     ]);
@@ -82,9 +82,11 @@ fn no_file_is_longer_than_400_lines() {
         "tests",
     ] {
         visit(&root().join(folder), &mut |path| {
-            let lines = std::fs::read_to_string(path).unwrap().lines().count();
-            if path.extension().is_some_and(|e| e == "rs") && lines > 400 {
-                long.push(format!("{}: {lines}", path.display()));
+            if path.extension().is_some_and(|e| e == "rs") {
+                let lines = std::fs::read_to_string(path).unwrap().lines().count();
+                if lines > 400 {
+                    long.push(format!("{}: {lines}", path.display()));
+                }
             }
         });
     }

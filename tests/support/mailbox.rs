@@ -1,9 +1,11 @@
 //! A mail server on loopback, which can misbehave.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 
 /// How it misbehaves, if it does.
@@ -22,6 +24,10 @@ pub enum Fault {
     MuteAfterData,
     /// Keeps the mail, and says so late.
     SlowAfterData(Duration),
+    /// Greets so late.
+    SlowBanner(Duration),
+    /// Says all that it says a byte a second.
+    ByteASecond,
 }
 
 /// A running mail server.
@@ -29,6 +35,7 @@ pub struct Mailbox {
     pub url: String,
     mails: Arc<Mutex<Vec<String>>>,
     fault: Arc<Mutex<Fault>>,
+    return_paths: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mailbox {
@@ -38,15 +45,17 @@ impl Mailbox {
             url: format!("smtp://{}", listener.local_addr().unwrap()),
             mails: Arc::default(),
             fault: Arc::new(Mutex::new(fault)),
+            return_paths: Arc::default(),
         };
+        let return_paths = Arc::clone(&mailbox.return_paths);
         let (mails, fault) = (Arc::clone(&mailbox.mails), Arc::clone(&mailbox.fault));
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let fault = *fault.lock().unwrap();
-                let mails = Arc::clone(&mails);
+                let (mails, return_paths) = (Arc::clone(&mails), Arc::clone(&return_paths));
                 tokio::spawn(async move {
-                    let _ = talk(socket, fault, &mails).await;
+                    let _ = talk(socket, fault, &mails, &return_paths).await;
                 });
             }
         });
@@ -58,24 +67,71 @@ impl Mailbox {
         self.mails.lock().unwrap().clone()
     }
 
+    /// The senders of the envelopes so far.
+    pub fn return_paths(&self) -> Vec<String> {
+        self.return_paths.lock().unwrap().clone()
+    }
+
+    /// How often each mail came, by its Message-ID.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for mail in self.mails() {
+            *counts.entry(message_id(&mail)).or_default() += 1;
+        }
+        counts
+    }
+
     /// Changes how it misbehaves from the next connection on.
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 }
 
+/// The Message-ID of a mail, without its brackets.
+pub fn message_id(mail: &str) -> String {
+    let line = mail
+        .lines()
+        .find_map(|line| line.strip_prefix("Message-ID: "));
+    line.expect("a Message-ID")
+        .trim_matches(['<', '>'])
+        .to_owned()
+}
+
+/// A line with its end.
+async fn next(read: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    Ok((read.read_line(&mut line).await? > 0).then_some(line))
+}
+
 /// One conversation, RFC 5321.
-async fn talk(socket: TcpStream, fault: Fault, mails: &Mutex<Vec<String>>) -> std::io::Result<()> {
+async fn talk(
+    socket: TcpStream,
+    fault: Fault,
+    mails: &Mutex<Vec<String>>,
+    return_paths: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     let (read, mut write) = socket.into_split();
-    let mut lines = BufReader::new(read).lines();
+    let mut read = BufReader::new(read);
     if let Fault::Greeting(code) = fault {
         write
             .write_all(format!("{code} not now\r\n").as_bytes())
             .await?;
         return Ok(());
     }
-    write.write_all(b"220 mailbox.test ESMTP\r\n").await?;
-    while let Some(line) = lines.next_line().await? {
+    match fault {
+        Fault::SlowBanner(delay) => tokio::time::sleep(delay).await,
+        Fault::ByteASecond => {
+            for byte in b"220 mailbox.test ESMTP\r\n" {
+                write.write_all(&[*byte]).await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        _ => (),
+    }
+    if fault != Fault::ByteASecond {
+        write.write_all(b"220 mailbox.test ESMTP\r\n").await?;
+    }
+    while let Some(line) = next(&mut read).await? {
         let verb = line
             .split_whitespace()
             .next()
@@ -83,6 +139,11 @@ async fn talk(socket: TcpStream, fault: Fault, mails: &Mutex<Vec<String>>) -> st
             .to_uppercase();
         let reply = match verb.as_str() {
             "EHLO" | "HELO" => "250 mailbox.test\r\n".to_owned(),
+            "MAIL" => {
+                let path = line.split(['<', '>']).nth(1).unwrap_or_default();
+                return_paths.lock().unwrap().push(path.to_owned());
+                "250 ok\r\n".to_owned()
+            }
             "RCPT" => match fault {
                 Fault::Recipient(code) => format!("{code} no\r\n"),
                 _ => "250 ok\r\n".to_owned(),
@@ -90,14 +151,20 @@ async fn talk(socket: TcpStream, fault: Fault, mails: &Mutex<Vec<String>>) -> st
             "DATA" => {
                 write.write_all(b"354 go\r\n").await?;
                 let mut mail = String::new();
-                while let Some(line) = lines.next_line().await? {
+                let mut bare = false;
+                while let Some(line) = next(&mut read).await? {
+                    // A bare line feed can smuggle a second mail in: strict servers refuse it.
+                    bare |= !line.ends_with("\r\n");
+                    let line = line.trim_end_matches(['\r', '\n']);
                     if line == "." {
                         break;
                     }
-                    mail += line.strip_prefix('.').unwrap_or(&line);
+                    mail += line.strip_prefix('.').unwrap_or(line);
                     mail += "\n";
                 }
-                if let Fault::Data(code) = fault {
+                if bare {
+                    "550 bare line feed\r\n".to_owned()
+                } else if let Fault::Data(code) = fault {
                     format!("{code} no\r\n")
                 } else {
                     mails.lock().unwrap().push(mail);

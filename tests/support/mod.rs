@@ -1,5 +1,6 @@
 //! What tests stand on: real databases, real stores, a mail server, exchanges, and the program itself.
 
+pub mod alerting;
 pub mod base;
 pub mod exchange;
 pub mod faulty;

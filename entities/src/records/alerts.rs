@@ -27,6 +27,12 @@ pub struct Model {
     pub samples: i32,
     /// When it was decided.
     pub created_at: Millis,
+    /// The subscription's revision that was judged by.
+    pub revision: i32,
+    /// The version of the detector that judged.
+    pub detector: i32,
+    /// The rows that prove it.
+    pub evidence_id: Option<String>,
 }
 
 /// It has none.

@@ -1,11 +1,35 @@
-//! One alert on its way to one address: the outbox.
+//! A message on its way to one address: the outbox.
 
 use sea_orm::entity::prelude::*;
 
 use crate::Millis;
 
+pub use super::subscriptions::Channel;
+
+/// What a delivery says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(
+    rs_type = "String",
+    db_type = "String(StringLen::None)",
+    rename_all = "snake_case"
+)]
+pub enum Kind {
+    /// One jump.
+    Alert,
+    /// Several jumps.
+    Digest,
+    /// Please confirm your subscription.
+    Confirmation,
+    /// Here is the link to your subscriptions.
+    Manage,
+    /// This is how an alert will look.
+    Test,
+    /// An operator ought to look.
+    Incident,
+}
+
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
     db_type = "String(StringLen::None)",
@@ -22,8 +46,7 @@ pub enum State {
     Retry,
     /// Given up.
     Dead,
-    /// The connection broke after the mail was handed over: nobody can know. Tried once more under
-    /// the same Message-ID.
+    /// The connection broke after the mail was handed over: nobody can know. Tried again under the same Message-ID, a few times.
     Unknown,
 }
 
@@ -34,17 +57,28 @@ pub struct Model {
     /// A UUID; the mail's Message-ID is made of it.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// What is delivered.
-    #[sea_orm(unique)]
-    pub alert_id: String,
-    /// To whom.
+    /// What it says.
+    pub kind: Kind,
+    /// Whose it is; `None` for digests of many subscriptions and for operators.
+    pub subscription_id: Option<String>,
+    /// How it travels.
+    pub channel: Channel,
+    /// To whom: a mail address, or an address of the web.
     pub address: String,
+    /// What it is about, as JSON, where that is not its alerts.
+    pub content: Option<String>,
+    /// Its bytes, rendered once; gone when it has ended well.
+    pub message: Option<Vec<u8>>,
     /// Where it stands.
     pub state: State,
     /// The fencing token: rises with each claim.
     pub token: i64,
     /// How many times it was tried.
     pub attempts: i32,
+    /// How many of those attempts may have arrived though nobody can know.
+    pub unknowns: i32,
+    /// When the attempt that runs began to hand the bytes over.
+    pub handed_at: Option<Millis>,
     /// Not to be tried before this instant.
     pub not_before: Millis,
     /// Until when a worker holds it, by the database's clock.

@@ -1,8 +1,20 @@
 //! The tables of the catalog, one sea-orm entity a file. Instants are [`Millis`](crate::Millis).
 
+pub mod alert_notes;
 pub mod alerts;
+pub mod bounces;
+pub mod brakes;
 pub mod deliveries;
+pub mod delivery_alerts;
+pub mod evidence;
+pub mod incidents;
 pub mod job_runs;
 pub mod metrics;
+pub mod recipients;
+pub mod rule_spans;
 pub mod segments;
+pub mod signing_keys;
+pub mod subscription_events;
 pub mod subscriptions;
+pub mod transitions;
+pub mod watches;

@@ -4,18 +4,42 @@ use sea_orm::entity::prelude::*;
 
 use crate::Millis;
 
-/// Whether a subscription is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+/// Where a subscription's life stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
 pub enum State {
+    /// Its owner has not confirmed it.
+    Pending,
     /// Each jump makes an alert.
     Active,
+    /// Its owner has stopped it for a while: nothing is judged.
+    Paused,
+    /// Its address does not take mail.
+    Suspended,
+    /// Its last day or its last mail is over.
+    Expired,
     /// Ended by its owner; kept for its history.
     Deleted,
+}
+
+/// How alerts travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(
+    rs_type = "String",
+    db_type = "String(StringLen::None)",
+    rename_all = "snake_case"
+)]
+pub enum Channel {
+    /// By mail.
+    Mail,
+    /// As signed JSON to an address of the web.
+    Webhook,
+    /// As a message to a chat that takes Slack's webhooks.
+    Slack,
 }
 
 /// A subscription.
@@ -25,7 +49,7 @@ pub struct Model {
     /// A random UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Whether it is in force.
+    /// Where its life stands.
     pub state: State,
     /// The metrics that it is about.
     pub pattern: String,
@@ -35,12 +59,32 @@ pub struct Model {
     pub window_minutes: i32,
     /// The fewest samples in that time.
     pub min_samples: i32,
-    /// Mail address.
+    /// Mail address of its owner.
     pub address: String,
     /// When it was made.
     pub created_at: Millis,
     /// When it was deleted.
     pub deleted_at: Option<Millis>,
+    /// Rises with each change of what is judged.
+    pub revision: i32,
+    /// The whole rule, as JSON; the default around the three columns above where there is none.
+    pub rule: Option<String>,
+    /// How its alerts travel.
+    pub channel: Channel,
+    /// Where to, for channels other than mail.
+    pub endpoint: Option<String>,
+    /// With which its webhooks are signed.
+    pub secret: Option<String>,
+    /// The reader's zone, by its IANA name.
+    pub time_zone: String,
+    /// Who asked for it, until it is confirmed: the asker's network address.
+    pub source: Option<String>,
+    /// When its owner said yes.
+    pub confirmed_at: Option<Millis>,
+    /// Until when it is judged without a word.
+    pub muted_until: Option<Millis>,
+    /// Why it is in its state, where that was not its owner's wish.
+    pub reason: Option<String>,
 }
 
 /// It has none.

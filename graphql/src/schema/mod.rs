@@ -1,5 +1,6 @@
 //! The GraphQL schema: one file a subject. `schema.graphql` at the top of the project is its export.
 
+mod deliveries;
 mod errors;
 mod job_runs;
 mod metrics;
@@ -12,7 +13,8 @@ mod timeseries;
 use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
-use marketlake_lake::Lake;
+
+use crate::pages::Desk;
 
 /// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine wrappers of a type.
 const MOST_DEPTH: usize = 16;
@@ -30,11 +32,16 @@ pub struct Query(
     timeseries::TimeseriesQuery,
     ranking::RankingQuery,
     job_runs::JobRunsQuery,
+    subscriptions::SubscriptionsQuery,
+    deliveries::DeliveriesQuery,
 );
 
 /// Changes.
 #[derive(MergedObject, Default)]
-pub struct Mutation(subscriptions::SubscriptionsMutation);
+pub struct Mutation(
+    subscriptions::SubscriptionsMutation,
+    deliveries::DeliveriesMutation,
+);
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
@@ -44,9 +51,8 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
 }
 
 /// The schema, ready to answer.
-#[must_use]
-pub fn build(lake: Arc<Lake>) -> Schema {
-    builder().data(lake).finish()
+pub(crate) fn build(desk: Desk) -> Schema {
+    builder().data(Arc::clone(&desk.lake)).data(desk).finish()
 }
 
 /// The schema as text, in the schema definition language.

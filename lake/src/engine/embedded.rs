@@ -21,8 +21,8 @@ use super::bucket::merged;
 use super::segment_file::SegmentFiles;
 use super::table::{ObjectTable, ROOT};
 use super::{
-    Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, bucketed, by_time, judge,
-    ranks, reach,
+    Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, Trail, TrailQuery, bucketed,
+    by_time, judge, ranks, reach,
 };
 use crate::catalog::overlaps;
 use crate::codec::{ROLLUP_SCHEMA, SCHEMA, rollup_of_row};
@@ -46,6 +46,9 @@ pub struct Embedded {
     files: Arc<SegmentFiles>,
     runtime: Arc<RuntimeEnv>,
 }
+
+/// So many metrics are asked for one by one rather than by reading everything.
+const FEW: usize = 16;
 
 type Parameters = Vec<(&'static str, ScalarValue)>;
 
@@ -308,6 +311,32 @@ impl QueryEngine for Embedded {
         by_time(&mut found);
         Ok(found)
     }
+
+    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+        let mut trails = Vec::new();
+        match &query.metrics {
+            Some(metrics) if metrics.len() <= FEW => {
+                for metric in metrics {
+                    let points = self.timeseries(metric, query.reach()).await?;
+                    trails.push(Trail::of(metric, query.at, &points));
+                }
+            }
+            Some(metrics) => {
+                let series = self.series_of_all(query.reach()).await?;
+                for metric in metrics {
+                    let points = series.get(metric).map_or(&[][..], Vec::as_slice);
+                    trails.push(Trail::of(metric, query.at, points));
+                }
+            }
+            None => {
+                for (metric, points) in self.series_of_all(query.reach()).await? {
+                    trails.push(Trail::of(&metric, query.at, &points));
+                }
+            }
+        }
+        trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(trails)
+    }
 }
 
 impl Embedded {
@@ -316,8 +345,15 @@ impl Embedded {
         query: &JumpQuery,
         found: &mut Vec<Jump>,
     ) -> Result<(), LakeError> {
-        let read = reach(query);
-        let segments = catalog::live(&self.database, read).await?;
+        for (metric, points) in &self.series_of_all(reach(query)).await? {
+            judge(query, metric, points, found);
+        }
+        Ok(())
+    }
+
+    /// Every metric's samples in a span, in the order of time.
+    async fn series_of_all(&self, span: Span) -> Result<HashMap<Metric, Vec<Point>>, LakeError> {
+        let segments = catalog::live(&self.database, span).await?;
         let mut series: HashMap<Metric, Vec<Point>> = HashMap::new();
         let take = |metric: &Metric, point| match series.get_mut(metric) {
             Some(points) => points.push(point),
@@ -325,11 +361,8 @@ impl Embedded {
                 series.insert(metric.clone(), vec![point]);
             }
         };
-        self.each_sample(segments, None, read, take).await?;
-        for (metric, points) in &series {
-            judge(query, metric, points, found);
-        }
-        Ok(())
+        self.each_sample(segments, None, span, take).await?;
+        Ok(series)
     }
 }
 

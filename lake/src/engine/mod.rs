@@ -7,6 +7,7 @@ mod ranks;
 mod router;
 mod segment_file;
 mod table;
+mod trail;
 mod window;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, Trailing};
 pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use embedded::Embedded;
 pub use router::Router;
+pub use trail::{Trail, TrailQuery};
 
 use crate::LakeError;
 use crate::window::DAY;
@@ -190,6 +192,12 @@ pub trait QueryEngine: Send + Sync {
     /// # Errors
     /// Where the store or the catalog fails.
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError>;
+
+    /// What a rule judges at one minute, by id. A metric that was named and has nothing comes with nothing.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError>;
 }
 
 /// Judges each sample of one metric that lies in the span; `points` reach back as far as the rule looks.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use marketlake_entities::{Jump, Metric};
 
 use super::{
-    Bucket, Embedded, Interval, JumpQuery, Place, Point, QueryEngine, Span, Standing, reach,
+    Bucket, Embedded, Interval, JumpQuery, Place, Point, QueryEngine, Span, Standing, Trail,
+    TrailQuery, reach,
 };
 use crate::{LakeError, Window};
 
@@ -60,5 +61,9 @@ impl QueryEngine for Router {
 
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
         self.choose(reach(query)).jumps(query).await
+    }
+
+    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+        self.choose(query.reach()).trails(query).await
     }
 }

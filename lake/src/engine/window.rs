@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use marketlake_entities::{Jump, Metric, Minute};
 
-use super::{JumpQuery, Place, Point, QueryEngine, Span, Standing, by_time, judge, reach};
+use super::{
+    JumpQuery, Place, Point, QueryEngine, Span, Standing, Trail, TrailQuery, by_time, judge, reach,
+};
 use crate::moments::Moments;
 use crate::window::{Snapshot, place};
 use crate::{LakeError, Window};
@@ -62,6 +64,35 @@ impl QueryEngine for Window {
         by_time(&mut found);
         Ok(found)
     }
+
+    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+        let snapshot = self.snapshot();
+        let mut trails = Vec::new();
+        match &query.metrics {
+            Some(metrics) => {
+                for metric in metrics {
+                    let points = snapshot.series(metric, query.reach());
+                    trails.push(Trail::of(metric, query.at, &points));
+                }
+            }
+            None if query.window == KEPT_READY && snapshot.newest() == Some(query.at) => {
+                snapshot.for_each_newest(|metric, value, before| {
+                    if value.is_some() || before.count() > 0 {
+                        trails.push(Trail {
+                            metric: metric.clone(),
+                            value,
+                            before: before.clone(),
+                        });
+                    }
+                });
+            }
+            None => snapshot.for_each(query.reach(), |metric, points| {
+                trails.push(Trail::of(metric, query.at, points));
+            }),
+        }
+        trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(trails)
+    }
 }
 
 fn judge_one(snapshot: &Snapshot, query: &JumpQuery, metric: &Metric, found: &mut Vec<Jump>) {
@@ -80,7 +111,8 @@ fn candidates(snapshot: &Snapshot, query: &JumpQuery) -> Vec<Metric> {
     let mut found = Vec::new();
     snapshot.for_each_newest(|metric, value, before| {
         let ts: Minute = query.span.from;
-        if query.rule.jump(metric, ts, value, before).is_some() {
+        let jump = value.and_then(|value| query.rule.jump(metric, ts, value, before));
+        if jump.is_some() {
             found.push(metric.clone());
         }
     });

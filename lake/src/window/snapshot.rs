@@ -136,16 +136,18 @@ impl Snapshot {
         self.rankings.get(number)
     }
 
-    /// Calls for each metric that has a sample at the newest minute, with it and the sum of the 60 minutes before.
-    pub(crate) fn for_each_newest(&self, mut visit: impl FnMut(&Metric, Exact, &Trailing)) {
+    /// Calls for each metric with its sample at the newest minute, if it has one, and the sum of the 60 minutes before.
+    pub(crate) fn for_each_newest(&self, mut visit: impl FnMut(&Metric, Option<Exact>, &Trailing)) {
         let Some(newest) = self.newest else { return };
         let Some(hour) = self.hour(newest) else {
             return;
         };
         for (place, trailing) in self.trailing.iter().enumerate() {
-            if let Some(value) = hour.value(place, newest) {
-                visit(self.index.metric(place), value, trailing);
-            }
+            visit(
+                self.index.metric(place),
+                hour.value(place, newest),
+                trailing,
+            );
         }
     }
 

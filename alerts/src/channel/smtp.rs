@@ -1,0 +1,279 @@
+//! Mails over SMTP (RFC 5321).
+//!
+//! lettre's transport sends a mail in one call, and takes its connection back into the pool even where that call was
+//! given up half-way. So its connection is used step by step: what fails before the message goes over is surely not sent, and a
+//! connection on which anything went wrong is never used again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::Address;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use url::Url;
+
+use super::{Channel, ChannelError, Line, Parcel, Sending};
+
+/// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    /// From the first byte on (`smtps://`).
+    Wrapped,
+    /// By STARTTLS; no mail goes over without (`?tls=required`).
+    Required,
+    /// By STARTTLS where the server offers it (`?tls=opportunistic`).
+    Opportunistic,
+    None,
+}
+
+/// Mails over SMTP.
+#[derive(Clone)]
+pub struct SmtpChannel {
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+    patience: Duration,
+}
+
+impl SmtpChannel {
+    /// The channel to `smtp://host:port` (`?tls=required` for STARTTLS) or `smtps://user:password@host`. `hello` is the name by which
+    /// we greet.
+    ///
+    /// # Errors
+    /// Where the address cannot be used.
+    pub fn new(text: &str, hello: &str, patience: Option<Duration>) -> Result<Self, ChannelError> {
+        let wrong = |reason: &str| ChannelError::Address(reason.to_owned());
+        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| wrong("expected a host, like smtp://mail.example.com"))?;
+        let mut tls = match url.scheme() {
+            "smtps" => Tls::Wrapped,
+            _ => Tls::None,
+        };
+        for (name, value) in url.query_pairs() {
+            tls = match (&*name, &*value) {
+                ("tls", "required") if tls == Tls::None => Tls::Required,
+                ("tls", "opportunistic") if tls == Tls::None => Tls::Opportunistic,
+                _ => return Err(wrong("expected ?tls=required or ?tls=opportunistic")),
+            };
+        }
+        let port = url.port().unwrap_or(match tls {
+            Tls::Wrapped => 465,
+            Tls::Required => 587,
+            Tls::Opportunistic | Tls::None => 25,
+        });
+        let plain = |text: &str| {
+            percent_decoded(text).ok_or_else(|| wrong("user and password must be UTF-8"))
+        };
+        let credentials = match url.username() {
+            "" => None,
+            user => {
+                let password = plain(url.password().unwrap_or_default())?;
+                Some(Credentials::new(plain(user)?, password))
+            }
+        };
+        Ok(Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            tls,
+            credentials,
+            hello: ClientId::Domain(hello.to_owned()),
+            patience: patience.unwrap_or(PATIENCE),
+        })
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Sending> {
+        let server = (self.host.as_str(), self.port);
+        let parameters = || TlsParameters::new(self.host.clone()).map_err(|e| refused(&e));
+        let mut connection = if self.tls == Tls::Wrapped {
+            let tls = Some(parameters()?);
+            AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, tls, None)
+                .await
+                .map_err(|error| refused(&error))?
+        } else {
+            let unreachable = |error: std::io::Error| Sending::Slow(format!("connection: {error}"));
+            let stream = TcpStream::connect(server).await.map_err(unreachable)?;
+            // A mail is written in two parts; else the second waits 40 ms for the first's acknowledgement.
+            stream.set_nodelay(true).map_err(unreachable)?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello)
+                .await
+                .map_err(|error| refused(&error))?
+        };
+        match self.tls {
+            Tls::Required if !connection.can_starttls() => {
+                let reason = "the server offers no STARTTLS, and no mail goes over without";
+                return Err(Sending::Slow(reason.to_owned()));
+            }
+            Tls::Required | Tls::Opportunistic if connection.can_starttls() => connection
+                .starttls(parameters()?, &self.hello)
+                .await
+                .map_err(|error| refused(&error))?,
+            _ => (),
+        }
+        if let Some(credentials) = &self.credentials {
+            let said = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            // A wrong password is the operator's to mend: the mails wait.
+            said.map_err(|error| Sending::Slow(reason(&error)))?;
+        }
+        Ok(connection)
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex: Vec<u8> = rest.by_ref().take(2).collect();
+            let hex = std::str::from_utf8(&hex).ok()?;
+            bytes.push(u8::from_str_radix(hex, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl Channel for SmtpChannel {
+    fn line(&self) -> Box<dyn Line> {
+        Box::new(SmtpLine {
+            channel: self.clone(),
+            connection: None,
+        })
+    }
+}
+
+/// One connection at a time.
+struct SmtpLine {
+    channel: SmtpChannel,
+    connection: Option<AsyncSmtpConnection>,
+}
+
+impl SmtpLine {
+    /// Up to the server's leave to send the message.
+    async fn open(&mut self, parcel: &Parcel) -> Result<AsyncSmtpConnection, Sending> {
+        let envelope = |text: &str| {
+            let address = text.parse::<Address>();
+            address.map_err(|error| Sending::Dead(format!("address: {error}")))
+        };
+        let (from, to) = (envelope(&parcel.return_path)?, envelope(&parcel.address)?);
+        let (kept, mut connection) = match self.connection.take() {
+            Some(connection) => (true, connection),
+            None => (false, self.channel.connect().await?),
+        };
+        let begin = || Mail::new(Some(from.clone()), Vec::new());
+        if let Err(error) = connection.command(begin()).await {
+            if !kept {
+                return Err(refused(&error));
+            }
+            // The server may close a connection that was idle: once more on a new one.
+            connection = self.channel.connect().await?;
+            connection
+                .command(begin())
+                .await
+                .map_err(|error| refused(&error))?;
+        }
+        connection
+            .command(Rcpt::new(to, Vec::new()))
+            .await
+            .map_err(|error| refused(&error))?;
+        connection
+            .command(Data)
+            .await
+            .map_err(|error| refused(&error))?;
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl Line for SmtpLine {
+    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending> {
+        let patience = self.channel.patience;
+        // Given up or refused, the connection is dropped: it is put back only after its last word was read.
+        let connection = match timeout(patience, self.open(parcel)).await {
+            Ok(opened) => opened?,
+            Err(_) => {
+                let seconds = patience.as_secs();
+                return Err(Sending::Slow(format!(
+                    "the server took over {seconds} s before the message"
+                )));
+            }
+        };
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, parcel: &Parcel) -> Sending {
+        let Some(mut connection) = self.connection.take() else {
+            return Sending::Retry("there is no connection".to_owned());
+        };
+        let patience = self.channel.patience;
+        match timeout(patience, connection.message(&parcel.bytes)).await {
+            Err(_) => Sending::Unknown(format!("no answer within {} s", patience.as_secs())),
+            Ok(Ok(response)) => {
+                let sending = taken(&response);
+                if sending == Sending::Sent {
+                    self.connection = Some(connection);
+                }
+                sending
+            }
+            Ok(Err(error)) => answered(&error).unwrap_or_else(|| Sending::Unknown(reason(&error))),
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let _ = timeout(FAREWELL, connection.quit()).await;
+        }
+    }
+}
+
+/// Only 250 after the mail's end means that it was taken (RFC 5321, 4.2.4).
+fn taken(response: &Response) -> Sending {
+    let code = response.code().to_string();
+    if code == "250" {
+        return Sending::Sent;
+    }
+    Sending::Unknown(format!("the server answered {code} where 250 was expected"))
+}
+
+/// What the server's own word means, if it gave one: 5xx never, 4xx later and for everybody.
+fn answered(error: &SmtpError) -> Option<Sending> {
+    if error.is_permanent() {
+        Some(Sending::Dead(reason(error)))
+    } else if error.is_transient() {
+        Some(Sending::Slow(reason(error)))
+    } else {
+        None
+    }
+}
+
+/// What an error before the message means: it was not sent.
+fn refused(error: &SmtpError) -> Sending {
+    answered(error).unwrap_or_else(|| Sending::Slow(reason(error)))
+}
+
+fn reason(error: &SmtpError) -> String {
+    let mut reason = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let next_reason = next.to_string();
+        if !reason.contains(&next_reason) {
+            reason = format!("{reason}: {next_reason}");
+        }
+        cause = next.source();
+    }
+    reason
+}

@@ -1,0 +1,317 @@
+//! Alerts to an address of the web, chosen by a stranger. So: https only, a signature, and no way into our own network.
+//!
+//! Addresses are judged when they are dialled, not before: a name that resolved to a public address a moment ago may resolve to
+//! 127.0.0.1 now. Redirects are not followed, proxies not used.
+//!
+//! Signature: `Marketlake-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 under the subscription's secret over `SECONDS.BODY`. The receiver
+//! compares it, and refuses what is older than a few minutes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hmac::Mac;
+use ipnet::IpNet;
+use marketlake_entities::Millis;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, StatusCode};
+use url::{Host, Url};
+
+use super::{Channel, ChannelError, Line, Parcel, Sending};
+use crate::token::{hex, keyed};
+
+/// The header with the time and the signature.
+pub const SIGNATURE: &str = "marketlake-signature";
+/// The header with the delivery's id: the same at every attempt.
+pub const DELIVERY: &str = "marketlake-delivery";
+const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST: usize = 2_000;
+
+/// Checks an address of the web that somebody typed.
+///
+/// # Errors
+/// What was expected.
+pub fn check_endpoint(text: &str) -> Result<Url, String> {
+    let shown: String = text.chars().take(80).collect();
+    let wrong = |why: &str| {
+        format!("expected an address like https://example.com/hook, {why}, got {shown:?}")
+    };
+    let url = Url::parse(text).map_err(|_| wrong("which can be parsed"))?;
+    if url.scheme() != "https" {
+        return Err(wrong("https only"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("without a user"));
+    }
+    if url.port().is_some_and(|port| port != 8443) && !is_loopback(&url) {
+        return Err(wrong("on port 443 or 8443"));
+    }
+    if text.len() > LONGEST {
+        return Err(wrong("of at most 2000 characters"));
+    }
+    Ok(url)
+}
+
+/// An operator's own networks are allowed by [`Guard`] only; there any port will do.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// Which addresses may be dialled.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// Networks of the operator's own that are allowed all the same.
+    pub allowed: Vec<IpNet>,
+}
+
+impl Guard {
+    /// Whether an address may be dialled: one of the public internet, or of a network that the operator allows.
+    #[must_use]
+    pub fn permits(&self, ip: IpAddr) -> bool {
+        let real = unmapped(ip);
+        self.allowed.iter().any(|net| net.contains(&real)) || is_public(real)
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
+fn unmapped(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = ip else { return ip };
+    let s = v6.segments();
+    let low = || Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7]));
+    let embedded = match s {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] if !v6.is_loopback() && !v6.is_unspecified() => Some(low()),
+        [0x64, 0xff9b, ..] => Some(low()),
+        [0x2002, high, next, ..] => Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(next))),
+        _ => None,
+    };
+    embedded.map_or(ip, IpAddr::V4)
+}
+
+/// By the registries of special-purpose addresses (RFC 6890 and its successors).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+/// Only what is allotted for unicast (`2000::/3`), less Teredo and other special blocks of `2001::/23`, and documentation.
+fn is_public_v6(v6: Ipv6Addr) -> bool {
+    let s = v6.segments();
+    let unicast = s[0] & 0xe000 == 0x2000;
+    let special = s[0] == 0x2001 && s[1] < 0x0200;
+    let documentation = (s[0] == 0x2001 && s[1] == 0x0db8) || (s[0] == 0x3fff && s[1] < 0x1000);
+    unicast && !special && !documentation
+}
+
+/// A name that leads where it must not. The error that reqwest carries.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} leads to {ip}, which is not an address of the public internet")]
+struct Forbidden {
+    name: String,
+    ip: IpAddr,
+}
+
+/// Looks names up; the system's way unless a test has its own.
+pub type Lookup = Arc<
+    dyn Fn(String) -> futures::future::BoxFuture<'static, std::io::Result<Vec<IpAddr>>>
+        + Send
+        + Sync,
+>;
+
+struct Guarded {
+    guard: Guard,
+    lookup: Lookup,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        let (guard, found) = (self.guard.clone(), (self.lookup)(name.clone()));
+        Box::pin(async move {
+            let ips = found.await?;
+            // One forbidden address forbids the name: else the client would try them in turn.
+            if let Some(ip) = ips.iter().copied().find(|ip| !guard.permits(*ip)) {
+                return Err(Forbidden { name, ip }.into());
+            }
+            let addresses: Addrs = Box::new(ips.into_iter().map(|ip| SocketAddr::new(ip, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+fn system_lookup() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    })
+}
+
+/// Webhooks.
+#[derive(Clone)]
+pub struct WebhookChannel {
+    client: Client,
+    guard: Guard,
+}
+
+impl fmt::Debug for WebhookChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookChannel")
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WebhookChannel {
+    /// The channel; with certificates that it trusts beside the system's, and a lookup of names other than the system's.
+    ///
+    /// # Errors
+    /// Where a certificate cannot be used.
+    pub fn new(
+        guard: Guard,
+        certificates: &[Vec<u8>],
+        lookup: Option<Lookup>,
+    ) -> Result<Self, ChannelError> {
+        let wrong = |error: reqwest::Error| ChannelError::Address(error.to_string());
+        let resolver = Guarded {
+            guard: guard.clone(),
+            lookup: lookup.unwrap_or_else(system_lookup),
+        };
+        let mut builder = Client::builder()
+            .https_only(true)
+            .no_proxy()
+            .redirect(Policy::none())
+            .timeout(PATIENCE)
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(resolver));
+        for pem in certificates {
+            for certificate in Certificate::from_pem_bundle(pem).map_err(wrong)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        Ok(Self {
+            client: builder.build().map_err(wrong)?,
+            guard,
+        })
+    }
+
+    /// Addresses that are written as numbers never come by the resolver.
+    fn literal(&self, url: &Url) -> Result<(), Sending> {
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            _ => return Ok(()),
+        };
+        if self.guard.permits(ip) {
+            return Ok(());
+        }
+        let name = url.host_str().unwrap_or_default().to_owned();
+        Err(Sending::Dead(Forbidden { name, ip }.to_string()))
+    }
+}
+
+impl Channel for WebhookChannel {
+    fn line(&self) -> Box<dyn Line> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Line for WebhookChannel {
+    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending> {
+        let url = check_endpoint(&parcel.address).map_err(Sending::Dead)?;
+        self.literal(&url)
+    }
+
+    async fn hand_over(&mut self, parcel: &Parcel) -> Sending {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the time that the receiver compares with its own"
+        )]
+        let now = Millis::from(chrono::Utc::now());
+        let secret = parcel.secret.as_deref().unwrap_or_default();
+        let request = self
+            .client
+            .post(&parcel.address)
+            .header("content-type", "application/json")
+            .header(DELIVERY, &parcel.delivery_id)
+            .header(SIGNATURE, signature(secret, now, &parcel.bytes))
+            .body(parcel.bytes.to_vec());
+        match request.send().await {
+            Ok(response) => judged(response.status()),
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// The signature's header.
+#[must_use]
+pub fn signature(secret: &str, now: Millis, body: &[u8]) -> String {
+    let seconds = now.0.div_euclid(1_000);
+    let mut mac = keyed(secret.as_bytes());
+    mac.update(format!("{seconds}.").as_bytes());
+    mac.update(body);
+    format!("t={seconds},v1={}", hex(&mac.finalize().into_bytes()))
+}
+
+fn judged(status: StatusCode) -> Sending {
+    if status.is_success() {
+        return Sending::Sent;
+    }
+    let reason = format!("the receiver answered {status}");
+    if status.is_redirection() {
+        return Sending::Dead(format!("{reason}, and redirects are not followed"));
+    }
+    let passing = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        );
+    if passing {
+        Sending::Retry(reason)
+    } else {
+        Sending::Dead(reason)
+    }
+}
+
+fn failed(error: &reqwest::Error) -> Sending {
+    let mut reason = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    let mut forbidden = false;
+    while let Some(next) = cause {
+        forbidden |= next.is::<Forbidden>();
+        reason = format!("{reason}: {next}");
+        cause = next.source();
+    }
+    if forbidden || error.is_builder() {
+        Sending::Dead(reason)
+    } else if error.is_connect() {
+        Sending::Retry(reason)
+    } else {
+        Sending::Unknown(reason)
+    }
+}

@@ -1,0 +1,210 @@
+//! Writes what a minute's judgement changes.
+
+use std::collections::HashSet;
+
+use marketlake_entities::records::{alerts, transitions, watches};
+use marketlake_entities::{Millis, Minute};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,
+};
+use uuid::Uuid;
+
+use super::{Fired, Verdict, WatchChange};
+use crate::AlertError;
+use crate::evidence::{self, Evidence};
+use crate::machine::{DETECTOR, Watch};
+use crate::outbox::{self, Told};
+use crate::subscription::{Change, change_in};
+
+/// Rows an insert: below the parameter limit of either database.
+const INSERT_ROWS: usize = 500;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// New alerts.
+    pub alerts: u64,
+    /// New deliveries; fewer than alerts where some are told of together.
+    pub deliveries: u64,
+    /// Watches whose state is another now.
+    pub transitions: u64,
+}
+
+impl Verdict {
+    /// Writes alerts, deliveries, states and their history within the caller's transaction. An alert that is there already, by
+    /// (subscription, metric, ts), stays as it is and makes no new delivery. With `stale` a reason why nobody wants the news any
+    /// more, the alerts are recorded and not sent.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn record(
+        self,
+        transaction: &DatabaseTransaction,
+        now: Millis,
+        stale: Option<&str>,
+    ) -> Result<Recorded, AlertError> {
+        let minute = self.minute;
+        self.spans.record(transaction, minute).await?;
+        for chunk in self.forgotten.chunks(INSERT_ROWS) {
+            watches::Entity::delete_many()
+                .filter(watches::Column::SubscriptionId.is_in(chunk))
+                .exec(transaction)
+                .await?;
+        }
+        let transitions = write_watches(transaction, self.watches, minute).await?;
+        evidence::keep(transaction, self.evidence, now).await?;
+        let told = write_alerts(transaction, self.alerts, minute, now).await?;
+        let alerts = told.len() as u64;
+        let deliveries = outbox::tell(transaction, told, minute, now, stale).await?;
+        for id in &self.spent {
+            let reason = "it has sent as many alerts as it was to".to_owned();
+            // It may have been unsubscribed this moment: then there is nothing to expire.
+            let _ = change_in(transaction, id, &Change::Expire(reason), now).await?;
+        }
+        Ok(Recorded {
+            alerts,
+            deliveries,
+            transitions,
+        })
+    }
+}
+
+async fn write_watches(
+    transaction: &DatabaseTransaction,
+    changes: Vec<WatchChange>,
+    minute: Minute,
+) -> Result<u64, DbErr> {
+    let mut states = Vec::new();
+    let mut history = Vec::new();
+    for change in changes {
+        if change.to == Watch::default() {
+            watches::Entity::delete_by_id((
+                change.subscription_id.clone(),
+                change.metric.to_string(),
+            ))
+            .exec(transaction)
+            .await?;
+        } else {
+            states.push(state(&change, minute));
+        }
+        if let Some(reason) = change.reason {
+            history.push(transitions::ActiveModel {
+                id: NotSet,
+                subscription_id: Set(change.subscription_id),
+                metric: Set(change.metric.to_string()),
+                ts: Set(minute.start()),
+                from_state: Set(change.from),
+                to_state: Set(change.to.state),
+                held: Set(change.to.held),
+                streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
+                reason: Set(reason),
+                ratio: Set(change.ratio.filter(|ratio| ratio.is_finite())),
+            });
+        }
+    }
+    let written = history.len() as u64;
+    let again = OnConflict::columns([watches::Column::SubscriptionId, watches::Column::Metric])
+        .update_columns([
+            watches::Column::State,
+            watches::Column::Held,
+            watches::Column::Streak,
+            watches::Column::Since,
+        ])
+        .to_owned();
+    // A minute that is judged again by hand leaves what was recorded then.
+    let once = OnConflict::columns([
+        transitions::Column::SubscriptionId,
+        transitions::Column::Metric,
+        transitions::Column::Ts,
+    ])
+    .do_nothing()
+    .to_owned();
+    while !states.is_empty() {
+        let rest = states.split_off(states.len().min(INSERT_ROWS));
+        watches::Entity::insert_many(states)
+            .on_conflict(again.clone())
+            .exec_without_returning(transaction)
+            .await?;
+        states = rest;
+    }
+    while !history.is_empty() {
+        let rest = history.split_off(history.len().min(INSERT_ROWS));
+        transitions::Entity::insert_many(history)
+            .on_conflict(once.clone())
+            .exec_without_returning(transaction)
+            .await?;
+        history = rest;
+    }
+    Ok(written)
+}
+
+fn state(change: &WatchChange, minute: Minute) -> watches::ActiveModel {
+    watches::ActiveModel {
+        subscription_id: Set(change.subscription_id.clone()),
+        metric: Set(change.metric.to_string()),
+        state: Set(change.to.state),
+        held: Set(change.to.held),
+        streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
+        since: Set(minute.start()),
+    }
+}
+
+/// Writes the alerts that are not there yet, and says which those are.
+async fn write_alerts(
+    transaction: &DatabaseTransaction,
+    fired: Vec<Fired>,
+    minute: Minute,
+    now: Millis,
+) -> Result<Vec<Told>, DbErr> {
+    if fired.is_empty() {
+        return Ok(Vec::new());
+    }
+    let there: Vec<(String, String)> = alerts::Entity::find()
+        .select_only()
+        .column(alerts::Column::SubscriptionId)
+        .column(alerts::Column::Metric)
+        .filter(alerts::Column::Ts.eq(minute.start()))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let there: HashSet<(String, String)> = there.into_iter().collect();
+    let is_new = |fired: &Fired| {
+        !there.contains(&(fired.subscription.id.clone(), fired.jump.metric.to_string()))
+    };
+    let told: Vec<Told> = fired
+        .into_iter()
+        .filter(is_new)
+        .map(|fired| Told {
+            alert_id: Uuid::new_v4().to_string(),
+            subscription: fired.subscription,
+            jump: fired.jump,
+        })
+        .collect();
+    for chunk in told.chunks(INSERT_ROWS) {
+        let rows = chunk.iter().map(|told| alert(told, now));
+        alerts::Entity::insert_many(rows)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(told)
+}
+
+fn alert(told: &Told, now: Millis) -> alerts::ActiveModel {
+    let (subscription, jump) = (&told.subscription, &told.jump);
+    let window = subscription.rule().jump.window;
+    alerts::ActiveModel {
+        id: Set(told.alert_id.clone()),
+        subscription_id: Set(subscription.id.clone()),
+        metric: Set(jump.metric.to_string()),
+        ts: Set(jump.ts.start()),
+        value: Set(jump.value.to_string()),
+        mean: Set(jump.mean),
+        ratio: Set(jump.ratio),
+        samples: Set(i32::try_from(jump.samples).unwrap_or(i32::MAX)),
+        created_at: Set(now),
+        revision: Set(subscription.revision),
+        detector: Set(DETECTOR),
+        evidence_id: Set(Some(Evidence::id(&jump.metric, jump.ts, window))),
+    }
+}

@@ -1,0 +1,19 @@
+//! What a person reads: a mail's text, picture and proof, a webhook's body, a chat's line.
+//!
+//! [`Writer`] makes a delivery's bytes, once; what they say is gathered in `story`, said by the templates in `alerts/templates`, and put
+//! together in `mime`. The same delivery makes the same bytes, whenever it is written.
+
+mod chart;
+mod gather;
+mod mime;
+mod names;
+mod preview;
+mod proof;
+mod story;
+mod templates;
+mod writer;
+
+pub use chart::draw;
+pub use preview::{Preview, preview};
+pub use templates::Templates;
+pub use writer::{Dkim, Writer, WriterOptions};

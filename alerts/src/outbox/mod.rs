@@ -1,0 +1,118 @@
+//! What waits to be sent: written in the transaction of the decision, handed out to one worker at a time, and recorded.
+//!
+//! ```text
+//!   pending ──> sending ──> sent
+//!                 │ ├─────> retry ──> sending            surely not sent
+//!                 │ ├─────> unknown ──> sending, or the end   it may have arrived
+//!                 │ └─────> dead                         refused for good, stale, or its bytes cannot be made
+//!                 └ lease ran out: before the bytes went over a retry, after that unknown
+//! ```
+
+mod admin;
+mod brakes;
+mod claim;
+mod finish;
+mod sender;
+mod tell;
+
+use marketlake_entities::Millis;
+use marketlake_entities::records::deliveries::{self, ActiveModel, Kind, State};
+use marketlake_entities::records::subscriptions::Channel;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Set, Statement};
+use uuid::Uuid;
+
+pub use admin::{Listed, dead, forget_messages, list, requeue};
+pub use brakes::{EVERYTHING, brake, brakes, release};
+pub use sender::{Pace, Round, Sender};
+pub use tell::{DIGEST_FROM, Told, tell};
+
+use crate::AlertError;
+
+/// How the reason begins where a delivery is given up because nobody wants it any more.
+pub(crate) const NOT_WANTED: &str = "not wanted any more: ";
+
+/// A message that is not about alerts.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// What it says.
+    pub kind: Kind,
+    /// Whose subscription it is about.
+    pub subscription_id: Option<String>,
+    /// How it travels.
+    pub channel: Channel,
+    /// To whom.
+    pub address: String,
+    /// What it is about, as JSON.
+    pub content: Option<String>,
+}
+
+impl Letter {
+    /// A letter of a kind to somebody.
+    #[must_use]
+    pub fn new(kind: Kind, channel: Channel, address: &str) -> Self {
+        Self {
+            kind,
+            subscription_id: None,
+            channel,
+            address: address.to_owned(),
+            content: None,
+        }
+    }
+}
+
+/// Puts a letter into the outbox, within the caller's transaction. Returns the delivery's id.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn post(
+    connection: &impl ConnectionTrait,
+    letter: Letter,
+    now: Millis,
+) -> Result<String, DbErr> {
+    let row = ActiveModel {
+        subscription_id: Set(letter.subscription_id),
+        content: Set(letter.content),
+        ..new_row(letter.kind, letter.channel, letter.address, now)
+    };
+    let id = row.id.clone().unwrap();
+    deliveries::Entity::insert(row)
+        .exec_without_returning(connection)
+        .await?;
+    Ok(id)
+}
+
+fn new_row(kind: Kind, channel: Channel, address: String, now: Millis) -> ActiveModel {
+    ActiveModel {
+        id: Set(Uuid::new_v4().to_string()),
+        kind: Set(kind),
+        subscription_id: Set(None),
+        channel: Set(channel),
+        address: Set(address),
+        content: Set(None),
+        message: Set(None),
+        state: Set(State::Pending),
+        token: Set(0),
+        attempts: Set(0),
+        unknowns: Set(0),
+        handed_at: Set(None),
+        not_before: Set(now),
+        lease_until: Set(None),
+        error: Set(None),
+        created_at: Set(now),
+        finished_at: Set(None),
+    }
+}
+
+/// Whether any delivery waits to be sent now.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn is_due(database: &DatabaseConnection) -> Result<bool, AlertError> {
+    let backend = database.get_database_backend();
+    let due = claim::due_sql(backend);
+    let sql = format!("select d.id from deliveries d where {due} limit 1");
+    let found = database
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    Ok(found.is_some())
+}

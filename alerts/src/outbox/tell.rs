@@ -1,0 +1,224 @@
+//! From alerts to deliveries: one a mail, unless there are many at once or there were many today.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
+use marketlake_entities::records::delivery_alerts;
+use marketlake_entities::{Jump, Millis, Minute};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
+    Unchanged,
+};
+
+use super::new_row;
+use crate::Subscription;
+use crate::subscription::Channel;
+
+/// So many alerts for one address at one minute are one mail.
+pub const DIGEST_FROM: usize = 4;
+/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+pub(super) const MAILS_A_DAY: u64 = 30;
+const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_secs(3_600);
+const INSERT_ROWS: usize = 500;
+
+/// A new alert, to be told of.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its key.
+    pub alert_id: String,
+    /// Whose it is.
+    pub subscription: Arc<Subscription>,
+    /// What it is about.
+    pub jump: Jump,
+}
+
+/// Puts new alerts of one minute into the outbox, within the caller's transaction. With `stale` a reason, they are written as given up.
+/// Returns how many deliveries there are for them.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn tell(
+    connection: &impl ConnectionTrait,
+    told: Vec<Told>,
+    _minute: Minute,
+    now: Millis,
+    stale: Option<&str>,
+) -> Result<u64, DbErr> {
+    let mut by_target: BTreeMap<(String, &'static str), Vec<Told>> = BTreeMap::new();
+    for one in told {
+        let target = (
+            one.subscription.target().to_owned(),
+            word(one.subscription.channel),
+        );
+        by_target.entry(target).or_default().push(one);
+    }
+    let mut plan = Plan::default();
+    for ((address, _), told) in by_target {
+        let channel = told[0].subscription.channel;
+        let had = lately(connection, &address, now).await?;
+        if stale.is_none() && had + (told.len().min(DIGEST_FROM) as u64) > MAILS_A_DAY {
+            let digest = waiting(connection, channel, &address, now).await?;
+            plan.gather(digest, channel, &address, told, now);
+        } else if told.len() >= DIGEST_FROM {
+            let row = ActiveModel {
+                subscription_id: Set(only(&told)),
+                ..new_row(Kind::Digest, channel, address, now)
+            };
+            plan.add(row, told.into_iter().map(|one| one.alert_id));
+        } else {
+            for one in told {
+                let row = ActiveModel {
+                    subscription_id: Set(Some(one.subscription.id.clone())),
+                    ..new_row(Kind::Alert, channel, address.clone(), now)
+                };
+                plan.add(row, [one.alert_id]);
+            }
+        }
+    }
+    plan.write(connection, now, stale).await
+}
+
+fn word(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Mail => "mail",
+        Channel::Webhook => "webhook",
+        Channel::Slack => "slack",
+    }
+}
+
+/// The one subscription that some alerts are of, if it is one.
+fn only(told: &[Told]) -> Option<String> {
+    let first = &told.first()?.subscription.id;
+    told.iter()
+        .all(|one| one.subscription.id == *first)
+        .then(|| first.clone())
+}
+
+/// How many mails about alerts an address was written in the last 24 hours.
+async fn lately(
+    connection: &impl ConnectionTrait,
+    address: &str,
+    now: Millis,
+) -> Result<u64, DbErr> {
+    Entity::find()
+        .filter(Column::Address.eq(address))
+        .filter(Column::CreatedAt.gt(now.minus(DAY)))
+        .filter(Column::Kind.is_in([Kind::Alert, Kind::Digest]))
+        .count(connection)
+        .await
+}
+
+/// The digest of an address that still waits for its hour, held against being sent meanwhile.
+async fn waiting(
+    connection: &impl ConnectionTrait,
+    channel: Channel,
+    address: &str,
+    now: Millis,
+) -> Result<Option<String>, DbErr> {
+    let waits = |column: Column| column.gt(now);
+    let found = Entity::find()
+        .filter(Column::Address.eq(address))
+        .filter(Column::Channel.eq(channel))
+        .filter(Column::Kind.eq(Kind::Digest))
+        .filter(Column::State.eq(State::Pending))
+        .filter(waits(Column::NotBefore))
+        .order_by_asc(Column::CreatedAt)
+        .one(connection)
+        .await?;
+    let Some(found) = found else { return Ok(None) };
+    // The write holds the row: a sender that takes it now waits for this transaction's end.
+    let held = Entity::update_many()
+        .set(ActiveModel {
+            not_before: Set(found.not_before),
+            ..Default::default()
+        })
+        .filter(Column::Id.eq(found.id.as_str()))
+        .filter(Column::State.eq(State::Pending))
+        .exec(connection)
+        .await?;
+    Ok((held.rows_affected == 1).then_some(found.id))
+}
+
+#[derive(Default)]
+struct Plan {
+    deliveries: Vec<ActiveModel>,
+    members: Vec<delivery_alerts::ActiveModel>,
+}
+
+impl Plan {
+    fn add(&mut self, row: ActiveModel, alerts: impl IntoIterator<Item = String>) {
+        let (Set(id) | Unchanged(id)) = row.id.clone() else {
+            return;
+        };
+        self.join(&id, alerts);
+        self.deliveries.push(row);
+    }
+
+    fn join(&mut self, delivery_id: &str, alerts: impl IntoIterator<Item = String>) {
+        let members = alerts
+            .into_iter()
+            .map(|alert_id| delivery_alerts::ActiveModel {
+                alert_id: Set(alert_id),
+                delivery_id: Set(delivery_id.to_owned()),
+            });
+        self.members.extend(members);
+    }
+
+    /// Adds to the digest that waits, or begins one.
+    fn gather(
+        &mut self,
+        digest: Option<String>,
+        channel: Channel,
+        address: &str,
+        told: Vec<Told>,
+        now: Millis,
+    ) {
+        let alerts = told.into_iter().map(|one| one.alert_id);
+        match digest {
+            Some(id) => self.join(&id, alerts),
+            None => {
+                let row = ActiveModel {
+                    not_before: Set(now.plus(HOUR)),
+                    ..new_row(Kind::Digest, channel, address.to_owned(), now)
+                };
+                self.add(row, alerts);
+            }
+        }
+    }
+
+    async fn write(
+        self,
+        connection: &impl ConnectionTrait,
+        now: Millis,
+        stale: Option<&str>,
+    ) -> Result<u64, DbErr> {
+        let written = self.deliveries.len() as u64;
+        let mut rows = self.deliveries;
+        if let Some(reason) = stale {
+            for row in &mut rows {
+                row.state = Set(State::Dead);
+                row.error = Set(Some(reason.to_owned()));
+                row.finished_at = Set(Some(now));
+            }
+        }
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(INSERT_ROWS));
+            Entity::insert_many(rows)
+                .exec_without_returning(connection)
+                .await?;
+            rows = rest;
+        }
+        let mut members = self.members;
+        while !members.is_empty() {
+            let rest = members.split_off(members.len().min(INSERT_ROWS));
+            delivery_alerts::Entity::insert_many(members)
+                .exec_without_returning(connection)
+                .await?;
+            members = rest;
+        }
+        Ok(written)
+    }
+}

@@ -1,0 +1,199 @@
+//! Anybody may ask for a subscription in anybody's name. So one mail asks the address, and there are caps, so that the form
+//! cannot be turned on a third party. The answer is the same whether or not an address is known.
+
+use std::time::Duration;
+
+use marketlake_entities::records::deliveries::{self, Kind};
+use marketlake_entities::records::subscriptions::{Channel, Column, Entity, State};
+use marketlake_entities::{Millis, database};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, TryIntoModel,
+};
+
+use super::life::{self, Change, MOST_OF_ADDRESS, change_in};
+use super::{NewSubscription, Subscription, check_address};
+use crate::outbox::{self, Letter};
+use crate::{AlertError, FieldError, recipients};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Pending subscriptions that nobody confirms are deleted after so long.
+pub(super) const PENDING_LIFE: Duration = Duration::from_secs(7 * 86_400);
+
+/// How much may be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// Mails that ask one address to confirm, or bring it its link, a day.
+    pub mails_of_address: u64,
+    /// Subscriptions asked for from one network address a day.
+    pub of_source: u64,
+    /// Mails that ask to confirm, in all, a day.
+    pub confirmations: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            mails_of_address: 3,
+            of_source: 20,
+            confirmations: 1_000,
+        }
+    }
+}
+
+/// Makes a pending subscription and the mail that asks its owner to confirm it, in one transaction.
+///
+/// The answer does not tell whether the address is known: where it has had its mails for today, wants none or has too many
+/// subscriptions already, the answer is the same and no mail is written.
+///
+/// # Errors
+/// Where the database fails. Wrong fields, and caps that concern the asker or all, are the inner error; nothing is written then.
+pub async fn ask(
+    database: &DatabaseConnection,
+    new: &NewSubscription,
+    source: &str,
+    caps: &Caps,
+    now: Millis,
+) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
+    let wanted = match new.check() {
+        Ok(wanted) => wanted,
+        Err(errors) => return Ok(Err(errors)),
+    };
+    let transaction = database::begin_write(database).await?;
+    let since = now.minus(DAY);
+    if of_source(&transaction, source, since).await? >= caps.of_source {
+        let message = format!(
+            "expected at most {} new subscriptions a day from one network address; confirm those that are pending, or come back tomorrow",
+            caps.of_source
+        );
+        return Ok(Err(vec![too_many("address", message)]));
+    }
+    if asked(&transaction, None, since).await? >= caps.confirmations {
+        let message = "expected fewer new subscriptions today than everybody has asked for; come back tomorrow";
+        return Ok(Err(vec![too_many("address", message.to_owned())]));
+    }
+    let address = &wanted.address;
+    let full = pending(&transaction, address).await? >= MOST_OF_ADDRESS
+        || life::in_force(&transaction, address).await? >= MOST_OF_ADDRESS;
+    if full || recipients::complained(&transaction, address).await? {
+        let unwritten = life::row(&wanted, State::Pending, Some(source), now)?;
+        let model = unwritten.try_into_model()?;
+        return Ok(Ok(Subscription::from_row(model)?));
+    }
+    let made = life::insert(&transaction, &wanted, State::Pending, Some(source), now).await?;
+    if asked(&transaction, Some(address), since).await? < caps.mails_of_address {
+        let letter = Letter {
+            subscription_id: Some(made.id.clone()),
+            ..Letter::new(Kind::Confirmation, Channel::Mail, address)
+        };
+        outbox::post(&transaction, letter, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(Ok(made))
+}
+
+/// Writes the mail that brings an address the link to its subscriptions, if it has any and has not had its mails for today.
+///
+/// # Errors
+/// Where the database fails. An address that is none is the inner error; else the answer is always the same.
+pub async fn ask_for_link(
+    database: &DatabaseConnection,
+    address: &str,
+    caps: &Caps,
+    now: Millis,
+) -> Result<Result<(), FieldError>, AlertError> {
+    let address = match check_address(address) {
+        Ok(address) => address,
+        Err(message) => return Ok(Err(FieldError::invalid("address", message))),
+    };
+    let transaction = database::begin_write(database).await?;
+    let known = !Subscription::of_address(&transaction, &address)
+        .await?
+        .is_empty();
+    let had = asked(&transaction, Some(&address), now.minus(DAY)).await?;
+    let complained = recipients::complained(&transaction, &address).await?;
+    if known && !complained && had < caps.mails_of_address {
+        let letter = Letter::new(Kind::Manage, Channel::Mail, &address);
+        outbox::post(&transaction, letter, now).await?;
+        transaction.commit().await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Deletes subscriptions that nobody has confirmed in time, without a trace. Returns how many.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn delete_unconfirmed(
+    connection: &impl ConnectionTrait,
+    now: Millis,
+) -> Result<u64, DbErr> {
+    let result = Entity::delete_many()
+        .filter(Column::State.eq(State::Pending))
+        .filter(Column::CreatedAt.lt(now.minus(PENDING_LIFE)))
+        .exec(connection)
+        .await?;
+    Ok(result.rows_affected)
+}
+
+/// Ends subscriptions whose last day is over. Returns how many.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn expire(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, AlertError> {
+    let mut expired = 0;
+    for subscription in Subscription::all(connection).await? {
+        let over = |end: &Millis| *end <= now;
+        if let Some(end) = subscription.rule().expires_at.filter(over) {
+            let change = Change::Expire(format!("its last minute was before {end}"));
+            let done = change_in(connection, &subscription.id, &change, now).await?;
+            expired += u64::from(done.is_ok());
+        }
+    }
+    Ok(expired)
+}
+
+fn too_many(field: &'static str, message: String) -> FieldError {
+    FieldError {
+        field,
+        message,
+        code: "TOO_MANY",
+    }
+}
+
+async fn of_source(
+    connection: &impl ConnectionTrait,
+    source: &str,
+    since: Millis,
+) -> Result<u64, DbErr> {
+    Entity::find()
+        .filter(Column::Source.eq(source))
+        .filter(Column::CreatedAt.gt(since))
+        .count(connection)
+        .await
+}
+
+async fn pending(connection: &impl ConnectionTrait, address: &str) -> Result<u64, DbErr> {
+    Entity::find()
+        .filter(Column::Address.eq(address))
+        .filter(Column::State.eq(State::Pending))
+        .count(connection)
+        .await
+}
+
+/// Mails that asked to confirm, to one address (its links counted too) or in all.
+async fn asked(
+    connection: &impl ConnectionTrait,
+    address: Option<&str>,
+    since: Millis,
+) -> Result<u64, DbErr> {
+    use deliveries::Column;
+    let all = deliveries::Entity::find().filter(Column::CreatedAt.gt(since));
+    let some = match address {
+        Some(address) => all
+            .filter(Column::Address.eq(address))
+            .filter(Column::Kind.is_in([Kind::Confirmation, Kind::Manage])),
+        None => all.filter(Column::Kind.eq(Kind::Confirmation)),
+    };
+    some.count(connection).await
+}

@@ -1,0 +1,154 @@
+//! What a subscription has done: for its owner to look up.
+
+use marketlake_entities::Millis;
+use marketlake_entities::records::{alert_notes, alerts, deliveries, delivery_alerts, transitions};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use crate::AlertError;
+
+/// An alert that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastAlert {
+    /// Its key.
+    pub id: String,
+    /// The metric.
+    pub metric: String,
+    /// The minute.
+    pub ts: Millis,
+    /// The value, as decimal text.
+    pub value: String,
+    /// The mean that it was compared with.
+    pub mean: f64,
+    /// Value over mean.
+    pub ratio: f64,
+    /// Where its delivery stands.
+    pub delivery: Option<deliveries::State>,
+}
+
+/// A change of state of one metric, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Why {
+    /// The metric.
+    pub metric: String,
+    /// The minute.
+    pub ts: Millis,
+    /// The state before.
+    pub from: transitions::State,
+    /// The state after.
+    pub to: transitions::State,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What a late or corrected sample would have changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// The metric.
+    pub metric: String,
+    /// The minute.
+    pub ts: Millis,
+    /// What would have been otherwise.
+    pub verdict: alert_notes::Verdict,
+    /// Value over mean, as they are known now.
+    pub ratio: f64,
+}
+
+/// The newest alerts of a subscription.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn alerts(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    most: u64,
+) -> Result<Vec<PastAlert>, AlertError> {
+    let rows = alerts::Entity::find()
+        .filter(alerts::Column::SubscriptionId.eq(id))
+        .order_by_desc(alerts::Column::Ts)
+        .order_by_asc(alerts::Column::Metric)
+        .limit(most)
+        .all(connection)
+        .await?;
+    let mut past = Vec::with_capacity(rows.len());
+    for row in rows {
+        let delivery = delivery_of(connection, &row.id).await?;
+        past.push(PastAlert {
+            id: row.id,
+            metric: row.metric,
+            ts: row.ts,
+            value: row.value,
+            mean: row.mean,
+            ratio: row.ratio,
+            delivery,
+        });
+    }
+    Ok(past)
+}
+
+async fn delivery_of(
+    connection: &impl ConnectionTrait,
+    alert_id: &str,
+) -> Result<Option<deliveries::State>, DbErr> {
+    let member = delivery_alerts::Entity::find_by_id(alert_id)
+        .one(connection)
+        .await?;
+    let Some(member) = member else {
+        return Ok(None);
+    };
+    let delivery = deliveries::Entity::find_by_id(member.delivery_id)
+        .one(connection)
+        .await?;
+    Ok(delivery.map(|delivery| delivery.state))
+}
+
+/// The newest changes of state of a subscription's metrics, and why they changed.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn whys(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    most: u64,
+) -> Result<Vec<Why>, AlertError> {
+    let rows = transitions::Entity::find()
+        .filter(transitions::Column::SubscriptionId.eq(id))
+        .order_by_desc(transitions::Column::Ts)
+        .order_by_asc(transitions::Column::Metric)
+        .limit(most)
+        .all(connection)
+        .await?;
+    let whys = rows.into_iter().map(|row| Why {
+        metric: row.metric,
+        ts: row.ts,
+        from: row.from_state,
+        to: row.to_state,
+        reason: row.reason,
+    });
+    Ok(whys.collect())
+}
+
+/// The newest notes about a subscription.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn notes(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    most: u64,
+) -> Result<Vec<Note>, AlertError> {
+    let rows = alert_notes::Entity::find()
+        .filter(alert_notes::Column::SubscriptionId.eq(id))
+        .order_by_desc(alert_notes::Column::Ts)
+        .limit(most)
+        .all(connection)
+        .await?;
+    let notes = rows.into_iter().map(|row| Note {
+        metric: row.metric,
+        ts: row.ts,
+        verdict: row.verdict,
+        ratio: row.ratio,
+    });
+    Ok(notes.collect())
+}

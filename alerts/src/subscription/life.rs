@@ -1,0 +1,459 @@
+//! From pending to unsubscribed. Each step is one transaction: the row, and the event that tells of it.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use marketlake_entities::records::subscription_events;
+use marketlake_entities::records::subscriptions::{ActiveModel, Channel, Column, Entity, State};
+use marketlake_entities::{Millis, database};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, NotSet,
+    PaginatorTrait, QueryFilter, Set,
+};
+use uuid::Uuid;
+
+use super::{NewSubscription, Subscription, Wanted};
+use crate::outbox::{self, Letter};
+use crate::{AlertError, FieldError, recipients};
+
+/// The most subscriptions in force of one address.
+pub(super) const MOST_OF_ADDRESS: u64 = 50;
+
+/// Tests of one address are at least so far apart.
+const TEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// One step of a subscription's life.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Its owner says yes; pending becomes active. Said again it changes nothing.
+    Confirm,
+    /// Nothing is judged until it is resumed.
+    Pause,
+    /// It is judged again.
+    Resume,
+    /// It is judged without a word until then.
+    Snooze(Millis),
+    /// Another rule, pattern or zone; who owns it and how it travels stay.
+    Edit(Box<NewSubscription>),
+    /// It ends, for a reason in a few words.
+    Unsubscribe(&'static str),
+    /// Its last day or mail is over.
+    Expire(String),
+    /// Its address does not take mail.
+    Suspend(String),
+}
+
+/// Why a step cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LifeError {
+    /// There is none of that id, or it has ended.
+    #[error("no subscription {0:?} is in force")]
+    Unknown(String),
+    /// It is in another state than that step begins in.
+    #[error("expected a subscription that is {expected}, this one is {state}")]
+    Not {
+        /// In which states the step begins.
+        expected: &'static str,
+        /// The state that it is in.
+        state: &'static str,
+    },
+    /// The address has as many as it may.
+    #[error(
+        "expected at most {MOST_OF_ADDRESS} subscriptions of an address; end another one first"
+    )]
+    TooMany,
+    /// The new rule is no rule.
+    #[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    Fields(Vec<FieldError>),
+}
+
+impl Subscription {
+    /// Makes a subscription that needs no confirmation: by an operator, for the demo.
+    ///
+    /// # Errors
+    /// Where the database fails. Wrong fields are the inner error; nothing is written then.
+    pub async fn create(
+        database: &DatabaseConnection,
+        new: &NewSubscription,
+        now: Millis,
+    ) -> Result<Result<Self, Vec<FieldError>>, AlertError> {
+        let wanted = match new.check() {
+            Ok(wanted) => wanted,
+            Err(errors) => return Ok(Err(errors)),
+        };
+        let transaction = database::begin_write(database).await?;
+        let made = insert(&transaction, &wanted, State::Active, None, now).await?;
+        transaction.commit().await?;
+        Ok(Ok(made))
+    }
+
+    /// Takes a step, in a transaction of its own.
+    ///
+    /// # Errors
+    /// Where the database fails. A step that cannot be taken is the inner error; nothing is written then.
+    pub async fn change(
+        database: &DatabaseConnection,
+        id: &str,
+        change: &Change,
+        now: Millis,
+    ) -> Result<Result<Self, LifeError>, AlertError> {
+        let transaction = database::begin_write(database).await?;
+        let done = change_in(&transaction, id, change, now).await?;
+        if done.is_ok() {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(done)
+    }
+}
+
+/// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:DELIVERY` for all that a digest told of. Returns how many ended
+/// by it; what has ended already is no error.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn unsubscribe(
+    database: &DatabaseConnection,
+    subject: &str,
+    now: Millis,
+) -> Result<u64, AlertError> {
+    let transaction = database::begin_write(database).await?;
+    let ids = named(&transaction, subject).await?;
+    let mut ended = 0;
+    for id in ids {
+        let change = Change::Unsubscribe("by the link in the mail");
+        ended += u64::from(change_in(&transaction, &id, &change, now).await?.is_ok());
+    }
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+/// The subscriptions that an unsubscribe link names.
+async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<String>, DbErr> {
+    use marketlake_entities::records::{alerts, delivery_alerts};
+    let Some(delivery) = subject.strip_prefix("d:") else {
+        return Ok(subject
+            .strip_prefix("s:")
+            .map(str::to_owned)
+            .into_iter()
+            .collect());
+    };
+    let members = delivery_alerts::Entity::find()
+        .filter(delivery_alerts::Column::DeliveryId.eq(delivery))
+        .all(connection)
+        .await?;
+    let mut ids = Vec::new();
+    for member in members {
+        let alert = alerts::Entity::find_by_id(member.alert_id)
+            .one(connection)
+            .await?;
+        ids.extend(alert.map(|alert| alert.subscription_id));
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Puts a test of a subscription's channel into the outbox, at most one a minute. `false` where there was one just now, or it is not active.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn test(
+    database: &DatabaseConnection,
+    id: &str,
+    now: Millis,
+) -> Result<bool, AlertError> {
+    use marketlake_entities::records::deliveries::{self, Kind};
+    let transaction = database::begin_write(database).await?;
+    let found = Subscription::find(&transaction, id).await?;
+    let Some(subscription) = found.filter(|s| matches!(s.state, State::Active | State::Paused))
+    else {
+        return Ok(false);
+    };
+    let lately = deliveries::Entity::find()
+        .filter(deliveries::Column::Address.eq(subscription.target()))
+        .filter(deliveries::Column::Kind.eq(Kind::Test))
+        .filter(deliveries::Column::CreatedAt.gt(now.minus(TEST_PAUSE)))
+        .count(&transaction)
+        .await?;
+    if lately > 0 {
+        return Ok(false);
+    }
+    let letter = Letter {
+        subscription_id: Some(subscription.id.clone()),
+        ..Letter::new(Kind::Test, subscription.channel, subscription.target())
+    };
+    outbox::post(&transaction, letter, now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Writes a new subscription and the first event of its life.
+pub(super) async fn insert(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted,
+    state: State,
+    source: Option<&str>,
+    now: Millis,
+) -> Result<Subscription, AlertError> {
+    let row = row(wanted, state, source, now)?.insert(connection).await?;
+    let detail = format!("{}: {}", row.pattern, wanted.rule.in_words());
+    note(connection, &row.id, "created", detail, now).await?;
+    Subscription::from_row(row)
+}
+
+/// A new row, not written yet.
+pub(super) fn row(
+    wanted: &Wanted,
+    state: State,
+    source: Option<&str>,
+    now: Millis,
+) -> Result<ActiveModel, AlertError> {
+    let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let jump = wanted.rule.jump;
+    let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+    Ok(ActiveModel {
+        id: Set(Uuid::new_v4().to_string()),
+        state: Set(state),
+        pattern: Set(wanted.pattern.to_string()),
+        factor: Set(jump.factor.to_string()),
+        window_minutes: Set(count(jump.window)),
+        min_samples: Set(count(jump.min_samples)),
+        address: Set(wanted.address.clone()),
+        created_at: Set(now),
+        deleted_at: Set(None),
+        revision: Set(1),
+        rule: Set(Some(written(wanted)?)),
+        channel: Set(wanted.channel),
+        endpoint: Set(wanted.endpoint.clone()),
+        secret: Set((wanted.channel != Channel::Mail).then(secret)),
+        time_zone: Set(wanted.time_zone.name().to_owned()),
+        source: Set(source.map(str::to_owned)),
+        confirmed_at: Set((state == State::Active).then_some(now)),
+        muted_until: Set(None),
+        reason: Set(None),
+    })
+}
+
+fn written(wanted: &Wanted) -> Result<String, AlertError> {
+    serde_json::to_string(&wanted.rule)
+        .map_err(|error| AlertError::corrupt("subscriptions", "new", error.to_string()))
+}
+
+/// Takes a step within the caller's transaction.
+pub(crate) async fn change_in(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    change: &Change,
+    now: Millis,
+) -> Result<Result<Subscription, LifeError>, AlertError> {
+    let row = Entity::find_by_id(id).one(connection).await?;
+    let Some(row) = row.filter(|row| row.state != State::Deleted) else {
+        return Ok(Err(LifeError::Unknown(id.chars().take(80).collect())));
+    };
+    let revision = row.revision;
+    let was = row.state;
+    let address = row.address.clone();
+    let before = Subscription::from_row(row)?;
+    let planned = match plan(change, &before, now)? {
+        Ok(Some(planned)) => planned,
+        Ok(None) => return Ok(Ok(before)),
+        Err(error) => return Ok(Err(error)),
+    };
+    if matches!(change, Change::Confirm) {
+        if in_force(connection, &address).await? >= MOST_OF_ADDRESS {
+            return Ok(Err(LifeError::TooMany));
+        }
+        // Who confirms a link that was mailed there shows that the address takes mail.
+        recipients::lift(connection, &address).await?;
+    }
+    let (mut update, kind, detail) = planned;
+    update.revision = Set(revision + 1);
+    let result = Entity::update_many()
+        .set(update)
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq(was))
+        .filter(Column::Revision.eq(revision))
+        .exec(connection)
+        .await?;
+    if result.rows_affected != 1 {
+        return Err(DbErr::RecordNotUpdated.into());
+    }
+    note(connection, id, kind, detail, now).await?;
+    let after = Subscription::find(connection, id).await?;
+    Ok(after.ok_or_else(|| LifeError::Unknown(id.to_owned())))
+}
+
+type Planned = (ActiveModel, &'static str, String);
+
+/// What a step writes; `None` where all is so already.
+fn plan(
+    change: &Change,
+    before: &Subscription,
+    now: Millis,
+) -> Result<Result<Option<Planned>, LifeError>, AlertError> {
+    let only = |states: &[State], expected| {
+        if states.contains(&before.state) {
+            Ok(())
+        } else {
+            let state = in_words(before.state);
+            Err(LifeError::Not { expected, state })
+        }
+    };
+    let to = |state| ActiveModel {
+        state: Set(state),
+        reason: Set(None),
+        ..Default::default()
+    };
+    let told = |update, kind, detail: &str| Ok(Ok(Some((update, kind, detail.to_owned()))));
+    match change {
+        Change::Confirm if before.state == State::Active => Ok(Ok(None)),
+        Change::Confirm => {
+            if let Err(error) = only(&[State::Pending, State::Suspended], "pending") {
+                return Ok(Err(error));
+            }
+            let update = ActiveModel {
+                confirmed_at: Set(Some(now)),
+                source: Set(None),
+                ..to(State::Active)
+            };
+            told(update, "confirmed", "by the link in the mail")
+        }
+        Change::Pause if before.state == State::Paused => Ok(Ok(None)),
+        Change::Pause => match only(&[State::Active], "active") {
+            Ok(()) => told(to(State::Paused), "paused", ""),
+            Err(error) => Ok(Err(error)),
+        },
+        Change::Resume if before.state == State::Active => {
+            if before.judged.muted_until.is_none() {
+                return Ok(Ok(None));
+            }
+            let update = ActiveModel {
+                muted_until: Set(None),
+                ..to(State::Active)
+            };
+            told(update, "resumed", "no longer snoozed")
+        }
+        Change::Resume => match only(&[State::Paused], "active or paused") {
+            Ok(()) => told(to(State::Active), "resumed", ""),
+            Err(error) => Ok(Err(error)),
+        },
+        Change::Snooze(until) => match only(&[State::Active], "active") {
+            Ok(()) => {
+                let update = ActiveModel {
+                    muted_until: Set(Some(*until)),
+                    ..to(State::Active)
+                };
+                told(update, "snoozed", &format!("until {until}"))
+            }
+            Err(error) => Ok(Err(error)),
+        },
+        Change::Edit(new) => edit(new, before),
+        Change::Unsubscribe(reason) => {
+            let update = ActiveModel {
+                deleted_at: Set(Some(now)),
+                ..to(State::Deleted)
+            };
+            told(update, "unsubscribed", reason)
+        }
+        Change::Expire(reason) => {
+            let update = ActiveModel {
+                reason: Set(Some(reason.clone())),
+                ..to(State::Expired)
+            };
+            told(update, "expired", reason)
+        }
+        Change::Suspend(reason) => {
+            let update = ActiveModel {
+                reason: Set(Some(reason.clone())),
+                ..to(State::Suspended)
+            };
+            told(update, "suspended", reason)
+        }
+    }
+}
+
+fn edit(
+    new: &NewSubscription,
+    before: &Subscription,
+) -> Result<Result<Option<Planned>, LifeError>, AlertError> {
+    let mut new = new.clone();
+    new.address.clone_from(&before.address);
+    new.channel = None;
+    new.endpoint = None;
+    let wanted = match new.check() {
+        Ok(wanted) => wanted,
+        Err(errors) => return Ok(Err(LifeError::Fields(errors))),
+    };
+    if matches!(before.state, State::Suspended) {
+        return Ok(Err(LifeError::Not {
+            expected: "pending, active, paused or expired",
+            state: in_words(before.state),
+        }));
+    }
+    let fresh = row(&wanted, State::Active, None, before.created_at)?;
+    let update = ActiveModel {
+        pattern: fresh.pattern,
+        factor: fresh.factor,
+        window_minutes: fresh.window_minutes,
+        min_samples: fresh.min_samples,
+        rule: fresh.rule,
+        time_zone: fresh.time_zone,
+        // A new last day brings an expired one back.
+        state: Set(match before.state {
+            State::Expired => State::Active,
+            state => state,
+        }),
+        reason: Set(None),
+        ..Default::default()
+    };
+    let detail = format!("{}: {}", wanted.pattern, wanted.rule.in_words());
+    Ok(Ok(Some((update, "edited", detail))))
+}
+
+/// How many subscriptions of an address are judged, or would be but for a pause.
+pub(super) async fn in_force(
+    connection: &impl ConnectionTrait,
+    address: &str,
+) -> Result<u64, DbErr> {
+    Entity::find()
+        .filter(Column::Address.eq(address))
+        .filter(Column::State.is_in([State::Active, State::Paused]))
+        .count(connection)
+        .await
+}
+
+async fn note(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    kind: &str,
+    detail: String,
+    now: Millis,
+) -> Result<(), DbErr> {
+    let event = subscription_events::ActiveModel {
+        id: NotSet,
+        subscription_id: Set(id.to_owned()),
+        kind: Set(kind.to_owned()),
+        detail: Set(detail),
+        created_at: Set(now),
+    };
+    subscription_events::Entity::insert(event)
+        .exec_without_returning(connection)
+        .await?;
+    Ok(())
+}
+
+/// A state in a word.
+#[must_use]
+pub(crate) fn in_words(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Active => "active",
+        State::Paused => "paused",
+        State::Suspended => "suspended",
+        State::Expired => "expired",
+        State::Deleted => "unsubscribed",
+    }
+}

@@ -1,0 +1,45 @@
+//! `/confirm/TOKEN`: the owner of an address says yes.
+
+use axum::extract::{Path, State};
+use marketlake_alerts::subscription::{Change, State as LifeState};
+use marketlake_alerts::{Purpose, Subscription};
+
+use super::Desk;
+use super::html::{Page, PageError};
+
+pub(super) async fn get(
+    State(desk): State<Desk>,
+    Path(token): Path<String>,
+) -> Result<Page, PageError> {
+    let now = desk.now().await?;
+    let id = desk.verify(Purpose::Confirm, &token, now).await?;
+    let found = Subscription::find(desk.lake.database(), &id).await?;
+    Ok(match found.filter(|s| s.state != LifeState::Deleted) {
+        None => Page::told(
+            "There is no such subscription any more",
+            "It has ended, or was not confirmed in time.",
+        ),
+        Some(s) if s.state == LifeState::Active => {
+            Page::told("This subscription is confirmed", &said(&s))
+        }
+        Some(s) => Page::ask("Confirm your subscription", &said(&s), "Confirm"),
+    })
+}
+
+pub(super) async fn post(
+    State(desk): State<Desk>,
+    Path(token): Path<String>,
+) -> Result<Page, PageError> {
+    let now = desk.now().await?;
+    let id = desk.verify(Purpose::Confirm, &token, now).await?;
+    let changed = Subscription::change(desk.lake.database(), &id, &Change::Confirm, now).await??;
+    Ok(Page::told(
+        "Your subscription is confirmed",
+        &said(&changed),
+    ))
+}
+
+fn said(subscription: &Subscription) -> String {
+    let pattern = &subscription.judged.pattern;
+    format!("{pattern}: {}.", subscription.rule().in_words())
+}

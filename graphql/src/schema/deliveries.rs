@@ -1,0 +1,255 @@
+//! The outbox, for an operator on this machine.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Context, Enum, Error, ErrorExtensions, ID, InputObject, Object, Result, SimpleObject,
+};
+use marketlake_alerts::outbox;
+use marketlake_entities::database;
+use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_lake::Lake;
+
+use super::errors::{self, bad_argument};
+use super::scalars::DateTime;
+use crate::caller::Caller;
+use crate::words;
+
+const DEFAULT_ROWS: i32 = 100;
+const MOST_ROWS: i32 = 1_000;
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Enum, PartialEq, Eq)]
+enum DeliveryState {
+    /// Not tried yet.
+    Pending,
+    /// A worker is at it.
+    Sending,
+    /// The receiver took it.
+    Sent,
+    /// Surely not sent; to be tried again.
+    Retry,
+    /// Given up.
+    Dead,
+    /// It may have arrived; nobody can know.
+    Unknown,
+}
+
+impl From<DeliveryState> for State {
+    fn from(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Pending => Self::Pending,
+            DeliveryState::Sending => Self::Sending,
+            DeliveryState::Sent => Self::Sent,
+            DeliveryState::Retry => Self::Retry,
+            DeliveryState::Dead => Self::Dead,
+            DeliveryState::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<State> for DeliveryState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Sending => Self::Sending,
+            State::Sent => Self::Sent,
+            State::Retry => Self::Retry,
+            State::Dead => Self::Dead,
+            State::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A message on its way to one address.
+#[derive(SimpleObject)]
+struct Delivery {
+    /// Its key; the mail's Message-ID is made of it.
+    id: ID,
+    /// alert, digest, confirmation, manage, test or incident.
+    kind: &'static str,
+    /// mail, webhook or slack.
+    channel: &'static str,
+    /// To whom, masked.
+    to: String,
+    /// Where it stands.
+    state: DeliveryState,
+    /// How many times it was tried.
+    attempts: i32,
+    /// How many of those may have arrived though nobody can know.
+    unknowns: i32,
+    /// What went wrong last.
+    error: Option<String>,
+    /// When it was decided.
+    created_at: DateTime,
+    /// When it ended.
+    finished_at: Option<DateTime>,
+}
+
+/// What holds deliveries back.
+#[derive(SimpleObject)]
+struct Brake {
+    /// all, or the channel.
+    name: String,
+    /// Until when; null where it is until somebody lets go.
+    until: Option<DateTime>,
+    /// Why.
+    reason: String,
+}
+
+/// What came of it.
+#[derive(SimpleObject)]
+struct RequeueDeliveryPayload {
+    /// The key of the delivery that is due again; null where none was given up under that key.
+    requeued_id: Option<ID>,
+}
+
+/// Which delivery goes out again.
+#[derive(InputObject)]
+struct RequeueDeliveryInput {
+    /// Its key.
+    id: ID,
+}
+
+/// What came of it: everything that holds deliveries back now.
+#[derive(SimpleObject)]
+struct BrakesPayload {
+    /// What holds deliveries back.
+    brakes: Vec<Brake>,
+}
+
+/// Why everything is stopped.
+#[derive(InputObject)]
+struct StopDeliveriesInput {
+    /// For those who look later.
+    reason: String,
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Alert => "alert",
+        Kind::Digest => "digest",
+        Kind::Confirmation => "confirmation",
+        Kind::Manage => "manage",
+        Kind::Test => "test",
+        Kind::Incident => "incident",
+    }
+}
+
+/// The outbox is an operator's: it is answered on the machine itself only.
+fn operators_only(context: &Context<'_>) -> Result<()> {
+    if context.data::<Caller>().is_ok_and(|caller| caller.is_local) {
+        return Ok(());
+    }
+    let error = Error::new("the outbox is answered on the server's own machine only");
+    Err(error.extend_with(|_, extensions| extensions.set("code", "FORBIDDEN")))
+}
+
+async fn brakes(lake: &Lake) -> Result<Vec<Brake>> {
+    let failed = |error| errors::unavailable(&error);
+    let now = database::clock(lake.database()).await.map_err(failed)?;
+    let held = outbox::brakes(lake.database(), now).await.map_err(failed)?;
+    let brakes = held.into_iter().map(|row| Brake {
+        until: (row.until.0 < i64::MAX).then(|| row.until.into()),
+        name: row.name,
+        reason: row.reason,
+    });
+    Ok(brakes.collect())
+}
+
+#[derive(Default)]
+pub(super) struct DeliveriesQuery;
+
+#[Object]
+impl DeliveriesQuery {
+    /// The newest deliveries, in one state or in all. Answered on the server's own machine only.
+    #[graphql(complexity = "100 * child_complexity")]
+    async fn deliveries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Those in this state only.")] state: Option<DeliveryState>,
+        #[graphql(desc = "How many, 1 to 1,000; 100, if none is given.")] first: Option<i32>,
+    ) -> Result<Vec<Delivery>> {
+        operators_only(context)?;
+        let first = first.unwrap_or(DEFAULT_ROWS);
+        if !(1..=MOST_ROWS).contains(&first) {
+            let reason = format!("expected a number from 1 to {MOST_ROWS}, got {first}");
+            return Err(bad_argument("first", &reason));
+        }
+        let lake = context.data::<Arc<Lake>>()?;
+        let most = u64::try_from(first).unwrap_or_default();
+        let rows = outbox::list(lake.database(), state.map(State::from), most).await;
+        let rows = rows.map_err(|error| errors::unavailable(&error))?;
+        let deliveries = rows.into_iter().map(|row| Delivery {
+            id: row.id.into(),
+            kind: kind(row.kind),
+            channel: words::channel(row.channel),
+            to: row.to,
+            state: row.state.into(),
+            attempts: row.attempts,
+            unknowns: row.unknowns,
+            error: row.error,
+            created_at: row.created_at.into(),
+            finished_at: row.finished_at.map(DateTime::from),
+        });
+        Ok(deliveries.collect())
+    }
+
+    /// What holds deliveries back at the moment. Answered on the server's own machine only.
+    async fn delivery_brakes(&self, context: &Context<'_>) -> Result<Vec<Brake>> {
+        operators_only(context)?;
+        brakes(context.data::<Arc<Lake>>()?).await
+    }
+}
+
+#[derive(Default)]
+pub(super) struct DeliveriesMutation;
+
+#[Object]
+impl DeliveriesMutation {
+    /// Makes a delivery that was given up, or of which nobody knows, due again. On the server's own machine only.
+    async fn requeue_delivery(
+        &self,
+        context: &Context<'_>,
+        input: RequeueDeliveryInput,
+    ) -> Result<RequeueDeliveryPayload> {
+        operators_only(context)?;
+        let database = context.data::<Arc<Lake>>()?.database();
+        let failed = |error| errors::unavailable(&error);
+        let now = database::clock(database).await.map_err(failed)?;
+        let done = outbox::requeue(database, &input.id, now)
+            .await
+            .map_err(failed)?;
+        Ok(RequeueDeliveryPayload {
+            requeued_id: done.then_some(input.id),
+        })
+    }
+
+    /// Stops all deliveries until they are resumed; nothing is lost by it. On the server's own machine only.
+    async fn stop_deliveries(
+        &self,
+        context: &Context<'_>,
+        input: StopDeliveriesInput,
+    ) -> Result<BrakesPayload> {
+        operators_only(context)?;
+        let lake = context.data::<Arc<Lake>>()?;
+        let failed = |error| errors::unavailable(&error);
+        let now = database::clock(lake.database()).await.map_err(failed)?;
+        let stopped = outbox::brake(lake.database(), &input.reason, now).await;
+        stopped.map_err(failed)?;
+        Ok(BrakesPayload {
+            brakes: brakes(lake).await?,
+        })
+    }
+
+    /// Lets all deliveries go on. On the server's own machine only.
+    async fn resume_deliveries(&self, context: &Context<'_>) -> Result<BrakesPayload> {
+        operators_only(context)?;
+        let lake = context.data::<Arc<Lake>>()?;
+        let released = outbox::release(lake.database()).await;
+        released.map_err(|error| errors::unavailable(&error))?;
+        Ok(BrakesPayload {
+            brakes: brakes(lake).await?,
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! Who hears of which jumps.
+
+mod input;
+mod mutations;
+mod query;
+mod types;
+
+pub(super) use mutations::SubscriptionsMutation;
+pub(super) use query::SubscriptionsQuery;

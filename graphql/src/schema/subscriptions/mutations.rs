@@ -1,0 +1,312 @@
+//! A subscription's life, by GraphQL.
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+use marketlake_alerts::subscription::{self, Change, LifeError, State};
+use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
+use marketlake_entities::{Millis, database};
+
+use super::super::errors;
+use super::input::{
+    ConfirmSubscriptionInput, CreateSubscriptionInput, DeleteSubscriptionInput,
+    EditSubscriptionInput, OwnSubscriptionInput, RequestManageLinkInput, SnoozeSubscriptionInput,
+};
+use super::types::{Subscription, UserError};
+use crate::asking;
+use crate::caller::Caller;
+use crate::pages::Desk;
+
+/// What came of it: the subscription, or errors.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct CreateSubscriptionPayload {
+    /// The new subscription, pending until its owner confirms it by the link in the mail; null where there are errors.
+    subscription: Option<Subscription>,
+    /// With which its webhooks are signed, shown this once; null for mail.
+    secret: Option<String>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+/// What came of it: the subscription as it is now, or errors.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct SubscriptionPayload {
+    /// The subscription; null where there are errors.
+    subscription: Option<Subscription>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+/// What came of it.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct DeleteSubscriptionPayload {
+    /// The key of the subscription that ended; null where there are errors.
+    deleted_id: Option<ID>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+/// What came of it; the same whether or not the address is known.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct RequestManageLinkPayload {
+    /// Whether the link is on its way, if the address has subscriptions.
+    accepted: bool,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+/// What came of it.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct TestSubscriptionPayload {
+    /// Whether a test is on its way.
+    queued: bool,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub(in crate::schema) struct SubscriptionsMutation;
+
+#[Object]
+impl SubscriptionsMutation {
+    /// Subscribes an address to jumps. Its owner is asked by mail to confirm it; nothing else is sent until then. The answer is the same
+    /// whether or not the address is known.
+    async fn create_subscription(
+        &self,
+        context: &Context<'_>,
+        input: CreateSubscriptionInput,
+    ) -> Result<CreateSubscriptionPayload> {
+        let (desk, now) = at(context).await?;
+        let source = context.data::<Caller>().map(|caller| caller.source.clone());
+        let source = source.unwrap_or_else(|_| "unknown".to_owned());
+        let made = asking::ask(desk, &input.to_new(), &source, now).await;
+        Ok(match made.map_err(|error| errors::unavailable(&error))? {
+            Ok(record) => CreateSubscriptionPayload {
+                secret: record.secret.clone(),
+                subscription: Some(record.into()),
+                user_errors: Vec::new(),
+            },
+            Err(wrong) => CreateSubscriptionPayload {
+                subscription: None,
+                secret: None,
+                user_errors: wrong.into_iter().map(UserError::from).collect(),
+            },
+        })
+    }
+
+    /// Confirms a subscription by the token of the link in the mail.
+    async fn confirm_subscription(
+        &self,
+        context: &Context<'_>,
+        input: ConfirmSubscriptionInput,
+    ) -> Result<SubscriptionPayload> {
+        let (desk, now) = at(context).await?;
+        match subject(desk, Purpose::Confirm, &input.token, now).await? {
+            Ok(id) => change(desk, &id, &Change::Confirm, now).await,
+            Err(error) => Ok(wrong(token_error(&error))),
+        }
+    }
+
+    /// Stops a subscription for a while: nothing is judged.
+    async fn pause_subscription(
+        &self,
+        context: &Context<'_>,
+        input: OwnSubscriptionInput,
+    ) -> Result<SubscriptionPayload> {
+        own(context, &input.token, &input.id, &Change::Pause).await
+    }
+
+    /// Lets a subscription that is paused or snoozed go on.
+    async fn resume_subscription(
+        &self,
+        context: &Context<'_>,
+        input: OwnSubscriptionInput,
+    ) -> Result<SubscriptionPayload> {
+        own(context, &input.token, &input.id, &Change::Resume).await
+    }
+
+    /// Keeps a subscription quiet until a time; it is judged meanwhile.
+    async fn snooze_subscription(
+        &self,
+        context: &Context<'_>,
+        input: SnoozeSubscriptionInput,
+    ) -> Result<SubscriptionPayload> {
+        let snooze = Change::Snooze(input.until.0);
+        own(context, &input.token, &input.id, &snooze).await
+    }
+
+    /// Gives a subscription another rule.
+    async fn edit_subscription(
+        &self,
+        context: &Context<'_>,
+        input: EditSubscriptionInput,
+    ) -> Result<SubscriptionPayload> {
+        let edit = Change::Edit(Box::new(input.to_new()));
+        own(context, &input.token, &input.id, &edit).await
+    }
+
+    /// Sends a test through a subscription's channel, at most one a minute.
+    async fn test_subscription(
+        &self,
+        context: &Context<'_>,
+        input: OwnSubscriptionInput,
+    ) -> Result<TestSubscriptionPayload> {
+        let (desk, now) = at(context).await?;
+        if let Err(error) = owned(desk, &input.token, &input.id, now).await? {
+            return Ok(TestSubscriptionPayload {
+                queued: false,
+                user_errors: vec![error],
+            });
+        }
+        let queued = subscription::test(desk.lake.database(), &input.id, now).await;
+        Ok(TestSubscriptionPayload {
+            queued: queued.map_err(|error| errors::unavailable(&error))?,
+            user_errors: Vec::new(),
+        })
+    }
+
+    /// Has the link to one's subscriptions mailed to an address, if it has any.
+    async fn request_manage_link(
+        &self,
+        context: &Context<'_>,
+        input: RequestManageLinkInput,
+    ) -> Result<RequestManageLinkPayload> {
+        let (desk, now) = at(context).await?;
+        let database = desk.lake.database();
+        let asked = subscription::ask_for_link(database, &input.address, &desk.caps, now).await;
+        let error = asked.map_err(|error| errors::unavailable(&error))?.err();
+        Ok(RequestManageLinkPayload {
+            accepted: error.is_none(),
+            user_errors: error.into_iter().map(UserError::from).collect(),
+        })
+    }
+
+    /// Ends a subscription; no mail of it is begun any more.
+    async fn delete_subscription(
+        &self,
+        context: &Context<'_>,
+        input: DeleteSubscriptionInput,
+    ) -> Result<DeleteSubscriptionPayload> {
+        let (desk, now) = at(context).await?;
+        let end = Change::Unsubscribe("by its key");
+        let ended = Record::change(desk.lake.database(), &input.id, &end, now).await;
+        Ok(match ended.map_err(|error| errors::unavailable(&error))? {
+            Ok(_) => DeleteSubscriptionPayload {
+                deleted_id: Some(input.id),
+                user_errors: Vec::new(),
+            },
+            Err(error) => DeleteSubscriptionPayload {
+                deleted_id: None,
+                user_errors: life_errors(error),
+            },
+        })
+    }
+}
+
+async fn at<'a>(context: &Context<'a>) -> Result<(&'a Desk, Millis)> {
+    let desk = context.data::<Desk>()?;
+    let now = database::clock(desk.lake.database()).await;
+    Ok((desk, now.map_err(|error| errors::unavailable(&error))?))
+}
+
+/// The subject of a token, or why it is not good.
+pub(super) async fn subject(
+    desk: &Desk,
+    purpose: Purpose,
+    token: &str,
+    now: Millis,
+) -> Result<Result<String, TokenError>> {
+    let keys = Keyring::load(desk.lake.database(), now).await;
+    let keys = keys.map_err(|error| errors::unavailable(&error))?;
+    Ok(keys.verify(purpose, token, now))
+}
+
+/// Whether a subscription is of the token's address; another's answers as one that never was.
+async fn owned(desk: &Desk, token: &str, id: &str, now: Millis) -> Result<Result<(), UserError>> {
+    let address = match subject(desk, Purpose::Manage, token, now).await? {
+        Ok(address) => address,
+        Err(error) => return Ok(Err(token_error(&error))),
+    };
+    let found = Record::find(desk.lake.database(), id).await;
+    let found = found.map_err(|error| errors::unavailable(&error))?;
+    Ok(
+        match found.filter(|s| s.address == address && s.state != State::Deleted) {
+            Some(_) => Ok(()),
+            None => Err(unknown(id)),
+        },
+    )
+}
+
+async fn own(
+    context: &Context<'_>,
+    token: &str,
+    id: &str,
+    step: &Change,
+) -> Result<SubscriptionPayload> {
+    let (desk, now) = at(context).await?;
+    match owned(desk, token, id, now).await? {
+        Ok(()) => change(desk, id, step, now).await,
+        Err(error) => Ok(wrong(error)),
+    }
+}
+
+async fn change(desk: &Desk, id: &str, step: &Change, now: Millis) -> Result<SubscriptionPayload> {
+    let changed = Record::change(desk.lake.database(), id, step, now).await;
+    Ok(
+        match changed.map_err(|error| errors::unavailable(&error))? {
+            Ok(record) => SubscriptionPayload {
+                subscription: Some(record.into()),
+                user_errors: Vec::new(),
+            },
+            Err(error) => SubscriptionPayload {
+                subscription: None,
+                user_errors: life_errors(error),
+            },
+        },
+    )
+}
+
+fn wrong(error: UserError) -> SubscriptionPayload {
+    SubscriptionPayload {
+        subscription: None,
+        user_errors: vec![error],
+    }
+}
+
+fn unknown(id: &str) -> UserError {
+    let shown: String = id.chars().take(80).collect();
+    UserError {
+        field: "id".to_owned(),
+        message: format!("no subscription {shown:?} is in force"),
+        code: "UNKNOWN_SUBSCRIPTION".to_owned(),
+    }
+}
+
+fn life_errors(error: LifeError) -> Vec<UserError> {
+    let one = |field: &str, code: &str, error: &LifeError| {
+        vec![UserError {
+            field: field.to_owned(),
+            message: error.to_string(),
+            code: code.to_owned(),
+        }]
+    };
+    match error {
+        LifeError::Unknown(id) => vec![unknown(&id)],
+        LifeError::Not { .. } => one("id", "WRONG_STATE", &error),
+        LifeError::TooMany => one("address", "TOO_MANY", &error),
+        LifeError::Fields(fields) => fields.into_iter().map(UserError::from).collect(),
+    }
+}
+
+pub(super) fn token_error(error: &TokenError) -> UserError {
+    let code = match error {
+        TokenError::Malformed => "MALFORMED_TOKEN",
+        TokenError::UnknownKey | TokenError::Forged => "FORGED_TOKEN",
+        TokenError::RetiredKey => "RETIRED_KEY",
+        TokenError::Expired(_) => "EXPIRED_TOKEN",
+        TokenError::WrongPurpose(_) => "WRONG_PURPOSE",
+    };
+    UserError {
+        field: "token".to_owned(),
+        message: error.to_string(),
+        code: code.to_owned(),
+    }
+}

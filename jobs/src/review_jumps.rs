@@ -1,0 +1,139 @@
+//! `review-jumps`: judges an hour again into which samples came after it was judged, and notes what would have been otherwise. What was
+//! sent stays as it was.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_alerts::{LONGEST_WINDOW, replay};
+use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::{Millis, Minute, database};
+use marketlake_lake::{Lake, Span};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
+};
+use serde_json::json;
+
+use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, WaitsFor};
+
+const HOUR_MS: i64 = 3_600_000;
+/// How far before the hour states may have begun that are under way in it.
+const BACK: i64 = 1_440;
+
+/// Hours with minutes that were judged before samples came that concern them; those that are being reviewed, or were since, left out.
+const CONCERNED: &str = "select distinct d.slot - (d.slot % 3600000) as hour \
+     from segments s join job_runs d on d.job = 'detect-jumps' and d.state = 'done' \
+     and d.slot >= s.min_ts and d.slot <= s.max_ts + $1 and d.finished_at < s.created_at \
+     where s.id > $2 and s.id <= $3 and s.origin <> 'compact' \
+     and not exists (select 1 from job_runs v where v.job = 'review-jumps' and v.slot = d.slot - (d.slot % 3600000) \
+     and (v.state in ('pending', 'running') or v.finished_at >= s.created_at))";
+
+/// The job. It leaves: notes of what would have fired, or not.
+pub struct ReviewJumps {
+    lake: Arc<Lake>,
+    /// Segments up to this one have been looked at by this process.
+    seen: AtomicI64,
+}
+
+impl ReviewJumps {
+    /// Its name.
+    pub const NAME: &'static str = "review-jumps";
+
+    /// The job over a lake.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>) -> Self {
+        Self {
+            lake,
+            seen: AtomicI64::new(0),
+        }
+    }
+}
+
+#[async_trait]
+impl Job for ReviewJumps {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(600),
+            attempts: 5,
+            waits_for: &[WaitsFor {
+                job: DetectJumps::NAME,
+                from_ms: 0,
+                to_ms: HOUR_MS,
+            }],
+        }
+    }
+
+    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+        let database = self.lake.database();
+        let seen = self.seen.load(Ordering::Relaxed);
+        let newest = self.lake.newest_segment().await?;
+        if newest <= seen {
+            return Ok(Vec::new());
+        }
+        let reach = i64::from(LONGEST_WINDOW) * 60_000;
+        let values = [reach.into(), seen.into(), newest.into()];
+        let backend = database.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, CONCERNED, values);
+        let mut due = Vec::new();
+        for row in database.query_all_raw(statement).await? {
+            due.push(Due {
+                reopen: true,
+                ..Due::pending(Millis(row.try_get("", "hour")?))
+            });
+        }
+        self.seen.store(newest, Ordering::Relaxed);
+        Ok(due)
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let database = self.lake.database();
+        let span = Span::hour(run.slot.minute());
+        let judged = judged(database, span).await?;
+        let replay = replay::replay(&self.lake, span, &judged).await?;
+        let transaction = database::begin_write(database).await?;
+        let now = database::clock(&transaction).await?;
+        let notes = replay::note(&transaction, &replay, now).await?;
+        let outcome = json!({
+            "same": replay.same.len(),
+            "other": replay.other.len(),
+            "would_have_fired": replay.would_have_fired.len(),
+            "would_not_have_fired": replay.would_not_have_fired.len(),
+            "notes": notes,
+        });
+        run.finish(&transaction, &outcome).await?;
+        transaction.commit().await?;
+        tracing::info!(slot = %run.slot, %outcome, "jumps judged again after late samples");
+        Ok(())
+    }
+}
+
+/// The minutes that were judged, from a day before a span to its end.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn judged(
+    connection: &impl ConnectionTrait,
+    span: Span,
+) -> Result<BTreeSet<Minute>, DbErr> {
+    use job_runs::Column;
+    let slots: Vec<i64> = job_runs::Entity::find()
+        .select_only()
+        .column(Column::Slot)
+        .filter(Column::Job.eq(DetectJumps::NAME))
+        .filter(Column::State.eq(State::Done))
+        .filter(Column::Slot.gte(span.from.plus(-BACK).start()))
+        .filter(Column::Slot.lte(span.to.start()))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(slots
+        .into_iter()
+        .map(|slot| Millis(slot).minute())
+        .collect())
+}

@@ -1,0 +1,180 @@
+//! `watchman`: looks each minute whether the feed is stale, a job keeps failing or deliveries die, and has the operator told.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_alerts::outbox;
+use marketlake_alerts::watchman::{self, Finding, Kind};
+use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_entities::{Millis, database};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::json;
+
+use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run};
+
+/// How far back failures are looked for.
+const LATELY: Duration = Duration::from_secs(3_600);
+/// So many slots of a job that failed in a row, or attempts at one, are an incident.
+const FAILURES: usize = 3;
+/// How far back deaths of deliveries are looked for, and how many are an incident.
+const DEATHS_SPAN: Duration = Duration::from_secs(900);
+const DEATHS: u64 = 3;
+
+/// Who is told, and when a feed is stale.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The operator's mail address.
+    pub operator: Option<String>,
+    /// The newest minute may be so old.
+    pub feed_stale_after: Duration,
+}
+
+/// The job. It leaves: incidents, and mails about those that began or are over.
+pub struct Watchman {
+    database: DatabaseConnection,
+    watch: Watch,
+    is_live: bool,
+}
+
+impl Watchman {
+    /// Its name.
+    pub const NAME: &'static str = "watchman";
+
+    /// The job; with `is_live` the feeds are watched too.
+    #[must_use]
+    pub fn new(database: DatabaseConnection, watch: Watch, is_live: bool) -> Self {
+        Self {
+            database,
+            watch,
+            is_live,
+        }
+    }
+}
+
+#[async_trait]
+impl Job for Watchman {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(30),
+            attempts: 1,
+            waits_for: &[],
+        }
+    }
+
+    /// The running minute by the clock.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        Ok(vec![Due::pending(moment.now.minute().start())])
+    }
+
+    fn deadline(&self, slot: Millis) -> Option<Millis> {
+        Some(slot.plus(Duration::from_secs(300)))
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let now = database::clock(&self.database).await?;
+        let mut findings = failing(&self.database, now).await?;
+        findings.extend(dying(&self.database, now).await?);
+        if self.is_live {
+            findings.extend(self.stale(now).await?);
+        }
+        let operator = self.watch.operator.as_deref();
+        let settled = watchman::settle(&self.database, &findings, operator, now).await?;
+        let outcome = json!({
+            "findings": findings.len(), "opened": settled.opened, "closed": settled.closed,
+        });
+        run.finish(&self.database, &outcome).await?;
+        Ok(())
+    }
+}
+
+impl Watchman {
+    /// Whether the newest minute is too old. Before the first, the time counts since somebody began to ask.
+    async fn stale(&self, now: Millis) -> Result<Option<Finding>, DbErr> {
+        let ingest = || Entity::find().filter(Column::Job.eq(IngestMinute::NAME));
+        let newest = ingest()
+            .filter(Column::State.eq(State::Done))
+            .order_by_desc(Column::Slot)
+            .one(&self.database)
+            .await?;
+        let since = match newest {
+            Some(row) => Some(row.slot.plus(Duration::from_secs(60))),
+            None => {
+                let first = ingest()
+                    .order_by_asc(Column::Id)
+                    .one(&self.database)
+                    .await?;
+                first.map(|row| row.created_at)
+            }
+        };
+        let stale = since.filter(|since| now > since.plus(self.watch.feed_stale_after));
+        Ok(stale.map(|since| Finding {
+            kind: Kind::FeedStale,
+            subject: "all".to_owned(),
+            detail: format!("the last minute that came in ended at {since}"),
+        }))
+    }
+}
+
+/// Jobs whose last slots failed, or that try one in vain.
+async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Finding>, DbErr> {
+    let jobs: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Job)
+        .filter(Column::State.eq(State::Failed))
+        .filter(Column::FinishedAt.gt(now.minus(LATELY)))
+        .distinct()
+        .into_tuple()
+        .all(database)
+        .await?;
+    let mut findings = Vec::new();
+    for job in jobs {
+        let last = Entity::find()
+            .filter(Column::Job.eq(job.as_str()))
+            .filter(Column::State.is_in([State::Done, State::Failed]))
+            .filter(Column::FinishedAt.gt(now.minus(LATELY)))
+            .order_by_desc(Column::FinishedAt)
+            .limit(FAILURES as u64)
+            .all(database)
+            .await?;
+        if last.len() == FAILURES && last.iter().all(|row| row.state == State::Failed) {
+            findings.push(finding(&job, FAILURES, last[0].error.as_deref()));
+        }
+    }
+    let worn = Entity::find()
+        .filter(Column::State.is_in([State::Pending, State::Running]))
+        .filter(Column::Attempts.gte(i32::try_from(FAILURES).unwrap_or(i32::MAX)))
+        .order_by_asc(Column::Slot)
+        .all(database)
+        .await?;
+    for row in worn {
+        if !findings.iter().any(|finding| finding.subject == row.job) {
+            let tried = usize::try_from(row.attempts).unwrap_or_default();
+            findings.push(finding(&row.job, tried, row.error.as_deref()));
+        }
+    }
+    Ok(findings)
+}
+
+fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
+    let error: String = error.unwrap_or("no word").chars().take(500).collect();
+    Finding {
+        kind: Kind::JobFailing,
+        subject: job.to_owned(),
+        detail: format!("{times} times in a row, the last time: {error}"),
+    }
+}
+
+async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
+    let dead = outbox::dead(database, now.minus(DEATHS_SPAN)).await?;
+    Ok((dead >= DEATHS).then(|| Finding {
+        kind: Kind::DeliveriesDying,
+        subject: "all".to_owned(),
+        detail: format!("{dead} in the last {} minutes", DEATHS_SPAN.as_secs() / 60),
+    }))
+}

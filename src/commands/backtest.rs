@@ -1,0 +1,103 @@
+//! `marketlake backtest`.
+
+use clap::Args;
+use marketlake_alerts::{Backtest as Found, backtest, subscription};
+
+use super::question::minute;
+use super::rule::{RuleFlags, usage};
+use crate::app;
+use crate::config::Settings;
+use crate::output::{self, Cell, Format};
+
+/// Shows what a subscription would have sent over the last days.
+///
+/// Example: marketlake backtest --metric hottry:volume --factor 3 --days 90
+#[derive(Args)]
+pub(super) struct Backtest {
+    #[command(flatten)]
+    rule: RuleFlags,
+    /// How many days.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=i64::from(marketlake_alerts::MOST_DAYS)))]
+    days: u32,
+    /// The last minute that is judged; the newest, if none is given.
+    #[arg(long, value_name = "TS")]
+    at: Option<String>,
+    /// How the alerts look.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Backtest {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let at = minute("--at", self.at.as_deref())?;
+        let (pattern, rule) = self.rule.into_new()?.check_rule().map_err(usage)?;
+        let lake = app::open_lake(settings).await?;
+        let most = settings.alerts.most_metrics;
+        subscription::check_matches(&pattern, lake.directory().metrics(), most)
+            .map_err(|error| usage(vec![error]))?;
+        let at = match at {
+            Some(at) => Some(at),
+            None => lake.newest().await?,
+        };
+        let Some(at) = at else {
+            note("backtest: nothing has been recorded yet");
+            return Ok(());
+        };
+        let found = backtest(&lake, &pattern, &rule, self.days, at).await?;
+        let found = found.map_err(|error| usage(vec![error]))?;
+        output::note_simulated(found.alerts.iter().map(|jump| &jump.metric));
+        let rows: Vec<Vec<Cell>> = found
+            .alerts
+            .iter()
+            .map(|jump| {
+                vec![
+                    Cell::text(&jump.metric),
+                    Cell::text(jump.ts),
+                    Cell::number(jump.value),
+                    Cell::number(jump.mean),
+                    Cell::number(jump.ratio),
+                ]
+            })
+            .collect();
+        output::print(
+            self.format,
+            &["metric", "timestamp", "value", "mean", "ratio"],
+            &rows,
+        )?;
+        note(&summary(&found));
+        if let Some(warning) = found.warning() {
+            note(&format!("warning: {}", warning.in_words()));
+        }
+        Ok(())
+    }
+}
+
+fn summary(found: &Found) -> String {
+    let farthest = match &found.farthest {
+        Some(jump) => format!(
+            "{:.2}x the mean, {} at {}",
+            jump.ratio, jump.metric, jump.ts
+        ),
+        None => "nothing to compare".to_owned(),
+    };
+    let noisiest = found.days.iter().max_by_key(|(_, mails)| *mails);
+    let noisiest = noisiest.filter(|(_, mails)| *mails > 0);
+    let noisiest = noisiest.map_or(String::new(), |(day, mails)| {
+        format!(", most on {day}: {mails}")
+    });
+    format!(
+        "backtest: {} mails over {} days from {} metrics and {} samples; {} jumps held back; {} quiet days, {} noisy ones{noisiest}; farthest: {farthest}",
+        found.mails,
+        found.days.len(),
+        found.metrics,
+        found.samples,
+        found.held,
+        found.quiet_days(),
+        found.noisy_days(),
+    )
+}
+
+#[expect(clippy::print_stderr, reason = "beside the answer")]
+fn note(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,156 @@
+//! `marketlake deliveries`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use marketlake_alerts::outbox;
+use marketlake_entities::database;
+use marketlake_entities::records::deliveries::State;
+use sea_orm::DatabaseConnection;
+
+use crate::app;
+use crate::config::Settings;
+use crate::output::{self, Cell, Format};
+
+/// Looks into the outbox, and rules it.
+#[derive(Args)]
+pub(super) struct Deliveries {
+    #[command(subcommand)]
+    command: DeliveriesCommand,
+}
+
+#[derive(Subcommand)]
+enum DeliveriesCommand {
+    /// Lists the newest deliveries.
+    ///
+    /// Example: marketlake deliveries list --state dead
+    List {
+        /// Those in this state only.
+        #[arg(long, value_enum)]
+        state: Option<StateFlag>,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        most: u64,
+        /// How the answer looks.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Makes deliveries that were given up, or of which nobody knows, due again.
+    ///
+    /// Example: marketlake deliveries requeue 6a9c7a1e-..
+    Requeue {
+        /// Their keys.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Stops all deliveries until they are started again; nothing is lost by it.
+    ///
+    /// Example: marketlake deliveries stop --reason "wrong prices from the exchange"
+    Stop {
+        /// Why, for those who look later.
+        #[arg(long, default_value = "stopped by hand")]
+        reason: String,
+    },
+    /// Lets all deliveries go on.
+    ///
+    /// Example: marketlake deliveries start
+    Start,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StateFlag {
+    Pending,
+    Sending,
+    Sent,
+    Retry,
+    Dead,
+    Unknown,
+}
+
+impl From<StateFlag> for State {
+    fn from(flag: StateFlag) -> Self {
+        match flag {
+            StateFlag::Pending => Self::Pending,
+            StateFlag::Sending => Self::Sending,
+            StateFlag::Sent => Self::Sent,
+            StateFlag::Retry => Self::Retry,
+            StateFlag::Dead => Self::Dead,
+            StateFlag::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl Deliveries {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let database = app::open_database(settings).await?;
+        match self.command {
+            DeliveriesCommand::List {
+                state,
+                most,
+                format,
+            } => list(&database, state, most, format).await?,
+            DeliveriesCommand::Requeue { ids } => return requeue(&database, &ids).await,
+            DeliveriesCommand::Stop { reason } => {
+                let now = database::clock(&database).await?;
+                outbox::brake(&database, &reason, now).await?;
+                output::line("deliveries: stopped; `marketlake deliveries start` lets them go on")?;
+            }
+            DeliveriesCommand::Start => {
+                let was = outbox::release(&database).await?;
+                let words = if was {
+                    "going on"
+                } else {
+                    "they were not stopped"
+                };
+                output::line(&format!("deliveries: {words}"))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn list(
+    database: &DatabaseConnection,
+    state: Option<StateFlag>,
+    most: u64,
+    format: Format,
+) -> anyhow::Result<()> {
+    let listed = outbox::list(database, state.map(State::from), most).await?;
+    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let rows: Vec<Vec<Cell>> = listed
+        .into_iter()
+        .map(|row| {
+            vec![
+                Cell::text(row.id),
+                Cell::text(word(&row.kind)),
+                Cell::text(word(&row.channel)),
+                Cell::text(row.to),
+                Cell::text(word(&row.state)),
+                Cell::number(row.attempts),
+                Cell::number(row.unknowns),
+                Cell::text(row.created_at),
+                row.error.map_or(Cell::Null, Cell::text),
+            ]
+        })
+        .collect();
+    let columns = [
+        "id", "kind", "channel", "to", "state", "attempts", "unknowns", "created", "error",
+    ];
+    output::print(format, &columns, &rows)
+}
+
+async fn requeue(database: &DatabaseConnection, ids: &[String]) -> anyhow::Result<ExitCode> {
+    let now = database::clock(database).await?;
+    let mut all = true;
+    for id in ids {
+        let done = outbox::requeue(database, id, now).await?;
+        all &= done;
+        let words = if done {
+            "due again"
+        } else {
+            "none was given up under that key"
+        };
+        output::line(&format!("{id}: {words}"))?;
+    }
+    Ok(ExitCode::from(u8::from(!all)))
+}

@@ -1,0 +1,52 @@
+//! `marketlake mail`.
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::{Args, Subcommand};
+use marketlake_alerts::Keyring;
+use marketlake_alerts::mail::preview;
+use marketlake_entities::database;
+
+use crate::config::Settings;
+use crate::{alerting, app, output};
+
+/// Works with mails.
+#[derive(Args)]
+pub(super) struct Mail {
+    #[command(subcommand)]
+    command: MailCommand,
+}
+
+#[derive(Subcommand)]
+enum MailCommand {
+    /// Writes a mail of every kind, with made-up numbers, as the templates and settings make it.
+    ///
+    /// Example: marketlake mail preview --out previews --zone Europe/Istanbul
+    Preview {
+        /// The folder into which they are written.
+        #[arg(long, default_value = "mail-preview", value_name = "DIR")]
+        out: PathBuf,
+        /// The reader's time zone.
+        #[arg(long, default_value_t = Tz::UTC)]
+        zone: Tz,
+    },
+}
+
+impl Mail {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let MailCommand::Preview { out, zone } = self.command;
+        let writer = alerting::writer(settings)?;
+        let database = app::open_database(settings).await?;
+        let now = database::clock(&database).await?;
+        let keys = Keyring::load(&database, now).await?;
+        let previews = preview(&writer, &keys, zone, now)?;
+        std::fs::create_dir_all(&out)?;
+        for mail in &previews {
+            let file = out.join(format!("{}.eml", mail.name));
+            std::fs::write(&file, &mail.bytes)?;
+            output::line(&format!("{} ({} bytes)", file.display(), mail.bytes.len()))?;
+        }
+        Ok(())
+    }
+}

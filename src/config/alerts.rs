@@ -1,0 +1,130 @@
+//! Settings of mails, alerts and webhooks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use marketlake_alerts::subscription::{Caps, check_address};
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// How mails leave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mail {
+    /// `smtp://`, `smtps://` or `file:///folder`; below `data` where there is none.
+    pub(crate) url: Option<String>,
+    pub(crate) from: String,
+    /// The name by which we greet the server; the sender's domain where there is none.
+    pub(crate) hello: Option<String>,
+    /// A folder with templates that replace those that are built in, by their names.
+    pub(crate) templates: Option<PathBuf>,
+    /// The domain to which notices about mails come back; the sender's where there is none.
+    pub(crate) bounce_domain: Option<String>,
+    /// Connections at once.
+    pub(crate) connections: usize,
+    /// Mails a second, of one process.
+    pub(crate) rate: u32,
+    /// How long the server may take for a step, like 30s.
+    pub(crate) patience: String,
+    pub(crate) dkim: Dkim,
+}
+
+/// With what mails are signed; all three, or none.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Dkim {
+    pub(crate) domain: Option<String>,
+    pub(crate) selector: Option<String>,
+    /// An RSA key as PKCS#1 PEM, or the base64 of an Ed25519 key.
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// How alerts behave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Alerts {
+    /// Who is told when something is wrong.
+    pub(crate) operator: Option<String>,
+    /// How old the newest minute may be.
+    pub(crate) feed_stale_after: String,
+    /// The most metrics that one subscription may mean.
+    pub(crate) most_metrics: usize,
+    /// Mails that ask one address to confirm, or bring it its link, a day.
+    pub(crate) confirmations_per_address: u64,
+    /// Subscriptions asked for from one network address a day.
+    pub(crate) subscriptions_per_source: u64,
+    /// Mails that ask to confirm, in all, a day.
+    pub(crate) confirmations_per_day: u64,
+}
+
+/// Where webhooks may lead.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Webhooks {
+    /// Networks of one's own that may be called, like 10.0.0.0/8; none, unless said.
+    pub(crate) allow_networks: Vec<String>,
+    /// Certificates that are trusted beside the system's, as PEM.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            url: None,
+            from: "marketlake <marketlake@localhost>".to_owned(),
+            hello: None,
+            templates: None,
+            bounce_domain: None,
+            connections: 8,
+            rate: 500,
+            patience: "30s".to_owned(),
+            dkim: Dkim::default(),
+        }
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        let caps = Caps::default();
+        Self {
+            operator: None,
+            feed_stale_after: "10m".to_owned(),
+            most_metrics: 10_000,
+            confirmations_per_address: caps.mails_of_address,
+            subscriptions_per_source: caps.of_source,
+            confirmations_per_day: caps.confirmations,
+        }
+    }
+}
+
+impl Alerts {
+    pub(crate) fn caps(&self) -> Caps {
+        Caps {
+            mails_of_address: self.confirmations_per_address,
+            of_source: self.subscriptions_per_source,
+            confirmations: self.confirmations_per_day,
+        }
+    }
+
+    /// How old the newest minute may be.
+    pub(crate) fn stale_after(&self) -> Result<Duration, ConfigError> {
+        let text = &self.feed_stale_after;
+        duration("alerts.feed_stale_after", text)
+    }
+
+    /// The operator's address.
+    pub(crate) fn operator(&self) -> Result<Option<String>, ConfigError> {
+        let checked = self.operator.as_deref().map(|text| {
+            check_address(text)
+                .map_err(|error| ConfigError::setting("alerts.operator", text, error))
+        });
+        checked.transpose()
+    }
+}
+
+/// A time as people write it.
+pub(crate) fn duration(name: &str, text: &str) -> Result<Duration, ConfigError> {
+    humantime::parse_duration(text)
+        .map_err(|_| ConfigError::setting(name, text, "expected a time like 10m or 30s"))
+}

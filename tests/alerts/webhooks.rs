@@ -1,0 +1,426 @@
+//! Webhooks and chats: signed, over https, and never into our own network.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use marketlake_alerts::channel::webhook::{Lookup, check_endpoint};
+use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
+use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::{NewSubscription, Subscription, subscription};
+use marketlake_entities::records::deliveries::State;
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::support::alerting::{Alerting, wants};
+use crate::support::base::Base;
+use crate::support::samples::series;
+
+const ID: &str = "binance:hottry:volume";
+
+/// A receiver on loopback, with a certificate of its own.
+struct Hook {
+    port: u16,
+    certificate: Vec<u8>,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Hook {
+    /// Answers every request with a status line and headers.
+    async fn open(answer: &'static str) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec![
+            "localhost".to_owned(),
+            "hook.example".to_owned(),
+            "127.0.0.1".to_owned(),
+        ])
+        .unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = config
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hook = Self {
+            port: listener.local_addr().unwrap().port(),
+            certificate: made.cert.pem().into_bytes(),
+            heard: Arc::default(),
+        };
+        let heard = Arc::clone(&hook.heard);
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(socket).await else {
+                        return;
+                    };
+                    let mut bytes = Vec::new();
+                    let mut chunk = [0; 4096];
+                    while !is_whole(&bytes) {
+                        match stream.read(&mut chunk).await {
+                            Ok(read) if read > 0 => bytes.extend(&chunk[..read]),
+                            _ => break,
+                        }
+                    }
+                    heard
+                        .lock()
+                        .unwrap()
+                        .push(String::from_utf8_lossy(&bytes).into_owned());
+                    if answer.is_empty() {
+                        return;
+                    }
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let _ = stream.shutdown().await;
+                });
+            }
+        });
+        hook
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    fn url(&self, host: &str) -> String {
+        format!("https://{host}:{}/in", self.port)
+    }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("content-length: ")
+            .map(str::to_owned)
+    });
+    length.is_some_and(|length| body.len() >= length.parse().unwrap())
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+fn loopback() -> Guard {
+    Guard {
+        allowed: vec!["127.0.0.0/8".parse().unwrap()],
+    }
+}
+
+async fn send(channel: &dyn Channel, address: &str) -> Sending {
+    let parcel = Parcel {
+        delivery_id: "d".to_owned(),
+        return_path: String::new(),
+        address: address.to_owned(),
+        secret: Some("secret".to_owned()),
+        bytes: Arc::from(&b"{}"[..]),
+    };
+    let mut line = channel.line();
+    match line.prepare(&parcel).await {
+        Ok(()) => line.hand_over(&parcel).await,
+        Err(sending) => sending,
+    }
+}
+
+fn sender(alerting: &Alerting, base: &Base, hook: &Hook) -> Sender {
+    let webhook =
+        WebhookChannel::new(loopback(), std::slice::from_ref(&hook.certificate), None).unwrap();
+    let mail = FileChannel::new(base.path().join("outbox")).unwrap();
+    alerting.sender_over(Arc::new(mail), Arc::new(webhook), None)
+}
+
+async fn hooked(base: &Base, hook: &Hook, channel: &str) -> (Alerting, Subscription) {
+    let alerting = Alerting::on(base).await;
+    alerting.calm(&[ID]).await;
+    let new = NewSubscription {
+        channel: Some(channel.to_owned()),
+        endpoint: Some(hook.url("localhost")),
+        ..wants("hottry:volume")
+    };
+    let subscription = alerting.subscribe(new).await;
+    (alerting, subscription)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_signed_with_its_time_and_proves_the_jump() {
+    let base = Base::local().await;
+    let hook = Hook::open(OK).await;
+    let (alerting, subscription) = hooked(&base, &hook, "webhook").await;
+    alerting.play(ID, 0, &["340"]).await;
+    assert_eq!(
+        sender(&alerting, &base, &hook)
+            .send_due(|| false)
+            .await
+            .unwrap()
+            .sent,
+        1
+    );
+    let heard = hook.heard().remove(0);
+    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    let header = |name: &str| {
+        head.lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}: ")))
+            .unwrap()
+            .to_owned()
+    };
+    let signature = header("marketlake-signature");
+    let (time, signed) = signature
+        .strip_prefix("t=")
+        .unwrap()
+        .split_once(",v1=")
+        .unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(subscription.secret.unwrap().as_bytes()).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let expected: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(signed, expected);
+    let age = chrono::Utc::now().timestamp() - time.parse::<i64>().unwrap();
+    assert!((0..10).contains(&age), "{age}");
+    assert_eq!(header("marketlake-delivery"), alerting.delivery().await.id);
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (
+            body["alerts"][0]["metric"].as_str(),
+            body["alerts"][0]["ratio"].as_f64()
+        ),
+        (Some(ID), Some(3.4))
+    );
+    assert_eq!(body["alerts"][0]["samples"].as_array().unwrap().len(), 61);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
+    let base = Base::local().await;
+    let hook = Hook::open(OK).await;
+    let (alerting, subscription) = hooked(&base, &hook, "slack").await;
+    let now = alerting.now().await;
+    assert!(
+        subscription::test(&alerting.database, &subscription.id, now)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !subscription::test(&alerting.database, &subscription.id, now)
+            .await
+            .unwrap()
+    );
+    alerting.commit(series(ID, 0, &["340"])).await;
+    alerting.judge(crate::support::samples::start()).await;
+    assert_eq!(
+        sender(&alerting, &base, &hook)
+            .send_due(|| false)
+            .await
+            .unwrap()
+            .sent,
+        2
+    );
+    let mut texts: Vec<String> = hook
+        .heard()
+        .iter()
+        .map(|heard| {
+            serde_json::from_str::<serde_json::Value>(heard.split_once("\r\n\r\n").unwrap().1)
+                .unwrap()["text"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    texts.sort();
+    assert_eq!(
+        texts[0],
+        "*HOT/TRY volume* 3.4x its last hour: 340 at 2026-11-24 10:00 UTC (above 3 times the mean of the 60 minutes before, of at least 45 samples)"
+    );
+    assert!(
+        texts[1].contains("[test] *HOT/TRY volume* 3.3"),
+        "{texts:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receivers_answers_have_their_outcomes() {
+    for (answer, expected) in [
+        (OK, State::Sent),
+        (
+            "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            State::Retry,
+        ),
+        (
+            "HTTP/1.1 429 Slow\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            State::Retry,
+        ),
+        (
+            "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            State::Dead,
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            State::Dead,
+        ),
+        ("", State::Unknown),
+    ] {
+        let base = Base::local().await;
+        let hook = Hook::open(answer).await;
+        let (alerting, _) = hooked(&base, &hook, "webhook").await;
+        alerting.play(ID, 0, &["340"]).await;
+        sender(&alerting, &base, &hook)
+            .send_due(|| false)
+            .await
+            .unwrap();
+        let delivery = alerting.delivery().await;
+        assert_eq!(delivery.state, expected, "{answer:?}: {:?}", delivery.error);
+        assert_eq!(hook.heard().len(), 1, "a redirect was followed");
+        // A receiver that fails slows nobody else.
+        let now = alerting.now().await;
+        assert!(
+            marketlake_alerts::outbox::brakes(&alerting.database, now)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
+
+#[test]
+fn only_addresses_of_the_public_internet_may_be_dialled() {
+    let guard = Guard::default();
+    let forbidden = [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "192.0.0.1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:a9fe:a9fe",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "2002:a00:1::",
+        "2001:0:7f00:1::",
+        "2001:db8::1",
+        "3fff::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+        "100::1",
+    ];
+    for ip in forbidden {
+        assert!(!guard.permits(ip.parse().unwrap()), "{ip}");
+    }
+    for ip in [
+        "93.184.216.34",
+        "1.1.1.1",
+        "2606:4700:4700::1111",
+        "2002:5db8:d822::",
+        "64:ff9b::5db8:d822",
+        "::ffff:1.1.1.1",
+    ] {
+        assert!(guard.permits(ip.parse().unwrap()), "{ip}");
+    }
+    assert!(loopback().permits("::ffff:127.0.0.1".parse().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_that_changes() {
+    let hook = Hook::open(OK).await;
+    let certificates = [hook.certificate.clone()];
+    let closed = WebhookChannel::new(Guard::default(), &certificates, None).unwrap();
+    let port = hook.port;
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "2130706433",
+        "0x7f.1",
+        "017700000001",
+        "127.1",
+        "127.0.0.1.",
+    ] {
+        let address = format!("https://{host}:{port}/");
+        let sending = match check_endpoint(&address) {
+            Err(_) => continue,
+            Ok(url) => send(&closed, url.as_str()).await,
+        };
+        assert!(matches!(sending, Sending::Dead(_)), "{host}: {sending:?}");
+    }
+    // A name that resolves to a public address when it is looked at, and to loopback when it is dialled.
+    let looks = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&looks);
+    let lookup: Lookup = Arc::new(move |_| {
+        let mut looks = counted.lock().unwrap();
+        *looks += 1;
+        let ip: IpAddr = if *looks % 2 == 1 {
+            "192.0.66.1"
+        } else {
+            "127.0.0.1"
+        }
+        .parse()
+        .unwrap();
+        Box::pin(async move { Ok(vec![ip]) })
+    });
+    let rebound = WebhookChannel::new(Guard::default(), &certificates, Some(lookup)).unwrap();
+    let first = tokio::time::timeout(
+        Duration::from_secs(8),
+        send(&rebound, "https://hook.example:8443/"),
+    )
+    .await
+    .unwrap();
+    assert!(!matches!(first, Sending::Sent), "{first:?}");
+    let second = send(&rebound, "https://hook.example:8443/").await;
+    assert!(
+        matches!(&second, Sending::Dead(reason) if reason.contains("hook.example leads to 127.0.0.1")),
+        "{second:?}"
+    );
+    // One forbidden address among good ones is enough.
+    let both: Lookup = Arc::new(|_| {
+        Box::pin(async {
+            Ok(vec![
+                "1.1.1.1".parse().unwrap(),
+                "10.0.0.1".parse().unwrap(),
+            ])
+        })
+    });
+    let mixed = WebhookChannel::new(Guard::default(), &certificates, Some(both)).unwrap();
+    let sending = send(&mixed, "https://hook.example:8443/").await;
+    assert!(
+        matches!(&sending, Sending::Dead(reason) if reason.contains("10.0.0.1")),
+        "{sending:?}"
+    );
+    assert_eq!(hook.heard().len(), 0);
+    // With leave, the same hook is reached.
+    let open = WebhookChannel::new(loopback(), &certificates, None).unwrap();
+    assert_eq!(send(&open, &hook.url("localhost")).await, Sending::Sent);
+    assert_eq!(send(&open, "http://localhost/").await, Sending::Dead("expected an address like https://example.com/hook, https only, got \"http://localhost/\"".to_owned()));
+}

@@ -1,0 +1,204 @@
+//! A lake with subscriptions, judged minute by minute, and an outbox that is emptied when a test says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use marketlake_alerts::channel::{Channel, Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::detector::{self, Recorded};
+use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
+use marketlake_alerts::outbox::{Pace, Round, Sender};
+use marketlake_alerts::{Channels, NewSubscription, Subscription};
+use marketlake_entities::records::deliveries::{self, State};
+use marketlake_entities::records::{alerts, job_runs};
+use marketlake_entities::{Millis, Minute, Sample, database};
+use marketlake_lake::Lake;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait, NotSet, QueryOrder, Set,
+};
+
+use super::base::Base;
+use super::samples::{series, start};
+
+/// How long a mail server may take in a test.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a trader typed: a metric or a pattern, and the address.
+pub fn wants(metric: &str) -> NewSubscription {
+    NewSubscription {
+        metric: metric.to_owned(),
+        address: "trader@example.com".to_owned(),
+        ..NewSubscription::default()
+    }
+}
+
+/// A lake, and those who want to hear of it.
+pub struct Alerting {
+    pub lake: Arc<Lake>,
+    pub database: DatabaseConnection,
+}
+
+impl Alerting {
+    pub async fn on(base: &Base) -> Self {
+        let lake = base.lake().await;
+        Self {
+            database: lake.database().clone(),
+            lake,
+        }
+    }
+
+    pub async fn now(&self) -> Millis {
+        database::clock(&self.database).await.unwrap()
+    }
+
+    /// A subscription that needs no confirmation.
+    pub async fn subscribe(&self, new: NewSubscription) -> Subscription {
+        let now = self.now().await;
+        Subscription::create(&self.database, &new, now)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Commits samples, without judging anything.
+    pub async fn commit(&self, samples: Vec<Sample>) {
+        self.lake.import(samples, self.now().await).await.unwrap();
+    }
+
+    /// An hour of calm before [`start`], for each id.
+    pub async fn calm(&self, ids: &[&str]) {
+        let calm = ids.iter().flat_map(|id| series(id, -60, &["100"; 60]));
+        self.commit(calm.collect()).await;
+    }
+
+    /// Judges a minute, as the job does, and marks it as judged.
+    pub async fn judge(&self, minute: Minute) -> Recorded {
+        self.lake.follow(0).await.unwrap();
+        let verdict = detector::judge(&self.lake, minute).await.unwrap();
+        let transaction = database::begin_write(&self.database).await.unwrap();
+        let now = database::clock(&transaction).await.unwrap();
+        let recorded = verdict.record(&transaction, now, None).await.unwrap();
+        let run = job_runs::ActiveModel {
+            id: NotSet,
+            job: Set("detect-jumps".to_owned()),
+            slot: Set(minute.start()),
+            shard: Set(0),
+            state: Set(job_runs::State::Done),
+            token: Set(1),
+            attempts: Set(1),
+            not_before: Set(now),
+            lease_until: Set(None),
+            worker: Set(None),
+            outcome: Set(None),
+            error: Set(None),
+            created_at: Set(now),
+            started_at: Set(Some(now)),
+            finished_at: Set(Some(now)),
+        };
+        run.insert(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        recorded
+    }
+
+    /// Commits the samples of the minutes from `from` on, a minute at a time, and judges each.
+    pub async fn play(&self, id: &str, from: i64, values: &[&str]) -> Vec<Recorded> {
+        let mut recorded = Vec::new();
+        for (offset, value) in (from..).zip(values) {
+            if *value != "_" {
+                self.commit(series(id, offset, &[value])).await;
+            }
+            recorded.push(self.judge(start().plus(offset)).await);
+        }
+        recorded
+    }
+
+    /// The alerts so far: how many minutes after [`start`], metric, value.
+    pub async fn alerts(&self) -> Vec<(i64, String, String)> {
+        let rows = alerts::Entity::find()
+            .order_by_asc(alerts::Column::Ts)
+            .order_by_asc(alerts::Column::Metric)
+            .all(&self.database)
+            .await
+            .unwrap();
+        let after = |ts: Millis| ts.minute().number() - start().number();
+        rows.into_iter()
+            .map(|row| (after(row.ts), row.metric, row.value))
+            .collect()
+    }
+
+    pub async fn deliveries(&self) -> Vec<deliveries::Model> {
+        deliveries::Entity::find()
+            .order_by_asc(deliveries::Column::CreatedAt)
+            .order_by_asc(deliveries::Column::Id)
+            .all(&self.database)
+            .await
+            .unwrap()
+    }
+
+    /// The one delivery that there is.
+    pub async fn delivery(&self) -> deliveries::Model {
+        let mut all = self.deliveries().await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    pub async fn states(&self) -> Vec<State> {
+        self.deliveries()
+            .await
+            .into_iter()
+            .map(|row| row.state)
+            .collect()
+    }
+
+    /// Makes everything that waits due now, and lets go of the brakes.
+    pub async fn make_due(&self) {
+        for sql in [
+            "update deliveries set not_before = 0 where not_before < 9000000000000000",
+            "delete from brakes",
+        ] {
+            self.database.execute_unprepared(sql).await.unwrap();
+        }
+    }
+
+    /// Sends all that is due to a mail server.
+    pub async fn send(&self, url: &str) -> Round {
+        self.sender(url, None).send_due(|| false).await.unwrap()
+    }
+
+    pub fn sender(&self, url: &str, dkim: Option<Dkim>) -> Sender {
+        let mail = SmtpChannel::new(url, "lake.example", Some(PATIENCE)).unwrap();
+        let webhook = WebhookChannel::new(Guard::default(), &[], None).unwrap();
+        self.sender_over(Arc::new(mail), Arc::new(webhook), dkim)
+    }
+
+    pub fn sender_over(
+        &self,
+        mail: Arc<dyn Channel>,
+        webhook: Arc<dyn Channel>,
+        dkim: Option<Dkim>,
+    ) -> Sender {
+        let channels = Channels { mail, webhook };
+        let writer = Arc::new(writer(dkim));
+        Sender::new(self.database.clone(), channels, writer, Pace::default())
+    }
+}
+
+/// What makes mails, at an address that is nobody's.
+pub fn writer(dkim: Option<Dkim>) -> Writer {
+    Writer::new(WriterOptions {
+        from: "marketlake <alerts@lake.example>".parse().unwrap(),
+        public_url: "https://lake.example/".to_owned(),
+        bounce_domain: None,
+        templates: Templates::new(None).unwrap(),
+        dkim,
+    })
+}
+
+/// The address of the first link of a kind in a mail, without its host.
+pub fn link(mail: &str, page: &str) -> String {
+    let parsed = mail_parser::MessageParser::default().parse(mail.as_bytes());
+    let text = parsed.unwrap().body_text(0).unwrap().into_owned();
+    let at = text.find(&format!("/{page}/"));
+    let at = at.unwrap_or_else(|| panic!("no link to {page} in\n{text}"));
+    let link = text[at..].split_whitespace().next().unwrap();
+    link.to_owned()
+}
