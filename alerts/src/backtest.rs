@@ -15,7 +15,7 @@ pub(crate) const NOISY: usize = 5;
 /// The longest time that is judged, in days.
 pub const MOST_DAYS: u32 = 366;
 /// The most metric-days that one backtest reads.
-pub(crate) const MOST_WORK: usize = 20_000;
+pub(crate) const MOST_WORK: usize = 4_000;
 const DAY: i64 = 1_440;
 
 /// What a rule would have done.

@@ -1,15 +1,16 @@
 //! A stretch of time judged again, from the rows as they are now and the rules as they were then.
 //!
-//! Of the rows as they were it gives the alert table again, bit for bit. Where rows came late or were corrected it says what would have
+//! It reads the files, never the window, which may be a moment behind. Of the rows as they were it gives the alert table again, bit for bit. Where rows came late or were corrected it says what would have
 //! been otherwise; that is [noted](note), and what was sent stays as it was.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use marketlake_entities::records::alert_notes::{self, Verdict};
 use marketlake_entities::records::watches::State;
 use marketlake_entities::records::{alerts, transitions};
 use marketlake_entities::{Jump, Metric, Millis, Minute};
-use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::{JumpQuery, Lake, Point, QueryEngine, Span};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, NotSet, QueryFilter,
@@ -63,42 +64,67 @@ pub async fn replay(
         let ended = |s: &RuleSpan| s.to.is_some_and(|to| to <= span.from);
         !chain.iter().all(ended)
     });
-    let mut candidates = Candidates::default();
+    let mut read = Read::default();
     let mut now = Vec::new();
     for (subscription_id, chain) in &chains {
-        let fired = again(lake, subscription_id, chain, span, judged, &mut candidates).await?;
+        let fired = again(lake, subscription_id, chain, span, judged, &mut read).await?;
         now.extend(admitted(database, subscription_id, fired, span).await?);
     }
     let then = recorded(database, span).await?;
     Ok(compare(then, now))
 }
 
-/// What jumped at all, by window and direction, asked once for all subscriptions that need it.
+/// What was read, so that it is asked once for all subscriptions that need it.
 #[derive(Default)]
-struct Candidates(HashMap<(u32, bool, String, u32), BTreeSet<Metric>>);
+struct Read {
+    /// What jumped at all, by rule.
+    candidates: HashMap<String, BTreeSet<Metric>>,
+    /// The rows of a metric, as far back as any rule looks.
+    series: HashMap<Metric, (Span, Arc<Vec<Point>>)>,
+}
 
-impl Candidates {
-    async fn of(
+impl Read {
+    async fn candidates(
         &mut self,
         lake: &Lake,
         judged: &Judged,
         span: Span,
     ) -> Result<BTreeSet<Metric>, AlertError> {
         let rule = judged.rule.jump;
-        let down = rule.direction == marketlake_entities::Direction::Down;
-        let key = (rule.window, down, rule.factor.to_string(), rule.min_samples);
-        if !self.0.contains_key(&key) {
+        let key = format!("{rule:?}");
+        if !self.candidates.contains_key(&key) {
             let query = JumpQuery {
                 rule,
                 span,
                 metric: None,
             };
-            let jumps = lake.engine().jumps(&query).await?;
+            let jumps = lake.embedded().jumps(&query).await?;
             let metrics = jumps.into_iter().map(|jump| jump.metric).collect();
-            self.0.insert(key.clone(), metrics);
+            self.candidates.insert(key.clone(), metrics);
         }
-        let all = self.0.get(&key).into_iter().flatten();
-        Ok(all.filter(|m| judged.pattern.matches(m)).cloned().collect())
+        let all = self.candidates.get(&key).into_iter().flatten();
+        Ok(all
+            .filter(|metric| judged.pattern.matches(metric))
+            .cloned()
+            .collect())
+    }
+
+    async fn series(
+        &mut self,
+        lake: &Lake,
+        metric: &Metric,
+        span: Span,
+    ) -> Result<Arc<Vec<Point>>, AlertError> {
+        if let Some((read, points)) = self.series.get(metric)
+            && read.from <= span.from
+            && span.to <= read.to
+        {
+            return Ok(Arc::clone(points));
+        }
+        let points = Arc::new(lake.embedded().timeseries(metric, span).await?);
+        self.series
+            .insert(metric.clone(), (span, Arc::clone(&points)));
+        Ok(points)
     }
 }
 
@@ -109,7 +135,7 @@ async fn again<'a>(
     chain: &'a [RuleSpan],
     span: Span,
     judged: &BTreeSet<Minute>,
-    candidates: &mut Candidates,
+    read: &mut Read,
 ) -> Result<Vec<(&'a Judged, Jump)>, AlertError> {
     let mut fired: Vec<(&Judged, Jump)> = Vec::new();
     for link in links(chain) {
@@ -126,17 +152,17 @@ async fn again<'a>(
                 .filter(|m| first.judged.pattern.matches(m));
             meant.cloned().collect()
         } else {
-            candidates.of(lake, &first.judged, span).await?
+            read.candidates(lake, &first.judged, span).await?
         };
         metrics.extend(under_way.keys().cloned());
         for metric in metrics {
             let (watch, since) = under_way.get(&metric).copied().unwrap_or_default();
             let begin = since.map_or(span.from, |since| since.plus(1));
-            let read = Span {
+            let stretch = Span {
                 from: begin,
                 to: span.to,
             };
-            let points = lake.engine().timeseries(&metric, reach(rule, read)).await?;
+            let points = read.series(lake, &metric, reach(rule, stretch)).await?;
             let mut track = Track::new(rule, &metric, &points, watch);
             for &minute in judged.range(begin..=span.to) {
                 let holds = |s: &&RuleSpan| s.from <= minute && s.to.is_none_or(|to| minute < to);

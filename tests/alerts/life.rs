@@ -10,12 +10,12 @@ use crate::support::alerting::{Alerting, link, wants};
 use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::{Program, Running};
-use crate::support::samples::{series, start};
+use crate::support::samples::start;
 
-const ID: &str = "binance:hottry:volume";
+pub(super) const ID: &str = "binance:hottry:volume";
 
 /// A server over a lake with an hour of one metric.
-async fn serve(base: &Base) -> (Alerting, Running) {
+pub(super) async fn serve(base: &Base) -> (Alerting, Running) {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
     let server = Program::on(base)
@@ -25,14 +25,14 @@ async fn serve(base: &Base) -> (Alerting, Running) {
     (alerting, server)
 }
 
-async fn create(server: &Running, metric: &str, address: &str) -> Value {
+pub(super) async fn create(server: &Running, metric: &str, address: &str) -> Value {
     let mutation = format!(
         r#"mutation {{ createSubscription(input: {{metric: "{metric}", address: "{address}"}}) {{ subscription {{ id state metric }} userErrors {{ field code message }} }} }}"#
     );
     server.graphql(&mutation).await["data"]["createSubscription"].clone()
 }
 
-async fn states(alerting: &Alerting) -> Vec<State> {
+pub(super) async fn states(alerting: &Alerting) -> Vec<State> {
     let rows = subscriptions::Entity::find()
         .all(&alerting.database)
         .await
@@ -41,12 +41,12 @@ async fn states(alerting: &Alerting) -> Vec<State> {
 }
 
 /// The mails that were written, newest last.
-async fn mails(alerting: &Alerting, mailbox: &Mailbox) -> Vec<String> {
+pub(super) async fn mails(alerting: &Alerting, mailbox: &Mailbox) -> Vec<String> {
     alerting.send(&mailbox.url).await;
     mailbox.mails()
 }
 
-async fn post(server: &Running, path: &str, form: &str) -> reqwest::Response {
+pub(super) async fn post(server: &Running, path: &str, form: &str) -> reqwest::Response {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -121,115 +121,6 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_is_the_same_whether_or_not_an_address_is_known_and_the_form_cannot_bomb_anybody()
- {
-    let base = Base::local().await;
-    let (alerting, server) = serve(&base).await;
-    alerting.subscribe(wants("hottry:volume")).await;
-    let shape = |made: &Value| {
-        (
-            made["subscription"]["state"].clone(),
-            made["userErrors"].clone(),
-        )
-    };
-    let known = create(&server, "hottry:volume", "trader@example.com").await;
-    let unknown = create(&server, "hottry:volume", "nobody@example.com").await;
-    assert_eq!(shape(&known), shape(&unknown));
-    for _ in 0..60 {
-        assert_eq!(
-            shape(&create(&server, "hottry:volume", "victim@example.com").await),
-            shape(&unknown)
-        );
-    }
-    let to_victim = alerting
-        .deliveries()
-        .await
-        .into_iter()
-        .filter(|row| row.address == "victim@example.com");
-    assert_eq!(to_victim.count(), 3);
-    let mutation = |address: &str| {
-        format!(
-            r#"mutation {{ requestManageLink(input: {{address: "{address}"}}) {{ accepted userErrors {{ field }} }} }}"#
-        )
-    };
-    let mut answers = Vec::new();
-    for address in ["trader@example.com", "never-heard-of@example.com"] {
-        answers.push(server.graphql(&mutation(address)).await["data"]["requestManageLink"].clone());
-        let page = post(&server, "/manage", &format!("address={address}"))
-            .await
-            .text()
-            .await
-            .unwrap();
-        assert!(
-            page.contains("If this address has subscriptions, a link to them is on its way there.")
-        );
-    }
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(
-        server.graphql(&mutation("x")).await["data"]["requestManageLink"]["userErrors"][0]["field"],
-        "address"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
-    let base = Base::local().await;
-    let alerting = Alerting::on(&base).await;
-    alerting.calm(&[ID]).await;
-    let server = Program::on(&base)
-        .with("MARKETLAKE_ALERTS__SUBSCRIPTIONS_PER_SOURCE", 4)
-        .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", 1)
-        .up(&["--role", "api"])
-        .await;
-    let ask = async |forwarded: &str, number: usize| {
-        let body = json!({"query": format!(r#"mutation {{ createSubscription(input: {{metric: "hottry:volume", address: "a{number}@example.com"}}) {{ userErrors {{ code }} }} }}"#)});
-        let request = reqwest::Client::new()
-            .post(server.url("/graphql"))
-            .header("content-type", "application/json")
-            .header("x-forwarded-for", forwarded);
-        let answer: Value = serde_json::from_str(
-            &request
-                .body(body.to_string())
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap(),
-        )
-        .unwrap();
-        answer["data"]["createSubscription"]["userErrors"][0]["code"].clone()
-    };
-    for number in 0..4 {
-        // What a client claims left of the proxy's own entry counts for nothing.
-        assert_eq!(
-            ask(&format!("10.9.9.{number}, 203.0.113.7"), number).await,
-            Value::Null
-        );
-    }
-    assert_eq!(ask("10.9.9.9, 203.0.113.7", 5).await, "TOO_MANY");
-    assert_eq!(ask("203.0.113.8", 6).await, Value::Null);
-    // A household's IPv6 addresses are one source.
-    for number in 10..14 {
-        assert_eq!(
-            ask(&format!("2001:db9:1:2::{number}"), number).await,
-            Value::Null
-        );
-    }
-    assert_eq!(ask("2001:db9:1:2:ffff::1", 15).await, "TOO_MANY");
-    let before = states(&alerting).await.len();
-    let strict = Program::on(&base)
-        .with("MARKETLAKE_ALERTS__CONFIRMATIONS_PER_DAY", 1)
-        .up(&["--role", "api"])
-        .await;
-    assert_eq!(
-        create(&strict, "hottry:volume", "z@example.com").await["userErrors"][0]["code"],
-        "TOO_MANY"
-    );
-    assert_eq!(states(&alerting).await.len(), before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_ends() {
     on_both(async |base: Base| {
         let (alerting, server) = serve(&base).await;
@@ -257,95 +148,6 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
         assert_eq!(left, [State::Pending, State::Expired]);
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pattern_that_means_nothing_or_too_much_is_refused_and_nothing_is_stored() {
-    let base = Base::local().await;
-    let alerting = Alerting::on(&base).await;
-    let samples = (0..20_000)
-        .map(|number| crate::support::samples::sample(&format!("x:m{number}usdt"), 0, "1"));
-    alerting.commit(samples.collect()).await;
-    let server = Program::on(&base).up(&["--role", "api"]).await;
-    for (metric, code) in [
-        ("nothing*", "MATCHES_NOTHING"),
-        ("*", "MATCHES_TOO_MANY"),
-        ("*usdt", "MATCHES_TOO_MANY"),
-    ] {
-        let made = create(&server, metric, "a@example.com").await;
-        assert_eq!(made["userErrors"][0]["code"], code, "{made}");
-        assert_eq!(made["userErrors"][0]["field"], "metric");
-        let test = format!(
-            r#"{{ backtest(input: {{metric: "{metric}"}}) {{ backtest {{ mails }} userErrors {{ field code }} }} }}"#
-        );
-        assert_eq!(
-            server.graphql(&test).await["data"]["backtest"]["userErrors"][0]["code"],
-            code
-        );
-    }
-    assert_eq!(
-        (
-            states(&alerting).await.len(),
-            alerting.deliveries().await.len()
-        ),
-        (0, 0)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_form_shows_what_it_would_have_sent_and_asks_for_it() {
-    let base = Base::local().await;
-    let (alerting, server) = serve(&base).await;
-    alerting.commit(series(ID, 0, &["340", "100"])).await;
-    let server = {
-        drop(server);
-        Program::on(&base).up(&["--role", "api"]).await
-    };
-    let page = server
-        .text("/subscribe?metric=hottry:volume&factor=3")
-        .await;
-    assert!(
-        page.contains("<strong>1 mails</strong> about 1 metrics"),
-        "{page}"
-    );
-    assert!(page.contains("340 is 3.40x its mean"), "{page}");
-    let done = post(
-        &server,
-        "/subscribe",
-        "metric=hottry:volume&address=a@example.com",
-    )
-    .await;
-    assert_eq!(done.status(), 200);
-    assert!(
-        done.text()
-            .await
-            .unwrap()
-            .contains("A mail is on its way to a@example.com")
-    );
-    assert_eq!(states(&alerting).await, [State::Pending]);
-    let bad = post(
-        &server,
-        "/subscribe",
-        "metric=hottry:volume&factor=<script>&address=x",
-    )
-    .await;
-    assert_eq!(bad.status(), 422);
-    let page = bad.text().await.unwrap();
-    assert!(
-        !page.contains("<script>") && page.contains("address: expected a mail address"),
-        "{page}"
-    );
-    let test = r#"{ backtest(input: {metric: "hottry:volume"}, days: 2) { backtest { metrics mails samples quietDays warning jumps { timestamp ratio } farthest { ratio } } userErrors { field } } }"#;
-    let found = server.graphql(test).await["data"]["backtest"]["backtest"].clone();
-    assert_eq!(
-        (found["mails"].as_i64(), found["samples"].as_i64()),
-        (Some(1), Some(62)),
-        "{found}"
-    );
-    let shell = Program::on(&base)
-        .json(&["backtest", "--metric", "hottry:volume", "--days", "2"])
-        .await;
-    assert_eq!(shell[0]["timestamp"], "2026-11-24T10:00:00Z");
 }
 
 /// Tokens that are no good do nothing, on every page and in GraphQL; another's subscription answers as one that never was.
@@ -448,168 +250,5 @@ async fn bad_links_do_nothing_and_say_why() {
         server.graphql(&pause(&manage, &mine.id)).await["data"]["pauseSubscription"]["subscription"]
             ["state"],
         "paused"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
-    let base = Base::local().await;
-    let (alerting, server) = serve(&base).await;
-    alerting.subscribe(wants("hottry:volume")).await;
-    alerting.play(ID, 0, &["340"]).await;
-    let mailbox = Mailbox::open(Fault::Recipient(550)).await;
-    alerting.send(&mailbox.url).await;
-    let listed = server.graphql("{ deliveries(state: DEAD) { id kind to state attempts error } deliveryBrakes { name } }").await;
-    let dead = &listed["data"]["deliveries"][0];
-    assert_eq!(
-        (dead["to"].as_str(), dead["kind"].as_str()),
-        (Some("t***@example.com"), Some("alert")),
-        "{listed}"
-    );
-    let id = dead["id"].as_str().unwrap();
-    let stopped = server.graphql(r#"mutation { stopDeliveries(input: {reason: "look first"}) { brakes { name until reason } } }"#).await;
-    assert_eq!(
-        stopped["data"]["stopDeliveries"]["brakes"],
-        json!([{"name": "all", "until": null, "reason": "look first"}])
-    );
-    let program = Program::on(&base);
-    assert_eq!(
-        program.ok(&["deliveries", "start"]).await,
-        "deliveries: going on\n"
-    );
-    let requeue =
-        format!(r#"mutation {{ requeueDelivery(input: {{id: "{id}"}}) {{ requeuedId }} }}"#);
-    assert_eq!(
-        server.graphql(&requeue).await["data"]["requeueDelivery"]["requeuedId"],
-        id
-    );
-    alerting.send(&mailbox.url).await;
-    let rows = program
-        .json(&["deliveries", "list", "--state", "dead"])
-        .await;
-    assert_eq!(
-        (rows[0]["id"].as_str(), rows[0]["attempts"].as_i64()),
-        (Some(id), Some(1))
-    );
-    assert_eq!(
-        program.ok(&["deliveries", "requeue", id]).await,
-        format!("{id}: due again\n")
-    );
-    assert_eq!(
-        program.run(&["deliveries", "requeue", "none"]).await.code,
-        1
-    );
-    // A caller who came by a proxy is not the operator.
-    let body = json!({"query": "{ deliveries { id } }"}).to_string();
-    let request = reqwest::Client::new()
-        .post(server.url("/graphql"))
-        .header("content-type", "application/json")
-        .header("x-forwarded-for", "203.0.113.7");
-    let answer = request
-        .body(body)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    assert!(answer.contains("FORBIDDEN"), "{answer}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn notices_come_by_the_hook() {
-    let base = Base::local().await;
-    let (_, server) = serve(&base).await;
-    let send = async |media: &str, body: &str| {
-        let request = reqwest::Client::new()
-            .post(server.url("/bounces"))
-            .header("content-type", media);
-        request
-            .body(body.to_owned())
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
-    };
-    assert_eq!(send("message/rfc822", "hello").await, 400);
-    assert_eq!(send("text/plain; charset=UTF-8", "{}").await, 400);
-    assert_eq!(
-        send(
-            "application/json",
-            r#"{"notificationType":"Delivery","mail":{"source":"x@y.z"}}"#
-        )
-        .await,
-        200
-    );
-    assert_eq!(
-        send(
-            "application/json",
-            r#"{"notificationType":"Complaint","mail":{"source":"b-0-0-0@y.z"}}"#
-        )
-        .await,
-        403
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_are_ruled_by_the_shell_and_mails_are_previewed() {
-    let base = Base::local().await;
-    let program = Program::on(&base);
-    let first = program.ok(&["tokens", "list"]).await;
-    let key = first
-        .lines()
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
-    assert_eq!(program.ok(&["tokens", "rotate"]).await.lines().count(), 3);
-    assert!(program.ok(&["tokens", "retire", &key]).await.contains(&key));
-    assert_eq!(program.run(&["tokens", "retire", "nobody"]).await.code, 1);
-    let out = base.path().join("previews");
-    program
-        .ok(&[
-            "mail",
-            "preview",
-            "--zone",
-            "Asia/Tokyo",
-            "--out",
-            out.to_str().unwrap(),
-        ])
-        .await;
-    let mut names: Vec<String> = std::fs::read_dir(&out)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(
-        names,
-        [
-            "alert.eml",
-            "confirmation.eml",
-            "digest.eml",
-            "incident.eml",
-            "manage.eml",
-            "test.eml"
-        ]
-    );
-    assert!(
-        std::fs::read_to_string(out.join("alert.eml"))
-            .unwrap()
-            .contains("JST (Asia/Tokyo)")
-    );
-    let bad = program
-        .clone()
-        .with("MARKETLAKE_MAIL__TEMPLATES", "/nowhere")
-        .run(&["mail", "preview"])
-        .await;
-    assert_eq!(bad.code, 2);
-    assert!(
-        bad.err
-            .contains("setting mail.templates = \"/nowhere\": expected a folder"),
-        "{}",
-        bad.err
     );
 }

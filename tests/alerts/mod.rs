@@ -1,11 +1,13 @@
 //! Alerts: who hears what, and what becomes of a mail when the server misbehaves.
 
+mod asking;
 mod backtest;
 mod bounces;
 mod detector;
 mod digests;
 mod life;
 mod mails;
+mod operators;
 mod oracle;
 mod outbox;
 mod replay;

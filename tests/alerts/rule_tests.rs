@@ -103,3 +103,22 @@ async fn a_file_that_cannot_be_used_is_named_with_the_field() {
         .await;
     assert_eq!(said.code, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_in_the_documentation_passes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/alerts.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let (code, out, err) = test(example).await;
+    assert_eq!(
+        (code, out.ends_with("1 passed, 0 failed\n")),
+        (0, true),
+        "{out}{err}"
+    );
+}

@@ -1,5 +1,6 @@
 //! The whole way, from a feed to an answer or a mail.
 
+mod alert_kills;
 mod candles;
 mod crash;
 mod cryptowatch;

@@ -3,5 +3,6 @@
 mod backfill;
 mod ingest;
 mod planning;
+mod review;
 mod shards;
 mod slots;

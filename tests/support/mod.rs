@@ -4,6 +4,7 @@ pub mod alerting;
 pub mod base;
 pub mod exchange;
 pub mod faulty;
+pub mod hook;
 pub mod mailbox;
 pub mod program;
 pub mod recordings;

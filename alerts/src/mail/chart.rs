@@ -109,14 +109,27 @@ fn paint(
         LINE.stroke_width(4),
     ))?;
     chart.draw_series([Circle::new(last, 9, JUMP.filled())])?;
-    let words = |text: String, at: f64, color: RGBColor| {
+    // On paper of their own, above their lines: the samples would cross them.
+    let line = high * 0.075;
+    for (text, at, color) in [
+        (format!("limit {}", short(limit)), limit, LIMIT),
+        (format!("mean {}", short(mean)), mean, MEAN),
+    ] {
         let style = (FONT_NAME, 24).into_font().color(&color);
-        Text::new(text, (from + 1, at + high * 0.065), style)
-    };
-    chart.draw_series([
-        words(format!("limit {}", short(limit)), limit, LIMIT),
-        words(format!("mean {}", short(mean)), mean, MEAN),
-    ])?;
+        let width = i64::from(
+            style
+                .font
+                .layout_box(&text)
+                .map_or(200, |(_, (right, _))| right),
+        );
+        let minutes = (i64::from(evidence.window) + 1) * width / i64::from(WIDTH - 190) + 2;
+        let paper = [
+            (from + 1, at + line),
+            (from + 1 + minutes.max(1), at + line * 0.1),
+        ];
+        chart.draw_series([Rectangle::new(paper, PAPER.filled())])?;
+        chart.draw_series([Text::new(text, (from + 1, at + line), style)])?;
+    }
     Ok(())
 }
 

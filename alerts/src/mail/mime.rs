@@ -6,8 +6,8 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
 use marketlake_entities::Millis;
 
+use super::dkim::Dkim;
 use super::templates::Words;
-use super::writer::Dkim;
 use crate::AlertError;
 
 /// A mail that is to be put together.

@@ -4,6 +4,7 @@
 //! together in `mime`. The same delivery makes the same bytes, whenever it is written.
 
 mod chart;
+mod dkim;
 mod gather;
 mod mime;
 mod names;
@@ -14,6 +15,7 @@ mod templates;
 mod writer;
 
 pub use chart::draw;
+pub use dkim::Dkim;
 pub use preview::{Preview, preview};
 pub use templates::Templates;
-pub use writer::{Dkim, Writer, WriterOptions};
+pub use writer::{Writer, WriterOptions};

@@ -83,6 +83,9 @@ pub(super) fn utc(ts: Millis) -> String {
 }
 
 pub(super) fn local(ts: Millis, zone: Tz) -> String {
+    if zone == Tz::UTC {
+        return utc(ts);
+    }
     let there = ts.to_utc().with_timezone(&zone);
     format!("{} ({})", there.format("%Y-%m-%d %H:%M %Z"), zone.name())
 }

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use lettre::Message;
 use lettre::message::Mailbox;
-use lettre::message::dkim::{
-    DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm,
-    DkimSigningKey,
-};
 use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{Kind, Model};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
+use super::dkim::Dkim;
 use super::gather::{self, Gathered};
 use super::mime::{self, Draft};
 use super::proof::{self, Proof};
@@ -30,40 +26,6 @@ use crate::{AlertError, Subscription};
 
 /// Pictures that are kept, since many may be told of one jump.
 const KEPT_CHARTS: usize = 64;
-
-/// A key with which mails are signed (RFC 6376).
-pub struct Dkim(DkimConfig);
-
-impl Dkim {
-    /// The signature of a domain under a selector; `key` is an RSA key as PKCS#1 PEM, or the base64 of an Ed25519 key.
-    ///
-    /// # Errors
-    /// Where the key cannot be used.
-    pub fn new(domain: &str, selector: &str, key: &str) -> Result<Self, AlertError> {
-        let (algorithm, key) = if key.contains("-----BEGIN") {
-            (DkimSigningAlgorithm::Rsa, key)
-        } else {
-            (DkimSigningAlgorithm::Ed25519, key.trim())
-        };
-        let key = DkimSigningKey::new(key, algorithm)
-            .map_err(|error| AlertError::Message(format!("DKIM key: {error}")))?;
-        let relaxed = DkimCanonicalization {
-            header: DkimCanonicalizationType::Relaxed,
-            body: DkimCanonicalizationType::Relaxed,
-        };
-        Ok(Self(DkimConfig::new(
-            selector.to_owned(),
-            domain.to_owned(),
-            key,
-            mime::SIGNED.to_vec(),
-            relaxed,
-        )))
-    }
-
-    pub(super) fn sign(&self, message: &mut Message) {
-        message.sign(&self.0);
-    }
-}
 
 /// What a writer needs to know.
 pub struct WriterOptions {

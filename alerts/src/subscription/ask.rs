@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{self, Kind};
+use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{Channel, Column, Entity, State};
 use marketlake_entities::{Millis, database};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, TryIntoModel,
+    QueryFilter, QuerySelect, TryIntoModel,
 };
 
 use super::life::{self, Change, MOST_OF_ADDRESS, change_in};
@@ -16,6 +17,7 @@ use super::{NewSubscription, Subscription, check_address};
 use crate::outbox::{self, Letter};
 use crate::{AlertError, FieldError, recipients};
 
+const CHUNK: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Pending subscriptions that nobody confirms are deleted after so long.
 pub(super) const PENDING_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -128,12 +130,32 @@ pub async fn delete_unconfirmed(
     connection: &impl ConnectionTrait,
     now: Millis,
 ) -> Result<u64, DbErr> {
-    let result = Entity::delete_many()
+    let ids: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Id)
         .filter(Column::State.eq(State::Pending))
         .filter(Column::CreatedAt.lt(now.minus(PENDING_LIFE)))
-        .exec(connection)
+        .into_tuple()
+        .all(connection)
         .await?;
-    Ok(result.rows_affected)
+    let mut deleted = 0;
+    for chunk in ids.chunks(CHUNK) {
+        let chunk = || chunk.iter().map(String::as_str);
+        deliveries::Entity::delete_many()
+            .filter(deliveries::Column::SubscriptionId.is_in(chunk()))
+            .exec(connection)
+            .await?;
+        subscription_events::Entity::delete_many()
+            .filter(subscription_events::Column::SubscriptionId.is_in(chunk()))
+            .exec(connection)
+            .await?;
+        let result = Entity::delete_many()
+            .filter(Column::Id.is_in(chunk()))
+            .exec(connection)
+            .await?;
+        deleted += result.rows_affected;
+    }
+    Ok(deleted)
 }
 
 /// Ends subscriptions whose last day is over. Returns how many.

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod ask;
 pub mod history;
 mod life;
+mod links;
 mod wanted;
 
 use chrono_tz::Tz;
@@ -15,7 +16,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 pub use address::{check_address, masked};
 pub use ask::{Caps, ask, ask_for_link, delete_unconfirmed, expire};
 pub(crate) use life::change_in;
-pub use life::{Change, LifeError, test, unsubscribe};
+pub use life::{Change, LifeError};
+pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{Channel, State};
 pub use wanted::{NewSubscription, Wanted, check_matches};
 

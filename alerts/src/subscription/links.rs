@@ -1,0 +1,99 @@
+//! What the links and buttons of mails and pages do, beside the steps of a life.
+
+use std::time::Duration;
+
+use marketlake_entities::records::deliveries::{self, Kind};
+use marketlake_entities::records::subscriptions::State;
+use marketlake_entities::records::{alerts, delivery_alerts};
+use marketlake_entities::{Millis, database};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter,
+};
+
+use super::Subscription;
+use super::life::{Change, change_in};
+use crate::AlertError;
+use crate::outbox::{self, Letter};
+
+/// Tests of one address are at least so far apart.
+const TEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:DELIVERY` for all that a digest told of. Returns how many ended
+/// by it; what has ended already is no error.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn unsubscribe(
+    database: &DatabaseConnection,
+    subject: &str,
+    now: Millis,
+) -> Result<u64, AlertError> {
+    let transaction = database::begin_write(database).await?;
+    let ids = named(&transaction, subject).await?;
+    let mut ended = 0;
+    for id in ids {
+        let change = Change::Unsubscribe("by the link in the mail");
+        ended += u64::from(change_in(&transaction, &id, &change, now).await?.is_ok());
+    }
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+/// The subscriptions that an unsubscribe link names.
+async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<String>, DbErr> {
+    let Some(delivery) = subject.strip_prefix("d:") else {
+        return Ok(subject
+            .strip_prefix("s:")
+            .map(str::to_owned)
+            .into_iter()
+            .collect());
+    };
+    let members = delivery_alerts::Entity::find()
+        .filter(delivery_alerts::Column::DeliveryId.eq(delivery))
+        .all(connection)
+        .await?;
+    let mut ids = Vec::new();
+    for member in members {
+        let alert = alerts::Entity::find_by_id(member.alert_id)
+            .one(connection)
+            .await?;
+        ids.extend(alert.map(|alert| alert.subscription_id));
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Puts a test of a subscription's channel into the outbox, at most one a minute. `false` where there was one just now, or it is not active.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn test(
+    database: &DatabaseConnection,
+    id: &str,
+    now: Millis,
+) -> Result<bool, AlertError> {
+    let transaction = database::begin_write(database).await?;
+    let found = Subscription::find(&transaction, id).await?;
+    let Some(subscription) = found.filter(|s| matches!(s.state, State::Active | State::Paused))
+    else {
+        return Ok(false);
+    };
+    let lately = deliveries::Entity::find()
+        .filter(deliveries::Column::Address.eq(subscription.target()))
+        .filter(deliveries::Column::Kind.eq(Kind::Test))
+        .filter(deliveries::Column::CreatedAt.gt(now.minus(TEST_PAUSE)))
+        .count(&transaction)
+        .await?;
+    if lately > 0 {
+        return Ok(false);
+    }
+    let letter = Letter {
+        subscription_id: Some(subscription.id.clone()),
+        ..Letter::new(Kind::Test, subscription.channel, subscription.target())
+    };
+    outbox::post(&transaction, letter, now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}

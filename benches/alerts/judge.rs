@@ -1,0 +1,70 @@
+//! 10,000 subscriptions judged for one minute of 10,000 metrics, from the window to the commit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use marketlake_alerts::detector::{self, Recorded};
+use marketlake_entities::{Minute, database};
+use marketlake_lake::Lake;
+
+use crate::market::{self, METRICS};
+use crate::measure::{Place, figure, millis};
+
+const SUBSCRIPTIONS: usize = 10_000;
+
+pub async fn run(place: &Place) -> anyhow::Result<()> {
+    let lake = place.lake("judge").await?;
+    let now = database::clock(lake.database()).await?.minute();
+    market::calm(&lake, now, METRICS).await?;
+    market::subscribe(&lake, SUBSCRIPTIONS, false).await?;
+    lake.follow(0).await?;
+    let mut times = Vec::new();
+    let mut seen = 0;
+    for minute in 0..8 {
+        let ts = now.plus(minute);
+        // The first begins with ten thousand rules that it has not seen; the sixth has ten jumps, the last one ten thousand.
+        let jumps = match minute {
+            5 => 10,
+            7 => METRICS,
+            _ => 0,
+        };
+        let at = database::clock(lake.database()).await?;
+        lake.import(market::minute(ts, METRICS, jumps)?, at).await?;
+        seen = lake.follow(seen).await?;
+        times.push(judged(&lake, ts).await?);
+    }
+    let line = |name: &str, which: usize| figure(name, times[which].0, "ms");
+    line("10,000 subscriptions, first minute", 0);
+    let mut quiet: Vec<f64> = [1, 2, 3, 4, 6].map(|which: usize| times[which].0).to_vec();
+    quiet.sort_unstable_by(f64::total_cmp);
+    figure(
+        "10,000 subscriptions, a quiet minute: median",
+        quiet[2],
+        "ms",
+    );
+    line(
+        &format!(
+            "10,000 subscriptions, ten jumps, {} alerts",
+            times[5].1.alerts
+        ),
+        5,
+    );
+    line(
+        &format!(
+            "10,000 subscriptions, all jump, {} alerts",
+            times[7].1.alerts
+        ),
+        7,
+    );
+    Ok(())
+}
+
+async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, Recorded)> {
+    let begun = Instant::now();
+    let verdict = detector::judge(lake, ts).await?;
+    let transaction = database::begin_write(lake.database()).await?;
+    let now = database::clock(&transaction).await?;
+    let recorded = verdict.record(&transaction, now, None).await?;
+    transaction.commit().await?;
+    Ok((millis(begun), recorded))
+}

@@ -1,0 +1,68 @@
+//! Hours into which samples come after they were judged are judged again.
+
+use std::sync::Arc;
+
+use marketlake_alerts::subscription::history;
+use marketlake_entities::Millis;
+use marketlake_jobs::{Job, Moment, ReviewJumps, RunOnce, Runner};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::alerting::{Alerting, wants};
+use crate::support::base::{Base, on_both};
+use crate::support::samples::{series, start};
+
+const ID: &str = "x:late:volume";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
+    on_both(async |base: Base| {
+        let alerting = Alerting::on(&base).await;
+        alerting.calm(&[ID]).await;
+        let subscription = alerting.subscribe(wants("late:volume")).await;
+        alerting
+            .commit(series("x:other:volume", 0, &["1"; 90]))
+            .await;
+        for minute in 0..10 {
+            alerting.judge(start().plus(minute)).await;
+        }
+        let job = ReviewJumps::new(Arc::clone(&alerting.lake));
+        let due = async |job: &ReviewJumps| -> Vec<Millis> {
+            let now = alerting.now().await;
+            let due = job
+                .due(Moment {
+                    now,
+                    minute: now.minute(),
+                })
+                .await
+                .unwrap();
+            due.into_iter().map(|due| due.slot).collect()
+        };
+        // Samples that came before their minutes were judged concern nobody.
+        assert_eq!(due(&job).await, []);
+        alerting.commit(series(ID, 5, &["700"])).await;
+        let hour = start().hour().start();
+        // It concerns the minute itself, and those of the longest window after it that were judged: all in one hour.
+        assert_eq!(due(&job).await, [hour]);
+        assert_eq!(due(&job).await, []);
+        let runner = Runner::new(
+            alerting.database.clone(),
+            "test".to_owned(),
+            CancellationToken::new(),
+        );
+        let ran = runner.run_once(&job, hour, 0, false).await.unwrap();
+        assert!(
+            matches!(&ran, RunOnce::Done(outcome) if outcome.contains(r#""would_have_fired":1"#)),
+            "{ran:?}"
+        );
+        let notes = history::notes(&alerting.database, &subscription.id, 9)
+            .await
+            .unwrap();
+        assert_eq!((notes.len(), notes[0].ts), (1, start().plus(5).start()));
+        // Another process that starts anew finds nothing to do either; the next late sample opens the hour again.
+        assert_eq!(due(&ReviewJumps::new(Arc::clone(&alerting.lake))).await, []);
+        alerting.commit(series(ID, 7, &["9000"])).await;
+        assert_eq!(due(&job).await, [hour]);
+        assert_eq!(alerting.alerts().await.len(), 0);
+    })
+    .await;
+}
