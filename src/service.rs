@@ -57,6 +57,7 @@ pub(crate) async fn jobs(
         feeds: feeds.all,
         pace: feeds.pace,
         sender: alerting::sender(settings, lake.database())?,
+        mails_a_day: settings.alerts.mails_per_address,
         watch: Watch {
             operator: settings.alerts.operator()?,
             feed_stale_after: settings.alerts.stale_after()?,

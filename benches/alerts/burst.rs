@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::mail::{Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Sender};
+use marketlake_alerts::outbox::{Pace, Sender, Telling};
 use marketlake_alerts::{Channels, detector};
 use marketlake_entities::database;
 use sea_orm::DatabaseConnection;
@@ -51,7 +51,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         lake.follow(0).await?;
         let verdict = detector::judge(&lake, now).await?;
         let transaction = database::begin_write(lake.database()).await?;
-        let recorded = verdict.record(&transaction, at, None).await?;
+        let recorded = verdict.record(&transaction, at, Telling::default()).await?;
         transaction.commit().await?;
         let sink = Sink::open().await?;
         let sender = sender(lake.database(), &sink.url, lines)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use marketlake_alerts::detector::{self, Recorded};
+use marketlake_alerts::outbox::Telling;
 use marketlake_entities::{Minute, database};
 use marketlake_lake::Lake;
 
@@ -64,7 +65,9 @@ async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, Recorded)>
     let verdict = detector::judge(lake, ts).await?;
     let transaction = database::begin_write(lake.database()).await?;
     let now = database::clock(&transaction).await?;
-    let recorded = verdict.record(&transaction, now, None).await?;
+    let recorded = verdict
+        .record(&transaction, now, Telling::default())
+        .await?;
     transaction.commit().await?;
     Ok((millis(begun), recorded))
 }

@@ -58,6 +58,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         feeds: vec![Source::whole(Arc::new(Live))],
         pace: None,
         sender: sender(lake.database(), &sink.url, 8)?,
+        mails_a_day: 1_000_000,
         watch: Watch {
             operator: None,
             feed_stale_after: Duration::from_secs(600),

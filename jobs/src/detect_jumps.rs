@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_alerts::detector;
+use marketlake_alerts::outbox::Telling;
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, database};
 use marketlake_lake::Lake;
@@ -28,16 +29,17 @@ const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
 /// The job. It leaves: alerts, deliveries, states and why they changed, and a slot of `deliver-alerts` where there are any.
 pub struct DetectJumps {
     lake: Arc<Lake>,
+    mails_a_day: u64,
 }
 
 impl DetectJumps {
     /// Its name.
     pub const NAME: &'static str = "detect-jumps";
 
-    /// The job over a lake.
+    /// The job over a lake; after so many mails about alerts in 24 hours an address gets the rest in hourly digests.
     #[must_use]
-    pub fn new(lake: Arc<Lake>) -> Self {
-        Self { lake }
+    pub fn new(lake: Arc<Lake>, mails_a_day: u64) -> Self {
+        Self { lake, mails_a_day }
     }
 }
 
@@ -110,7 +112,11 @@ impl Job for DetectJumps {
         let transaction = database::begin_write(database).await?;
         let now = database::clock(&transaction).await?;
         let stale = self.stale(run, now).await?;
-        let recorded = verdict.record(&transaction, now, stale.as_deref()).await?;
+        let telling = Telling {
+            stale: stale.as_deref(),
+            mails_a_day: self.mails_a_day,
+        };
+        let recorded = verdict.record(&transaction, now, telling).await?;
         let outcome = json!({
             "rules": rules,
             "jumps": jumps,

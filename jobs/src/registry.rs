@@ -23,6 +23,8 @@ pub struct Parts {
     pub pace: Option<Pace>,
     /// How deliveries leave.
     pub sender: Sender,
+    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    pub mails_a_day: u64,
     /// Who is told when something is wrong, and when a feed is.
     pub watch: Watch,
     /// How long vacuum leaves alone what was replaced.
@@ -46,6 +48,7 @@ impl JobSet {
             feeds,
             pace,
             sender,
+            mails_a_day,
             watch,
             grace,
             retention,
@@ -56,7 +59,7 @@ impl JobSet {
         let is_live = pace.is_none() && !feeds.is_empty();
         Self(vec![
             Arc::new(IngestMinute::new(Arc::clone(&lake), feeds, pace)),
-            Arc::new(DetectJumps::new(Arc::clone(&lake))),
+            Arc::new(DetectJumps::new(Arc::clone(&lake), mails_a_day)),
             Arc::new(DeliverAlerts::new(database.clone(), sender, stop)),
             Arc::new(ReviewJumps::new(Arc::clone(&lake))),
             Arc::new(TendSubscriptions::new(database.clone())),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use marketlake_alerts::outbox::MAILS_A_DAY;
 use marketlake_alerts::subscription::{Caps, check_address};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ pub(crate) struct Alerts {
     pub(crate) feed_stale_after: String,
     /// The most metrics that one subscription may mean.
     pub(crate) most_metrics: usize,
+    /// Mails about alerts to one address a day; the rest goes into hourly digests.
+    pub(crate) mails_per_address: u64,
     /// Mails that ask one address to confirm, or bring it its link, a day.
     pub(crate) confirmations_per_address: u64,
     /// Subscriptions asked for from one network address a day.
@@ -91,6 +94,7 @@ impl Default for Alerts {
             operator: None,
             feed_stale_after: "10m".to_owned(),
             most_metrics: 10_000,
+            mails_per_address: MAILS_A_DAY,
             confirmations_per_address: caps.mails_of_address,
             subscriptions_per_source: caps.of_source,
             confirmations_per_day: caps.confirmations,

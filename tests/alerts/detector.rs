@@ -1,5 +1,6 @@
 //! When a subscription fires, when it does not, and why.
 
+use marketlake_alerts::outbox::Telling;
 use marketlake_alerts::subscription::{Change, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::Millis;
@@ -286,7 +287,10 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
         .record(
             &transaction,
             Millis(1),
-            Some("stale news: judged 7 h after its minute came in"),
+            Telling {
+                stale: Some("stale news: judged 7 h after its minute came in"),
+                ..Telling::default()
+            },
         )
         .await
         .unwrap();

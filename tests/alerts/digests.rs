@@ -47,7 +47,9 @@ async fn many_jumps_at_one_minute_are_one_mail_to_each_address() {
             "{digest}"
         );
         assert!(
-            digest.contains("and 10 more, all of them in proof.json."),
+            digest.contains(
+                "and 10 more, all of them in proof.json, those above with their samples."
+            ),
             "{digest}"
         );
         assert_eq!(digest.matches("its last hour:").count(), 50);

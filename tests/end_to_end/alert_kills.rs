@@ -84,6 +84,7 @@ async fn survive(base: Base, kills: usize) {
     let feed = format!("[{{kind=\"replay\",speed={speed}.0,files=[\"{file}\"]}}]");
     let mailbox = Mailbox::open(Fault::None).await;
     let program = Program::on(&base)
+        .with("MARKETLAKE_ALERTS__MAILS_PER_ADDRESS", 1_000_000)
         .with("MARKETLAKE_FEEDS", feed)
         .with("MARKETLAKE_MAIL__URL", &mailbox.url);
     subscribe(&program).await;

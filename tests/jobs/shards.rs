@@ -115,7 +115,7 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let runner = runner(&lake, "one");
         let first = runner.run_once(&ingest, slot, 0, false).await.unwrap();
         assert!(matches!(first, RunOnce::Done(_)), "{first:?}");
-        let detect = DetectJumps::new(Arc::clone(&lake));
+        let detect = DetectJumps::new(Arc::clone(&lake), 30);
         let claim = async || {
             let waits_for = detect.policy().waits_for;
             slots::claim(lake.database(), DetectJumps::NAME, "two", waits_for)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use marketlake_alerts::channel::{Channel, Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::detector::{self, Recorded};
 use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Round, Sender};
+use marketlake_alerts::outbox::{Pace, Round, Sender, Telling};
 use marketlake_alerts::{Channels, NewSubscription, Subscription};
 use marketlake_entities::records::deliveries::{self, State};
 use marketlake_entities::records::{alerts, job_runs};
@@ -76,7 +76,10 @@ impl Alerting {
         let verdict = detector::judge(&self.lake, minute).await.unwrap();
         let transaction = database::begin_write(&self.database).await.unwrap();
         let now = database::clock(&transaction).await.unwrap();
-        let recorded = verdict.record(&transaction, now, None).await.unwrap();
+        let recorded = verdict
+            .record(&transaction, now, Telling::default())
+            .await
+            .unwrap();
         let run = job_runs::ActiveModel {
             id: NotSet,
             job: Set("detect-jumps".to_owned()),

@@ -151,16 +151,21 @@ async fn talk(
             "DATA" => {
                 write.write_all(b"354 go\r\n").await?;
                 let mut mail = String::new();
-                let mut bare = false;
+                let (mut bare, mut whole) = (false, false);
                 while let Some(line) = next(&mut read).await? {
                     // A bare line feed can smuggle a second mail in: strict servers refuse it.
                     bare |= !line.ends_with("\r\n");
                     let line = line.trim_end_matches(['\r', '\n']);
                     if line == "." {
+                        whole = true;
                         break;
                     }
                     mail += line.strip_prefix('.').unwrap_or(line);
                     mail += "\n";
+                }
+                if !whole {
+                    // Broken off before its end: no server keeps that.
+                    return Ok(());
                 }
                 if bare {
                     "550 bare line feed\r\n".to_owned()

@@ -14,7 +14,7 @@ use super::{Fired, Verdict, WatchChange};
 use crate::AlertError;
 use crate::evidence::{self, Evidence};
 use crate::machine::{DETECTOR, Watch};
-use crate::outbox::{self, Told};
+use crate::outbox::{self, Telling, Told};
 use crate::subscription::{Change, change_in};
 
 /// Rows an insert: below the parameter limit of either database.
@@ -33,8 +33,7 @@ pub struct Recorded {
 
 impl Verdict {
     /// Writes alerts, deliveries, states and their history within the caller's transaction. An alert that is there already, by
-    /// (subscription, metric, ts), stays as it is and makes no new delivery. With `stale` a reason why nobody wants the news any
-    /// more, the alerts are recorded and not sent.
+    /// (subscription, metric, ts), stays as it is and makes no new delivery.
     ///
     /// # Errors
     /// Where the database fails.
@@ -42,7 +41,7 @@ impl Verdict {
         self,
         transaction: &DatabaseTransaction,
         now: Millis,
-        stale: Option<&str>,
+        telling: Telling<'_>,
     ) -> Result<Recorded, AlertError> {
         let minute = self.minute;
         self.spans.record(transaction, minute).await?;
@@ -56,7 +55,7 @@ impl Verdict {
         evidence::keep(transaction, self.evidence, now).await?;
         let told = write_alerts(transaction, self.alerts, minute, now).await?;
         let alerts = told.len() as u64;
-        let deliveries = outbox::tell(transaction, told, minute, now, stale).await?;
+        let deliveries = outbox::tell(transaction, told, now, telling).await?;
         for id in &self.spent {
             let reason = "it has sent as many alerts as it was to".to_owned();
             // It may have been unsubscribed this moment: then there is nothing to expire.

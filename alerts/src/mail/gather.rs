@@ -6,6 +6,7 @@ use marketlake_entities::records::deliveries::{Kind, Model};
 use marketlake_entities::records::{alerts, delivery_alerts, evidence};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
+use super::story::SHOWN;
 use crate::evidence::Evidence;
 use crate::subscription::State;
 use crate::{AlertError, Subscription, recipients};
@@ -32,7 +33,7 @@ pub(super) async fn refusal(
     Ok(None)
 }
 
-/// The alerts of a delivery whose subscriptions have not ended, the largest first.
+/// The alerts of a delivery whose subscriptions have not ended, the largest first; those that are shown with their evidence.
 pub(super) async fn alerts(
     connection: &impl ConnectionTrait,
     delivery: &Model,
@@ -62,23 +63,21 @@ pub(super) async fn alerts(
             kept.push((alert, subscription.clone()));
         }
     }
-    let evidence = evidence_of(connection, &kept).await?;
-    let mut gathered: Vec<Gathered> = kept
-        .into_iter()
-        .map(|(alert, subscription)| Gathered {
-            evidence: alert
-                .evidence_id
-                .as_ref()
-                .and_then(|id| evidence.get(id).cloned()),
-            alert,
-            subscription,
-        })
-        .collect();
-    gathered.sort_by(|a, b| {
-        let by_ratio = b.alert.ratio.total_cmp(&a.alert.ratio);
-        by_ratio.then_with(|| (a.alert.ts, &a.alert.metric).cmp(&(b.alert.ts, &b.alert.metric)))
+    kept.sort_by(|(a, _), (b, _)| {
+        let by_ratio = b.ratio.total_cmp(&a.ratio);
+        by_ratio.then_with(|| (a.ts, &a.metric, &a.id).cmp(&(b.ts, &b.metric, &b.id)))
     });
-    Ok(gathered)
+    // A mail with the rows of ten thousand jumps would be refused for its size.
+    let evidence = evidence_of(connection, &kept[..kept.len().min(SHOWN)]).await?;
+    let gathered = kept.into_iter().map(|(alert, subscription)| Gathered {
+        evidence: alert
+            .evidence_id
+            .as_ref()
+            .and_then(|id| evidence.get(id).cloned()),
+        alert,
+        subscription,
+    });
+    Ok(gathered.collect())
 }
 
 async fn evidence_of(

@@ -9,7 +9,7 @@ use super::names;
 use crate::token::{Keyring, Purpose};
 use crate::{AlertError, Subscription};
 
-/// Jumps that a digest shows; the rest are in its proof.
+/// Jumps that a digest shows, and whose rows are in its proof; of the rest the proof has the numbers.
 pub(super) const SHOWN: usize = 50;
 
 /// One jump, in words.

@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub use admin::{Listed, dead, forget_messages, list, requeue};
 pub use brakes::{EVERYTHING, brake, brakes, release};
 pub use sender::{Pace, Round, Sender};
-pub use tell::{DIGEST_FROM, Told, tell};
+pub use tell::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
 
 use crate::AlertError;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
 use marketlake_entities::records::delivery_alerts;
-use marketlake_entities::{Jump, Millis, Minute};
+use marketlake_entities::{Jump, Millis};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
     Unchanged,
@@ -18,11 +18,29 @@ use crate::subscription::Channel;
 
 /// So many alerts for one address at one minute are one mail.
 pub const DIGEST_FROM: usize = 4;
-/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-pub(super) const MAILS_A_DAY: u64 = 30;
+/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests, where nothing is said.
+pub const MAILS_A_DAY: u64 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
 const INSERT_ROWS: usize = 500;
+
+/// How alerts are told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// Why nobody wants the news any more, if so: the alerts are recorded, and their deliveries written as given up.
+    pub stale: Option<&'a str>,
+    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    pub mails_a_day: u64,
+}
+
+impl Default for Telling<'_> {
+    fn default() -> Self {
+        Self {
+            stale: None,
+            mails_a_day: MAILS_A_DAY,
+        }
+    }
+}
 
 /// A new alert, to be told of.
 #[derive(Clone, Debug)]
@@ -35,7 +53,7 @@ pub struct Told {
     pub jump: Jump,
 }
 
-/// Puts new alerts of one minute into the outbox, within the caller's transaction. With `stale` a reason, they are written as given up.
+/// Puts new alerts of one minute into the outbox, within the caller's transaction.
 /// Returns how many deliveries there are for them.
 ///
 /// # Errors
@@ -43,10 +61,10 @@ pub struct Told {
 pub async fn tell(
     connection: &impl ConnectionTrait,
     told: Vec<Told>,
-    _minute: Minute,
     now: Millis,
-    stale: Option<&str>,
+    telling: Telling<'_>,
 ) -> Result<u64, DbErr> {
+    let Telling { stale, mails_a_day } = telling;
     let mut by_target: BTreeMap<(String, &'static str), Vec<Told>> = BTreeMap::new();
     for one in told {
         let target = (
@@ -59,7 +77,7 @@ pub async fn tell(
     for ((address, _), told) in by_target {
         let channel = told[0].subscription.channel;
         let had = lately(connection, &address, now).await?;
-        if stale.is_none() && had + (told.len().min(DIGEST_FROM) as u64) > MAILS_A_DAY {
+        if stale.is_none() && had + (told.len().min(DIGEST_FROM) as u64) > mails_a_day {
             let digest = waiting(connection, channel, &address, now).await?;
             plan.gather(digest, channel, &address, told, now);
         } else if told.len() >= DIGEST_FROM {

@@ -20,6 +20,7 @@ use super::answer::{PointRows, metric_at, series, text};
 use super::bucket::merged;
 use super::segment_file::SegmentFiles;
 use super::table::{ObjectTable, ROOT};
+use super::whole_hours::{around, whole_hours};
 use super::{
     Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, Trail, TrailQuery, bucketed,
     by_time, judge, ranks, reach,
@@ -378,27 +379,6 @@ fn times(span: Span) -> Parameters {
 /// In the order of time, then of commits.
 fn in_time(segments: &mut [Model]) {
     segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-}
-
-/// The hours that lie whole in a span.
-fn whole_hours(span: Span) -> Option<Span> {
-    let from = span.from.plus(59).hour();
-    let to = span.to.plus(1).hour().plus(-1);
-    (from < to).then_some(Span { from, to })
-}
-
-/// What is left of a span before and after its whole hours.
-fn around(span: Span, hours: Span) -> (Option<Span>, Option<Span>) {
-    let before = Span {
-        from: span.from,
-        to: hours.from.plus(-1),
-    };
-    let after = Span {
-        from: hours.to.plus(1),
-        to: span.to,
-    };
-    let some = |part: Span| (part.from <= part.to).then_some(part);
-    (some(before), some(after))
 }
 
 /// An id is market:pair[:measure]; a price names no measure.

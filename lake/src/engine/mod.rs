@@ -8,6 +8,7 @@ mod router;
 mod segment_file;
 mod table;
 mod trail;
+mod whole_hours;
 mod window;
 
 use async_trait::async_trait;
