@@ -46,7 +46,7 @@ pub async fn calm(lake: &Arc<Lake>, to: Minute, metrics: usize) -> anyhow::Resul
     Ok(())
 }
 
-/// So many subscriptions in force: half name a metric each, a tenth are patterns of a thousand metrics, each with a factor of its own.
+/// So many subscriptions in force: nine tenths name a metric each, a tenth are patterns of a hundred metrics, each with a factor of its own.
 pub async fn subscribe(lake: &Arc<Lake>, count: usize, only_named: bool) -> anyhow::Result<()> {
     let now = database::clock(lake.database()).await?;
     let first = NewSubscription {
