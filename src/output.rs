@@ -62,7 +62,6 @@ pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> any
 }
 
 /// Says on stderr that an answer is made up, where it is.
-#[expect(clippy::print_stderr, reason = "a note beside the answer")]
 pub(crate) fn note_simulated<'a>(
     metrics: impl IntoIterator<Item = &'a marketlake_entities::Metric>,
 ) {
@@ -70,8 +69,14 @@ pub(crate) fn note_simulated<'a>(
         .into_iter()
         .any(marketlake_entities::Metric::is_simulated)
     {
-        eprintln!("note: these values are simulated");
+        note("note: these values are simulated");
     }
+}
+
+/// Writes a line to stderr, beside an answer.
+#[expect(clippy::print_stderr, reason = "a note beside the answer")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Writes a line to stdout.

@@ -7,8 +7,9 @@ use marketlake_lake::{Lake, QueryEngine, Span};
 
 use crate::machine::Watch;
 use crate::outbox::DIGEST_FROM;
+use crate::subscription::check_matches;
 use crate::track::{Tally, Track, reach};
-use crate::{AlertError, FieldError, Judged, Rule};
+use crate::{AlertError, FieldError, Judged, NewSubscription, Rule};
 
 /// More mails a day than this are a warning, and make a noisy day.
 pub(crate) const NOISY: usize = 5;
@@ -83,6 +84,33 @@ impl Backtest {
     pub fn noisy_days(&self) -> usize {
         self.days.iter().filter(|(_, mails)| *mails > NOISY).count()
     }
+}
+
+/// Checks what was typed, and judges the last `days` up to a minute, by default the newest. `None` where nothing has been recorded yet.
+///
+/// # Errors
+/// Where the lake fails. Fields that are wrong, a pattern that means nothing or over `most_metrics`, and a time that is too long are the inner error.
+pub async fn try_out(
+    lake: &Lake,
+    new: &NewSubscription,
+    days: u32,
+    at: Option<Minute>,
+    most_metrics: usize,
+) -> Result<Result<Option<Backtest>, Vec<FieldError>>, AlertError> {
+    let (pattern, rule) = match new.check_rule() {
+        Ok(checked) => checked,
+        Err(errors) => return Ok(Err(errors)),
+    };
+    if let Err(error) = check_matches(&pattern, lake.directory().metrics(), most_metrics) {
+        return Ok(Err(vec![error]));
+    }
+    let at = match at {
+        Some(at) => Some(at),
+        None => lake.newest().await?,
+    };
+    let Some(at) = at else { return Ok(Ok(None)) };
+    let found = backtest(lake, &pattern, &rule, days, at).await?;
+    Ok(found.map(Some).map_err(|error| vec![error]))
 }
 
 /// Judges the last `days` up to a minute.

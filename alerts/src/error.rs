@@ -47,6 +47,15 @@ impl AlertError {
         }
     }
 
+    /// What a row's text stands for.
+    pub(crate) fn parsed<T>(table: &'static str, id: &str, text: &str) -> Result<T, Self>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+    {
+        text.parse()
+            .map_err(|error: T::Err| Self::corrupt(table, id, error.to_string()))
+    }
+
     /// Whether another attempt with the same rows and settings cannot go otherwise.
     #[must_use]
     pub fn is_lasting(&self) -> bool {

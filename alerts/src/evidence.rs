@@ -1,14 +1,12 @@
 //! The rows that an alert was decided on, kept with it for ever: whatever is corrected later, this is what was known.
 
-use marketlake_entities::records::evidence::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::{Exact, Metric, Millis, Minute};
+use marketlake_entities::records::evidence::{ActiveModel, Column, Model};
+use marketlake_entities::{Metric, Millis, Minute, database};
 use marketlake_lake::Point;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
+use sea_orm::{ConnectionTrait, DbErr, Set};
 
 use crate::AlertError;
-
-const INSERT_ROWS: usize = 500;
 
 /// The samples of one metric in a window and at the minute that was judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,16 +39,11 @@ impl Evidence {
             let ts = marketlake_entities::parse_time(&ts)
                 .map_err(|error| corrupt(error.to_string()))?
                 .minute();
-            let value = value
-                .parse::<Exact>()
-                .map_err(|error| corrupt(error.to_string()))?;
+            let value = AlertError::parsed("evidence", &row.id, &value)?;
             points.push(Point { ts, value });
         }
         Ok(Self {
-            metric: row
-                .metric
-                .parse()
-                .map_err(|error| corrupt(format!("{error}")))?,
+            metric: AlertError::parsed("evidence", &row.id, &row.metric)?,
             ts: row.ts.minute(),
             window: u32::try_from(row.window_minutes)
                 .map_err(|error| corrupt(error.to_string()))?,
@@ -83,15 +76,8 @@ pub(crate) async fn keep(
     all: Vec<Evidence>,
     now: Millis,
 ) -> Result<(), DbErr> {
-    let mut rows: Vec<ActiveModel> = all.into_iter().map(|one| one.into_row(now)).collect();
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(INSERT_ROWS));
-        let once = OnConflict::column(Column::Id).do_nothing().to_owned();
-        Entity::insert_many(rows)
-            .on_conflict(once)
-            .exec_without_returning(connection)
-            .await?;
-        rows = rest;
-    }
+    let rows = all.into_iter().map(|one| one.into_row(now)).collect();
+    let once = OnConflict::column(Column::Id).do_nothing().to_owned();
+    database::insert_all(connection, rows, Some(once)).await?;
     Ok(())
 }

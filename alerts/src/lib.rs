@@ -28,7 +28,7 @@ mod token;
 pub mod track;
 pub mod watchman;
 
-pub use backtest::{Backtest, MOST_DAYS, Warning, backtest};
+pub use backtest::{Backtest, MOST_DAYS, Warning, backtest, try_out};
 pub use channel::{
     ChannelError, Channels, FileChannel, Guard, Sending, SmtpChannel, WebhookChannel,
 };

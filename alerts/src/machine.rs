@@ -9,7 +9,7 @@
 //! ```
 
 use marketlake_entities::records::watches::State;
-use marketlake_entities::{Exact, Metric, Minute, NoData, Trailing};
+use marketlake_entities::{Exact, NoData, Trailing};
 
 use crate::Rule;
 
@@ -33,6 +33,17 @@ impl Default for Watch {
             state: State::Ok,
             held: State::Ok,
             streak: 0,
+        }
+    }
+}
+
+impl Watch {
+    /// A watch as a row of `watches` or `transitions` has it.
+    pub(crate) fn of_row(state: State, held: State, streak: i32) -> Self {
+        Self {
+            state,
+            held,
+            streak: u32::try_from(streak).unwrap_or(0),
         }
     }
 }
@@ -62,11 +73,7 @@ impl Rule {
             return back(watch);
         };
         let ratio = value.to_f64() / before.mean();
-        let was = if watch.state == State::NoData {
-            watch.held
-        } else {
-            watch.state
-        };
+        let was = watch.held;
         let beyond = self.jump.beyond(self.jump.factor, value, before);
         let (state, streak) = match was {
             State::Firing if self.jump.beyond(self.calm_below(), value, before) => {
@@ -90,7 +97,7 @@ impl Rule {
     }
 
     fn without_data(&self, watch: Watch, no_data: NoData) -> Step {
-        let reason = match no_data {
+        let reason = || match no_data {
             NoData::TooFew(count) => format!(
                 "{count} of at least {} samples in {} minutes",
                 self.jump.min_samples, self.jump.window
@@ -99,19 +106,13 @@ impl Rule {
                 format!("the mean of {} minutes is not above zero", self.jump.window)
             }
         };
-        let held = if watch.state == State::NoData {
-            watch.held
-        } else {
-            watch.state
-        };
         Step {
             watch: Watch {
                 state: State::NoData,
-                held,
-                streak: watch.streak,
+                ..watch
             },
             fires: false,
-            reason: (watch.state != State::NoData).then_some(reason),
+            reason: (watch.state != State::NoData).then(reason),
             ratio: None,
         }
     }
@@ -137,38 +138,17 @@ impl Rule {
             _ => format!("{ratio:.2}x the mean, not beyond {factor}x"),
         }
     }
-
-    /// The jump as it is shown, of rows summed up anew, so that the mean is the same float whoever finds it.
-    #[must_use]
-    pub fn shown(
-        &self,
-        metric: &Metric,
-        ts: Minute,
-        value: Exact,
-        before: &Trailing,
-    ) -> marketlake_entities::Jump {
-        let mean = before.mean();
-        marketlake_entities::Jump {
-            metric: metric.clone(),
-            ts,
-            value,
-            mean,
-            ratio: value.to_f64() / mean,
-            samples: before.count(),
-        }
-    }
 }
 
+/// There is data again, and nothing more is known.
 fn back(watch: Watch) -> Step {
-    let state = if watch.state == State::NoData {
-        watch.held
-    } else {
-        watch.state
-    };
     Step {
-        watch: Watch { state, ..watch },
+        watch: Watch {
+            state: watch.held,
+            ..watch
+        },
         fires: false,
-        reason: (state != watch.state).then(|| "there is data again".to_owned()),
+        reason: (watch.state != watch.held).then(|| "there is data again".to_owned()),
         ratio: None,
     }
 }

@@ -54,7 +54,7 @@ pub async fn replay(
     judged: &BTreeSet<Minute>,
 ) -> Result<Replay, AlertError> {
     let database = lake.database();
-    let spans = crate::detector::spans(database, Minute::from_number(0), span.to).await?;
+    let spans = crate::detector::spans(database, span.to).await?;
     let mut chains: BTreeMap<String, Vec<RuleSpan>> = BTreeMap::new();
     for rule_span in spans {
         let chain = chains.entry(rule_span.subscription_id.clone());
@@ -209,17 +209,11 @@ async fn under_way(
     let mut known = HashMap::new();
     for row in rows {
         let row = transitions::Model::from_query_result(&row, "")?;
-        let watch = Watch {
-            state: row.to_state,
-            held: row.held,
-            streak: u32::try_from(row.streak).unwrap_or(0),
-        };
+        let watch = Watch::of_row(row.to_state, row.held, row.streak);
         if watch == Watch::default() {
             continue;
         }
-        let metric = row.metric.parse::<Metric>();
-        let metric = metric
-            .map_err(|error| AlertError::corrupt("transitions", &row.metric, error.to_string()))?;
+        let metric = AlertError::parsed("transitions", subscription_id, &row.metric)?;
         let pending = row.to_state == State::Pending;
         known.insert(metric, (watch, pending.then(|| row.ts.minute())));
     }
@@ -275,21 +269,15 @@ async fn recorded(connection: &impl ConnectionTrait, span: Span) -> Result<Vec<S
     let said = rows.into_iter().map(|row| {
         let corrupt = |reason: String| AlertError::corrupt("alerts", &row.id, reason);
         Ok(Said {
-            subscription_id: row.subscription_id.clone(),
             jump: Jump {
-                metric: row
-                    .metric
-                    .parse()
-                    .map_err(|error| corrupt(format!("{error}")))?,
+                metric: AlertError::parsed("alerts", &row.id, &row.metric)?,
                 ts: row.ts.minute(),
-                value: row
-                    .value
-                    .parse()
-                    .map_err(|error| corrupt(format!("{error}")))?,
+                value: AlertError::parsed("alerts", &row.id, &row.value)?,
                 mean: row.mean,
                 ratio: row.ratio,
                 samples: u32::try_from(row.samples).map_err(|error| corrupt(error.to_string()))?,
             },
+            subscription_id: row.subscription_id,
         })
     });
     said.collect()

@@ -69,6 +69,15 @@ impl Rule {
         }))
     }
 
+    /// As it is written down.
+    pub(crate) fn to_json(self) -> String {
+        match serde_json::to_string(&self) {
+            Ok(text) => text,
+            // Text and numbers only.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
     /// `above 3 times the mean of the 60 minutes before`.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -185,10 +194,7 @@ impl Judged {
         let written: WrittenJudged =
             serde_json::from_str(text).map_err(|error| corrupt(error.to_string()))?;
         Ok(Self {
-            pattern: written
-                .pattern
-                .parse()
-                .map_err(|error| corrupt(format!("{error}")))?,
+            pattern: AlertError::parsed("rule_spans", &id.to_string(), &written.pattern)?,
             rule: written.rule,
             muted_until: written.muted_until.map(Millis),
         })

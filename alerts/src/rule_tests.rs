@@ -242,7 +242,7 @@ fn judge(
     for minute in 0..minutes {
         let ts = start.plus(minute);
         let moment = track.judge(ts);
-        let word = word(track.watch.state);
+        let word = track.watch.state;
         let mut said = moment.step.reason.map(|reason| format!("{word}: {reason}"));
         if let Some(jump) = moment.jump {
             match tally.admit(judged, ts, last) {
@@ -259,16 +259,6 @@ fn judge(
         states.extend(said.map(|said| (ts, said)));
     }
     (alerts, states)
-}
-
-fn word(state: marketlake_entities::records::watches::State) -> &'static str {
-    use marketlake_entities::records::watches::State;
-    match state {
-        State::Ok => "ok",
-        State::Pending => "pending",
-        State::Firing => "firing",
-        State::NoData => "no_data",
-    }
 }
 
 fn state_at(states: &States, at: Minute) -> String {

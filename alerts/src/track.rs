@@ -66,7 +66,7 @@ impl<'a> Track<'a> {
         let step = self.rule.step(self.watch, value, &self.before);
         self.watch = step.watch;
         let jump = value.filter(|_| step.fires);
-        let jump = jump.map(|value| self.rule.shown(self.metric, ts, value, &self.sum()));
+        let jump = jump.map(|value| Jump::of(self.metric, ts, value, &self.sum()));
         Moment { ts, step, jump }
     }
 

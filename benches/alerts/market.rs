@@ -80,13 +80,7 @@ pub async fn subscribe(lake: &Arc<Lake>, count: usize, only_named: bool) -> anyh
         ));
         rows.push(row);
     }
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(500));
-        subscriptions::Entity::insert_many(rows)
-            .exec_without_returning(lake.database())
-            .await?;
-        rows = rest;
-    }
+    database::insert_all(lake.database(), rows, None).await?;
     let first = subscriptions::Entity::delete_by_id(&made.id);
     first.exec(lake.database()).await?;
     Ok(())

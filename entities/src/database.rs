@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
 use crate::Millis;
@@ -99,4 +101,33 @@ pub async fn clock(connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
     row.try_get("", "now")
+}
+
+/// Rows an insert: below the parameter limit of either database.
+const INSERT_ROWS: usize = 500;
+
+/// Inserts rows however many they are, a few hundred a statement, with what is to be done about those that are there already.
+/// Returns how many were written.
+///
+/// # Errors
+/// Where the database fails; what was written until then is the caller's transaction's to roll back.
+pub async fn insert_all<A>(
+    connection: &impl ConnectionTrait,
+    rows: Vec<A>,
+    conflict: Option<OnConflict>,
+) -> Result<u64, DbErr>
+where
+    A: ActiveModelTrait,
+{
+    let mut rows = rows.into_iter();
+    let mut written = 0;
+    while rows.len() > 0 {
+        let some: Vec<A> = rows.by_ref().take(INSERT_ROWS).collect();
+        let mut insert = A::Entity::insert_many(some);
+        if let Some(conflict) = &conflict {
+            insert = insert.on_conflict(conflict.clone());
+        }
+        written += insert.exec_without_returning(connection).await?;
+    }
+    Ok(written)
 }

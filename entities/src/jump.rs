@@ -100,15 +100,7 @@ impl JumpRule {
         if self.no_data(before).is_some() || !self.beyond(self.factor, value, before) {
             return None;
         }
-        let mean = before.mean();
-        Some(Jump {
-            metric: metric.clone(),
-            ts,
-            value,
-            mean,
-            ratio: value.to_f64() / mean,
-            samples: before.count,
-        })
+        Some(Jump::of(metric, ts, value, before))
     }
 
     /// Why it cannot speak about a sample by what was before it, if it cannot.
@@ -273,6 +265,22 @@ pub struct Jump {
     pub ratio: f64,
     /// How many samples the mean is of.
     pub samples: u32,
+}
+
+impl Jump {
+    /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever finds it.
+    #[must_use]
+    pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &Trailing) -> Self {
+        let mean = before.mean();
+        Self {
+            metric: metric.clone(),
+            ts,
+            value,
+            mean,
+            ratio: value.to_f64() / mean,
+            samples: before.count,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ mod operations;
 mod pages;
 mod rest;
 pub mod schema;
-mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

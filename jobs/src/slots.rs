@@ -17,7 +17,6 @@ const OPEN: &str = "r.state in ('pending', 'running')";
 
 /// How long a worker holds a slot without a word.
 pub const LEASE: Duration = Duration::from_secs(30);
-const INSERT_ROWS: usize = 500;
 
 /// Enters slots that are not there yet. Returns how many were new.
 ///
@@ -29,17 +28,11 @@ pub async fn enter(
     due: &[Due],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    let mut entered = 0;
-    for chunk in due.chunks(INSERT_ROWS) {
-        let rows = chunk.iter().map(|due| row(job, *due, now));
-        let once = OnConflict::columns([Column::Job, Column::Slot, Column::Shard])
-            .do_nothing()
-            .to_owned();
-        entered += Entity::insert_many(rows)
-            .on_conflict(once)
-            .exec_without_returning(connection)
-            .await?;
-    }
+    let rows = due.iter().map(|due| row(job, *due, now)).collect();
+    let once = OnConflict::columns([Column::Job, Column::Slot, Column::Shard])
+        .do_nothing()
+        .to_owned();
+    let entered = database::insert_all(connection, rows, Some(once)).await?;
     for due in due.iter().filter(|due| due.reopen) {
         // What was given up stays so until a person asks for it again.
         reopen(connection, job, due.slot, due.shard, &[State::Done], now).await?;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
-use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
@@ -12,9 +12,6 @@ use sea_orm::{
 };
 
 use crate::Span;
-
-/// Rows an insert: five columns each stay below the parameter limit of either database.
-const INSERT_ROWS: usize = 2_000;
 
 /// Live segments that may hold samples of a span, in the order in which they were committed.
 pub(crate) async fn live(
@@ -175,23 +172,17 @@ pub(crate) async fn enter(
     new: &[Metric],
     now: Millis,
 ) -> Result<(), DbErr> {
-    for chunk in new.chunks(INSERT_ROWS) {
-        let rows = chunk.iter().map(|metric| metrics::ActiveModel {
-            id: Set(metric.id().to_owned()),
-            market: Set(metric.market().to_owned()),
-            pair: Set(metric.pair().to_owned()),
-            measure: Set(metric.measure().to_owned()),
-            created_at: Set(now),
-        });
-        metrics::Entity::insert_many(rows)
-            .on_conflict(
-                OnConflict::column(metrics::Column::Id)
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    let rows = new.iter().map(|metric| metrics::ActiveModel {
+        id: Set(metric.id().to_owned()),
+        market: Set(metric.market().to_owned()),
+        pair: Set(metric.pair().to_owned()),
+        measure: Set(metric.measure().to_owned()),
+        created_at: Set(now),
+    });
+    let once = OnConflict::column(metrics::Column::Id)
+        .do_nothing()
+        .to_owned();
+    database::insert_all(transaction, rows.collect(), Some(once)).await?;
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! `marketlake backtest`.
 
 use clap::Args;
-use marketlake_alerts::{Backtest as Found, backtest, subscription};
+use marketlake_alerts::{Backtest as Found, try_out};
 
-use super::question::minute;
+use super::question::{JUMP_COLUMNS, jump_cells, minute};
 use super::rule::{RuleFlags, usage};
 use crate::app;
 use crate::config::Settings;
-use crate::output::{self, Cell, Format};
+use crate::output::{self, Format};
 
 /// Shows what a subscription would have sent over the last days.
 ///
@@ -30,43 +30,25 @@ pub(super) struct Backtest {
 impl Backtest {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
-        let (pattern, rule) = self.rule.into_new()?.check_rule().map_err(usage)?;
+        let new = self.rule.into_new()?;
+        // What cannot be used is said before anything is opened.
+        new.check_rule().map_err(usage)?;
         let lake = app::open_lake(settings).await?;
         let most = settings.alerts.most_metrics;
-        subscription::check_matches(&pattern, lake.directory().metrics(), most)
-            .map_err(|error| usage(vec![error]))?;
-        let at = match at {
-            Some(at) => Some(at),
-            None => lake.newest().await?,
-        };
-        let Some(at) = at else {
-            note("backtest: nothing has been recorded yet");
+        let found = try_out(&lake, &new, self.days, at, most).await?;
+        let Some(found) = found.map_err(usage)? else {
+            output::note("backtest: nothing has been recorded yet");
             return Ok(());
         };
-        let found = backtest(&lake, &pattern, &rule, self.days, at).await?;
-        let found = found.map_err(|error| usage(vec![error]))?;
         output::note_simulated(found.alerts.iter().map(|jump| &jump.metric));
-        let rows: Vec<Vec<Cell>> = found
+        let rows = found
             .alerts
             .iter()
-            .map(|jump| {
-                vec![
-                    Cell::text(&jump.metric),
-                    Cell::text(jump.ts),
-                    Cell::number(jump.value),
-                    Cell::number(jump.mean),
-                    Cell::number(jump.ratio),
-                ]
-            })
-            .collect();
-        output::print(
-            self.format,
-            &["metric", "timestamp", "value", "mean", "ratio"],
-            &rows,
-        )?;
-        note(&summary(&found));
+            .map(|jump| jump_cells(&jump.metric, jump));
+        output::print(self.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
+        output::note(&summary(&found));
         if let Some(warning) = found.warning() {
-            note(&format!("warning: {}", warning.in_words()));
+            output::note(&format!("warning: {}", warning.in_words()));
         }
         Ok(())
     }
@@ -95,9 +77,4 @@ fn summary(found: &Found) -> String {
         found.quiet_days(),
         found.noisy_days(),
     )
-}
-
-#[expect(clippy::print_stderr, reason = "beside the answer")]
-fn note(text: &str) {
-    eprintln!("{text}");
 }

@@ -116,16 +116,15 @@ async fn list(
     format: Format,
 ) -> anyhow::Result<()> {
     let listed = outbox::list(database, state.map(State::from), most).await?;
-    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let rows: Vec<Vec<Cell>> = listed
         .into_iter()
         .map(|row| {
             vec![
                 Cell::text(row.id),
-                Cell::text(word(&row.kind)),
-                Cell::text(word(&row.channel)),
+                Cell::text(row.kind),
+                Cell::text(row.channel),
                 Cell::text(row.to),
-                Cell::text(word(&row.state)),
+                Cell::text(row.state),
                 Cell::number(row.attempts),
                 Cell::number(row.unknowns),
                 Cell::text(row.created_at),

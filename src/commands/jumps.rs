@@ -9,7 +9,7 @@ use marketlake_jobs::judged;
 use marketlake_lake::JumpQuery;
 
 use super::Usage;
-use super::question::Asking;
+use super::question::{Asking, JUMP_COLUMNS, jump_cells};
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
@@ -67,23 +67,10 @@ impl Jumps {
             None => Vec::new(),
         };
         output::note_simulated(jumps.iter().map(|jump| &jump.metric));
-        let rows: Vec<Vec<Cell>> = jumps
+        let rows = jumps
             .into_iter()
-            .map(|jump| {
-                vec![
-                    Cell::text(asked.lake.listed(jump.metric).name),
-                    Cell::text(jump.ts),
-                    Cell::number(jump.value),
-                    Cell::number(jump.mean),
-                    Cell::number(jump.ratio),
-                ]
-            })
-            .collect();
-        output::print(
-            self.asking.format,
-            &["metric", "timestamp", "value", "mean", "ratio"],
-            &rows,
-        )?;
+            .map(|jump| jump_cells(asked.lake.listed(jump.metric.clone()).name, &jump));
+        output::print(self.asking.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -99,16 +86,9 @@ impl Jumps {
         let found = replay(&asked.lake, span, &minutes).await?;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         let mut take = |word: &str, said: &Said| {
-            let jump = &said.jump;
-            rows.push(vec![
-                Cell::text(word),
-                Cell::text(&said.subscription_id),
-                Cell::text(&jump.metric),
-                Cell::text(jump.ts),
-                Cell::number(jump.value),
-                Cell::number(jump.mean),
-                Cell::number(jump.ratio),
-            ]);
+            let mut row = vec![Cell::text(word), Cell::text(&said.subscription_id)];
+            row.extend(jump_cells(&said.jump.metric, &said.jump));
+            rows.push(row);
         };
         found.same.iter().for_each(|said| take("same", said));
         for (was, is) in &found.other {
@@ -123,19 +103,11 @@ impl Jumps {
             .would_not_have_fired
             .iter()
             .for_each(|said| take("would not have fired", said));
-        let columns = [
-            "verdict",
-            "subscription",
-            "metric",
-            "timestamp",
-            "value",
-            "mean",
-            "ratio",
-        ];
+        let columns = [&["verdict", "subscription"][..], &JUMP_COLUMNS].concat();
         output::print(self.asking.format, &columns, &rows)?;
         let differences =
             found.other.len() + found.would_have_fired.len() + found.would_not_have_fired.len();
-        summary(&format!(
+        output::note(&format!(
             "replay: {} minutes judged again from {} to {}: {} alerts the same, bit for bit; {} other, {} would have fired, {} would not have fired",
             minutes.range(span.from..=span.to).count(),
             span.from,
@@ -164,9 +136,4 @@ impl Jumps {
         rule.direction = direction.map_err(|error| Usage(format!("--direction: {error}")))?;
         Ok(rule)
     }
-}
-
-#[expect(clippy::print_stderr, reason = "beside the answer")]
-fn summary(text: &str) {
-    eprintln!("{text}");
 }

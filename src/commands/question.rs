@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_entities::{Metric, Minute, parse_time};
+use marketlake_entities::{Jump, Metric, Minute, parse_time};
 use marketlake_lake::{Lake, QueryEngine, Span};
 
 use super::Usage;
 use crate::app;
 use crate::config::Settings;
-use crate::output::Format;
+use crate::output::{Cell, Format};
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -82,4 +82,18 @@ pub(super) fn minute(flag: &str, text: Option<&str>) -> Result<Option<Minute>, U
         Err(error) => Err(Usage(format!("{flag}: {error}"))),
     })
     .transpose()
+}
+
+/// What a table of jumps shows.
+pub(super) const JUMP_COLUMNS: [&str; 5] = ["metric", "timestamp", "value", "mean", "ratio"];
+
+/// A jump in such a table, its metric by whatever it is called there.
+pub(super) fn jump_cells(metric: impl ToString, jump: &Jump) -> Vec<Cell> {
+    vec![
+        Cell::text(metric),
+        Cell::text(jump.ts),
+        Cell::number(jump.value),
+        Cell::number(jump.mean),
+        Cell::number(jump.ratio),
+    ]
 }

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{Channel, ChannelError, Line, Parcel, Sending};
+use super::{Channel, ChannelError, Line, Parcel, Sending, reason};
 
 /// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -263,17 +263,4 @@ fn answered(error: &SmtpError) -> Option<Sending> {
 /// What an error before the message means: it was not sent.
 fn refused(error: &SmtpError) -> Sending {
     answered(error).unwrap_or_else(|| Sending::Slow(reason(error)))
-}
-
-fn reason(error: &SmtpError) -> String {
-    let mut reason = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        let next_reason = next.to_string();
-        if !reason.contains(&next_reason) {
-            reason = format!("{reason}: {next_reason}");
-        }
-        cause = next.source();
-    }
-    reason
 }

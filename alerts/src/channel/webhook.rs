@@ -20,7 +20,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
-use super::{Channel, ChannelError, Line, Parcel, Sending};
+use super::{Channel, ChannelError, Line, Parcel, Sending, causes, reason};
 use crate::token::{hex, keyed};
 
 /// The header with the time and the signature.
@@ -299,14 +299,8 @@ fn judged(status: StatusCode) -> Sending {
 }
 
 fn failed(error: &reqwest::Error) -> Sending {
-    let mut reason = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    let mut forbidden = false;
-    while let Some(next) = cause {
-        forbidden |= next.is::<Forbidden>();
-        reason = format!("{reason}: {next}");
-        cause = next.source();
-    }
+    let reason = reason(error);
+    let forbidden = causes(error).any(<dyn std::error::Error>::is::<Forbidden>);
     if forbidden || error.is_builder() {
         Sending::Dead(reason)
     } else if error.is_connect() {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use marketlake_entities::records::rule_spans::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::{Millis, Minute};
+use marketlake_entities::records::watches;
+use marketlake_entities::{Millis, Minute, database};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, NotSet, QueryFilter, QueryOrder,
-    Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, NotSet, QueryFilter, QueryOrder, Set,
 };
 
 use crate::{AlertError, Judged, Subscription};
@@ -94,6 +94,7 @@ pub(super) async fn changes(
 }
 
 impl SpanChanges {
+    /// Closes and opens spans, and forgets the watches of rules that judge no more.
     pub(super) async fn record(
         self,
         connection: &impl ConnectionTrait,
@@ -106,28 +107,24 @@ impl SpanChanges {
                 .exec(connection)
                 .await?;
         }
-        let mut rows = self.opened;
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(CHUNK));
-            Entity::insert_many(rows)
-                .exec_without_returning(connection)
+        for chunk in self.forgotten.chunks(CHUNK) {
+            watches::Entity::delete_many()
+                .filter(watches::Column::SubscriptionId.is_in(chunk))
+                .exec(connection)
                 .await?;
-            rows = rest;
         }
+        database::insert_all(connection, self.opened, None).await?;
         Ok(())
     }
 }
 
-/// The spans that overlap a time, by subscription, then time.
+/// All spans that began by a time, by subscription, then time.
 pub(crate) async fn spans(
     connection: &impl ConnectionTrait,
-    from: Minute,
     to: Minute,
 ) -> Result<Vec<Span>, AlertError> {
-    let open = Condition::any().add(Column::ToTs.is_null());
     let rows = Entity::find()
         .filter(Column::FromTs.lte(to.start()))
-        .filter(open.add(Column::ToTs.gt(from.start())))
         .order_by_asc(Column::SubscriptionId)
         .order_by_asc(Column::Id)
         .all(connection)

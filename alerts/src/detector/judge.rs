@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use marketlake_entities::records::watches;
-use marketlake_entities::{Metric, Minute, Trailing};
-use marketlake_lake::{Lake, Point, QueryEngine, Trail, TrailQuery};
+use marketlake_entities::{Jump, Metric, Minute, Trailing};
+use marketlake_lake::{Lake, Point, QueryEngine, Span, Trail, TrailQuery};
 use sea_orm::EntityTrait;
 
 use super::index::{Group, Names, groups};
@@ -15,8 +15,6 @@ use crate::evidence::Evidence;
 use crate::machine::Watch;
 use crate::track::in_force;
 use crate::{AlertError, Subscription};
-
-type Key = (String, Metric);
 
 /// Judges a minute by every rule in force. Changes nothing.
 ///
@@ -31,9 +29,12 @@ pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
         .map(Arc::new)
         .collect();
     let spans = history::changes(database, &subscriptions, minute).await?;
-    let mut known = known(lake, &subscriptions).await?;
-    let forgotten: HashSet<&String> = spans.forgotten.iter().collect();
-    known.retain(|(subscription_id, _), _| !forgotten.contains(subscription_id));
+    let mut known = known(lake).await?;
+    for subscription_id in &spans.forgotten {
+        known.remove(subscription_id);
+    }
+    let directory = lake.directory();
+    let names = Names::of(directory.metrics());
     let mut round = Round {
         lake,
         minute,
@@ -45,14 +46,12 @@ pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
     let mut rules = 0;
     for group in groups(&subscriptions) {
         rules += group.rules();
-        round.judge_group(&group).await?;
+        round.judge_group(&group, &names).await?;
     }
     let jumps = round.jumps.len();
-    let forgotten = spans.forgotten.clone();
     let mut verdict = Verdict {
         minute,
         spans,
-        forgotten,
         watches: round.changes,
         alerts: Vec::new(),
         evidence: Vec::new(),
@@ -64,27 +63,19 @@ pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
     Ok(verdict)
 }
 
-/// What the minutes before left.
-async fn known(
-    lake: &Lake,
-    subscriptions: &[Arc<Subscription>],
-) -> Result<HashMap<Key, Watch>, AlertError> {
-    let ids: HashSet<&str> = subscriptions.iter().map(|s| s.id.as_str()).collect();
+/// What the minutes before left, by subscription.
+type Known = HashMap<String, BTreeMap<Metric, Watch>>;
+
+async fn known(lake: &Lake) -> Result<Known, AlertError> {
     let rows = watches::Entity::find().all(lake.database()).await?;
-    let mut known = HashMap::new();
+    let mut known = Known::new();
     for row in rows {
-        if !ids.contains(row.subscription_id.as_str()) {
-            continue;
-        }
-        let metric = row.metric.parse::<Metric>();
-        let metric = metric
-            .map_err(|error| AlertError::corrupt("watches", &row.metric, error.to_string()))?;
-        let watch = Watch {
-            state: row.state,
-            held: row.held,
-            streak: u32::try_from(row.streak).unwrap_or(0),
-        };
-        known.insert((row.subscription_id, metric), watch);
+        let metric = AlertError::parsed("watches", &row.subscription_id, &row.metric)?;
+        let watch = Watch::of_row(row.state, row.held, row.streak);
+        known
+            .entry(row.subscription_id)
+            .or_default()
+            .insert(metric, watch);
     }
     Ok(known)
 }
@@ -98,7 +89,7 @@ pub(super) struct Found {
 struct Round<'a> {
     lake: &'a Lake,
     minute: Minute,
-    known: HashMap<Key, Watch>,
+    known: Known,
     changes: Vec<WatchChange>,
     jumps: Vec<Found>,
     /// The rows of what jumped, by metric and window.
@@ -106,13 +97,12 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    async fn judge_group(&mut self, group: &Group) -> Result<(), AlertError> {
-        let directory = self.lake.directory();
-        let names = Names::of(directory.metrics());
-        let mut pairs: Vec<(&Arc<Subscription>, Metric)> = Vec::new();
+    async fn judge_group(&mut self, group: &Group, names: &Names<'_>) -> Result<(), AlertError> {
+        let mut pairs: Vec<(Arc<Subscription>, Metric)> = Vec::new();
         for subscription in &group.exact {
-            let named = names.named(subscription).into_iter();
-            pairs.extend(named.map(|metric| (subscription, metric.clone())));
+            for metric in names.named(subscription) {
+                pairs.push((Arc::clone(subscription), metric.clone()));
+            }
         }
         let metrics = group.globs.is_empty().then(|| {
             let named: HashSet<&Metric> = pairs.iter().map(|(_, metric)| metric).collect();
@@ -124,28 +114,22 @@ impl Round<'_> {
             metrics,
         };
         let trails = self.lake.engine().trails(&query).await?;
-        let tracked = self.tracked(group);
+        let nothing_known = BTreeMap::new();
+        for subscription in &group.globs {
+            let known = self.known.get(&subscription.id).unwrap_or(&nothing_known);
+            let tracked = known.keys();
+            pairs.extend(tracked.map(|metric| (Arc::clone(subscription), metric.clone())));
+        }
         for trail in trails.iter().filter(|trail| group.concerns_globs(trail)) {
             for subscription in &group.globs {
+                let known = self.known.get(&subscription.id).unwrap_or(&nothing_known);
                 if subscription.judged.pattern.matches(&trail.metric)
-                    && !tracked.contains(&(&subscription.id, &trail.metric))
+                    && !known.contains_key(&trail.metric)
                 {
-                    pairs.push((subscription, trail.metric.clone()));
+                    pairs.push((Arc::clone(subscription), trail.metric.clone()));
                 }
             }
         }
-        let by_id: HashMap<&String, &Arc<Subscription>> =
-            group.globs.iter().map(|s| (&s.id, s)).collect();
-        for (id, metric) in tracked {
-            if let Some(subscription) = by_id.get(id) {
-                pairs.push((subscription, metric.clone()));
-            }
-        }
-        drop(by_id);
-        let pairs: Vec<(Arc<Subscription>, Metric)> = pairs
-            .into_iter()
-            .map(|(subscription, metric)| (Arc::clone(subscription), metric))
-            .collect();
         for (subscription, metric) in pairs {
             let at = trails.binary_search_by(|trail| trail.metric.cmp(&metric));
             let nothing = Trail::of(&metric, self.minute, &[]);
@@ -155,23 +139,14 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Pairs of a glob and a metric of which something is known.
-    fn tracked(&self, group: &Group) -> HashSet<(&String, &Metric)> {
-        let globs: HashSet<&String> = group.globs.iter().map(|s| &s.id).collect();
-        let known = self.known.keys();
-        known
-            .filter(|(id, _)| globs.contains(id))
-            .map(|(id, metric)| (id, metric))
-            .collect()
-    }
-
     async fn step(
         &mut self,
         subscription: &Arc<Subscription>,
         trail: &Trail,
     ) -> Result<(), AlertError> {
-        let key = (subscription.id.clone(), trail.metric.clone());
-        let watch = self.known.get(&key).copied().unwrap_or_default();
+        let known = self.known.get(&subscription.id);
+        let watch = known.and_then(|known| known.get(&trail.metric)).copied();
+        let watch = watch.unwrap_or_default();
         let rule = subscription.rule();
         let summed;
         let mut before = &trail.before;
@@ -188,8 +163,8 @@ impl Round<'_> {
         }
         let change = self.changes.len();
         self.changes.push(WatchChange {
-            subscription_id: key.0,
-            metric: key.1,
+            subscription_id: subscription.id.clone(),
+            metric: trail.metric.clone(),
             from: watch.state,
             to: step.watch,
             reason: step.reason,
@@ -198,7 +173,7 @@ impl Round<'_> {
         if let (true, Some(value)) = (step.fires, trail.value) {
             let points = self.series(&trail.metric, rule.jump.window).await?;
             let before = sum(&points, self.minute);
-            let jump = rule.shown(&trail.metric, self.minute, value, &before);
+            let jump = Jump::of(&trail.metric, self.minute, value, &before);
             let subscription = Arc::clone(subscription);
             self.jumps.push(Found {
                 fired: Fired { subscription, jump },
@@ -214,12 +189,8 @@ impl Round<'_> {
         if let Some(points) = self.series.get(&key) {
             return Ok(points.clone());
         }
-        let query = TrailQuery {
-            at: self.minute,
-            window,
-            metrics: None,
-        };
-        let points = self.lake.engine().timeseries(metric, query.reach()).await?;
+        let span = Span::back_from(self.minute, window);
+        let points = self.lake.engine().timeseries(metric, span).await?;
         self.series.insert(key, points.clone());
         Ok(points)
     }
@@ -272,12 +243,7 @@ async fn admit(
     let Some(longest) = longest.max() else {
         return Ok(());
     };
-    let reach = TrailQuery {
-        at: minute,
-        window: longest,
-        metrics: None,
-    };
-    let segments = lake.segment_ids(reach.reach()).await?;
+    let segments = lake.segment_ids(Span::back_from(minute, longest)).await?;
     let needed: HashSet<(Metric, u32)> = verdict
         .alerts
         .iter()

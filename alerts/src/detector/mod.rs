@@ -28,8 +28,6 @@ pub(crate) use history::{Span as RuleSpan, carries_over, spans};
 pub struct Verdict {
     minute: Minute,
     spans: history::SpanChanges,
-    /// Subscriptions whose watches are forgotten: another rule judges them from now on.
-    forgotten: Vec<String>,
     watches: Vec<WatchChange>,
     alerts: Vec<Fired>,
     evidence: Vec<Evidence>,

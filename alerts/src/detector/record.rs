@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use marketlake_entities::records::{alerts, transitions, watches};
-use marketlake_entities::{Millis, Minute};
+use marketlake_entities::{Millis, Minute, database};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,
@@ -16,9 +16,6 @@ use crate::evidence::{self, Evidence};
 use crate::machine::{DETECTOR, Watch};
 use crate::outbox::{self, Telling, Told};
 use crate::subscription::{Change, change_in};
-
-/// Rows an insert: below the parameter limit of either database.
-const INSERT_ROWS: usize = 500;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,12 +42,6 @@ impl Verdict {
     ) -> Result<Recorded, AlertError> {
         let minute = self.minute;
         self.spans.record(transaction, minute).await?;
-        for chunk in self.forgotten.chunks(INSERT_ROWS) {
-            watches::Entity::delete_many()
-                .filter(watches::Column::SubscriptionId.is_in(chunk))
-                .exec(transaction)
-                .await?;
-        }
         let transitions = write_watches(transaction, self.watches, minute).await?;
         evidence::keep(transaction, self.evidence, now).await?;
         let told = write_alerts(transaction, self.alerts, minute, now).await?;
@@ -119,22 +110,8 @@ async fn write_watches(
     ])
     .do_nothing()
     .to_owned();
-    while !states.is_empty() {
-        let rest = states.split_off(states.len().min(INSERT_ROWS));
-        watches::Entity::insert_many(states)
-            .on_conflict(again.clone())
-            .exec_without_returning(transaction)
-            .await?;
-        states = rest;
-    }
-    while !history.is_empty() {
-        let rest = history.split_off(history.len().min(INSERT_ROWS));
-        transitions::Entity::insert_many(history)
-            .on_conflict(once.clone())
-            .exec_without_returning(transaction)
-            .await?;
-        history = rest;
-    }
+    database::insert_all(transaction, states, Some(again)).await?;
+    database::insert_all(transaction, history, Some(once)).await?;
     Ok(written)
 }
 
@@ -180,12 +157,8 @@ async fn write_alerts(
             jump: fired.jump,
         })
         .collect();
-    for chunk in told.chunks(INSERT_ROWS) {
-        let rows = chunk.iter().map(|told| alert(told, now));
-        alerts::Entity::insert_many(rows)
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    let rows = told.iter().map(|told| alert(told, now)).collect();
+    database::insert_all(transaction, rows, None).await?;
     Ok(told)
 }
 

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model, State as DeliveryState};
-use marketlake_entities::{Exact, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
+use marketlake_entities::{Exact, Jump, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
 use marketlake_lake::Point;
 
 use super::gather::Gathered;
@@ -61,7 +61,7 @@ pub(super) fn made_up(subscription: &Subscription, now: Millis) -> Result<Gather
     };
     let jumped = Exact::rounded(jumped, 4).unwrap_or(Exact::ZERO);
     points.push(Point { ts, value: jumped });
-    let jump = rule.shown(&metric, ts, jumped, &before);
+    let jump = Jump::of(&metric, ts, jumped, &before);
     Ok(Gathered {
         alert: alert(subscription, &jump, now),
         subscription: subscription.clone(),
@@ -75,11 +75,7 @@ pub(super) fn made_up(subscription: &Subscription, now: Millis) -> Result<Gather
     })
 }
 
-fn alert(
-    subscription: &Subscription,
-    jump: &marketlake_entities::Jump,
-    now: Millis,
-) -> alerts::Model {
+fn alert(subscription: &Subscription, jump: &Jump, now: Millis) -> alerts::Model {
     alerts::Model {
         id: "00000000-0000-4000-8000-000000000000".to_owned(),
         subscription_id: subscription.id.clone(),

@@ -43,10 +43,7 @@ impl JumpStory {
         alert: &alerts::Model,
         subscription: &Subscription,
     ) -> Result<Self, AlertError> {
-        let metric: Metric = alert
-            .metric
-            .parse()
-            .map_err(|error| AlertError::corrupt("alerts", &alert.id, format!("{error}")))?;
+        let metric: Metric = AlertError::parsed("alerts", &alert.id, &alert.metric)?;
         let rule = subscription.rule();
         Ok(Self {
             title: names::title(&metric),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use lettre::message::Mailbox;
-use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{Kind, Model};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
@@ -71,15 +70,14 @@ impl Writer {
         &self,
         connection: &impl ConnectionTrait,
         delivery: &Model,
-        now: Millis,
+        keys: &Keyring,
     ) -> Result<Result<Parcel, String>, AlertError> {
         if let Some(reason) = gather::refusal(connection, delivery).await? {
             return Ok(Err(reason));
         }
-        let keys = Keyring::load(connection, now).await?;
         let bytes = match &delivery.message {
             Some(bytes) => bytes.clone(),
-            None => match self.write(connection, delivery, &keys).await? {
+            None => match self.write(connection, delivery, keys).await? {
                 Ok(bytes) => bytes,
                 Err(reason) => return Ok(Err(reason)),
             },

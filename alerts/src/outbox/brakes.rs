@@ -8,9 +8,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 
 /// The brake that holds everything: the operator's switch.
-pub const EVERYTHING: &str = "all";
+const EVERYTHING: &str = "all";
 /// The brake of the mail server.
-pub(super) const MAIL: &str = "mail";
+const MAIL: &str = "mail";
 const NEVER: Millis = Millis(i64::MAX);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);

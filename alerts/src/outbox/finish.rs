@@ -32,14 +32,37 @@ pub(super) async fn finish(
     round: &mut Round,
 ) -> Result<(), DbErr> {
     let now = database::clock(database).await?;
-    let slow = match (&sending, delivery.channel) {
-        (Sending::Slow(reason), Channel::Mail) => Some(reason.clone()),
-        _ => None,
-    };
-    let end = decide(delivery, sending, now);
-    if let Some(reason) = slow {
-        brakes::slow(database, &reason, now).await?;
+    if let (Sending::Slow(reason), Channel::Mail) = (&sending, delivery.channel) {
+        brakes::slow(database, reason, now).await?;
     }
+    let end = decide(delivery, sending, now);
+    record(database, delivery, end, bytes, now, round).await
+}
+
+/// Records that a delivery was handed over too often by workers that died: nobody will know.
+pub(super) async fn give_up(
+    database: &DatabaseConnection,
+    delivery: &Model,
+    round: &mut Round,
+) -> Result<(), DbErr> {
+    let now = database::clock(database).await?;
+    let end = End {
+        state: State::Unknown,
+        not_before: NEVER,
+        unknowns: delivery.unknowns,
+        error: Some("the process died each time while it was handed over".to_owned()),
+    };
+    record(database, delivery, end, None, now, round).await
+}
+
+async fn record(
+    database: &DatabaseConnection,
+    delivery: &Model,
+    end: End,
+    bytes: Option<&[u8]>,
+    now: Millis,
+    round: &mut Round,
+) -> Result<(), DbErr> {
     let word = round.count(end.state);
     counter!("marketlake_deliveries_total", "outcome" => word).increment(1);
     if let Some(error) = &end.error {
@@ -129,32 +152,6 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
             }
         }
     }
-}
-
-/// Records that a delivery was handed over too often by workers that died: nobody will know.
-pub(super) async fn give_up(
-    database: &DatabaseConnection,
-    delivery: &Model,
-    round: &mut Round,
-) -> Result<(), DbErr> {
-    let word = round.count(State::Unknown);
-    counter!("marketlake_deliveries_total", "outcome" => word).increment(1);
-    let update = ActiveModel {
-        state: Set(State::Unknown),
-        not_before: Set(NEVER),
-        lease_until: Set(None),
-        error: Set(Some(
-            "the process died each time while it was handed over".to_owned(),
-        )),
-        ..Default::default()
-    };
-    Entity::update_many()
-        .set(update)
-        .filter(Column::Id.eq(delivery.id.as_str()))
-        .filter(Column::Token.eq(delivery.token))
-        .exec(database)
-        .await?;
-    Ok(())
 }
 
 fn pause(attempts: i32) -> Duration {

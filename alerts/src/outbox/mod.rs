@@ -22,7 +22,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Set, Stat
 use uuid::Uuid;
 
 pub use admin::{Listed, dead, forget_messages, list, requeue};
-pub use brakes::{EVERYTHING, brake, brakes, release};
+pub use brakes::{brake, brakes, release};
 pub use sender::{Pace, Round, Sender};
 pub use tell::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
 

@@ -16,7 +16,7 @@ use super::{NOT_WANTED, brakes, claim, finish};
 use crate::channel::{Channels, Lines, Parcel};
 use crate::mail::Writer;
 use crate::subscription::Channel;
-use crate::{AlertError, Sending};
+use crate::{AlertError, Keyring, Sending};
 
 /// How fast deliveries leave.
 #[derive(Clone, Copy, Debug)]
@@ -135,10 +135,12 @@ impl Sender {
             if taken.is_empty() {
                 break;
             }
+            let now = database::clock(&self.database).await?;
+            let keys = Keyring::load(&self.database, now).await?;
             let mut taken = taken.into_iter();
             while let Some(delivery) = taken.next() {
                 gate.pass().await;
-                let slowed = self.send(&delivery, &mut lines, &mut round).await?;
+                let slowed = self.send(&delivery, &keys, &mut lines, &mut round).await?;
                 if slowed || stop() {
                     claim::give_back(&self.database, taken.as_slice()).await?;
                     break;
@@ -153,6 +155,7 @@ impl Sender {
     async fn send(
         &self,
         delivery: &Model,
+        keys: &Keyring,
         lines: &mut Lines,
         round: &mut Round,
     ) -> Result<bool, AlertError> {
@@ -160,20 +163,20 @@ impl Sender {
             finish::give_up(&self.database, delivery, round).await?;
             return Ok(false);
         }
-        let now = database::clock(&self.database).await?;
-        let parcel = match self.writer.parcel(&self.database, delivery, now).await {
-            Ok(Ok(parcel)) => parcel,
-            Ok(Err(reason)) => {
-                let sending = Sending::Dead(format!("{NOT_WANTED}{reason}"));
-                finish::finish(&self.database, delivery, sending, None, round).await?;
-                return Ok(false);
-            }
-            Err(error) if error.is_lasting() => {
-                let sending = Sending::Dead(error.to_string());
-                finish::finish(&self.database, delivery, sending, None, round).await?;
-                return Ok(false);
-            }
+        let parcel = self.writer.parcel(&self.database, delivery, keys).await;
+        let parcel = match parcel {
+            Ok(Ok(parcel)) => Ok(parcel),
+            Ok(Err(unwanted)) => Err(format!("{NOT_WANTED}{unwanted}")),
+            Err(error) if error.is_lasting() => Err(error.to_string()),
             Err(error) => return Err(error),
+        };
+        let parcel = match parcel {
+            Ok(parcel) => parcel,
+            Err(reason) => {
+                let sending = Sending::Dead(reason);
+                finish::finish(&self.database, delivery, sending, None, round).await?;
+                return Ok(false);
+            }
         };
         let line = lines.line(delivery.channel);
         let sending = match line.prepare(&parcel).await {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
 use marketlake_entities::records::delivery_alerts;
-use marketlake_entities::{Jump, Millis};
+use marketlake_entities::{Jump, Millis, database};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
     Unchanged,
@@ -22,7 +22,6 @@ pub const DIGEST_FROM: usize = 4;
 pub const MAILS_A_DAY: u64 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
-const INSERT_ROWS: usize = 500;
 
 /// How alerts are told of.
 #[derive(Clone, Copy, Debug)]
@@ -65,17 +64,16 @@ pub async fn tell(
     telling: Telling<'_>,
 ) -> Result<u64, DbErr> {
     let Telling { stale, mails_a_day } = telling;
-    let mut by_target: BTreeMap<(String, &'static str), Vec<Told>> = BTreeMap::new();
+    let mut by_target: BTreeMap<(String, Channel), Vec<Told>> = BTreeMap::new();
     for one in told {
         let target = (
             one.subscription.target().to_owned(),
-            word(one.subscription.channel),
+            one.subscription.channel,
         );
         by_target.entry(target).or_default().push(one);
     }
     let mut plan = Plan::default();
-    for ((address, _), told) in by_target {
-        let channel = told[0].subscription.channel;
+    for ((address, channel), told) in by_target {
         let had = lately(connection, &address, now).await?;
         if stale.is_none() && had + (told.len().min(DIGEST_FROM) as u64) > mails_a_day {
             let digest = waiting(connection, channel, &address, now).await?;
@@ -97,14 +95,6 @@ pub async fn tell(
         }
     }
     plan.write(connection, now, stale).await
-}
-
-fn word(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Mail => "mail",
-        Channel::Webhook => "webhook",
-        Channel::Slack => "slack",
-    }
 }
 
 /// The one subscription that some alerts are of, if it is one.
@@ -222,21 +212,8 @@ impl Plan {
                 row.finished_at = Set(Some(now));
             }
         }
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(INSERT_ROWS));
-            Entity::insert_many(rows)
-                .exec_without_returning(connection)
-                .await?;
-            rows = rest;
-        }
-        let mut members = self.members;
-        while !members.is_empty() {
-            let rest = members.split_off(members.len().min(INSERT_ROWS));
-            delivery_alerts::Entity::insert_many(members)
-                .exec_without_returning(connection)
-                .await?;
-            members = rest;
-        }
+        database::insert_all(connection, rows, None).await?;
+        database::insert_all(connection, self.members, None).await?;
         Ok(written)
     }
 }

@@ -75,10 +75,10 @@ pub async fn ask(
         return Ok(Err(vec![too_many("address", message.to_owned())]));
     }
     let address = &wanted.address;
-    let full = pending(&transaction, address).await? >= MOST_OF_ADDRESS
+    let full = life::count(&transaction, address, &[State::Pending]).await? >= MOST_OF_ADDRESS
         || life::in_force(&transaction, address).await? >= MOST_OF_ADDRESS;
     if full || recipients::complained(&transaction, address).await? {
-        let unwritten = life::row(&wanted, State::Pending, Some(source), now)?;
+        let unwritten = life::row(&wanted, State::Pending, Some(source), now);
         let model = unwritten.try_into_model()?;
         return Ok(Ok(Subscription::from_row(model)?));
     }
@@ -191,14 +191,6 @@ async fn of_source(
     Entity::find()
         .filter(Column::Source.eq(source))
         .filter(Column::CreatedAt.gt(since))
-        .count(connection)
-        .await
-}
-
-async fn pending(connection: &impl ConnectionTrait, address: &str) -> Result<u64, DbErr> {
-    Entity::find()
-        .filter(Column::Address.eq(address))
-        .filter(Column::State.eq(State::Pending))
         .count(connection)
         .await
 }

@@ -111,23 +111,18 @@ pub(super) async fn insert(
     source: Option<&str>,
     now: Millis,
 ) -> Result<Subscription, AlertError> {
-    let row = row(wanted, state, source, now)?.insert(connection).await?;
+    let row = row(wanted, state, source, now).insert(connection).await?;
     let detail = format!("{}: {}", row.pattern, wanted.rule.in_words());
     note(connection, &row.id, "created", detail, now).await?;
     Subscription::from_row(row)
 }
 
 /// A new row, not written yet.
-pub(super) fn row(
-    wanted: &Wanted,
-    state: State,
-    source: Option<&str>,
-    now: Millis,
-) -> Result<ActiveModel, AlertError> {
+pub(super) fn row(wanted: &Wanted, state: State, source: Option<&str>, now: Millis) -> ActiveModel {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let jump = wanted.rule.jump;
     let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-    Ok(ActiveModel {
+    ActiveModel {
         id: Set(Uuid::new_v4().to_string()),
         state: Set(state),
         pattern: Set(wanted.pattern.to_string()),
@@ -138,7 +133,7 @@ pub(super) fn row(
         created_at: Set(now),
         deleted_at: Set(None),
         revision: Set(1),
-        rule: Set(Some(written(wanted)?)),
+        rule: Set(Some(wanted.rule.to_json())),
         channel: Set(wanted.channel),
         endpoint: Set(wanted.endpoint.clone()),
         secret: Set((wanted.channel != Channel::Mail).then(secret)),
@@ -147,12 +142,7 @@ pub(super) fn row(
         confirmed_at: Set((state == State::Active).then_some(now)),
         muted_until: Set(None),
         reason: Set(None),
-    })
-}
-
-fn written(wanted: &Wanted) -> Result<String, AlertError> {
-    serde_json::to_string(&wanted.rule)
-        .map_err(|error| AlertError::corrupt("subscriptions", "new", error.to_string()))
+    }
 }
 
 /// Takes a step within the caller's transaction.
@@ -170,7 +160,7 @@ pub(crate) async fn change_in(
     let was = row.state;
     let address = row.address.clone();
     let before = Subscription::from_row(row)?;
-    let planned = match plan(change, &before, now)? {
+    let planned = match plan(change, &before, now) {
         Ok(Some(planned)) => planned,
         Ok(None) => return Ok(Ok(before)),
         Err(error) => return Ok(Err(error)),
@@ -202,111 +192,86 @@ pub(crate) async fn change_in(
 type Planned = (ActiveModel, &'static str, String);
 
 /// What a step writes; `None` where all is so already.
-fn plan(
-    change: &Change,
-    before: &Subscription,
-    now: Millis,
-) -> Result<Result<Option<Planned>, LifeError>, AlertError> {
+fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Planned>, LifeError> {
     let only = |states: &[State], expected| {
-        if states.contains(&before.state) {
-            Ok(())
-        } else {
-            let state = in_words(before.state);
-            Err(LifeError::Not { expected, state })
-        }
+        let state = in_words(before.state);
+        let fits = states.contains(&before.state);
+        fits.then_some(()).ok_or(LifeError::Not { expected, state })
     };
     let to = |state| ActiveModel {
         state: Set(state),
         reason: Set(None),
         ..Default::default()
     };
-    let told = |update, kind, detail: &str| Ok(Ok(Some((update, kind, detail.to_owned()))));
-    match change {
-        Change::Confirm if before.state == State::Active => Ok(Ok(None)),
+    let ended = |state, reason: &String| ActiveModel {
+        reason: Set(Some(reason.clone())),
+        ..to(state)
+    };
+    let (update, kind, detail) = match change {
+        Change::Confirm if before.state == State::Active => return Ok(None),
+        Change::Pause if before.state == State::Paused => return Ok(None),
+        Change::Resume if before.state == State::Active && before.judged.muted_until.is_none() => {
+            return Ok(None);
+        }
         Change::Confirm => {
-            if let Err(error) = only(&[State::Pending, State::Suspended], "pending") {
-                return Ok(Err(error));
-            }
+            only(&[State::Pending, State::Suspended], "pending")?;
             let update = ActiveModel {
                 confirmed_at: Set(Some(now)),
                 source: Set(None),
                 ..to(State::Active)
             };
-            told(update, "confirmed", "by the link in the mail")
+            (update, "confirmed", "by the link in the mail".to_owned())
         }
-        Change::Pause if before.state == State::Paused => Ok(Ok(None)),
-        Change::Pause => match only(&[State::Active], "active") {
-            Ok(()) => told(to(State::Paused), "paused", ""),
-            Err(error) => Ok(Err(error)),
-        },
+        Change::Pause => {
+            only(&[State::Active], "active")?;
+            (to(State::Paused), "paused", String::new())
+        }
         Change::Resume if before.state == State::Active => {
-            if before.judged.muted_until.is_none() {
-                return Ok(Ok(None));
-            }
             let update = ActiveModel {
                 muted_until: Set(None),
                 ..to(State::Active)
             };
-            told(update, "resumed", "no longer snoozed")
+            (update, "resumed", "no longer snoozed".to_owned())
         }
-        Change::Resume => match only(&[State::Paused], "active or paused") {
-            Ok(()) => told(to(State::Active), "resumed", ""),
-            Err(error) => Ok(Err(error)),
-        },
-        Change::Snooze(until) => match only(&[State::Active], "active") {
-            Ok(()) => {
-                let update = ActiveModel {
-                    muted_until: Set(Some(*until)),
-                    ..to(State::Active)
-                };
-                told(update, "snoozed", &format!("until {until}"))
-            }
-            Err(error) => Ok(Err(error)),
-        },
-        Change::Edit(new) => edit(new, before),
+        Change::Resume => {
+            only(&[State::Paused], "active or paused")?;
+            (to(State::Active), "resumed", String::new())
+        }
+        Change::Snooze(until) => {
+            only(&[State::Active], "active")?;
+            let update = ActiveModel {
+                muted_until: Set(Some(*until)),
+                ..to(State::Active)
+            };
+            (update, "snoozed", format!("until {until}"))
+        }
         Change::Unsubscribe(reason) => {
             let update = ActiveModel {
                 deleted_at: Set(Some(now)),
                 ..to(State::Deleted)
             };
-            told(update, "unsubscribed", reason)
+            (update, "unsubscribed", (*reason).to_owned())
         }
-        Change::Expire(reason) => {
-            let update = ActiveModel {
-                reason: Set(Some(reason.clone())),
-                ..to(State::Expired)
-            };
-            told(update, "expired", reason)
-        }
-        Change::Suspend(reason) => {
-            let update = ActiveModel {
-                reason: Set(Some(reason.clone())),
-                ..to(State::Suspended)
-            };
-            told(update, "suspended", reason)
-        }
-    }
+        Change::Expire(reason) => (ended(State::Expired, reason), "expired", reason.clone()),
+        Change::Suspend(reason) => (ended(State::Suspended, reason), "suspended", reason.clone()),
+        Change::Edit(new) => edit(new, before)?,
+    };
+    Ok(Some((update, kind, detail)))
 }
 
-fn edit(
-    new: &NewSubscription,
-    before: &Subscription,
-) -> Result<Result<Option<Planned>, LifeError>, AlertError> {
+fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifeError> {
     let mut new = new.clone();
     new.address.clone_from(&before.address);
     new.channel = None;
     new.endpoint = None;
-    let wanted = match new.check() {
-        Ok(wanted) => wanted,
-        Err(errors) => return Ok(Err(LifeError::Fields(errors))),
-    };
-    if matches!(before.state, State::Suspended) {
-        return Ok(Err(LifeError::Not {
+    let wanted = new.check().map_err(LifeError::Fields)?;
+    if before.state == State::Suspended {
+        return Err(LifeError::Not {
             expected: "pending, active, paused or expired",
             state: in_words(before.state),
-        }));
+        });
     }
-    let fresh = row(&wanted, State::Active, None, before.created_at)?;
+    let fresh = row(&wanted, State::Active, None, before.created_at);
     let update = ActiveModel {
         pattern: fresh.pattern,
         factor: fresh.factor,
@@ -323,7 +288,7 @@ fn edit(
         ..Default::default()
     };
     let detail = format!("{}: {}", wanted.pattern, wanted.rule.in_words());
-    Ok(Ok(Some((update, "edited", detail))))
+    Ok((update, "edited", detail))
 }
 
 /// How many subscriptions of an address are judged, or would be but for a pause.
@@ -331,9 +296,18 @@ pub(super) async fn in_force(
     connection: &impl ConnectionTrait,
     address: &str,
 ) -> Result<u64, DbErr> {
+    count(connection, address, &[State::Active, State::Paused]).await
+}
+
+/// How many subscriptions of an address are in some states.
+pub(super) async fn count(
+    connection: &impl ConnectionTrait,
+    address: &str,
+    states: &[State],
+) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::Address.eq(address))
-        .filter(Column::State.is_in([State::Active, State::Paused]))
+        .filter(Column::State.is_in(states.iter().copied()))
         .count(connection)
         .await
 }
@@ -358,9 +332,9 @@ async fn note(
     Ok(())
 }
 
-/// A state in a word.
+/// A state in a word, as its owner sees it.
 #[must_use]
-pub(crate) fn in_words(state: State) -> &'static str {
+pub fn in_words(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
         State::Active => "active",

@@ -16,7 +16,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 pub use address::{check_address, masked};
 pub use ask::{Caps, ask, ask_for_link, delete_unconfirmed, expire};
 pub(crate) use life::change_in;
-pub use life::{Change, LifeError};
+pub use life::{Change, LifeError, in_words};
 pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{Channel, State};
 pub use wanted::{NewSubscription, Wanted, check_matches};
@@ -128,15 +128,8 @@ impl Subscription {
 
     pub(crate) fn from_row(row: Model) -> Result<Self, AlertError> {
         let rule = Rule::of_row(&row)?;
-        let corrupt = |reason: String| AlertError::corrupt("subscriptions", &row.id, reason);
-        let pattern = row
-            .pattern
-            .parse()
-            .map_err(|error| corrupt(format!("{error}")))?;
-        let time_zone = row
-            .time_zone
-            .parse()
-            .map_err(|error| corrupt(format!("{error}")))?;
+        let pattern = AlertError::parsed("subscriptions", &row.id, &row.pattern)?;
+        let time_zone = AlertError::parsed("subscriptions", &row.id, &row.time_zone)?;
         Ok(Self {
             state: row.state,
             revision: row.revision,

@@ -1,5 +1,7 @@
 //! What a late or corrected sample would have changed. What was sent is never rewritten.
 
+use std::fmt;
+
 use sea_orm::entity::prelude::*;
 
 use crate::Millis;
@@ -16,6 +18,15 @@ pub enum Verdict {
     WouldHaveFired,
     /// There was an alert, and now there would be none.
     WouldNotHaveFired,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WouldHaveFired => "would have fired",
+            Self::WouldNotHaveFired => "would not have fired",
+        })
+    }
 }
 
 /// A note.

@@ -1,5 +1,7 @@
 //! A message on its way to one address: the outbox.
 
+use std::fmt;
+
 use sea_orm::entity::prelude::*;
 
 use crate::Millis;
@@ -28,6 +30,12 @@ pub enum Kind {
     Incident,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_value())
+    }
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
@@ -48,6 +56,12 @@ pub enum State {
     Dead,
     /// The connection broke after the mail was handed over: nobody can know. Tried again under the same Message-ID, a few times.
     Unknown,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_value())
+    }
 }
 
 /// A delivery.

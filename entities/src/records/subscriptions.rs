@@ -1,5 +1,7 @@
 //! Who wants to hear of which jumps.
 
+use std::fmt;
+
 use sea_orm::entity::prelude::*;
 
 use crate::Millis;
@@ -40,6 +42,12 @@ pub enum Channel {
     Webhook,
     /// As a message to a chat that takes Slack's webhooks.
     Slack,
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_value())
+    }
 }
 
 /// A subscription.

@@ -1,5 +1,7 @@
 //! What the detector knows of a subscription and a metric, where that is not simply ok.
 
+use std::fmt;
+
 use sea_orm::entity::prelude::*;
 
 use crate::Millis;
@@ -20,6 +22,12 @@ pub enum State {
     Firing,
     /// The rule cannot speak.
     NoData,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_value())
+    }
 }
 
 /// A watch.

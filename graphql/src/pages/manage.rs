@@ -63,7 +63,7 @@ struct ShownSubscription {
     state: &'static str,
     snoozed_until: Option<String>,
     reason: Option<String>,
-    channel: &'static str,
+    channel: String,
     typed: Typed,
     alerts: Vec<ShownLine>,
     whys: Vec<ShownLine>,
@@ -122,8 +122,7 @@ async fn shown(desk: &Desk, subscription: Subscription) -> Result<ShownSubscript
             at: note.ts.to_string(),
             text: format!(
                 "{}: with what is known now it {}",
-                note.metric,
-                crate::words::verdict(note.verdict)
+                note.metric, note.verdict
             ),
         });
     let events = Subscription::history(database, id)
@@ -141,13 +140,13 @@ async fn shown(desk: &Desk, subscription: Subscription) -> Result<ShownSubscript
         events: events.collect(),
         pattern: subscription.judged.pattern.to_string(),
         rule: subscription.rule().in_words(),
-        state: crate::words::life(subscription.state),
+        state: subscription::in_words(subscription.state),
         snoozed_until: subscription
             .judged
             .muted_until
             .map(|until| until.to_string()),
         reason: subscription.reason.clone(),
-        channel: crate::words::channel(subscription.channel),
+        channel: subscription.channel.to_string(),
         typed: Typed::of(&subscription),
         id: subscription.id,
     })

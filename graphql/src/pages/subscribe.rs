@@ -3,9 +3,7 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
-use marketlake_alerts::{
-    Backtest, FieldError, NewSubscription, Subscription, backtest, subscription,
-};
+use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription, try_out};
 use marketlake_entities::parse_time;
 use serde::{Deserialize, Serialize};
 
@@ -188,25 +186,9 @@ async fn preview(desk: &Desk, typed: Typed) -> Result<Result<Preview, Vec<FieldE
         Ok(new) => new,
         Err(error) => return Ok(Err(vec![error])),
     };
-    let (pattern, rule) = match new.check_rule() {
-        Ok(checked) => checked,
-        Err(errors) => return Ok(Err(errors)),
-    };
-    if let Err(error) =
-        subscription::check_matches(&pattern, desk.lake.directory().metrics(), desk.most_metrics)
-    {
-        return Ok(Err(vec![error]));
-    }
-    let newest = desk.lake.newest().await;
-    let newest = newest.map_err(|error| PageError::Unavailable(error.to_string()))?;
-    let Some(newest) = newest else {
-        return Ok(Err(vec![wrong(
-            "metric",
-            "nothing has been recorded yet".to_owned(),
-        )]));
-    };
-    let found = backtest(&desk.lake, &pattern, &rule, DAYS, newest).await?;
-    Ok(found.map(Preview::from).map_err(|error| vec![error]))
+    let found = try_out(&desk.lake, &new, DAYS, None, desk.most_metrics).await?;
+    let nothing = || vec![wrong("metric", "nothing has been recorded yet".to_owned())];
+    Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))
 }
 
 fn said(errors: Vec<FieldError>) -> Vec<String> {

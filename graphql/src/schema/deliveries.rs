@@ -7,19 +7,19 @@ use async_graphql::{
 };
 use marketlake_alerts::outbox;
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_entities::records::deliveries::State;
 use marketlake_lake::Lake;
 
 use super::errors::{self, bad_argument};
 use super::scalars::DateTime;
 use crate::caller::Caller;
-use crate::words;
 
 const DEFAULT_ROWS: i32 = 100;
 const MOST_ROWS: i32 = 1_000;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
+#[graphql(remote = "State")]
 enum DeliveryState {
     /// Not tried yet.
     Pending,
@@ -35,41 +35,15 @@ enum DeliveryState {
     Unknown,
 }
 
-impl From<DeliveryState> for State {
-    fn from(state: DeliveryState) -> Self {
-        match state {
-            DeliveryState::Pending => Self::Pending,
-            DeliveryState::Sending => Self::Sending,
-            DeliveryState::Sent => Self::Sent,
-            DeliveryState::Retry => Self::Retry,
-            DeliveryState::Dead => Self::Dead,
-            DeliveryState::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl From<State> for DeliveryState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Pending => Self::Pending,
-            State::Sending => Self::Sending,
-            State::Sent => Self::Sent,
-            State::Retry => Self::Retry,
-            State::Dead => Self::Dead,
-            State::Unknown => Self::Unknown,
-        }
-    }
-}
-
 /// A message on its way to one address.
 #[derive(SimpleObject)]
 struct Delivery {
     /// Its key; the mail's Message-ID is made of it.
     id: ID,
     /// alert, digest, confirmation, manage, test or incident.
-    kind: &'static str,
+    kind: String,
     /// mail, webhook or slack.
-    channel: &'static str,
+    channel: String,
     /// To whom, masked.
     to: String,
     /// Where it stands.
@@ -125,17 +99,6 @@ struct StopDeliveriesInput {
     reason: String,
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Alert => "alert",
-        Kind::Digest => "digest",
-        Kind::Confirmation => "confirmation",
-        Kind::Manage => "manage",
-        Kind::Test => "test",
-        Kind::Incident => "incident",
-    }
-}
-
 /// The outbox is an operator's: it is answered on the machine itself only.
 fn operators_only(context: &Context<'_>) -> Result<()> {
     if context.data::<Caller>().is_ok_and(|caller| caller.is_local) {
@@ -182,8 +145,8 @@ impl DeliveriesQuery {
         let rows = rows.map_err(|error| errors::unavailable(&error))?;
         let deliveries = rows.into_iter().map(|row| Delivery {
             id: row.id.into(),
-            kind: kind(row.kind),
-            channel: words::channel(row.channel),
+            kind: row.kind.to_string(),
+            channel: row.channel.to_string(),
             to: row.to,
             state: row.state.into(),
             attempts: row.attempts,

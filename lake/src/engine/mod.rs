@@ -48,6 +48,15 @@ impl Span {
         }
     }
 
+    /// A minute and so many before it: what is read to judge it.
+    #[must_use]
+    pub fn back_from(at: Minute, window: u32) -> Self {
+        Self {
+            from: at.plus(-i64::from(window)),
+            to: at,
+        }
+    }
+
     /// The 60 minutes of an hour, by its first.
     #[must_use]
     pub fn hour(first: Minute) -> Self {

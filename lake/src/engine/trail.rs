@@ -19,10 +19,7 @@ impl TrailQuery {
     /// The minutes that it reads.
     #[must_use]
     pub fn reach(&self) -> Span {
-        Span {
-            from: self.at.plus(-i64::from(self.window)),
-            to: self.at,
-        }
+        Span::back_from(self.at, self.window)
     }
 }
 

@@ -29,13 +29,13 @@ pub(in crate::schema) struct RuleInput {
 }
 
 impl RuleInput {
-    pub(super) fn into_new(self) -> NewSubscription {
+    pub(super) fn to_new(&self) -> NewSubscription {
         NewSubscription {
-            metric: self.metric,
+            metric: self.metric.clone(),
             factor: self.factor.map(|factor| factor.0.to_string()),
             window_minutes: self.window_minutes,
             min_samples: self.min_samples,
-            direction: self.direction,
+            direction: self.direction.clone(),
             sustain_minutes: self.sustain_minutes,
             rearm: self.rearm.map(|rearm| rearm.0.to_string()),
             cooldown_minutes: self.cooldown_minutes,
@@ -45,96 +45,64 @@ impl RuleInput {
     }
 }
 
-macro_rules! subscription_input {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(InputObject)]
-        pub(in crate::schema) struct $name {
-            /// A metric, a list parted by commas, or a pattern: binance:hottry, *usdt, binance:*:volume. Without a market it is about that pair on every market.
-            metric: String,
-            /// Times the mean; 3, if none is given.
-            factor: Option<Decimal>,
-            /// up: strictly above the mean times the factor; down: strictly below the mean divided by it. up, if none is given.
-            direction: Option<String>,
-            /// Length of the time that the mean is of, in minutes, 1 to 1,440; 60, if none is given.
-            window_minutes: Option<i64>,
-            /// The fewest samples in that time; three quarters of it, if none is given.
-            min_samples: Option<i64>,
-            /// Minutes in a row that must jump, 1 to 60; 1, if none is given.
-            sustain_minutes: Option<i64>,
-            /// Calm begins where a sample is no longer beyond so many times the mean, 1 to the factor; the factor, if none is given.
-            rearm: Option<Decimal>,
-            /// Minutes of quiet of a metric after an alert, up to a week; 60, if none is given.
-            cooldown_minutes: Option<i64>,
-            /// The most alerts in a UTC day.
-            most_per_day: Option<i64>,
-            /// When it ends.
-            expires_at: Option<DateTime>,
-            /// After how many alerts it ends.
-            most_alerts: Option<i64>,
-            /// The reader's time zone, by its IANA name; UTC, if none is given.
-            time_zone: Option<String>,
-            $($(#[$field_doc])* pub(super) $field: $type,)*
-        }
-
-        impl $name {
-            fn shared(&self) -> NewSubscription {
-                NewSubscription {
-                    metric: self.metric.clone(),
-                    factor: self.factor.map(|factor| factor.0.to_string()),
-                    window_minutes: self.window_minutes,
-                    min_samples: self.min_samples,
-                    direction: self.direction.clone(),
-                    sustain_minutes: self.sustain_minutes,
-                    rearm: self.rearm.map(|rearm| rearm.0.to_string()),
-                    cooldown_minutes: self.cooldown_minutes,
-                    most_per_day: self.most_per_day,
-                    expires_at: self.expires_at.map(|at| at.0),
-                    most_alerts: self.most_alerts,
-                    time_zone: self.time_zone.clone(),
-                    ..NewSubscription::default()
-                }
-            }
-        }
-    };
+/// What is subscribed to.
+#[derive(InputObject)]
+pub(in crate::schema) struct CreateSubscriptionInput {
+    #[graphql(flatten)]
+    rule: RuleInput,
+    /// When it ends.
+    expires_at: Option<DateTime>,
+    /// After how many alerts it ends.
+    most_alerts: Option<i64>,
+    /// The reader's time zone, by its IANA name; UTC, if none is given.
+    time_zone: Option<String>,
+    /// Mail address of its owner, who is asked to confirm it.
+    address: String,
+    /// mail, webhook or slack; mail, if none is given.
+    channel: Option<String>,
+    /// Where webhooks go: an https address.
+    endpoint: Option<String>,
 }
 
-subscription_input! {
-    /// What is subscribed to.
-    CreateSubscriptionInput {
-        /// Mail address of its owner, who is asked to confirm it.
-        address: String,
-        /// mail, webhook or slack; mail, if none is given.
-        channel: Option<String>,
-        /// Where webhooks go: an https address.
-        endpoint: Option<String>,
-    }
-}
-
-subscription_input! {
-    /// What a subscription becomes: all of its rule is given anew.
-    EditSubscriptionInput {
-        /// The token of the link to one's subscriptions.
-        token: String,
-        /// Which subscription.
-        id: ID,
-    }
+/// What a subscription becomes: all of its rule is given anew.
+#[derive(InputObject)]
+pub(in crate::schema) struct EditSubscriptionInput {
+    #[graphql(flatten)]
+    rule: RuleInput,
+    /// When it ends.
+    expires_at: Option<DateTime>,
+    /// After how many alerts it ends.
+    most_alerts: Option<i64>,
+    /// The reader's time zone, by its IANA name; UTC, if none is given.
+    time_zone: Option<String>,
+    /// The token of the link to one's subscriptions.
+    pub(super) token: String,
+    /// Which subscription.
+    pub(super) id: ID,
 }
 
 impl CreateSubscriptionInput {
     pub(super) fn to_new(&self) -> NewSubscription {
         NewSubscription {
+            expires_at: self.expires_at.map(|at| at.0),
+            most_alerts: self.most_alerts,
+            time_zone: self.time_zone.clone(),
             address: self.address.clone(),
             channel: self.channel.clone(),
             endpoint: self.endpoint.clone(),
-            ..self.shared()
+            ..self.rule.to_new()
         }
     }
 }
 
 impl EditSubscriptionInput {
     pub(super) fn to_new(&self) -> NewSubscription {
-        self.shared()
+        NewSubscription {
+            expires_at: self.expires_at.map(|at| at.0),
+            most_alerts: self.most_alerts,
+            time_zone: self.time_zone.clone(),
+            ..self.rule.to_new()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One's subscriptions, and what a rule would have sent.
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
-use marketlake_alerts::{Purpose, Subscription as Record, backtest, subscription};
+use marketlake_alerts::{Purpose, Subscription as Record, try_out};
 use marketlake_entities::database;
 
 use super::super::errors;
@@ -129,35 +129,18 @@ impl SubscriptionsQuery {
         at: Option<DateTime>,
     ) -> Result<BacktestPayload> {
         let desk = context.data::<Desk>()?;
-        let failed = |errors: Vec<marketlake_alerts::FieldError>| BacktestPayload {
-            backtest: None,
-            user_errors: errors.into_iter().map(UserError::from).collect(),
-        };
-        let (pattern, rule) = match input.into_new().check_rule() {
-            Ok(checked) => checked,
-            Err(errors) => return Ok(failed(errors)),
-        };
-        let directory = desk.lake.directory();
-        let matches = subscription::check_matches(&pattern, directory.metrics(), desk.most_metrics);
-        if let Err(error) = matches {
-            return Ok(failed(vec![error]));
-        }
-        let at = match at {
-            Some(at) => Some(at.0.minute()),
-            None => desk.lake.newest().await.map_err(errors::lake)?,
-        };
-        let Some(at) = at else {
-            return Ok(failed(Vec::new()));
-        };
-        let days = days.unwrap_or(DEFAULT_DAYS);
-        let days = u32::try_from(days).unwrap_or(0);
-        let found = backtest(&desk.lake, &pattern, &rule, days, at).await;
+        let at = at.map(|at| at.0.minute());
+        let days = u32::try_from(days.unwrap_or(DEFAULT_DAYS)).unwrap_or(0);
+        let found = try_out(&desk.lake, &input.to_new(), days, at, desk.most_metrics).await;
         Ok(match found.map_err(|error| errors::unavailable(&error))? {
             Ok(found) => BacktestPayload {
-                backtest: Some(found.into()),
+                backtest: found.map(Into::into),
                 user_errors: Vec::new(),
             },
-            Err(error) => failed(vec![error]),
+            Err(errors) => BacktestPayload {
+                backtest: None,
+                user_errors: errors.into_iter().map(UserError::from).collect(),
+            },
         })
     }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use marketlake_alerts::subscription::history;
+use marketlake_alerts::subscription::{history, in_words};
 use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 
 use super::super::errors;
 use super::super::scalars::{DateTime, Decimal};
-use crate::words;
 
 /// Entries of a history.
 const ENTRIES: u64 = 100;
@@ -123,9 +122,7 @@ impl Subscription {
             value: alert.value,
             mean: alert.mean,
             ratio: alert.ratio,
-            delivery: alert
-                .delivery
-                .map(|state| words::delivery(state).to_owned()),
+            delivery: alert.delivery.map(|state| state.to_string()),
         });
         Ok(alerts.collect())
     }
@@ -140,8 +137,8 @@ impl Subscription {
         let transitions = whys.map(|why| Transition {
             metric: why.metric,
             timestamp: why.ts.into(),
-            from: words::watch(why.from).to_owned(),
-            to: words::watch(why.to).to_owned(),
+            from: why.from.to_string(),
+            to: why.to.to_string(),
             reason: why.reason,
         });
         Ok(transitions.collect())
@@ -157,7 +154,7 @@ impl Subscription {
         let notes = notes.map(|note| Note {
             metric: note.metric,
             timestamp: note.ts.into(),
-            verdict: words::verdict(note.verdict).to_owned(),
+            verdict: note.verdict.to_string(),
             ratio: note.ratio,
         });
         Ok(notes.collect())
@@ -169,7 +166,7 @@ impl From<Record> for Subscription {
         let rule = *record.rule();
         Self {
             id: record.id.into(),
-            state: words::life(record.state).to_owned(),
+            state: in_words(record.state).to_owned(),
             metric: record.judged.pattern.to_string(),
             factor: Decimal(rule.jump.factor),
             direction: rule.jump.direction.to_string(),
@@ -183,7 +180,7 @@ impl From<Record> for Subscription {
             most_alerts: rule.most_alerts.map(i64::from),
             snoozed_until: record.judged.muted_until.map(DateTime::from),
             address: record.address,
-            channel: words::channel(record.channel).to_owned(),
+            channel: record.channel.to_string(),
             endpoint: record.endpoint,
             time_zone: record.time_zone.name().to_owned(),
             reason: record.reason,
