@@ -92,6 +92,7 @@ impl Service {
                 has(Role::Scheduler)
             }
         });
+        let options = options(settings, &stop)?;
         let listener = if has(Role::Api) {
             Some(listen(settings).await?)
         } else {
@@ -106,11 +107,7 @@ impl Service {
             pace,
             listener,
             figures,
-            options: Options {
-                caps: settings.alerts.caps(),
-                most_metrics: settings.alerts.most_metrics,
-                trusted_proxies: settings.server.trusted_proxies,
-            },
+            options,
             stop,
         })
     }
@@ -169,22 +166,42 @@ impl Service {
     }
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener, ConfigError> {
+/// How the HTTP face behaves, as configured.
+fn options(settings: &Settings, stop: &CancellationToken) -> Result<Options, ConfigError> {
+    Ok(Options {
+        caps: settings.alerts.caps(),
+        most_metrics: settings.alerts.most_metrics,
+        trusted_proxies: settings.server.trusted_proxies,
+        auth: settings.auth.options(address(settings)?)?,
+        limits: settings.limits()?,
+        origins: settings.origins()?,
+        is_https: settings.public_url()?.starts_with("https://"),
+        stop: stop.clone(),
+    })
+}
+
+fn address(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     let text = &settings.server.listen;
-    let address: SocketAddr = text.parse().map_err(|_| {
+    text.parse().map_err(|_| {
         ConfigError::setting(
             "server.listen",
             text,
             "expected address:port like 127.0.0.1:8080",
         )
-    })?;
-    TcpListener::bind(address).await.map_err(|error| {
-        ConfigError::setting(
-            "server.listen",
-            text,
-            format!("cannot listen there: {error}"),
-        )
     })
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, ConfigError> {
+    let text = &settings.server.listen;
+    TcpListener::bind(address(settings)?)
+        .await
+        .map_err(|error| {
+            ConfigError::setting(
+                "server.listen",
+                text,
+                format!("cannot listen there: {error}"),
+            )
+        })
 }
 
 /// Keeps the window equal to what is committed.

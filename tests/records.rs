@@ -109,6 +109,7 @@ async fn every_record_comes_back_as_it_was_written() {
             confirmed_at: Set(Some(Millis(2))),
             muted_until: Set(None),
             reason: Set(None),
+            owner: Set(None),
         };
         let subscription = subscription.insert(&database).await.unwrap();
         assert_eq!(

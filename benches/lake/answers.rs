@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span, Statistic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -67,7 +67,13 @@ async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
     });
     let series = series.await?;
     let rank = median(CALLS, async || {
-        anyhow::ensure!(engine.standing(&metric(42), day).await?.of == 10_000);
+        anyhow::ensure!(
+            engine
+                .standing(&metric(42), Statistic::Stddev, day)
+                .await?
+                .of
+                == 10_000
+        );
         Ok(())
     });
     let rank = rank.await?;
@@ -82,7 +88,7 @@ async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
         Ok(())
     });
     let jumps = jumps.await?;
-    let place = engine.standing(&metric(42), day).await?;
+    let place = engine.standing(&metric(42), Statistic::Stddev, day).await?;
     let rank_of = place.standing.map(|standing| standing.rank);
     crate::say(&format!("rank of m00042: {rank_of:?} of {}", place.of));
     Ok(Answers {

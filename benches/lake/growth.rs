@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use marketlake_entities::records::segments;
 use marketlake_entities::{Metric, Millis};
-use marketlake_lake::{Lake, QueryEngine, Span};
+use marketlake_lake::{Lake, QueryEngine, Span, Statistic};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, NotSet, Set};
 
 use crate::files::publish;
@@ -86,7 +86,13 @@ async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<
         "ms",
     );
     let took = median(31, async || {
-        anyhow::ensure!(engine.standing(&metrics[42], span).await?.of == METRICS as u64);
+        anyhow::ensure!(
+            engine
+                .standing(&metrics[42], Statistic::Stddev, span)
+                .await?
+                .of
+                == METRICS as u64
+        );
         Ok(())
     });
     figure(

@@ -85,6 +85,17 @@ impl Exact {
         format!("{value:e}").parse().ok()
     }
 
+    /// The exact difference; `None` where it does not fit.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let at = |number: Self| {
+            let more = u32::from(scale.abs_diff(number.scale));
+            i128::from(number.unscaled).checked_mul(10_i128.checked_pow(more)?)
+        };
+        Self::wide(at(self)?.checked_sub(at(other)?)?, i32::from(scale))
+    }
+
     fn canonical(mut unscaled: i128, mut scale: i32) -> Option<Self> {
         if unscaled == 0 {
             return Some(Self::ZERO);

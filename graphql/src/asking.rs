@@ -1,5 +1,6 @@
 //! A subscription asked for by anybody, whichever face it came by.
 
+use marketlake_alerts::subscription::Asker;
 use marketlake_alerts::{AlertError, FieldError, NewSubscription, Subscription, subscription};
 use marketlake_entities::Millis;
 
@@ -9,7 +10,7 @@ use crate::pages::Desk;
 pub(crate) async fn ask(
     desk: &Desk,
     new: &NewSubscription,
-    source: &str,
+    asker: &Asker<'_>,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let mut errors = new.check().err().unwrap_or_default();
@@ -21,5 +22,5 @@ pub(crate) async fn ask(
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
-    subscription::ask(desk.lake.database(), new, source, &desk.caps, now).await
+    subscription::ask(desk.lake.database(), new, asker, &desk.caps, now).await
 }

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Scope;
+use crate::caller::Caller;
+use crate::rest::Problem;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -23,7 +28,11 @@ pub(crate) async fn healthz() -> &'static str {
 }
 
 /// It can answer: the catalog and the store are reachable, and the window is filled.
-pub(crate) async fn readyz(State(lake): State<Arc<Lake>>) -> Response {
+pub(crate) async fn readyz(State((lake, stop)): State<(Arc<Lake>, CancellationToken)>) -> Response {
+    if stop.is_cancelled() {
+        let parts = json!({"process": "stopping"});
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(parts)).into_response();
+    }
     let catalog = timeout(PATIENCE, database::clock(lake.database())).await;
     let store = timeout(PATIENCE, lake.store().probe()).await;
     let shown = |result: Result<(), String>| result.err().unwrap_or_else(|| "ok".to_owned());
@@ -49,10 +58,14 @@ pub(crate) async fn readyz(State(lake): State<Arc<Lake>>) -> Response {
     (status, Json(parts)).into_response()
 }
 
-/// Figures in Prometheus' text format.
+/// Figures in Prometheus' text format, for operators.
 pub(crate) async fn metrics(
     State((lake, figures)): State<(Arc<Lake>, PrometheusHandle)>,
+    Extension(caller): Extension<Caller>,
 ) -> Response {
+    if let Some((code, message)) = caller.grant.refusal(Scope::Admin) {
+        return Problem::refused(code, message).into_response();
+    }
     if let Ok(held) = lake.figures().await {
         gauge!("marketlake_segments").set(as_f64(held.segments));
         gauge!("marketlake_lake_samples").set(as_f64(held.samples));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use marketlake_entities::{Metric, Minute};
 
 use crate::window::Snapshot;
-use crate::{Aggregate, Directory, Interval, Lake, LakeError, Point, QueryEngine, Span, Standing};
+use crate::{
+    Aggregate, Directory, Interval, Lake, LakeError, Point, QueryEngine, Ranking, Span, Standing,
+    Statistic,
+};
 
 /// A metric under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,19 @@ pub struct Rank {
     pub standing: Option<Standing>,
     /// How many are ranked.
     pub of: u64,
+    /// By what.
+    pub statistic: Statistic,
+    /// The time that the answer stands for.
+    pub span: Span,
+}
+
+/// All places of a measure over 24 hours.
+#[derive(Clone, Debug)]
+pub struct Ranks {
+    /// The places.
+    pub ranking: Arc<Ranking>,
+    /// By what.
+    pub statistic: Statistic,
     /// The time that the answer stands for.
     pub span: Span,
 }
@@ -153,7 +169,7 @@ impl Lake {
         Ok(listed)
     }
 
-    /// All places of a measure over the last 24 hours.
+    /// All places of a measure over the last 24 hours. `None` where the lake is empty.
     ///
     /// # Errors
     /// Where the engine fails.
@@ -161,20 +177,18 @@ impl Lake {
         &self,
         engine: &dyn QueryEngine,
         measure: &str,
+        statistic: Statistic,
         at: Option<Minute>,
-    ) -> Result<Vec<Rank>, LakeError> {
+    ) -> Result<Option<Ranks>, LakeError> {
         let Some(span) = self.day(at).await? else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        let standings = engine.ranking(measure, span).await?;
-        let of = standings.len() as u64;
-        let ranks = standings.into_iter().map(|standing| Rank {
-            listed: self.listed(standing.metric.clone()),
-            standing: Some(standing),
-            of,
+        let ranking = engine.ranking(measure, statistic, span).await?;
+        Ok(Some(Ranks {
+            ranking,
+            statistic,
             span,
-        });
-        Ok(ranks.collect())
+        }))
     }
 
     /// One metric's place over the last 24 hours.
@@ -185,18 +199,32 @@ impl Lake {
         &self,
         engine: &dyn QueryEngine,
         metric: Metric,
+        statistic: Statistic,
         at: Option<Minute>,
     ) -> Result<Rank, LakeError> {
         let span = self
             .day(at)
             .await?
             .unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
-        let place = engine.standing(&metric, span).await?;
+        let place = engine.standing(&metric, statistic, span).await?;
         Ok(Rank {
             standing: place.standing,
             listed: self.listed(metric),
             of: place.of,
+            statistic,
             span,
         })
+    }
+
+    /// One row of a ranking under its name.
+    #[must_use]
+    pub fn ranked(&self, ranks: &Ranks, standing: &Standing) -> Rank {
+        Rank {
+            listed: self.listed(standing.metric.clone()),
+            standing: Some(standing.clone()),
+            of: ranks.ranking.standings().len() as u64,
+            statistic: ranks.statistic,
+            span: ranks.span,
+        }
     }
 }

@@ -27,6 +27,22 @@ pub(crate) async fn live(
         .await
 }
 
+/// Segments of all states, the newest first.
+pub(crate) async fn page(
+    connection: &impl ConnectionTrait,
+    behind: Option<i64>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let mut all = Entity::find();
+    if let Some(behind) = behind {
+        all = all.filter(Column::Id.lt(behind));
+    }
+    all.order_by_desc(Column::Id)
+        .limit(limit)
+        .all(connection)
+        .await
+}
+
 /// Whether a segment may hold samples of a span: what [`live`] asks the database.
 pub(crate) fn overlaps(segment: &Model, span: Span) -> bool {
     segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts

@@ -26,7 +26,11 @@ impl Lake {
                         "a new segment is gone already, reading the whole day anew"
                     );
                 }
-                result => return result.map(|newest| newest.unwrap_or(seen)),
+                result => {
+                    let newest = result?.unwrap_or(seen);
+                    self.window().set_version(newest);
+                    return Ok(newest);
+                }
             }
         }
         // First where the catalog stands, then what is live: what comes between is read twice, and not left out.
@@ -35,6 +39,7 @@ impl Lake {
             let segments = catalog::live(self.database(), Span::day_to(newest)).await?;
             self.take_in(&segments).await?;
         }
+        self.window().set_version(stands_at);
         self.window().set_ready();
         Ok(stands_at)
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use marketlake_entities::records::metrics;
+use marketlake_entities::records::segments::Model;
+use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Metric, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
@@ -173,6 +174,22 @@ impl Lake {
     pub async fn segment_ids(&self, span: Span) -> Result<Vec<i64>, LakeError> {
         let live = catalog::live(&self.database, span).await?;
         Ok(live.into_iter().map(|segment| segment.id).collect())
+    }
+
+    /// At most so many segments of all states, the newest first, behind one of them.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn segments(&self, behind: Option<i64>, limit: u64) -> Result<Vec<Model>, LakeError> {
+        Ok(catalog::page(&self.database, behind, limit).await?)
+    }
+
+    /// One segment, in whatever state.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn segment(&self, id: i64) -> Result<Option<Model>, LakeError> {
+        Ok(segments::Entity::find_by_id(id).one(&self.database).await?)
     }
 
     /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.

@@ -25,14 +25,17 @@ mod merge;
 mod moments;
 mod object;
 mod paths;
+mod ranking;
 mod rollup;
 mod rows;
 mod stage;
+mod statistic;
 mod store;
+mod transform;
 mod vacuum;
 mod window;
 
-pub use answers::{Listed, Rank};
+pub use answers::{Listed, Rank, Ranks};
 pub use check::{CheckOptions, Report};
 pub use directory::Directory;
 pub use engine::{
@@ -42,7 +45,10 @@ pub use engine::{
 pub use error::LakeError;
 pub use import::{Import, Imported};
 pub use lake::{Figures, Lake};
+pub use ranking::Ranking;
 pub use stage::Staged;
+pub use statistic::{ParseStatisticError, Statistic};
 pub use store::{Store, StoreOptions};
+pub use transform::Transform;
 pub use vacuum::{Retention, Vacuumed};
 pub use window::Window;

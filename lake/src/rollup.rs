@@ -22,22 +22,38 @@ pub(crate) struct Rollup {
 impl Rollup {
     /// The rollup of one hour's points, in the order of time; `None` without any.
     pub(crate) fn of(points: &[Point]) -> Option<Self> {
-        let (first, last) = (points.first()?, points.last()?);
-        let (mut min, mut max) = (first.value, first.value);
-        let mut moments = Moments::default();
-        for point in points {
-            min = min.min(point.value);
-            max = max.max(point.value);
-            moments.push(point.value.to_f64());
+        let (first, rest) = points.split_first()?;
+        let mut rollup = Self::begin(*first);
+        rest.iter().for_each(|point| rollup.push(*point));
+        Some(rollup)
+    }
+
+    /// The rollup of one sample.
+    pub(crate) fn begin(point: Point) -> Self {
+        Self {
+            hour: point.ts.hour(),
+            moments: [point.value.to_f64()].into_iter().collect(),
+            min: point.value,
+            max: point.value,
+            first: point.value,
+            last: point.value,
         }
-        Some(Self {
-            hour: first.ts.hour(),
-            moments,
-            min,
-            max,
-            first: first.value,
-            last: last.value,
-        })
+    }
+
+    /// Takes a later sample in.
+    pub(crate) fn push(&mut self, point: Point) {
+        self.min = self.min.min(point.value);
+        self.max = self.max.max(point.value);
+        self.last = point.value;
+        self.moments.push(point.value.to_f64());
+    }
+
+    /// Takes in what comes behind it.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.moments.merge(&later.moments);
+        self.min = self.min.min(later.min);
+        self.max = self.max.max(later.max);
+        self.last = later.last;
     }
 }
 

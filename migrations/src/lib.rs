@@ -16,6 +16,7 @@ mod m20261125_000010_create_watches;
 mod m20261125_000011_extend_alerts;
 mod m20261125_000012_rebuild_deliveries;
 mod m20261125_000013_create_trust;
+mod m20261125_000014_create_api_keys;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000011_extend_alerts::Migration),
             Box::new(m20261125_000012_rebuild_deliveries::Migration),
             Box::new(m20261125_000013_create_trust::Migration),
+            Box::new(m20261125_000014_create_api_keys::Migration),
         ]
     }
 }

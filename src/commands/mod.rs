@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod import;
 mod jumps;
+mod key;
 mod mail;
 mod metrics;
 mod question;
@@ -78,6 +79,7 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     Mail(mail::Mail),
     Tokens(tokens::Tokens),
+    Key(key::Key),
     Check(check::Check),
     /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
     ///
@@ -95,6 +97,10 @@ enum Command {
     ///
     /// Example: marketlake schema > schema.graphql
     Schema,
+    /// Prints the REST routes described, as OpenAPI 3.1.
+    ///
+    /// Example: marketlake openapi > openapi.json
+    Openapi,
     /// Prints every setting with its value and where it comes from.
     ///
     /// Example: marketlake config
@@ -105,6 +111,10 @@ enum Command {
 pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if matches!(cli.command, Command::Schema) {
         output::line(marketlake_graphql::schema::sdl().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(cli.command, Command::Openapi) {
+        output::line(&marketlake_graphql::openapi().to_pretty_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
@@ -134,6 +144,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Deliveries(deliveries) => return deliveries.execute(settings).await,
         Command::Mail(mail) => mail.execute(settings).await?,
         Command::Tokens(tokens) => return tokens.execute(settings).await,
+        Command::Key(key) => return key.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,
@@ -141,7 +152,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
             app::open_database(settings).await?;
             output::line("migrate: the tables are up to date")?;
         }
-        Command::Schema => (),
+        Command::Schema | Command::Openapi => (),
         Command::Config => settings::execute(&loaded)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use marketlake_entities::PRICE;
+use marketlake_lake::Statistic;
 
 use super::question::{Asking, minute};
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
-/// Shows a metric's place among all of its measure by standard deviation over 24 hours, or all places.
+/// Shows a metric's place among all of its measure by a statistic over 24 hours, or all places.
 ///
 /// Example: marketlake rank hottry
 #[derive(Args)]
@@ -17,6 +18,9 @@ pub(super) struct Rank {
     /// The measure whose metrics are placed, where no name is given.
     #[arg(long, default_value = PRICE)]
     measure: String,
+    /// By what they are placed: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`, `volume`.
+    #[arg(long, default_value_t)]
+    statistic: Statistic,
     /// The minute that the answer stands for; the newest, if none is given.
     #[arg(long, value_name = "TS")]
     at: Option<String>,
@@ -32,9 +36,17 @@ impl Rank {
         let ranks = match &self.name {
             Some(name) => {
                 let metric = asked.resolve(name).await?;
-                vec![asked.lake.rank(engine, metric, at).await?]
+                vec![asked.lake.rank(engine, metric, self.statistic, at).await?]
             }
-            None => asked.lake.ranks(engine, &self.measure, at).await?,
+            None => {
+                let (lake, measure) = (&asked.lake, &self.measure);
+                let ranks = lake.ranks(engine, measure, self.statistic, at).await?;
+                let each = ranks.iter().flat_map(|ranks| {
+                    let standings = ranks.ranking.standings().iter();
+                    standings.map(|standing| lake.ranked(ranks, standing))
+                });
+                each.collect()
+            }
         };
         output::note_simulated(ranks.iter().map(|rank| &rank.listed.metric));
         let rows: Vec<Vec<Cell>> = ranks.iter().map(row).collect();
@@ -61,8 +73,8 @@ fn row(rank: &marketlake_lake::Rank) -> Vec<Cell> {
         standing.map_or(Cell::Null, |standing| Cell::number(standing.rank)),
         Cell::number(rank.of),
         Cell::text(rank.display()),
-        Cell::text("stddev"),
-        standing.map_or(Cell::Null, |standing| Cell::number(standing.stddev)),
+        Cell::text(rank.statistic),
+        standing.map_or(Cell::Null, |standing| Cell::number(standing.value)),
         Cell::text(rank.span.from),
         Cell::text(rank.span.to),
     ]

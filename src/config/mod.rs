@@ -1,6 +1,7 @@
 //! Settings: `marketlake.toml`, then `MARKETLAKE_*` from the environment, then flags. Nothing is required.
 
 mod alerts;
+mod auth;
 mod load;
 mod settings;
 

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use marketlake_entities::database;
+use marketlake_graphql::Limits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ConfigError;
 use super::alerts::{Alerts, Mail, Webhooks};
+use super::auth::Auth;
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -20,6 +22,7 @@ pub(crate) struct Settings {
     /// The folder below which everything lies that is not said to lie elsewhere.
     pub(crate) data: PathBuf,
     pub(crate) server: Server,
+    pub(crate) auth: Auth,
     pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) mail: Mail,
@@ -39,6 +42,18 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<String>,
     /// So many proxies of one's own stand before it.
     pub(crate) trusted_proxies: usize,
+    /// Pages of these origins may ask from browsers; `*` stands for all.
+    pub(crate) origins: Vec<String>,
+    /// Points that each key, or network address, may use up a minute; 0: no limit.
+    pub(crate) points_a_minute: u32,
+    /// Requests answered at once.
+    pub(crate) most_requests: usize,
+    /// WebSockets and event streams open at once.
+    pub(crate) most_live: usize,
+    /// GraphQL requests of a batch; 0: there are no batches.
+    pub(crate) most_batch: usize,
+    /// Memory for answers that may be given again until the next commit, for each face, in megabytes.
+    pub(crate) cache_megabytes: u64,
 }
 
 /// The catalog and the records.
@@ -163,6 +178,7 @@ impl Default for Settings {
         Self {
             data: "data".into(),
             server: Server::default(),
+            auth: Auth::default(),
             database: Database::default(),
             store: Store::default(),
             mail: Mail::default(),
@@ -177,10 +193,17 @@ impl Default for Settings {
 
 impl Default for Server {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             public_url: None,
             trusted_proxies: 0,
+            origins: Vec::new(),
+            points_a_minute: limits.points_a_minute,
+            most_requests: limits.most_requests,
+            most_live: limits.most_live,
+            most_batch: limits.most_batch,
+            cache_megabytes: limits.cache_bytes >> 20,
         }
     }
 }
@@ -229,6 +252,40 @@ impl Settings {
         let fits =
             matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
         if fits { Ok(text.clone()) } else { Err(wrong()) }
+    }
+
+    /// Pages of which origins may ask.
+    pub(crate) fn origins(&self) -> Result<Vec<String>, ConfigError> {
+        let origins = self.server.origins.iter();
+        let checked = origins.map(|text| {
+            let url = Url::parse(text).ok();
+            let is_origin = url.is_some_and(|url| url.origin().ascii_serialization() == *text);
+            if is_origin || text == "*" {
+                return Ok(text.clone());
+            }
+            let expected = "expected origins like https://app.example.com, or *";
+            Err(ConfigError::setting("server.origins", text, expected))
+        });
+        checked.collect()
+    }
+
+    /// How much may be asked for.
+    pub(crate) fn limits(&self) -> Result<Limits, ConfigError> {
+        let server = &self.server;
+        let counts = [
+            ("server.most_requests", server.most_requests),
+            ("server.most_live", server.most_live),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, most)| *most == 0) {
+            return Err(ConfigError::setting(name, "0", "expected 1 or more"));
+        }
+        Ok(Limits {
+            points_a_minute: server.points_a_minute,
+            most_requests: server.most_requests,
+            most_live: server.most_live,
+            most_batch: server.most_batch,
+            cache_bytes: server.cache_megabytes << 20,
+        })
     }
 
     fn below(&self, folder: &str) -> String {

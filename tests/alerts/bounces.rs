@@ -1,7 +1,7 @@
 //! What mail servers tell us later.
 
 use marketlake_alerts::bounce::{self, NoticeError, Taken};
-use marketlake_alerts::subscription::{self, Caps, State};
+use marketlake_alerts::subscription::{self, Asker, Caps, State, Whose};
 use marketlake_alerts::{Keyring, Subscription};
 use serde_json::json;
 
@@ -92,10 +92,16 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
         );
         let now = alerting.now().await;
         let confirm = subscription::Change::Confirm;
-        Subscription::change(&alerting.database, &subscription.id, &confirm, now)
-            .await
-            .unwrap()
-            .unwrap();
+        Subscription::change(
+            &alerting.database,
+            &subscription.id,
+            Whose::Anybodys,
+            &confirm,
+            now,
+        )
+        .await
+        .unwrap()
+        .unwrap();
         assert_eq!(state(&alerting, &subscription).await, State::Active);
     })
     .await;
@@ -131,7 +137,11 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         let asked = subscription::ask(
             &alerting.database,
             &wants("hottry:volume"),
-            "10.0.0.1",
+            &Asker {
+                source: "10.0.0.1",
+                owner: None,
+                idempotency_key: None,
+            },
             &Caps::default(),
             now,
         )

@@ -1,7 +1,7 @@
 //! When a subscription fires, when it does not, and why.
 
 use marketlake_alerts::outbox::Telling;
-use marketlake_alerts::subscription::{Change, history};
+use marketlake_alerts::subscription::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::Millis;
 use sea_orm::ConnectionTrait;
@@ -222,10 +222,16 @@ async fn a_snoozed_subscription_is_judged_without_a_word_and_a_paused_one_is_not
         let (alerting, subscription) = watched(&base, wants("hottry:volume")).await;
         let change = async |change: Change| {
             let now = alerting.now().await;
-            Subscription::change(&alerting.database, &subscription.id, &change, now)
-                .await
-                .unwrap()
-                .unwrap();
+            Subscription::change(
+                &alerting.database,
+                &subscription.id,
+                Whose::Anybodys,
+                &change,
+                now,
+            )
+            .await
+            .unwrap()
+            .unwrap();
         };
         change(Change::Snooze(start().plus(2).start())).await;
         alerting.play(ID, 0, &["340", "100"]).await;

@@ -71,7 +71,7 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
         .text()
         .await
         .unwrap();
-    assert!(answer.contains("FORBIDDEN"), "{answer}");
+    assert!(answer.contains("UNAUTHENTICATED"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

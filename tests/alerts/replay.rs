@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use marketlake_alerts::replay::{note, replay};
-use marketlake_alerts::subscription::{Change, history};
+use marketlake_alerts::subscription::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::{Minute, Sample};
 use marketlake_lake::Span;
@@ -95,7 +95,7 @@ async fn wild(base: &Base) -> Alerting {
         };
         let now = alerting.now().await;
         // Not every step can be taken from every state.
-        let _ = Subscription::change(&alerting.database, which, &change, now)
+        let _ = Subscription::change(&alerting.database, which, Whose::Anybodys, &change, now)
             .await
             .unwrap();
     }

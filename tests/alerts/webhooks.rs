@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac};
 use marketlake_alerts::channel::webhook::{Lookup, check_endpoint};
 use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
 use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::subscription::Whose;
 use marketlake_alerts::{NewSubscription, Subscription, subscription};
 use marketlake_entities::records::deliveries::State;
 use sha2::Sha256;
@@ -117,12 +118,12 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
     let (alerting, subscription) = hooked(&base, &hook, "slack").await;
     let now = alerting.now().await;
     assert!(
-        subscription::test(&alerting.database, &subscription.id, now)
+        subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
             .await
             .unwrap()
     );
     assert!(
-        !subscription::test(&alerting.database, &subscription.id, now)
+        !subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
             .await
             .unwrap()
     );

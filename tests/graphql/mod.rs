@@ -158,7 +158,7 @@ async fn mutations_come_by_post_and_json_only() {
     ]);
     assert_eq!(
         query.send().await.unwrap().text().await.unwrap(),
-        r#"{"data":{"metric":{"id":"kraken:tie"}}}"#
+        r#"{"data":{"metric":{"id":"kraken:tie"}},"extensions":{"cost":{"requested":1,"remaining":null,"resetAt":null}}}"#
     );
     let nonsense = client
         .post(server.url("/graphql"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use marketlake_entities::{Exact, JumpRule, Sample};
-use marketlake_lake::{Aggregate, Bucket, JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::{Aggregate, Bucket, JumpQuery, Lake, QueryEngine, Span, Statistic};
 
 use super::{compact_all, compact_days, import, ingest};
 use crate::support::base::{Base, on_both};
@@ -66,7 +66,7 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
 }
 
 /// Runs a check on each engine, store, database and state; all at once, since most of it is waiting for disks.
-async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn QueryEngine, Span)) {
+pub(super) async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn QueryEngine, Span)) {
     let check = &check;
     let runs = STATES.into_iter().map(|state| async move {
         on_both(async |base: Base| {
@@ -161,7 +161,11 @@ async fn rank_shares_a_place_between_ties_and_leaves_the_unranked_out() {
     samples.extend(series("a:single", 2, &["9"]));
     samples.extend(series("a:top:volume", 0, &["1000", "9000"]));
     everywhere(&samples, async |engine, day| {
-        let standings = engine.ranking("price", day).await.unwrap();
+        let ranking = engine
+            .ranking("price", Statistic::Stddev, day)
+            .await
+            .unwrap();
+        let standings = ranking.standings();
         let places: Vec<(u64, &str)> = standings.iter().map(|s| (s.rank, s.metric.id())).collect();
         assert_eq!(
             places,
@@ -177,13 +181,23 @@ async fn rank_shares_a_place_between_ties_and_leaves_the_unranked_out() {
         let tie = (0.2075_f64 / 3.0).sqrt();
         for (standing, expected) in standings.iter().zip([10.0, tie, tie, 0.01, 0.0]) {
             assert!(
-                (standing.stddev - expected).abs() <= 1e-6 * expected,
+                (standing.value - expected).abs() <= 1e-6 * expected,
                 "{standing:?}, expected {expected}"
             );
         }
-        let volumes = engine.ranking("volume", day).await.unwrap();
-        assert_eq!(volumes.len(), 1);
-        assert_eq!(engine.ranking("volume24h", day).await.unwrap(), []);
+        let volumes = engine
+            .ranking("volume", Statistic::Stddev, day)
+            .await
+            .unwrap();
+        assert_eq!(volumes.standings().len(), 1);
+        assert_eq!(
+            engine
+                .ranking("volume24h", Statistic::Stddev, day)
+                .await
+                .unwrap()
+                .standings(),
+            []
+        );
     })
     .await;
 }
@@ -328,7 +342,14 @@ async fn an_empty_lake_has_empty_answers() {
         ] {
             assert_eq!(engine.metrics(day).await.unwrap(), []);
             assert_eq!(engine.timeseries(&metric("a:one"), day).await.unwrap(), []);
-            assert_eq!(engine.ranking("price", day).await.unwrap(), []);
+            assert_eq!(
+                engine
+                    .ranking("price", Statistic::Stddev, day)
+                    .await
+                    .unwrap()
+                    .standings(),
+                []
+            );
             assert_eq!(engine.jumps(&query).await.unwrap(), []);
         }
     })

@@ -1,7 +1,7 @@
 //! What a commit leaves, and what it does not.
 
 use marketlake_entities::{Exact, Millis, Sample};
-use marketlake_lake::{LakeError, QueryEngine};
+use marketlake_lake::{LakeError, QueryEngine, Statistic};
 use sea_orm::ConnectionTrait;
 
 use super::{compact_all, compact_days, import, ingest, publish};
@@ -183,12 +183,12 @@ async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
             let hourly = engine.buckets(&two, day, "1h".parse().unwrap());
             (
                 engine.metrics(day).await.unwrap(),
-                engine.ranking("price", day).await.unwrap(),
+                engine.ranking("price", Statistic::Stddev, day).await.unwrap(),
                 hourly.await.unwrap(),
             )
         };
         let before = answers().await;
-        assert_eq!((before.0.len(), before.1.len(), before.2.len()), (2, 2, 2));
+        assert_eq!((before.0.len(), before.1.standings().len(), before.2.len()), (2, 2, 2));
         compact_days(&lake).await;
         assert_eq!(answers().await, before);
         assert_eq!(lake.check(DEEP).await.unwrap().problems, Vec::<String>::new());

@@ -6,6 +6,7 @@ mod faults;
 mod keeping;
 mod order;
 mod random;
+mod statistics;
 mod tools;
 mod upkeep;
 

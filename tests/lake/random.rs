@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marketlake_entities::{Exact, JumpRule, Metric, Sample};
-use marketlake_lake::{Aggregate, Bucket, Interval, JumpQuery, QueryEngine, Span};
+use marketlake_lake::{Aggregate, Bucket, Interval, JumpQuery, QueryEngine, Span, Statistic};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -144,7 +144,11 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
                 compare_buckets(&buckets, points, i64::from(minutes));
             }
         }
-        let standings = engine.ranking("price", day).await.unwrap();
+        let ranking = engine
+            .ranking("price", Statistic::Stddev, day)
+            .await
+            .unwrap();
+        let standings = ranking.standings();
         let spreads: BTreeMap<&Metric, f64> = series
             .iter()
             .filter_map(|(metric, points)| {
@@ -155,15 +159,15 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
             })
             .collect();
         assert_eq!(standings.len(), spreads.len());
-        for standing in &standings {
+        for standing in standings {
             let spread = spreads[&standing.metric];
             assert!(
-                (standing.stddev - spread).abs() <= 1e-9 * spread.max(1.0),
+                (standing.value - spread).abs() <= 1e-9 * spread.max(1.0),
                 "{standing:?}, expected {spread}"
             );
             let above = standings
                 .iter()
-                .filter(|other| other.stddev > standing.stddev)
+                .filter(|other| other.value > standing.value)
                 .count();
             assert_eq!(standing.rank, above as u64 + 1);
         }

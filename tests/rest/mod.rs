@@ -179,12 +179,12 @@ async fn what_cannot_be_answered_is_a_problem_that_names_its_cause() {
         (
             "/v1/metrics?form=x",
             400,
-            "form: expected one of at, limit, cursor",
+            "form: expected one of at, limit, cursor, market, measure, format",
         ),
         (
             "/v1/metric/hottry/timeseries?format=xml",
             400,
-            r#"format: expected rows or columns, got "xml""#,
+            r#"format: expected rows, columns, csv, ndjson, arrow or parquet, got "xml""#,
         ),
         ("/v2/metrics", 404, "there is nothing at /v2/metrics"),
     ] {

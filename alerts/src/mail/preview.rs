@@ -110,6 +110,7 @@ fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError> {
         secret: None,
         time_zone: zone,
         created_at: now,
+        owner: None,
         reason: None,
     })
 }

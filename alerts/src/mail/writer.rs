@@ -19,7 +19,7 @@ use super::story::{
 use super::templates::Templates;
 use super::{chart, preview};
 use crate::channel::Parcel;
-use crate::subscription::{Channel, State};
+use crate::subscription::{Channel, State, Whose};
 use crate::token::{Keyring, Purpose};
 use crate::{AlertError, Subscription};
 
@@ -135,7 +135,7 @@ impl Writer {
                 }
             }
             Kind::Manage => {
-                let count = Subscription::of_address(connection, &delivery.address)
+                let count = Subscription::of(connection, Whose::Address(&delivery.address))
                     .await?
                     .len();
                 self.write_link(delivery, count, &linked).map(Ok)

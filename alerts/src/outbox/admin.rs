@@ -76,6 +76,15 @@ pub async fn list(
     Ok(rows.into_iter().map(Listed::from).collect())
 }
 
+/// One delivery.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Option<Listed>, DbErr> {
+    let row = Entity::find_by_id(id).one(connection).await?;
+    Ok(row.map(Listed::from))
+}
+
 /// How many deliveries died since a time, those left out that nobody wanted any more.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use marketlake_entities::records::subscriptions::Channel;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Set, Statement};
 use uuid::Uuid;
 
-pub use admin::{Listed, dead, forget_messages, list, requeue};
+pub use admin::{Listed, dead, find, forget_messages, list, requeue};
 pub use brakes::{brake, brakes, release};
 pub use sender::{Pace, Round, Sender};
 pub use tell::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{self, Kind};
 use marketlake_entities::records::subscription_events;
-use marketlake_entities::records::subscriptions::{Channel, Column, Entity, State};
+use marketlake_entities::records::subscriptions::{Channel, Column, Entity, Model, State};
 use marketlake_entities::{Millis, database};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect, TryIntoModel,
+    QueryFilter, QuerySelect, Set, TryIntoModel,
 };
+use sha2::{Digest, Sha256};
 
 use super::life::{self, Change, MOST_OF_ADDRESS, change_in};
-use super::{NewSubscription, Subscription, check_address};
+use super::{NewSubscription, Subscription, Whose, check_address};
 use crate::outbox::{self, Letter};
 use crate::{AlertError, FieldError, recipients};
 
@@ -43,6 +44,35 @@ impl Default for Caps {
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The network address, by which askers are counted.
+    pub source: &'a str,
+    /// Who it is, where a key or an identity provider says so.
+    pub owner: Option<&'a str>,
+    /// The asker's own name for this request: asked again under it, nothing is made twice.
+    pub idempotency_key: Option<&'a str>,
+}
+
+impl Asker<'_> {
+    /// The id of what is asked for: the same for the same request of the same asker.
+    fn id(&self) -> Option<String> {
+        let mut hash = Sha256::new();
+        for part in [self.owner.unwrap_or(self.source), self.idempotency_key?] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        Some(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
+    }
+}
+
 /// Makes a pending subscription and the mail that asks its owner to confirm it, in one transaction.
 ///
 /// The answer does not tell whether the address is known: where it has had its mails for today, wants none or has too many
@@ -53,7 +83,7 @@ impl Default for Caps {
 pub async fn ask(
     database: &DatabaseConnection,
     new: &NewSubscription,
-    source: &str,
+    asker: &Asker<'_>,
     caps: &Caps,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
@@ -61,9 +91,18 @@ pub async fn ask(
         Ok(wanted) => wanted,
         Err(errors) => return Ok(Err(errors)),
     };
+    let mut fresh = life::row(&wanted, State::Pending, now);
+    fresh.source = Set(Some(asker.source.to_owned()));
+    fresh.owner = Set(asker.owner.map(str::to_owned));
     let transaction = database::begin_write(database).await?;
+    if let Some(id) = asker.id() {
+        if let Some(made) = Entity::find_by_id(id.as_str()).one(&transaction).await? {
+            return again(made, &fresh.try_into_model()?);
+        }
+        fresh.id = Set(id);
+    }
     let since = now.minus(DAY);
-    if of_source(&transaction, source, since).await? >= caps.of_source {
+    if of_source(&transaction, asker.source, since).await? >= caps.of_source {
         let message = format!(
             "expected at most {} new subscriptions a day from one network address; confirm those that are pending, or come back tomorrow",
             caps.of_source
@@ -78,11 +117,9 @@ pub async fn ask(
     let full = life::count(&transaction, address, &[State::Pending]).await? >= MOST_OF_ADDRESS
         || life::in_force(&transaction, address).await? >= MOST_OF_ADDRESS;
     if full || recipients::complained(&transaction, address).await? {
-        let unwritten = life::row(&wanted, State::Pending, Some(source), now);
-        let model = unwritten.try_into_model()?;
-        return Ok(Ok(Subscription::from_row(model)?));
+        return Ok(Ok(Subscription::from_row(fresh.try_into_model()?)?));
     }
-    let made = life::insert(&transaction, &wanted, State::Pending, Some(source), now).await?;
+    let made = life::insert(&transaction, &wanted, fresh, now).await?;
     if asked(&transaction, Some(address), since).await? < caps.mails_of_address {
         let letter = Letter {
             subscription_id: Some(made.id.clone()),
@@ -92,6 +129,31 @@ pub async fn ask(
     }
     transaction.commit().await?;
     Ok(Ok(made))
+}
+
+/// What was made before under the same idempotency key, if it was asked for in the same words.
+fn again(made: Model, asked: &Model) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
+    let words = |row: &Model| {
+        let (pattern, rule, zone) = (&row.pattern, &row.rule, &row.time_zone);
+        let words = (
+            pattern,
+            rule,
+            zone,
+            &row.address,
+            row.channel,
+            &row.endpoint,
+        );
+        format!("{words:?}")
+    };
+    if words(&made) == words(asked) {
+        return Ok(Ok(Subscription::from_row(made)?));
+    }
+    let message = "expected a key of its own for each request: another subscription was asked for under this one";
+    Ok(Err(vec![FieldError {
+        field: "Idempotency-Key",
+        message: message.to_owned(),
+        code: "IDEMPOTENCY_KEY_REUSED",
+    }]))
 }
 
 /// Writes the mail that brings an address the link to its subscriptions, if it has any and has not had its mails for today.
@@ -109,7 +171,7 @@ pub async fn ask_for_link(
         Err(message) => return Ok(Err(FieldError::invalid("address", message))),
     };
     let transaction = database::begin_write(database).await?;
-    let known = !Subscription::of_address(&transaction, &address)
+    let known = !Subscription::of(&transaction, Whose::Address(&address))
         .await?
         .is_empty();
     let had = asked(&transaction, Some(&address), now.minus(DAY)).await?;

@@ -1,5 +1,7 @@
 //! What a subscription has done: for its owner to look up.
 
+use std::collections::HashMap;
+
 use marketlake_entities::Millis;
 use marketlake_entities::records::{alert_notes, alerts, deliveries, delivery_alerts, transitions};
 use sea_orm::{
@@ -71,36 +73,64 @@ pub async fn alerts(
         .limit(most)
         .all(connection)
         .await?;
-    let mut past = Vec::with_capacity(rows.len());
-    for row in rows {
-        let delivery = delivery_of(connection, &row.id).await?;
-        past.push(PastAlert {
-            id: row.id,
-            metric: row.metric,
-            ts: row.ts,
-            value: row.value,
-            mean: row.mean,
-            ratio: row.ratio,
-            delivery,
-        });
-    }
-    Ok(past)
+    let states = deliveries_of(connection, &rows).await?;
+    let past = rows.into_iter().map(|row| past(row, &states));
+    Ok(past.collect())
 }
 
-async fn delivery_of(
+/// One alert, and the id of its subscription.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn alert(
     connection: &impl ConnectionTrait,
-    alert_id: &str,
-) -> Result<Option<deliveries::State>, DbErr> {
-    let member = delivery_alerts::Entity::find_by_id(alert_id)
-        .one(connection)
-        .await?;
-    let Some(member) = member else {
+    id: &str,
+) -> Result<Option<(String, PastAlert)>, AlertError> {
+    let Some(row) = alerts::Entity::find_by_id(id).one(connection).await? else {
         return Ok(None);
     };
-    let delivery = deliveries::Entity::find_by_id(member.delivery_id)
-        .one(connection)
+    let rows = [row];
+    let states = deliveries_of(connection, &rows).await?;
+    let [row] = rows;
+    Ok(Some((row.subscription_id.clone(), past(row, &states))))
+}
+
+fn past(row: alerts::Model, states: &HashMap<String, deliveries::State>) -> PastAlert {
+    PastAlert {
+        delivery: states.get(&row.id).copied(),
+        id: row.id,
+        metric: row.metric,
+        ts: row.ts,
+        value: row.value,
+        mean: row.mean,
+        ratio: row.ratio,
+    }
+}
+
+/// Where the deliveries of alerts stand, by the alerts' ids.
+async fn deliveries_of(
+    connection: &impl ConnectionTrait,
+    rows: &[alerts::Model],
+) -> Result<HashMap<String, deliveries::State>, DbErr> {
+    let alerts = rows.iter().map(|row| row.id.as_str());
+    let members = delivery_alerts::Entity::find()
+        .filter(delivery_alerts::Column::AlertId.is_in(alerts))
+        .all(connection)
         .await?;
-    Ok(delivery.map(|delivery| delivery.state))
+    let ids = members.iter().map(|member| member.delivery_id.as_str());
+    let deliveries = deliveries::Entity::find()
+        .filter(deliveries::Column::Id.is_in(ids))
+        .all(connection)
+        .await?;
+    let states: HashMap<&str, deliveries::State> = deliveries
+        .iter()
+        .map(|delivery| (delivery.id.as_str(), delivery.state))
+        .collect();
+    let known = members.iter().filter_map(|member| {
+        let state = states.get(member.delivery_id.as_str())?;
+        Some((member.alert_id.clone(), *state))
+    });
+    Ok(known.collect())
 }
 
 /// The newest changes of state of a subscription's metrics, and why they changed.

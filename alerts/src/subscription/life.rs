@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{NewSubscription, Subscription, Wanted};
+use super::{NewSubscription, Subscription, Wanted, Whose};
 use crate::{AlertError, FieldError, recipients};
 
 /// The most subscriptions in force of one address.
@@ -77,7 +77,8 @@ impl Subscription {
             Err(errors) => return Ok(Err(errors)),
         };
         let transaction = database::begin_write(database).await?;
-        let made = insert(&transaction, &wanted, State::Active, None, now).await?;
+        let fresh = row(&wanted, State::Active, now);
+        let made = insert(&transaction, &wanted, fresh, now).await?;
         transaction.commit().await?;
         Ok(Ok(made))
     }
@@ -89,11 +90,12 @@ impl Subscription {
     pub async fn change(
         database: &DatabaseConnection,
         id: &str,
+        whose: Whose<'_>,
         change: &Change,
         now: Millis,
     ) -> Result<Result<Self, LifeError>, AlertError> {
         let transaction = database::begin_write(database).await?;
-        let done = change_in(&transaction, id, change, now).await?;
+        let done = change_of(&transaction, id, whose, change, now).await?;
         if done.is_ok() {
             transaction.commit().await?;
         } else {
@@ -107,18 +109,17 @@ impl Subscription {
 pub(super) async fn insert(
     connection: &impl ConnectionTrait,
     wanted: &Wanted,
-    state: State,
-    source: Option<&str>,
+    fresh: ActiveModel,
     now: Millis,
 ) -> Result<Subscription, AlertError> {
-    let row = row(wanted, state, source, now).insert(connection).await?;
+    let row = fresh.insert(connection).await?;
     let detail = format!("{}: {}", row.pattern, wanted.rule.in_words());
     note(connection, &row.id, "created", detail, now).await?;
     Subscription::from_row(row)
 }
 
 /// A new row, not written yet.
-pub(super) fn row(wanted: &Wanted, state: State, source: Option<&str>, now: Millis) -> ActiveModel {
+pub(super) fn row(wanted: &Wanted, state: State, now: Millis) -> ActiveModel {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let jump = wanted.rule.jump;
     let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
@@ -138,10 +139,11 @@ pub(super) fn row(wanted: &Wanted, state: State, source: Option<&str>, now: Mill
         endpoint: Set(wanted.endpoint.clone()),
         secret: Set((wanted.channel != Channel::Mail).then(secret)),
         time_zone: Set(wanted.time_zone.name().to_owned()),
-        source: Set(source.map(str::to_owned)),
+        source: Set(None),
         confirmed_at: Set((state == State::Active).then_some(now)),
         muted_until: Set(None),
         reason: Set(None),
+        owner: Set(None),
     }
 }
 
@@ -152,7 +154,18 @@ pub(crate) async fn change_in(
     change: &Change,
     now: Millis,
 ) -> Result<Result<Subscription, LifeError>, AlertError> {
-    let row = Entity::find_by_id(id).one(connection).await?;
+    change_of(connection, id, Whose::Anybodys, change, now).await
+}
+
+async fn change_of(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    whose: Whose<'_>,
+    change: &Change,
+    now: Millis,
+) -> Result<Result<Subscription, LifeError>, AlertError> {
+    let one = Entity::find_by_id(id).filter(whose.condition());
+    let row = one.one(connection).await?;
     let Some(row) = row.filter(|row| row.state != State::Deleted) else {
         return Ok(Err(LifeError::Unknown(id.chars().take(80).collect())));
     };
@@ -271,7 +284,7 @@ fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifeErr
             state: in_words(before.state),
         });
     }
-    let fresh = row(&wanted, State::Active, None, before.created_at);
+    let fresh = row(&wanted, State::Active, before.created_at);
     let update = ActiveModel {
         pattern: fresh.pattern,
         factor: fresh.factor,

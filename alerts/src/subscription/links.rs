@@ -11,8 +11,8 @@ use sea_orm::{
     QueryFilter,
 };
 
-use super::Subscription;
 use super::life::{Change, change_in};
+use super::{Subscription, Whose};
 use crate::AlertError;
 use crate::outbox::{self, Letter};
 
@@ -72,10 +72,11 @@ async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<S
 pub async fn test(
     database: &DatabaseConnection,
     id: &str,
+    whose: Whose<'_>,
     now: Millis,
 ) -> Result<bool, AlertError> {
     let transaction = database::begin_write(database).await?;
-    let found = Subscription::find(&transaction, id).await?;
+    let found = Subscription::find_of(&transaction, id, whose).await?;
     let Some(subscription) = found.filter(|s| matches!(s.state, State::Active | State::Paused))
     else {
         return Ok(false);

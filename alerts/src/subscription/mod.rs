@@ -6,6 +6,7 @@ pub mod history;
 mod life;
 mod links;
 mod wanted;
+mod whose;
 
 use chrono_tz::Tz;
 use marketlake_entities::Millis;
@@ -14,12 +15,13 @@ use marketlake_entities::records::subscriptions::{Column, Entity, Model};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 pub use address::{check_address, masked};
-pub use ask::{Caps, ask, ask_for_link, delete_unconfirmed, expire};
+pub use ask::{Asker, Caps, ask, ask_for_link, delete_unconfirmed, expire};
 pub(crate) use life::change_in;
 pub use life::{Change, LifeError, in_words};
 pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{Channel, State};
 pub use wanted::{NewSubscription, Wanted, check_matches};
+pub use whose::Whose;
 
 use crate::{AlertError, Judged, Rule};
 
@@ -48,6 +50,8 @@ pub struct Subscription {
     pub created_at: Millis,
     /// Why it is in its state, where that was not its owner's wish.
     pub reason: Option<String>,
+    /// Who asked for it with a key or as a user of an identity provider.
+    pub owner: Option<String>,
 }
 
 impl Subscription {
@@ -75,24 +79,6 @@ impl Subscription {
     ) -> Result<Option<Self>, AlertError> {
         let row = Entity::find_by_id(id).one(connection).await?;
         row.map(Self::from_row).transpose()
-    }
-
-    /// All of an address but those that have ended, oldest first.
-    ///
-    /// # Errors
-    /// Where the database fails or holds what no code of ours writes.
-    pub async fn of_address(
-        connection: &impl ConnectionTrait,
-        address: &str,
-    ) -> Result<Vec<Self>, AlertError> {
-        let rows = Entity::find()
-            .filter(Column::Address.eq(address))
-            .filter(Column::State.ne(State::Deleted))
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .all(connection)
-            .await?;
-        rows.into_iter().map(Self::from_row).collect()
     }
 
     /// The steps of its life, oldest first: what happened, the details, and when.
@@ -145,6 +131,7 @@ impl Subscription {
             time_zone,
             created_at: row.created_at,
             reason: row.reason,
+            owner: row.owner,
             id: row.id,
         })
     }

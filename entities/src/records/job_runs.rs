@@ -104,3 +104,11 @@ pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<
         .all(connection)
         .await
 }
+
+/// One run.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn find(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).one(connection).await
+}

@@ -2,6 +2,7 @@
 
 pub mod alert_notes;
 pub mod alerts;
+pub mod api_keys;
 pub mod bounces;
 pub mod brakes;
 pub mod deliveries;

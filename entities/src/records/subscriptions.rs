@@ -93,6 +93,8 @@ pub struct Model {
     pub muted_until: Option<Millis>,
     /// Why it is in its state, where that was not its owner's wish.
     pub reason: Option<String>,
+    /// Who asked for it with a key or as a user of an identity provider.
+    pub owner: Option<String>,
 }
 
 /// It has none.

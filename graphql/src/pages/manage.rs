@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
-use marketlake_alerts::subscription::{self, Change, LifeError, State as LifeState, history};
+use marketlake_alerts::subscription::{self, Change, LifeError, Whose, history};
 use marketlake_alerts::{NewSubscription, Purpose, Subscription};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ pub(super) async fn get(
     let address = desk.verify(Purpose::Manage, &token, now).await?;
     let database = desk.lake.database();
     let mut subscriptions = Vec::new();
-    for subscription in Subscription::of_address(database, &address).await? {
+    for subscription in Subscription::of(database, Whose::Address(&address)).await? {
         subscriptions.push(shown(&desk, subscription).await?);
     }
     let shown = Shown {
@@ -169,12 +169,7 @@ pub(super) async fn post(
     let now = desk.now().await?;
     let address = desk.verify(Purpose::Manage, &token, now).await?;
     let database = desk.lake.database();
-    let found = Subscription::find(database, &act.id).await?;
-    // Another's subscription answers as one that never was.
-    let own = found.filter(|s| s.address == address && s.state != LifeState::Deleted);
-    if own.is_none() {
-        return Err(LifeError::Unknown(act.id).into());
-    }
+    let own = Whose::Address(&address);
     let change = match act.action.as_str() {
         "pause" => Change::Pause,
         "resume" => Change::Resume,
@@ -188,7 +183,7 @@ pub(super) async fn post(
             Change::Edit(Box::new(new))
         }
         "test" => {
-            subscription::test(database, &act.id, now).await?;
+            subscription::test(database, &act.id, own, now).await?;
             return Ok(Redirect::to(&format!("/manage/{token}")));
         }
         other => {
@@ -203,6 +198,6 @@ pub(super) async fn post(
             return Err(LifeError::Fields(vec![error]).into());
         }
     };
-    Subscription::change(database, &act.id, &change, now).await??;
+    Subscription::change(database, &act.id, own, &change, now).await??;
     Ok(Redirect::to(&format!("/manage/{token}")))
 }

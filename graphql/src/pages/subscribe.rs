@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Desk;
 use super::html::{Page, PageError};
+use crate::auth::Scope;
 use crate::caller::Caller;
 
 const DAYS: u32 = 90;
@@ -210,7 +211,10 @@ pub(super) async fn post(
     };
     let asked = match typed.into_new() {
         Err(error) => Err(vec![error]),
-        Ok(new) => crate::asking::ask(&desk, &new, &caller.source, now).await?,
+        Ok(new) => match caller.grant.refusal(Scope::Subscribe) {
+            Some((_, message)) => Err(vec![wrong("address", message)]),
+            None => crate::asking::ask(&desk, &new, &caller.asker(), now).await?,
+        },
     };
     let page = match asked {
         Ok(_) => {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use axum::extract::Query;
 use marketlake_entities::{Minute, parse_time};
+use marketlake_lake::{ParseStatisticError, Statistic};
 
 use super::Problem;
 use crate::cursor;
 
-/// Rows of a page where none are asked for, and the most there are.
-const MOST_ROWS: usize = 10_000;
+/// The most rows of a page, and as many as it has where none are asked for.
+pub(super) const MOST_ROWS: usize = 10_000;
 
 /// A request's parameters.
 pub(super) struct Parameters(HashMap<String, String>);
@@ -43,12 +44,33 @@ impl Parameters {
             .map(|time| time.map(marketlake_entities::Millis::minute))
     }
 
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
+    /// A whole number.
+    pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let number = |text: &str| {
+            text.parse().map_err(|_| {
+                let shown: String = text.chars().take(40).collect();
+                Problem::bad_parameter(name, &format!("expected a whole number, got {shown:?}"))
+            })
+        };
+        self.get(name).map(number).transpose()
+    }
+
+    /// By what metrics are placed; standard deviation where nothing is said.
+    pub(super) fn statistic(&self) -> Result<Statistic, Problem> {
+        let parsed = self.get("statistic").map(str::parse).transpose();
+        let parsed = parsed.map_err(|error: ParseStatisticError| {
+            Problem::bad_parameter("statistic", &error.to_string())
+        });
+        Ok(parsed?.unwrap_or_default())
+    }
+
+    /// Rows of a page, where it is said.
+    pub(super) fn limit(&self) -> Result<Option<usize>, Problem> {
         let Some(text) = self.get("limit") else {
-            return Ok(MOST_ROWS);
+            return Ok(None);
         };
         match text.parse() {
-            Ok(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(limit),
+            Ok(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(Some(limit)),
             _ => Err(Problem::bad_parameter(
                 "limit",
                 &format!("expected a number from 1 to {MOST_ROWS}, got {text:?}"),

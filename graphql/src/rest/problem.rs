@@ -1,11 +1,14 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use axum::Json;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{StatusCode, Uri};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use marketlake_lake::LakeError;
+use marketlake_alerts::AlertError;
+use marketlake_entities::Metric;
+use marketlake_lake::{Lake, LakeError};
 use serde_json::{Value, json};
+
+use crate::auth::AuthError;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct Problem {
     detail: String,
     /// The parameter or metric that it is about.
     about: Option<(&'static str, String)>,
+    /// The fields of the body that are wrong: field, message and code.
+    fields: Vec<(String, String, &'static str)>,
 }
 
 impl Problem {
@@ -24,17 +29,78 @@ impl Problem {
             title: "Bad parameter",
             detail: format!("{name}: {detail}"),
             about: Some(("parameter", name.to_owned())),
+            fields: Vec::new(),
         }
     }
 
     /// What cannot happen, and is logged where it does.
     pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
-        tracing::error!(%error, "request failed");
+        let id = uuid::Uuid::new_v4().to_string();
+        tracing::error!(id, %error, "request failed");
+        let detail = format!("the server's log says what went wrong under {id}");
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
+    }
+
+    /// Too many points were asked for.
+    pub(crate) fn too_many_requests() -> Self {
+        Self::of(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many requests",
+            "the points of this minute are used up; Retry-After says when there are enough again",
+        )
+    }
+
+    /// More runs at once than can.
+    pub(crate) fn overloaded() -> Self {
+        Self::of(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Overloaded",
+            "more is being asked than can be answered; try again in a second",
+        )
+    }
+
+    /// Something is allowed to others only.
+    pub(crate) fn refused(code: &str, detail: String) -> Self {
+        let (status, title) = if code == "UNAUTHENTICATED" {
+            (StatusCode::UNAUTHORIZED, "Who asks is not known")
+        } else {
+            (StatusCode::FORBIDDEN, "Not allowed")
+        };
+        Self::of(status, title, detail)
+    }
+
+    /// Fields of a body that cannot be used.
+    pub(crate) fn fields(fields: Vec<(String, String, &'static str)>) -> Self {
+        let said = fields
+            .iter()
+            .map(|(field, message, _)| format!("{field}: {message}"));
+        let detail = said.collect::<Vec<_>>().join("; ");
         Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            title: "Internal error",
-            detail: "the server's log says what went wrong".to_owned(),
+            fields,
+            ..Self::of(StatusCode::UNPROCESSABLE_ENTITY, "Bad fields", detail)
+        }
+    }
+
+    fn unreadable(error: &dyn std::fmt::Display) -> Self {
+        let id = uuid::Uuid::new_v4().to_string();
+        tracing::error!(id, %error, "request failed");
+        let detail =
+            format!("the lake cannot be read at the moment; the server's log says why under {id}");
+        Self::of(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The lake cannot be read",
+            detail,
+        )
+    }
+
+    /// A problem that is about no parameter.
+    pub(crate) fn of(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            title,
+            detail: detail.into(),
             about: None,
+            fields: Vec::new(),
         }
     }
 
@@ -46,18 +112,37 @@ impl Problem {
                 "no metric {name:?} was ever recorded; GET /v1/metrics lists those there are"
             ),
             about: Some(("metric", name.to_owned())),
+            fields: Vec::new(),
         }
     }
 }
 
 impl From<LakeError> for Problem {
     fn from(error: LakeError) -> Self {
-        tracing::error!(%error, "request failed");
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            title: "The lake cannot be read",
-            detail: "the lake cannot be read at the moment; the server's log says why".to_owned(),
-            about: None,
+        Self::unreadable(&error)
+    }
+}
+
+impl From<AlertError> for Problem {
+    fn from(error: AlertError) -> Self {
+        Self::unreadable(&error)
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(detail) => Self::refused("UNAUTHENTICATED", detail),
+            AuthError::Unavailable(reason) => {
+                tracing::error!(reason, "nobody can be let in");
+                let detail =
+                    "keys and tokens cannot be checked at the moment; the server's log says why";
+                Self::of(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Keys cannot be checked",
+                    detail,
+                )
+            }
         }
     }
 }
@@ -73,17 +158,36 @@ impl IntoResponse for Problem {
         if let Some((field, value)) = self.about {
             body[field] = Value::String(value);
         }
+        if !self.fields.is_empty() {
+            let errors = self.fields.into_iter().map(
+                |(field, message, code)| json!({"field": field, "message": message, "code": code}),
+            );
+            body["errors"] = Value::Array(errors.collect());
+        }
         let typed = [(CONTENT_TYPE, "application/problem+json")];
-        (self.status, typed, Json(body).into_response().into_body()).into_response()
+        let mut response = (self.status, typed, body.to_string()).into_response();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                let scheme = HeaderValue::from_static("Bearer realm=\"marketlake\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(RETRY_AFTER, 1.into());
+            }
+            _ => (),
+        }
+        response
     }
+}
+
+/// The metric that a name stands for.
+pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Metric, Problem> {
+    let metric = lake.resolve(name).await?;
+    metric.ok_or_else(|| Problem::unknown_metric(name))
 }
 
 /// Every route that there is not.
 pub(crate) async fn not_found(uri: Uri) -> Problem {
-    Problem {
-        status: StatusCode::NOT_FOUND,
-        title: "No such route",
-        detail: format!("there is nothing at {}", uri.path()),
-        about: None,
-    }
+    let detail = format!("there is nothing at {}", uri.path());
+    Problem::of(StatusCode::NOT_FOUND, "No such route", detail)
 }

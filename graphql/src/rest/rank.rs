@@ -10,45 +10,71 @@ use marketlake_lake::Lake;
 use serde::Serialize;
 
 use super::parameters::Parameters;
-use super::{Problem, rows};
+use super::table::marked;
+use super::{Problem, problem};
 
-/// The answer.
-#[derive(Serialize)]
-struct Answer {
+/// A metric's place.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RankAnswer {
+    /// Its name.
+    #[schema(example = "hottry")]
     metric: String,
+    /// Its id.
+    #[schema(example = "binance:hottry")]
     id: String,
+    /// Its place, from 1; null where it is unranked.
     rank: Option<u64>,
+    /// How many are ranked.
     of: u64,
+    /// Both.
+    #[schema(example = "5/43")]
     display: String,
-    statistic: &'static str,
+    /// By what.
+    #[schema(example = "stddev")]
+    statistic: String,
+    /// The statistic itself; null where it is unranked.
     value: Option<f64>,
+    /// The first minute that counts.
     from: String,
+    /// The last minute that counts.
     to: String,
 }
 
-/// Answers with the place over the last 24 hours; an unranked metric has none.
-pub(crate) async fn get(
+/// A metric's place over the last 24 hours; an unranked metric has none.
+#[utoipa::path(
+    get,
+    path = "/v1/metric/{name}/rank",
+    tag = "prices",
+    params(
+        ("name" = String, Path, description = "Name or id.", example = "hottry"),
+        ("statistic" = Option<super::describe::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
+        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+    ),
+    responses(
+        (status = 200, description = "Its place.", body = RankAnswer),
+        super::describe::ProblemsOfOne,
+    ),
+)]
+pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
     Path(name): Path<String>,
     query: Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    let at = Parameters::new(query, &["at"])?.minute("at")?;
-    let metric = lake
-        .resolve(&name)
-        .await?
-        .ok_or_else(|| Problem::unknown_metric(&name))?;
-    let rank = lake.rank(&lake.engine(), metric, at).await?;
+    let parameters = Parameters::new(query, &["at", "statistic"])?;
+    let (at, statistic) = (parameters.minute("at")?, parameters.statistic()?);
+    let metric = problem::resolve(&lake, &name).await?;
+    let rank = lake.rank(&lake.engine(), metric, statistic, at).await?;
     let simulated = rank.listed.metric.is_simulated();
-    let answer = Json(Answer {
+    let answer = Json(RankAnswer {
         display: rank.display(),
         id: rank.listed.metric.id().to_owned(),
         metric: rank.listed.name,
         rank: rank.standing.as_ref().map(|standing| standing.rank),
         of: rank.of,
-        statistic: "stddev",
-        value: rank.standing.map(|standing| standing.stddev),
+        statistic: rank.statistic.to_string(),
+        value: rank.standing.map(|standing| standing.value),
         from: rank.span.from.to_string(),
         to: rank.span.to.to_string(),
     });
-    Ok(rows::marked(answer.into_response(), simulated))
+    Ok(marked(answer.into_response(), simulated))
 }

@@ -3,20 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use marketlake_entities::{Millis, Minute, parse_time};
 use marketlake_lake::{
-    Aggregate, Bucket, Interval, Lake, ParseAggregateError, ParseIntervalError, Point, QueryEngine,
-    Span,
+    Aggregate, Bucket, Interval, Lake, Listed, ParseAggregateError, ParseIntervalError, Point,
+    QueryEngine, Span,
 };
-use serde::Serialize;
-use serde_json::value::RawValue;
 
+use super::format::Format;
 use super::parameters::Parameters;
-use super::{Problem, rows};
+use super::table::{self, Table, Values};
+use super::{Problem, problem};
 
 const KNOWN: [&str; 8] = [
     "at",
@@ -28,25 +27,8 @@ const KNOWN: [&str; 8] = [
     "interval",
     "aggregate",
 ];
-
-#[derive(Serialize)]
-struct Row<'a> {
-    metric: &'a str,
-    timestamp: String,
-    value: Box<RawValue>,
-}
-
-/// What an interval held.
-#[derive(Serialize)]
-struct Candle {
-    metric: String,
-    timestamp: String,
-    open: Box<RawValue>,
-    high: Box<RawValue>,
-    low: Box<RawValue>,
-    close: Box<RawValue>,
-    count: u64,
-}
+/// A year of samples.
+const MOST_MINUTES: i64 = 366 * 1_440;
 
 /// What stands for an interval.
 #[derive(Clone, Copy)]
@@ -55,49 +37,48 @@ enum Gathering {
     Ohlc,
 }
 
-/// The same samples with everything that they share said once.
-#[derive(Serialize)]
-struct Columns {
-    metric: String,
-    id: String,
-    from: String,
-    to: String,
-    columns: [&'static str; 2],
-    timestamps: Vec<String>,
-    values: Vec<Box<RawValue>>,
-}
-
-/// Answers with rows, or with columns where `format=columns`; with `interval`, one value or candle each.
-pub(crate) async fn get(
+/// A metric's samples, from `from` to `to`, both within; with `interval`, one value or candle each.
+#[utoipa::path(
+    get,
+    path = "/v1/metric/{name}/timeseries",
+    tag = "prices",
+    params(
+        ("name" = String, Path, description = "Name or id.", example = "hottry"),
+        ("from" = Option<String>, Query, format = DateTime, description = "The first minute; 24 hours before the last, if none is given."),
+        ("to" = Option<String>, Query, format = DateTime, description = "The last minute; `at`, if none is given."),
+        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+        ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes up to 366 days.", example = "5m"),
+        ("aggregate" = Option<super::describe::AggregateName>, Query, description = "What stands for an interval; avg, if nothing is said."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before."),
+        ("format" = Option<super::describe::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+    ),
+    responses(
+        (status = 200, description = "A page of samples, or of candles.", content(
+            (super::describe::SampleRows = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        super::describe::ProblemsOfOne,
+    ),
+)]
+pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     query: Query<HashMap<String, String>>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let parameters = Parameters::new(query, &KNOWN)?;
-    let columns = match parameters.get("format") {
-        None | Some("rows") => false,
-        Some("columns") => true,
-        Some(other) => {
-            return Err(Problem::bad_parameter(
-                "format",
-                &format!("expected rows or columns, got {other:?}"),
-            ));
-        }
-    };
-    let gathering = gathering(&parameters, columns)?;
-    let (limit, behind) = (parameters.limit()?, parameters.cursor()?);
+    let format = Format::of(&parameters, &headers)?;
+    let gathering = gathering(&parameters)?;
+    let (limit, behind) = (table::limit(&parameters, format)?, parameters.cursor()?);
     let behind = behind.map(|place| parse_time(&place)).transpose();
     let behind = behind.map_err(|error| Problem::bad_parameter("cursor", &error.to_string()))?;
+    let behind = behind.map(Millis::minute);
     let span = span(&lake, &parameters).await?;
-    let metric = lake
-        .resolve(&name)
-        .await?
-        .ok_or_else(|| Problem::unknown_metric(&name))?;
+    let metric = problem::resolve(&lake, &name).await?;
     let listed = lake.listed(metric);
-    let simulated = listed.metric.is_simulated();
     let mut asked = span;
-    if let Some(last) = behind.map(Millis::minute) {
+    if let Some(last) = behind {
         // An interval begins at its own start, so that what comes behind it is not cut.
         let next = if gathering.is_some() {
             last
@@ -106,17 +87,18 @@ pub(crate) async fn get(
         };
         asked.from = asked.from.max(next);
     }
-    let is_behind = |ts: Minute| behind.is_none_or(|last| ts > last.minute());
+    if gathering.is_none() {
+        check_size(asked)?;
+    }
+    let is_behind = |ts: Minute| behind.is_none_or(|last| ts > last);
     if let Some((interval, Gathering::Ohlc)) = gathering {
-        let buckets = lake
+        let mut buckets = lake
             .engine()
             .buckets(&listed.metric, asked, interval)
             .await?;
-        let candles = buckets.iter().filter(|bucket| is_behind(bucket.start));
-        let page = rows::limited(&uri, candles.collect(), limit, |bucket: &&Bucket| {
-            (bucket.start, candle(&listed.name, bucket))
-        });
-        return Ok(rows::marked(page, simulated));
+        buckets.retain(|bucket| is_behind(bucket.start));
+        let next = cut(&mut buckets, limit, |bucket| bucket.start);
+        return candles(&listed, span, &buckets).respond(format, &uri, next.as_deref());
     }
     let gathering = gathering.and_then(|(interval, gathering)| match gathering {
         Gathering::Value(aggregate) => Some((interval, aggregate)),
@@ -127,32 +109,67 @@ pub(crate) async fn get(
         .points(&engine, &listed.metric, asked, gathering)
         .await?;
     points.retain(|point| is_behind(point.ts));
-    if columns {
-        let answer = Json(as_columns(listed.name, listed.metric.id(), span, &points));
-        return Ok(rows::marked(answer.into_response(), simulated));
+    let next = cut(&mut points, limit, |point| point.ts);
+    samples(&listed, span, &points).respond(format, &uri, next.as_deref())
+}
+
+/// Leaves a page of rows; the place of its last one, where there are more.
+fn cut<T>(rows: &mut Vec<T>, limit: usize, of: impl Fn(&T) -> Minute) -> Option<String> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last()
+        .filter(|_| more)
+        .map(|last| of(last).to_string())
+}
+
+fn begun(listed: &Listed, span: Span, rows: usize) -> Table {
+    Table::new(listed.metric.is_simulated())
+        .share("metric", listed.name.as_str())
+        .share("id", listed.metric.id())
+        .share("from", span.from.to_string())
+        .share("to", span.to.to_string())
+        .shared_column("metric", &listed.name, rows)
+}
+
+fn samples(listed: &Listed, span: Span, points: &[Point]) -> Table {
+    let times = points.iter().map(|point| point.ts).collect();
+    let values = points.iter().map(|point| point.value).collect();
+    begun(listed, span, points.len())
+        .column("timestamp", Values::Time(times))
+        .column("value", Values::Exact(values))
+}
+
+fn candles(listed: &Listed, span: Span, buckets: &[Bucket]) -> Table {
+    let number = |of: fn(&Bucket) -> marketlake_entities::Exact| {
+        Values::Number(buckets.iter().map(of).collect())
+    };
+    let times = buckets.iter().map(|bucket| bucket.start).collect();
+    let counts = buckets.iter().map(|bucket| bucket.count).collect();
+    begun(listed, span, buckets.len())
+        .column("timestamp", Values::Time(times))
+        .column("open", number(|b| b.first))
+        .column("high", number(|b| b.max))
+        .column("low", number(|b| b.min))
+        .column("close", number(|b| b.last))
+        .column("count", Values::Count(counts))
+}
+
+fn check_size(span: Span) -> Result<(), Problem> {
+    let minutes = span.to.number() - span.from.number() + 1;
+    if minutes <= MOST_MINUTES {
+        return Ok(());
     }
-    let page = rows::limited(&uri, points, limit, |point| {
-        let row = Row {
-            metric: &listed.name,
-            timestamp: point.ts.to_string(),
-            value: rows::number(point.value),
-        };
-        (point.ts, row)
-    });
-    Ok(rows::marked(page, simulated))
+    let problem = format!(
+        "expected at most {MOST_MINUTES} minutes up to {}, got {minutes}; with interval there may be more",
+        span.to
+    );
+    Err(Problem::bad_parameter("from", &problem))
 }
 
 /// `interval=5m` and `aggregate=avg|min|max|first|last|sum|count|ohlc`; avg where nothing is said.
-fn gathering(
-    parameters: &Parameters,
-    columns: bool,
-) -> Result<Option<(Interval, Gathering)>, Problem> {
+fn gathering(parameters: &Parameters) -> Result<Option<(Interval, Gathering)>, Problem> {
     let aggregate = match parameters.get("aggregate") {
         None => Gathering::Value(Aggregate::Avg),
-        Some("ohlc") if columns => {
-            let problem = "expected another aggregate than ohlc with format=columns";
-            return Err(Problem::bad_parameter("aggregate", problem));
-        }
         Some("ohlc") => Gathering::Ohlc,
         Some(text) => Gathering::Value(text.parse().map_err(|error: ParseAggregateError| {
             Problem::bad_parameter("aggregate", &format!("{error}, or ohlc"))
@@ -171,18 +188,6 @@ fn gathering(
     Ok(Some((interval, aggregate)))
 }
 
-fn candle(name: &str, bucket: &Bucket) -> Candle {
-    Candle {
-        metric: name.to_owned(),
-        timestamp: bucket.start.to_string(),
-        open: rows::number(bucket.first),
-        high: rows::number(bucket.max),
-        low: rows::number(bucket.min),
-        close: rows::number(bucket.last),
-        count: bucket.count,
-    }
-}
-
 /// `from` to `to`; without `from` 24 hours, without `to` up to `at`, which is the newest minute unless given.
 async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
     let at = match parameters.minute("to")? {
@@ -198,23 +203,8 @@ async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
             let nothing = Minute::from_number(0);
             Ok(Span {
                 from: from.unwrap_or(nothing),
-                to: nothing,
+                to: from.unwrap_or(nothing),
             })
         }
-    }
-}
-
-fn as_columns(metric: String, id: &str, span: Span, points: &[Point]) -> Columns {
-    Columns {
-        metric,
-        id: id.to_owned(),
-        from: span.from.to_string(),
-        to: span.to.to_string(),
-        columns: ["timestamp", "value"],
-        timestamps: points.iter().map(|point| point.ts.to_string()).collect(),
-        values: points
-            .iter()
-            .map(|point| rows::number(point.value))
-            .collect(),
     }
 }

@@ -1,10 +1,8 @@
-//! The outbox, for an operator on this machine.
+//! The outbox, for operators.
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, Enum, Error, ErrorExtensions, ID, InputObject, Object, Result, SimpleObject,
-};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::outbox;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
@@ -12,7 +10,8 @@ use marketlake_lake::Lake;
 
 use super::errors::{self, bad_argument};
 use super::scalars::DateTime;
-use crate::caller::Caller;
+use super::subscriptions::UserError;
+use crate::auth::Scope;
 
 const DEFAULT_ROWS: i32 = 100;
 const MOST_ROWS: i32 = 1_000;
@@ -37,9 +36,9 @@ enum DeliveryState {
 
 /// A message on its way to one address.
 #[derive(SimpleObject)]
-struct Delivery {
+pub(super) struct Delivery {
     /// Its key; the mail's Message-ID is made of it.
-    id: ID,
+    pub(super) id: ID,
     /// alert, digest, confirmation, manage, test or incident.
     kind: String,
     /// mail, webhook or slack.
@@ -60,6 +59,23 @@ struct Delivery {
     finished_at: Option<DateTime>,
 }
 
+impl From<outbox::Listed> for Delivery {
+    fn from(row: outbox::Listed) -> Self {
+        Self {
+            id: row.id.into(),
+            kind: row.kind.to_string(),
+            channel: row.channel.to_string(),
+            to: row.to,
+            state: row.state.into(),
+            attempts: row.attempts,
+            unknowns: row.unknowns,
+            error: row.error,
+            created_at: row.created_at.into(),
+            finished_at: row.finished_at.map(DateTime::from),
+        }
+    }
+}
+
 /// What holds deliveries back.
 #[derive(SimpleObject)]
 struct Brake {
@@ -76,6 +92,8 @@ struct Brake {
 struct RequeueDeliveryPayload {
     /// The key of the delivery that is due again; null where none was given up under that key.
     requeued_id: Option<ID>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
 }
 
 /// Which delivery goes out again.
@@ -90,6 +108,8 @@ struct RequeueDeliveryInput {
 struct BrakesPayload {
     /// What holds deliveries back.
     brakes: Vec<Brake>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
 }
 
 /// Why everything is stopped.
@@ -97,15 +117,6 @@ struct BrakesPayload {
 struct StopDeliveriesInput {
     /// For those who look later.
     reason: String,
-}
-
-/// The outbox is an operator's: it is answered on the machine itself only.
-fn operators_only(context: &Context<'_>) -> Result<()> {
-    if context.data::<Caller>().is_ok_and(|caller| caller.is_local) {
-        return Ok(());
-    }
-    let error = Error::new("the outbox is answered on the server's own machine only");
-    Err(error.extend_with(|_, extensions| extensions.set("code", "FORBIDDEN")))
 }
 
 async fn brakes(lake: &Lake) -> Result<Vec<Brake>> {
@@ -125,15 +136,14 @@ pub(super) struct DeliveriesQuery;
 
 #[Object]
 impl DeliveriesQuery {
-    /// The newest deliveries, in one state or in all. Answered on the server's own machine only.
-    #[graphql(complexity = "100 * child_complexity")]
+    /// The newest deliveries, in one state or in all. Needs the scope admin.
+    #[graphql(guard = "Scope::Admin", complexity = "100 * child_complexity")]
     async fn deliveries(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Those in this state only.")] state: Option<DeliveryState>,
         #[graphql(desc = "How many, 1 to 1,000; 100, if none is given.")] first: Option<i32>,
     ) -> Result<Vec<Delivery>> {
-        operators_only(context)?;
         let first = first.unwrap_or(DEFAULT_ROWS);
         if !(1..=MOST_ROWS).contains(&first) {
             let reason = format!("expected a number from 1 to {MOST_ROWS}, got {first}");
@@ -143,24 +153,13 @@ impl DeliveriesQuery {
         let most = u64::try_from(first).unwrap_or_default();
         let rows = outbox::list(lake.database(), state.map(State::from), most).await;
         let rows = rows.map_err(|error| errors::unavailable(&error))?;
-        let deliveries = rows.into_iter().map(|row| Delivery {
-            id: row.id.into(),
-            kind: row.kind.to_string(),
-            channel: row.channel.to_string(),
-            to: row.to,
-            state: row.state.into(),
-            attempts: row.attempts,
-            unknowns: row.unknowns,
-            error: row.error,
-            created_at: row.created_at.into(),
-            finished_at: row.finished_at.map(DateTime::from),
-        });
+        let deliveries = rows.into_iter().map(Delivery::from);
         Ok(deliveries.collect())
     }
 
-    /// What holds deliveries back at the moment. Answered on the server's own machine only.
+    /// What holds deliveries back at the moment. Needs the scope admin.
+    #[graphql(guard = "Scope::Admin")]
     async fn delivery_brakes(&self, context: &Context<'_>) -> Result<Vec<Brake>> {
-        operators_only(context)?;
         brakes(context.data::<Arc<Lake>>()?).await
     }
 }
@@ -170,31 +169,42 @@ pub(super) struct DeliveriesMutation;
 
 #[Object]
 impl DeliveriesMutation {
-    /// Makes a delivery that was given up, or of which nobody knows, due again. On the server's own machine only.
+    /// Makes a delivery that was given up, or of which nobody knows, due again. Needs the scope admin.
+    #[graphql(guard = "Scope::Admin")]
     async fn requeue_delivery(
         &self,
         context: &Context<'_>,
         input: RequeueDeliveryInput,
     ) -> Result<RequeueDeliveryPayload> {
-        operators_only(context)?;
         let database = context.data::<Arc<Lake>>()?.database();
         let failed = |error| errors::unavailable(&error);
         let now = database::clock(database).await.map_err(failed)?;
         let done = outbox::requeue(database, &input.id, now)
             .await
             .map_err(failed)?;
+        let unknown = || {
+            let shown: String = input.id.chars().take(80).collect();
+            UserError {
+                field: "id".to_owned(),
+                message: format!(
+                    "expected a delivery that was given up or is unknown, got {shown:?}"
+                ),
+                code: "UNKNOWN_DELIVERY".to_owned(),
+            }
+        };
         Ok(RequeueDeliveryPayload {
+            user_errors: if done { Vec::new() } else { vec![unknown()] },
             requeued_id: done.then_some(input.id),
         })
     }
 
-    /// Stops all deliveries until they are resumed; nothing is lost by it. On the server's own machine only.
+    /// Stops all deliveries until they are resumed; nothing is lost by it. Needs the scope admin.
+    #[graphql(guard = "Scope::Admin")]
     async fn stop_deliveries(
         &self,
         context: &Context<'_>,
         input: StopDeliveriesInput,
     ) -> Result<BrakesPayload> {
-        operators_only(context)?;
         let lake = context.data::<Arc<Lake>>()?;
         let failed = |error| errors::unavailable(&error);
         let now = database::clock(lake.database()).await.map_err(failed)?;
@@ -202,17 +212,19 @@ impl DeliveriesMutation {
         stopped.map_err(failed)?;
         Ok(BrakesPayload {
             brakes: brakes(lake).await?,
+            user_errors: Vec::new(),
         })
     }
 
-    /// Lets all deliveries go on. On the server's own machine only.
+    /// Lets all deliveries go on. Needs the scope admin.
+    #[graphql(guard = "Scope::Admin")]
     async fn resume_deliveries(&self, context: &Context<'_>) -> Result<BrakesPayload> {
-        operators_only(context)?;
         let lake = context.data::<Arc<Lake>>()?;
         let released = outbox::release(lake.database()).await;
         released.map_err(|error| errors::unavailable(&error))?;
         Ok(BrakesPayload {
             brakes: brakes(lake).await?,
+            user_errors: Vec::new(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Errors with a stable code in `extensions.code`.
 
+use std::sync::Arc;
+
 use async_graphql::{Error, ErrorExtensions};
 use marketlake_lake::LakeError;
 
@@ -21,9 +23,23 @@ pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
 
 /// The lake or its records cannot be read; the log says why.
 pub(super) fn unavailable(error: &dyn std::error::Error) -> Error {
-    tracing::error!(%error, "request failed");
-    Error::new("the lake cannot be read at the moment; the server's log says why")
-        .extend_with(|_, extensions| extensions.set("code", "UNAVAILABLE"))
+    let id = uuid::Uuid::new_v4().to_string();
+    tracing::error!(id, %error, "request failed");
+    let message =
+        format!("the lake cannot be read at the moment; the server's log says why under {id}");
+    Error::new(message).extend_with(|_, extensions| {
+        extensions.set("code", "UNAVAILABLE");
+        extensions.set("id", id.as_str());
+    })
+}
+
+/// The same, for what a loader could not load.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what map_err hands over"
+)]
+pub(super) fn loading(error: Arc<LakeError>) -> Error {
+    unavailable(error.as_ref())
 }
 
 /// The same, for the lake's errors.

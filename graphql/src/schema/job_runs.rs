@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use marketlake_entities::records::job_runs::{self, Model, Page, State};
 use marketlake_lake::Lake;
 
 use super::errors::{self, bad_argument};
-use super::paging::{self, Place};
+use super::paging::{self, Page as Paged};
 use super::scalars::DateTime;
+use crate::auth::Scope;
 
 /// Where a run stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum JobRunState {
 #[derive(SimpleObject)]
 pub(super) struct JobRun {
     /// Its key.
-    id: ID,
+    pub(super) id: ID,
     /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
     job: String,
     /// The scheduled time that it stands for.
@@ -56,10 +56,13 @@ pub(super) struct JobRun {
     finished_at: Option<DateTime>,
 }
 
+/// What ids of runs begin with.
+pub(super) const JOB_RUN: &str = "job-run/";
+
 impl From<Model> for JobRun {
     fn from(row: Model) -> Self {
         Self {
-            id: row.id.into(),
+            id: format!("{JOB_RUN}{}", row.id).into(),
             job: row.job,
             slot: row.slot.into(),
             shard: row.shard,
@@ -83,8 +86,11 @@ pub(super) struct JobRunsQuery;
 
 #[Object]
 impl JobRunsQuery {
-    /// Runs of jobs, the newest slot first.
-    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
+    /// Runs of jobs, the newest slot first. Needs the scope admin.
+    #[graphql(
+        guard = "Scope::Admin",
+        complexity = "paging::complexity(first, child_complexity)"
+    )]
     async fn job_runs(
         &self,
         context: &Context<'_>,
@@ -94,9 +100,11 @@ impl JobRunsQuery {
             i32,
         >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-    ) -> Result<Connection<Place, JobRun, EmptyFields, EmptyFields>> {
+    ) -> Result<Paged<JobRun>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
+        let rows = paging::first_rows(first)?;
+        let behind = paging::place("after", after.as_deref())?;
+        let begins_behind = behind.is_some();
         let after = behind.map(|place| parse_place(&place)).transpose()?;
         let page = Page {
             job,
@@ -107,7 +115,7 @@ impl JobRunsQuery {
         let runs = job_runs::page(lake.database(), &page)
             .await
             .map_err(|error| errors::unavailable(&error))?;
-        Ok(paging::page(runs, 0, rows, |row| {
+        Ok(paging::forward(runs, begins_behind, rows, |row| {
             (format!("{}/{}", row.slot.0, row.id), row.into())
         }))
     }

@@ -2,33 +2,47 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use marketlake_lake::{Lake, Listed};
+use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject};
+use marketlake_entities::{Metric as Key, Minute};
+use marketlake_lake::{Lake, Listed, QueryEngine, Statistic as ByStatistic};
 
 use super::errors;
-use super::paging::{self, Place};
+use super::jumps::{self, Jump, JumpRuleInput};
+use super::loaders::Loaders;
+use super::paging::{self, Asked, Page, Paging, Position};
+use super::ranking::{Rank, Statistic};
 use super::scalars::DateTime;
+use super::timeseries::{AggregateName, Sample, SeriesAsked, Timeseries, TransformInput};
+use crate::auth::Scope;
+
+const MOST_NAMES: usize = 1_000;
 
 /// One series.
 #[derive(SimpleObject, Clone)]
+#[graphql(complex)]
 pub(super) struct Metric {
     /// `market:pair`, and `:measure` where it is no price: `binance:hottry`.
-    id: ID,
+    pub(super) id: ID,
     /// The id without its market where that is enough to find it: `hottry`.
     name: String,
     /// The exchange: `binance`.
     market: String,
     /// What is traded against what: `hottry`.
     pair: String,
-    /// What is measured: `price`, `volume`.
+    /// What is measured: `price`, in the pair's second currency; `volume`, in its first.
     measure: String,
     /// Whether it is made up.
     simulated: bool,
+    #[graphql(skip)]
+    key: Key,
+    /// The minute that its answers stand for, where it is not the newest.
+    #[graphql(skip)]
+    at: Option<Minute>,
 }
 
-impl From<Listed> for Metric {
-    fn from(Listed { name, metric }: Listed) -> Self {
+impl Metric {
+    /// A metric whose answers stand for a minute; the newest, if none is given.
+    pub(super) fn new(Listed { name, metric }: Listed, at: Option<Minute>) -> Self {
         Self {
             id: metric.id().into(),
             name,
@@ -36,19 +50,147 @@ impl From<Listed> for Metric {
             pair: metric.pair().to_owned(),
             measure: metric.measure().to_owned(),
             simulated: metric.is_simulated(),
+            key: metric,
+            at,
         }
     }
 }
 
+impl Metric {
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl From<Listed> for Metric {
+    fn from(listed: Listed) -> Self {
+        Self::new(listed, None)
+    }
+}
+
+#[ComplexObject]
+impl Metric {
+    /// Its latest sample in the 24 hours; null where it has none.
+    async fn latest(&self, context: &Context<'_>) -> Result<Option<Sample>> {
+        let loaders = context.data::<Loaders>()?;
+        let latest = loaders.latest.load_one((self.key.clone(), self.at)).await;
+        Ok(latest.map_err(errors::loading)?.map(Sample::from))
+    }
+
+    /// Its place among all of its measure over the 24 hours.
+    async fn rank(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
+    ) -> Result<Rank> {
+        let statistic = ByStatistic::from(statistic);
+        let key = (self.key.clone(), statistic, self.at);
+        let loaders = context.data::<Loaders>()?;
+        match loaders.ranks.load_one(key).await.map_err(errors::loading)? {
+            Some(rank) => Ok(Rank::new(rank, self.at)),
+            None => {
+                let lake = context.data::<Arc<Lake>>()?;
+                let engine = lake.engine();
+                let rank = lake
+                    .rank(&engine, self.key.clone(), statistic, self.at)
+                    .await;
+                Ok(Rank::new(rank.map_err(errors::lake)?, self.at))
+            }
+        }
+    }
+
+    /// Its samples.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn timeseries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first minute; 24 hours before the last, if none is given.")]
+        from: Option<DateTime>,
+        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
+        #[graphql(desc = "One value for each: 5m, 1h, 1d. Every sample, if none is given.")]
+        interval: Option<String>,
+        #[graphql(desc = "What stands for an interval; the mean, if none is given.")]
+        aggregate: Option<AggregateName>,
+        #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
+            Vec<TransformInput>,
+        >,
+    ) -> Result<Timeseries> {
+        let to = to.or_else(|| self.at.map(DateTime::from));
+        let asked = SeriesAsked::of(from, to, interval.as_deref(), aggregate, transforms)?;
+        asked.of_metric(context, &self.key).await
+    }
+
+    /// Where it jumped, by time.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
+    #[graphql(complexity = "100 + paging::complexity(first.or(last), child_complexity)")]
+    async fn jumps(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,
+        #[graphql(desc = "The first minute; 24 hours before the last, if none is given.")]
+        from: Option<DateTime>,
+        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
+    ) -> Result<Page<Jump>> {
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let to = to.or_else(|| self.at.map(DateTime::from));
+        jumps::page(context, Some(self.key.clone()), &rule, from, to, &paging).await
+    }
+}
+
+/// How metrics are put in order.
+#[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
+enum MetricOrder {
+    /// By id, from a to z.
+    #[default]
+    Id,
+    /// By name, from a to z.
+    Name,
+    /// By place in the ranking of their measure by standard deviation; the unranked last. Of several measures those of price first.
+    Rank,
+}
+
 /// The minute of a time given as an argument.
-pub(super) fn minute(time: DateTime) -> marketlake_entities::Minute {
+pub(super) fn minute(time: DateTime) -> Minute {
     time.0.minute()
 }
 
 /// The metric that a name or id stands for, or an error with the code `UNKNOWN_METRIC`.
-pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<marketlake_entities::Metric> {
+pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Key> {
     let metric = lake.resolve(name).await.map_err(errors::lake)?;
     metric.ok_or_else(|| errors::unknown_metric(name))
+}
+
+/// The metrics that names stand for, at most so many.
+pub(super) async fn resolve_all(lake: &Lake, names: &[String], most: usize) -> Result<Vec<Key>> {
+    if names.is_empty() || names.len() > most {
+        let problem = format!("expected 1 to {most} names, got {}", names.len());
+        return Err(errors::bad_argument("metrics", &problem));
+    }
+    let mut metrics = Vec::with_capacity(names.len());
+    for name in names {
+        metrics.push(resolve(lake, name).await?);
+    }
+    Ok(metrics)
+}
+
+/// The latest sample of a metric.
+#[derive(SimpleObject)]
+struct Latest {
+    /// The metric.
+    metric: Metric,
+    /// Its latest sample in the 24 hours; null where it has none.
+    sample: Option<Sample>,
 }
 
 #[derive(Default)]
@@ -56,47 +198,67 @@ pub(super) struct MetricsQuery;
 
 #[Object]
 impl MetricsQuery {
-    /// The metrics that have a sample in the 24 hours up to `at`, by id.
+    /// The metrics that have a sample in the 24 hours up to `at`.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
-    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
+    #[graphql(
+        guard = "Scope::Read",
+        complexity = "paging::complexity(first.or(last), child_complexity)"
+    )]
     async fn metrics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only ids that hold this text.")] search: Option<String>,
-        #[graphql(desc = "Only of this exchange.")] market: Option<String>,
+        #[graphql(desc = "Only ids that hold this text, whatever its letters' case: hot.")]
+        search: Option<String>,
+        #[graphql(desc = "Only of this exchange: binance.")] market: Option<String>,
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
+        #[graphql(desc = "In which order they come.", default)] order_by: MetricOrder,
         #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
         at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-    ) -> Result<Connection<Place, Metric, EmptyFields, EmptyFields>> {
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
+    ) -> Result<Page<Metric>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
-        let listed = lake.listing(at.map(minute)).await.map_err(errors::lake)?;
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let at = at.map(minute);
+        let listed = lake.listing(at).await.map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
+        let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|w| w == own);
         let wanted = |Listed { metric, .. }: &&Listed| {
-            search
-                .as_ref()
-                .is_none_or(|text| metric.id().contains(text))
-                && market
-                    .as_ref()
-                    .is_none_or(|market| metric.market() == market)
-                && measure
-                    .as_ref()
-                    .is_none_or(|measure| metric.measure() == measure)
+            let holds = |text: &String| metric.id().contains(text);
+            search.as_ref().is_none_or(holds)
+                && is(&market, metric.market())
+                && is(&measure, metric.measure())
         };
-        let listed: Vec<&Listed> = listed.iter().filter(wanted).collect();
-        let start = behind.map_or(0, |id| {
-            listed.partition_point(|l| l.metric.id() <= id.as_str())
-        });
-        Ok(paging::page(listed, start, rows, |listed| {
-            (listed.metric.id().to_owned(), listed.clone().into())
-        }))
+        let mut listed: Vec<&Listed> = listed.iter().filter(wanted).collect();
+        order(lake, &mut listed, order_by, at).await?;
+        let position = |id: &str| match order_by {
+            MetricOrder::Id => {
+                let at = listed.partition_point(|l| l.metric.id() < id);
+                let behind = listed.partition_point(|l| l.metric.id() <= id);
+                Some(Position { at, behind })
+            }
+            _ => {
+                let at = listed.iter().position(|l| l.metric.id() == id);
+                at.map(Position::of)
+            }
+        };
+        paging.page(&listed, position, |listed| {
+            let metric = Metric::new((*listed).clone(), at);
+            (listed.metric.id().to_owned(), metric)
+        })
     }
 
     /// One metric by name or id; an error with the code `UNKNOWN_METRIC` where none was ever recorded.
+    #[graphql(guard = "Scope::Read")]
     async fn metric(
         &self,
         context: &Context<'_>,
@@ -106,4 +268,73 @@ impl MetricsQuery {
         let metric = resolve(lake, &name).await?;
         Ok(lake.listed(metric).into())
     }
+
+    /// The latest values of some metrics, in their order.
+    #[graphql(guard = "Scope::Read", complexity = "metrics.len() * child_complexity")]
+    async fn latest(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Names or ids, 1 to 1,000 of them.")] metrics: Vec<String>,
+        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        at: Option<DateTime>,
+    ) -> Result<Vec<Latest>> {
+        let lake = context.data::<Arc<Lake>>()?;
+        let at = at.map(minute);
+        let metrics = resolve_all(lake, &metrics, MOST_NAMES).await?;
+        let Some(day) = lake.day(at).await.map_err(errors::lake)? else {
+            return Ok(Vec::new());
+        };
+        let latest = lake.engine().latest(&metrics, day).await;
+        let latest = latest.map_err(errors::lake)?;
+        let latest = metrics
+            .into_iter()
+            .zip(latest)
+            .map(|(metric, point)| Latest {
+                metric: Metric::new(lake.listed(metric), at),
+                sample: point.map(Sample::from),
+            });
+        Ok(latest.collect())
+    }
+}
+
+async fn order(
+    lake: &Lake,
+    listed: &mut Vec<&Listed>,
+    by: MetricOrder,
+    at: Option<Minute>,
+) -> Result<()> {
+    match by {
+        // They come by id.
+        MetricOrder::Id => (),
+        MetricOrder::Name => listed.sort_by(|a, b| {
+            let by_id = || a.metric.cmp(&b.metric);
+            a.name.cmp(&b.name).then_with(by_id)
+        }),
+        MetricOrder::Rank => {
+            let mut measures: Vec<&str> = listed.iter().map(|l| l.metric.measure()).collect();
+            measures.sort_unstable();
+            measures.dedup();
+            let mut places = std::collections::HashMap::new();
+            for measure in measures {
+                let statistic = ByStatistic::Stddev;
+                let ranks = lake.ranks(&lake.engine(), measure, statistic, at).await;
+                if let Some(ranks) = ranks.map_err(errors::lake)? {
+                    places.insert(measure.to_owned(), ranks.ranking);
+                }
+            }
+            listed.sort_by_cached_key(|l| {
+                let ranking = places.get(l.metric.measure());
+                let position = ranking.and_then(|ranking| ranking.position(&l.metric));
+                let is_no_price = l.metric.measure() != marketlake_entities::PRICE;
+                let place = position.unwrap_or(usize::MAX);
+                (
+                    is_no_price,
+                    l.metric.measure().to_owned(),
+                    place,
+                    l.metric.clone(),
+                )
+            });
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,12 @@
 mod deliveries;
 mod errors;
 mod job_runs;
+pub(crate) mod jumps;
+mod lake;
+mod live;
+mod loaders;
 mod metrics;
+mod node;
 mod paging;
 mod ranking;
 mod scalars;
@@ -12,9 +17,11 @@ mod timeseries;
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, SchemaBuilder};
 
+use crate::graphql_http::Meter;
 use crate::pages::Desk;
+pub(crate) use loaders::Loaders;
 
 /// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine wrappers of a type.
 const MOST_DEPTH: usize = 16;
@@ -23,7 +30,7 @@ const MOST_COMPLEXITY: usize = 50_000;
 const MOST_DIRECTIVES: usize = 20;
 
 /// The schema over a lake.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// Questions.
 #[derive(MergedObject, Default)]
@@ -31,9 +38,12 @@ pub struct Query(
     metrics::MetricsQuery,
     timeseries::TimeseriesQuery,
     ranking::RankingQuery,
+    jumps::JumpsQuery,
+    lake::LakeQuery,
     job_runs::JobRunsQuery,
     subscriptions::SubscriptionsQuery,
     deliveries::DeliveriesQuery,
+    node::NodeQuery,
 );
 
 /// Changes.
@@ -43,11 +53,20 @@ pub struct Mutation(
     deliveries::DeliveriesMutation,
 );
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .limit_depth(MOST_DEPTH)
-        .limit_complexity(MOST_COMPLEXITY)
-        .limit_directives(MOST_DIRECTIVES)
+/// What is pushed.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(live::LiveSubscription);
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .limit_depth(MOST_DEPTH)
+    .limit_complexity(MOST_COMPLEXITY)
+    .limit_directives(MOST_DIRECTIVES)
+    .extension(Meter)
 }
 
 /// The schema, ready to answer.

@@ -1,4 +1,6 @@
-//! Relay connections, forward: `first` and `after`.
+//! Relay connections, forward (`first`, `after`) and backward (`last`, `before`), as its Cursor Connections Specification has them.
+
+use std::ops::Range;
 
 use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
 use async_graphql::{OutputType, Result};
@@ -26,51 +28,147 @@ impl CursorType for Place {
     }
 }
 
-/// How many rows a page has.
-pub(super) fn rows(first: Option<i32>) -> Result<usize> {
-    let Some(first) = first else {
-        return Ok(DEFAULT_ROWS);
-    };
-    usize::try_from(first)
-        .ok()
-        .filter(|rows| (1..=MOST_ROWS).contains(rows))
-        .ok_or_else(|| {
-            bad_argument(
-                "first",
-                &format!("expected a number from 1 to {MOST_ROWS}, got {first}"),
-            )
+/// A connection of ours.
+pub(super) type Page<N> = Connection<Place, N, EmptyFields, EmptyFields>;
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Paging {
+    first: Option<usize>,
+    last: Option<usize>,
+    after: Option<String>,
+    before: Option<String>,
+}
+
+/// How a page is asked for, as the arguments have it.
+pub(super) struct Asked {
+    pub(super) first: Option<i32>,
+    pub(super) after: Option<String>,
+    pub(super) last: Option<i32>,
+    pub(super) before: Option<String>,
+}
+
+impl Paging {
+    /// Checks the arguments.
+    pub(super) fn of(asked: &Asked) -> Result<Self> {
+        if asked.first.is_some() && asked.last.is_some() {
+            return Err(bad_argument(
+                "last",
+                "expected either first or last, got both",
+            ));
+        }
+        Ok(Self {
+            first: rows("first", asked.first)?,
+            last: rows("last", asked.last)?,
+            after: place("after", asked.after.as_deref())?,
+            before: place("before", asked.before.as_deref())?,
         })
-}
+    }
 
-/// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
-pub(super) fn complexity(first: Option<i32>, of_a_row: usize) -> usize {
-    let rows = first.map_or(DEFAULT_ROWS, |first| {
-        usize::try_from(first.max(1)).unwrap_or(1)
-    });
-    rows * of_a_row
-}
-
-/// The place behind which a page begins.
-pub(super) fn place(after: Option<&str>) -> Result<Option<String>> {
-    after
-        .map(|after| cursor::decode(after).map_err(|error| bad_argument("after", &error)))
-        .transpose()
-}
-
-/// A page of what comes behind `start` of a whole list.
-pub(super) fn page<T, N: OutputType>(
-    all: Vec<T>,
-    start: usize,
-    rows: usize,
-    edge: impl Fn(T) -> (String, N),
-) -> Connection<Place, N, EmptyFields, EmptyFields> {
-    let more = all.len().saturating_sub(start) > rows;
-    let mut connection = Connection::new(start > 0, more);
-    connection
-        .edges
-        .extend(all.into_iter().skip(start).take(rows).map(|item| {
+    /// The page of a list of which a place's position is known.
+    pub(super) fn page<T, N: OutputType>(
+        &self,
+        all: &[T],
+        position: impl Fn(&str) -> Option<Position>,
+        edge: impl Fn(&T) -> (String, N),
+    ) -> Result<Page<N>> {
+        let range = self.range(all.len(), position)?;
+        let mut page = Connection::new(range.start > 0, range.end < all.len());
+        page.edges.extend(all[range].iter().map(|item| {
             let (place, node) = edge(item);
             Edge::new(Place(place), node)
         }));
-    connection
+        Ok(page)
+    }
+
+    fn range(
+        &self,
+        length: usize,
+        position: impl Fn(&str) -> Option<Position>,
+    ) -> Result<Range<usize>> {
+        let find = |name: &str, place: &Option<String>| match place {
+            None => Ok(None),
+            Some(place) => {
+                let found = position(place).ok_or_else(|| {
+                    bad_argument(
+                        name,
+                        "expected a cursor of this list; what it stood at is not there any more",
+                    )
+                });
+                found.map(Some)
+            }
+        };
+        let start = find("after", &self.after)?.map_or(0, |place| place.behind);
+        let end = find("before", &self.before)?.map_or(length, |place| place.at);
+        let end = end.max(start);
+        let rows = end - start;
+        Ok(match (self.first, self.last) {
+            (_, Some(last)) => end - rows.min(last)..end,
+            (first, None) => start..start + rows.min(first.unwrap_or(DEFAULT_ROWS)),
+        })
+    }
+}
+
+/// Where a place is in a list: its item's index, and that of the item behind it. Of an item that is gone both are the same.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) at: usize,
+    pub(super) behind: usize,
+}
+
+impl Position {
+    /// Of an item that is there.
+    pub(super) fn of(at: usize) -> Self {
+        Self { at, behind: at + 1 }
+    }
+}
+
+/// How many rows a page has, if it is said.
+fn rows(name: &str, number: Option<i32>) -> Result<Option<usize>> {
+    let Some(number) = number else {
+        return Ok(None);
+    };
+    let rows = usize::try_from(number).ok();
+    let rows = rows.filter(|rows| (1..=MOST_ROWS).contains(rows));
+    rows.map(Some).ok_or_else(|| {
+        bad_argument(
+            name,
+            &format!("expected a number from 1 to {MOST_ROWS}, got {number}"),
+        )
+    })
+}
+
+/// Rows of a page that goes forward only.
+pub(super) fn first_rows(first: Option<i32>) -> Result<usize> {
+    Ok(rows("first", first)?.unwrap_or(DEFAULT_ROWS))
+}
+
+/// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
+pub(super) fn complexity(rows: Option<i32>, of_a_row: usize) -> usize {
+    let rows = rows.map_or(DEFAULT_ROWS, |rows| {
+        usize::try_from(rows.max(1)).unwrap_or(1)
+    });
+    rows.saturating_mul(of_a_row)
+}
+
+/// The place that a cursor stands for.
+pub(super) fn place(name: &str, cursor: Option<&str>) -> Result<Option<String>> {
+    cursor
+        .map(|cursor| cursor::decode(cursor).map_err(|error| bad_argument(name, &error)))
+        .transpose()
+}
+
+/// A page of rows that were read one too many of, in the order of pages.
+pub(super) fn forward<T, N: OutputType>(
+    all: Vec<T>,
+    begins_behind: bool,
+    rows: usize,
+    edge: impl Fn(T) -> (String, N),
+) -> Page<N> {
+    let mut page = Connection::new(begins_behind, all.len() > rows);
+    page.edges.extend(all.into_iter().take(rows).map(|item| {
+        let (place, node) = edge(item);
+        Edge::new(Place(place), node)
+    }));
+    page
 }

@@ -2,29 +2,43 @@
 
 use std::sync::Arc;
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
-use marketlake_entities::PRICE;
+use marketlake_entities::{Minute, PRICE};
 use marketlake_lake::Lake;
 
 use super::errors;
 use super::metrics::{Metric, minute, resolve};
-use super::paging::{self, Place};
+use super::paging::{self, Asked, Page, Paging, Position};
 use super::scalars::DateTime;
+use crate::auth::Scope;
 
 /// By what metrics are placed.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
+#[graphql(remote = "marketlake_lake::Statistic")]
 pub(super) enum Statistic {
     /// Sample standard deviation of the values, in the metric's unit.
+    #[default]
     Stddev,
+    /// The same over the mean's absolute value; unranked where the mean is zero.
+    RelativeStddev,
+    /// The values' mean, in the metric's unit.
+    Mean,
+    /// The greatest value less the least, in the metric's unit.
+    Range,
+    /// The latest value less the earliest, in the metric's unit.
+    Change,
+    /// The same in percent of the earliest's absolute value; unranked where that is zero.
+    PercentChange,
+    /// What was traded of the metric's pair: the latest volume24h, or where there is none the sum of volume; unranked where neither is recorded.
+    Volume,
 }
 
 /// A metric's place among all of its measure, over 24 hours; highest first, ties share a place (1, 2, 2, 4).
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Clone)]
 pub(super) struct Rank {
     /// The metric.
     metric: Metric,
-    /// Its place from 1; null with fewer than two samples.
+    /// Its place from 1; null with fewer than two samples, and where it does not have the statistic.
     rank: Option<i64>,
     /// How many are ranked.
     of: i64,
@@ -40,21 +54,27 @@ pub(super) struct Rank {
     to: DateTime,
 }
 
-impl From<marketlake_lake::Rank> for Rank {
-    fn from(rank: marketlake_lake::Rank) -> Self {
+impl Rank {
+    /// A place at a minute; the newest, if none is given.
+    pub(super) fn new(rank: marketlake_lake::Rank, at: Option<Minute>) -> Self {
+        let standing = rank.standing.as_ref();
         Self {
             display: rank.display(),
-            rank: rank
-                .standing
-                .as_ref()
-                .and_then(|standing| i64::try_from(standing.rank).ok()),
+            rank: standing.and_then(|standing| i64::try_from(standing.rank).ok()),
             of: i64::try_from(rank.of).unwrap_or(i64::MAX),
-            statistic: Statistic::Stddev,
-            value: rank.standing.map(|standing| standing.stddev),
+            statistic: rank.statistic.into(),
+            value: standing.map(|standing| standing.value),
             from: rank.span.from.into(),
             to: rank.span.to.into(),
-            metric: rank.listed.into(),
+            metric: Metric::new(rank.listed, at),
         }
+    }
+}
+
+impl Rank {
+    /// The metric's id, and its place.
+    pub(super) fn stands(&self) -> Option<(String, i64)> {
+        Some((self.metric.key().id().to_owned(), self.rank?))
     }
 }
 
@@ -64,50 +84,75 @@ pub(super) struct RankingQuery;
 #[Object]
 impl RankingQuery {
     /// One metric's place among all of its measure, over the 24 hours up to `at`.
+    #[graphql(guard = "Scope::Read")]
     async fn rank(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry, binance:hottry.")] metric: String,
+        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
         #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
         at: Option<DateTime>,
     ) -> Result<Rank> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &metric).await?;
-        let rank = lake.rank(&lake.engine(), metric, at.map(minute)).await;
-        Ok(rank.map_err(errors::lake)?.into())
+        let at = at.map(minute);
+        let engine = lake.engine();
+        let rank = lake.rank(&engine, metric, statistic.into(), at).await;
+        Ok(Rank::new(rank.map_err(errors::lake)?, at))
     }
 
     /// All ranked metrics of a measure over the 24 hours up to `at`, by place, then id.
-    #[graphql(complexity = "paging::complexity(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
+    #[graphql(
+        guard = "Scope::Read",
+        complexity = "paging::complexity(first.or(last), child_complexity)"
+    )]
     async fn ranking(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
+        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
         #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
         at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
         >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-    ) -> Result<Connection<Place, Rank, EmptyFields, EmptyFields>> {
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
+    ) -> Result<Page<Rank>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let (rows, behind) = (paging::rows(first)?, paging::place(after.as_deref())?);
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
         let measure = measure.unwrap_or_else(|| PRICE.to_owned());
-        let ranks = lake
-            .ranks(&lake.engine(), &measure, at.map(minute))
-            .await
-            .map_err(errors::lake)?;
-        let start = match behind {
-            None => 0,
-            Some(id) => {
-                let last = ranks.iter().position(|rank| rank.listed.metric.id() == id);
-                last.ok_or_else(|| {
-                    errors::bad_argument("after", "its metric is not ranked any more")
-                })? + 1
-            }
-        };
-        Ok(paging::page(ranks, start, rows, |rank| {
-            (rank.listed.metric.id().to_owned(), rank.into())
-        }))
+        page(lake, &measure, statistic, at.map(minute), &paging).await
     }
+}
+
+/// A page of the places of a measure.
+pub(super) async fn page(
+    lake: &Lake,
+    measure: &str,
+    statistic: Statistic,
+    at: Option<Minute>,
+    paging: &Paging,
+) -> Result<Page<Rank>> {
+    let engine = lake.engine();
+    let ranks = lake.ranks(&engine, measure, statistic.into(), at).await;
+    let Some(ranks) = ranks.map_err(errors::lake)? else {
+        return Ok(Page::new(false, false));
+    };
+    let ranking = &ranks.ranking;
+    let position = |id: &str| {
+        let metric = id.parse().ok()?;
+        ranking.position(&metric).map(Position::of)
+    };
+    paging.page(ranking.standings(), position, |standing| {
+        let rank = Rank::new(lake.ranked(&ranks, standing), at);
+        (standing.metric.id().to_owned(), rank)
+    })
 }

@@ -15,7 +15,7 @@ use marketlake_entities::Exact;
 
 pub(crate) use reader::Reader;
 pub(crate) use rollups::{
-    ROLLUP_SCHEMA, RollupRow, RollupWriter, read_hours, read_moments, read_rollups, rollup_of_row,
+    ROLLUP_SCHEMA, RollupRow, RollupRows, RollupWriter, each_rollup, read_hours, read_rollups,
 };
 pub(crate) use writer::{SCHEMA, Writer};
 

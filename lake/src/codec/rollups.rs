@@ -151,28 +151,22 @@ impl RollupWriter {
     }
 }
 
-/// Calls for each run of rollups of one metric with their hours and moments.
-pub(crate) fn read_moments(
+/// Calls for each run of rollups of one metric with them; where `moments_only`, min, max, first and last are zero.
+pub(crate) fn each_rollup(
     object: &Object,
     bytes: Bytes,
-    mut visit: impl FnMut(&Metric, &[(Minute, Moments)]),
+    moments_only: bool,
+    mut visit: impl FnMut(&Metric, &[Rollup]),
 ) -> Result<(), LakeError> {
     let mut run = Vec::new();
-    each_batch(object, bytes, Some(MOMENTS), |names, batch| {
-        let hours = primitive::<TimestampMillisecondType>(batch, "hour")?.values();
-        let counts = primitive::<Int32Type>(batch, "count")?.values();
-        let means = primitive::<Float64Type>(batch, "mean")?.values();
-        let m2s = primitive::<Float64Type>(batch, "m2")?.values();
+    let first_columns = moments_only.then_some(MOMENTS);
+    each_batch(object, bytes, first_columns, |names, batch| {
+        let rows = RollupRows::of(batch)?;
         names.runs(batch, |metric, start, end| {
             run.clear();
-            run.extend((start..end).map(|row| {
-                let moments = Moments {
-                    count: u32::try_from(counts[row]).unwrap_or(0),
-                    mean: means[row],
-                    m2: m2s[row],
-                };
-                (Millis(hours[row]).minute(), moments)
-            }));
+            for row in start..end {
+                run.push(rows.rollup(row)?);
+            }
             visit(metric, &run);
             Ok(())
         })
@@ -203,38 +197,60 @@ pub(crate) type RollupRow = (Metric, Rollup);
 /// All rollups of a file, by (metric, hour).
 pub(crate) fn read_rollups(object: &Object, bytes: Bytes) -> Result<Vec<RollupRow>, LakeError> {
     let mut rollups = Vec::new();
-    each_batch(object, bytes, None, |names, batch| {
-        names.runs(batch, |metric, start, end| {
-            for row in start..end {
-                rollups.push((metric.clone(), rollup_of_row(batch, row)?));
-            }
-            Ok(())
-        })
+    each_rollup(object, bytes, false, |metric, rows| {
+        rollups.extend(rows.iter().map(|row| (metric.clone(), *row)));
     })?;
     Ok(rollups)
 }
 
-/// A rollup, from a row that has all columns.
-pub(crate) fn rollup_of_row(batch: &RecordBatch, row: usize) -> Result<Rollup, String> {
-    let value = |name: &str| {
-        let unscaled = primitive::<Int64Type>(batch, &format!("{name}_unscaled"))?.value(row);
-        let scale = primitive::<Int8Type>(batch, &format!("{name}_scale"))?.value(row);
-        read_value(unscaled, scale)
-    };
-    let count = primitive::<Int32Type>(batch, "count")?.value(row);
-    let hour = primitive::<TimestampMillisecondType>(batch, "hour")?.value(row);
-    Ok(Rollup {
-        hour: Millis(hour).minute(),
-        moments: Moments {
-            count: u32::try_from(count).unwrap_or(0),
-            mean: primitive::<Float64Type>(batch, "mean")?.value(row),
-            m2: primitive::<Float64Type>(batch, "m2")?.value(row),
-        },
-        min: value("min")?,
-        max: value("max")?,
-        first: value("first")?,
-        last: value("last")?,
-    })
+/// The columns of a batch.
+pub(crate) struct RollupRows<'a> {
+    hours: &'a [i64],
+    counts: &'a [i32],
+    means: &'a [f64],
+    m2s: &'a [f64],
+    /// Unscaled and scale of min, max, first and last; none where only the first columns were read.
+    values: Vec<(&'a [i64], &'a [i8])>,
+}
+
+impl<'a> RollupRows<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, String> {
+        let mut values = Vec::new();
+        if batch.num_columns() > MOMENTS {
+            for name in VALUES {
+                let unscaled = primitive::<Int64Type>(batch, &format!("{name}_unscaled"))?;
+                let scale = primitive::<Int8Type>(batch, &format!("{name}_scale"))?;
+                values.push((&unscaled.values()[..], &scale.values()[..]));
+            }
+        }
+        Ok(Self {
+            hours: primitive::<TimestampMillisecondType>(batch, "hour")?.values(),
+            counts: primitive::<Int32Type>(batch, "count")?.values(),
+            means: primitive::<Float64Type>(batch, "mean")?.values(),
+            m2s: primitive::<Float64Type>(batch, "m2")?.values(),
+            values,
+        })
+    }
+
+    pub(crate) fn rollup(&self, row: usize) -> Result<Rollup, String> {
+        let mut values = [Exact::ZERO; VALUES.len()];
+        for (value, (unscaled, scale)) in values.iter_mut().zip(&self.values) {
+            *value = read_value(unscaled[row], scale[row])?;
+        }
+        let [min, max, first, last] = values;
+        Ok(Rollup {
+            hour: Millis(self.hours[row]).minute(),
+            moments: Moments {
+                count: u32::try_from(self.counts[row]).unwrap_or(0),
+                mean: self.means[row],
+                m2: self.m2s[row],
+            },
+            min,
+            max,
+            first,
+            last,
+        })
+    }
 }
 
 fn each_batch(

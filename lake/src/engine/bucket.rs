@@ -7,7 +7,6 @@ use std::time::Duration;
 use marketlake_entities::{Exact, Minute};
 
 use super::Point;
-use crate::moments::Moments;
 use crate::rollup::Rollup;
 
 /// Significant digits of what is computed; the sixteenth and seventeenth of a float are noise.
@@ -76,7 +75,8 @@ impl Interval {
     }
 
     /// Where the bucket begins that holds a minute.
-    fn start(self, minute: Minute) -> Minute {
+    #[must_use]
+    pub fn start(self, minute: Minute) -> Minute {
         let length = i64::from(self.0);
         Minute::from_number(minute.number().div_euclid(length) * length)
     }
@@ -187,34 +187,22 @@ pub(super) fn merged(
     parts: impl Iterator<Item = (Minute, Rollup)>,
     interval: Interval,
 ) -> Vec<Bucket> {
-    let mut buckets: Vec<(Bucket, Moments)> = Vec::new();
+    let mut buckets: Vec<(Minute, Rollup)> = Vec::new();
     for (ts, part) in parts {
         let start = interval.start(ts);
         match buckets.last_mut() {
-            Some((bucket, moments)) if bucket.start == start => {
-                moments.merge(&part.moments);
-                bucket.min = bucket.min.min(part.min);
-                bucket.max = bucket.max.max(part.max);
-                bucket.last = part.last;
-            }
-            _ => {
-                let bucket = Bucket {
-                    start,
-                    count: 0,
-                    mean: 0.0,
-                    min: part.min,
-                    max: part.max,
-                    first: part.first,
-                    last: part.last,
-                };
-                buckets.push((bucket, part.moments));
-            }
+            Some((last, whole)) if *last == start => whole.merge(&part),
+            _ => buckets.push((start, part)),
         }
     }
-    let finished = buckets.into_iter().map(|(bucket, moments)| Bucket {
-        count: u64::from(moments.count),
-        mean: moments.mean,
-        ..bucket
+    let finished = buckets.into_iter().map(|(start, whole)| Bucket {
+        start,
+        count: u64::from(whole.moments.count),
+        mean: whole.moments.mean,
+        min: whole.min,
+        max: whole.max,
+        first: whole.first,
+        last: whole.last,
     });
     finished.collect()
 }

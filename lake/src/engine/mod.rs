@@ -11,6 +11,8 @@ mod trail;
 mod whole_hours;
 mod window;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, Trailing};
 
@@ -20,6 +22,8 @@ pub use router::Router;
 pub use trail::{Trail, TrailQuery};
 
 use crate::LakeError;
+use crate::ranking::Ranking;
+use crate::statistic::Statistic;
 use crate::window::DAY;
 use bucket::bucketed;
 
@@ -112,8 +116,8 @@ pub struct Standing {
     pub metric: Metric,
     /// Its place, from 1; ties share one (1, 2, 2, 4).
     pub rank: u64,
-    /// The sample standard deviation by which it is placed, in the metric's unit.
-    pub stddev: f64,
+    /// The statistic by which it is placed.
+    pub value: f64,
 }
 
 /// One metric's place, and among how many.
@@ -123,19 +127,6 @@ pub struct Place {
     pub standing: Option<Standing>,
     /// How many metrics of its measure are ranked.
     pub of: u64,
-}
-
-impl Place {
-    /// A metric's place in a ranking.
-    #[must_use]
-    pub fn among(metric: &Metric, standings: Vec<Standing>) -> Self {
-        Self {
-            of: standings.len() as u64,
-            standing: standings
-                .into_iter()
-                .find(|standing| standing.metric == *metric),
-        }
-    }
 }
 
 /// Which jumps are asked for.
@@ -168,20 +159,49 @@ pub trait QueryEngine: Send + Sync {
     /// Where the store or the catalog fails.
     async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError>;
 
-    /// All metrics of a measure that have two samples or more in the span, by place, then id.
+    /// All metrics of a measure that have two samples or more in the span and the statistic, by place, then id.
     ///
     /// # Errors
     /// Where the store or the catalog fails.
-    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError>;
+    async fn ranking(
+        &self,
+        measure: &str,
+        statistic: Statistic,
+        span: Span,
+    ) -> Result<Arc<Ranking>, LakeError>;
 
     /// One metric's place in [`Self::ranking`] of its measure.
     ///
     /// # Errors
     /// Where the store or the catalog fails.
-    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
-        let standings = self.ranking(metric.measure(), span).await?;
-        Ok(Place::among(metric, standings))
+    async fn standing(
+        &self,
+        metric: &Metric,
+        statistic: Statistic,
+        span: Span,
+    ) -> Result<Place, LakeError> {
+        let ranking = self.ranking(metric.measure(), statistic, span).await?;
+        Ok(ranking.place(metric))
     }
+
+    /// The samples that each of some metrics has in the span, by time; in the order of the metrics.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
+        let mut series = Vec::with_capacity(metrics.len());
+        for metric in metrics {
+            series.push(self.timeseries(metric, span).await?);
+        }
+        Ok(series)
+    }
+
+    /// The latest sample that each of some metrics has in the span, in their order.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    async fn latest(&self, metrics: &[Metric], span: Span)
+    -> Result<Vec<Option<Point>>, LakeError>;
 
     /// A metric's samples in the span, gathered into buckets of `interval` minutes that begin at whole intervals since
     /// 1970-01-01T00:00Z; by time, without the empty ones. The span's ends may cut the first and last bucket.

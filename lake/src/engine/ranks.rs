@@ -6,38 +6,127 @@ use bytes::Bytes;
 use marketlake_entities::records::segments::{Model, Tier};
 use marketlake_entities::{Metric, Minute};
 
-use super::{Embedded, Span, Standing};
+use super::{Embedded, Span};
 use crate::LakeError;
 use crate::catalog::overlaps;
-use crate::codec::{read_hours, read_moments};
-use crate::moments::Moments;
+use crate::codec::{each_rollup, read_hours};
 use crate::object::Object;
-use crate::window::place;
+use crate::ranking::Ranking;
+use crate::rollup::Rollup;
+use crate::statistic::{Statistic, VOLUMES, traded, volumes_of};
 
 /// Each metric's hours.
-type Hours = HashMap<Metric, Vec<(Minute, Moments)>>;
+type Hours = HashMap<Metric, Vec<Rollup>>;
+
+/// What is asked for, and of what.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    engine: &'a Embedded,
+    segments: &'a [Model],
+    span: Span,
+    /// Whether count, mean and m2 are enough.
+    moments_only: bool,
+}
 
 pub(super) async fn ranking(
     engine: &Embedded,
     segments: &[Model],
     measure: &str,
+    statistic: Statistic,
     span: Span,
-) -> Result<Vec<Standing>, LakeError> {
-    let mut hours = Hours::new();
-    let by_sample = hours_without_rollups(segments, span);
-    from_rollups(engine, segments, measure, span, &by_sample, &mut hours).await?;
-    for part in runs_of_hours(&by_sample, span) {
-        from_samples(engine, segments, measure, part, &mut hours).await?;
-    }
-    let spreads = hours.into_iter().filter_map(|(metric, mut hours)| {
-        hours.sort_by_key(|(hour, _)| *hour);
-        let mut all = Moments::default();
-        for (_, moments) in &hours {
-            all.merge(moments);
-        }
-        Some((metric, all.stddev()?))
+) -> Result<Ranking, LakeError> {
+    let asked = Asked {
+        engine,
+        segments,
+        span,
+        moments_only: statistic.is_of_moments(),
+    };
+    let [daily, minutes] = if statistic == Statistic::Volume {
+        let [daily, minutes] = VOLUMES;
+        [
+            asked.summaries(daily).await?,
+            asked.summaries(minutes).await?,
+        ]
+    } else {
+        Default::default()
+    };
+    let summaries = asked.summaries(measure).await?;
+    let values = summaries.into_iter().filter_map(|(metric, all)| {
+        let of_pair = || {
+            let (day, minute) = volumes_of(&metric)?;
+            traded(daily.get(&day), minutes.get(&minute))
+        };
+        let value = statistic.of(&all, of_pair)?;
+        Some((metric, value))
     });
-    Ok(place(spreads.collect()))
+    Ok(Ranking::new(values.collect()))
+}
+
+impl Asked<'_> {
+    /// What each metric's samples come to.
+    async fn summaries(self, measure: &str) -> Result<HashMap<Metric, Rollup>, LakeError> {
+        let mut hours = Hours::new();
+        let by_sample = hours_without_rollups(self.segments, self.span);
+        self.read_rollups(measure, &by_sample, &mut hours).await?;
+        for part in runs_of_hours(&by_sample, self.span) {
+            self.read_samples(measure, part, &mut hours).await?;
+        }
+        let summaries = hours.into_iter().filter_map(|(metric, mut hours)| {
+            hours.sort_by_key(|hour| hour.hour);
+            let mut hours = hours.into_iter();
+            let mut all = hours.next()?;
+            hours.for_each(|hour| all.merge(&hour));
+            Some((metric, all))
+        });
+        Ok(summaries.collect())
+    }
+
+    async fn read_rollups(
+        self,
+        measure: &str,
+        by_sample: &BTreeSet<Minute>,
+        hours: &mut Hours,
+    ) -> Result<(), LakeError> {
+        let read = fetch_rollups(self.engine, self.segments, by_sample).await?;
+        for (object, bytes) in read {
+            each_rollup(&object, bytes, self.moments_only, |metric, rows| {
+                if metric.measure() == measure {
+                    let wanted =
+                        |row: &&Rollup| self.span.holds(row.hour) && !by_sample.contains(&row.hour);
+                    let known = hours.entry(metric.clone()).or_default();
+                    known.extend(rows.iter().filter(wanted));
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn read_samples(
+        self,
+        measure: &str,
+        part: Span,
+        hours: &mut Hours,
+    ) -> Result<(), LakeError> {
+        let overlapping = overlapping(self.segments, part);
+        let mut found = Hours::new();
+        // Within a metric the samples come in the order of time, so that equal series have equal spreads.
+        self.engine
+            .each_sample(overlapping, Some(measure), part, |metric, point| {
+                let known = match found.get_mut(metric) {
+                    Some(known) => known,
+                    None => found.entry(metric.clone()).or_default(),
+                };
+                match known.last_mut() {
+                    Some(last) if last.hour == point.ts.hour() => last.push(point),
+                    _ => known.push(Rollup::begin(point)),
+                }
+            })
+            .await?;
+        for (metric, mut rollups) in found {
+            hours.entry(metric).or_default().append(&mut rollups);
+        }
+        Ok(())
+    }
 }
 
 /// The hours of a span that must be read sample by sample.
@@ -116,61 +205,7 @@ async fn fetch_rollups(
     engine.store().read_all(objects).await
 }
 
-async fn from_rollups(
-    engine: &Embedded,
-    segments: &[Model],
-    measure: &str,
-    span: Span,
-    by_sample: &BTreeSet<Minute>,
-    hours: &mut Hours,
-) -> Result<(), LakeError> {
-    let read = fetch_rollups(engine, segments, by_sample).await?;
-    for (object, bytes) in read {
-        read_moments(&object, bytes, |metric, rows| {
-            if metric.measure() != measure {
-                return;
-            }
-            let wanted =
-                |(hour, _): &&(Minute, Moments)| span.holds(*hour) && !by_sample.contains(hour);
-            let known = hours.entry(metric.clone()).or_default();
-            known.extend(rows.iter().filter(wanted));
-        })?;
-    }
-    Ok(())
-}
-
 /// Whether a segment's only hour is read sample by sample.
 fn is_by_sample_only(segment: &Model, by_sample: &BTreeSet<Minute>) -> bool {
     segment.tier != Tier::Day && by_sample.contains(&segment.hour.minute())
-}
-
-async fn from_samples(
-    engine: &Embedded,
-    segments: &[Model],
-    measure: &str,
-    part: Span,
-    hours: &mut Hours,
-) -> Result<(), LakeError> {
-    let overlapping = overlapping(segments, part);
-    let mut found: HashMap<Metric, Vec<(Minute, Moments)>> = HashMap::new();
-    // Within a metric the samples come in the order of time, so that equal series have equal spreads.
-    engine
-        .each_sample(overlapping, Some(measure), part, |metric, point| {
-            let known = match found.get_mut(metric) {
-                Some(known) => known,
-                None => found.entry(metric.clone()).or_default(),
-            };
-            let hour = point.ts.hour();
-            if known.last().is_none_or(|(last, _)| *last != hour) {
-                known.push((hour, Moments::default()));
-            }
-            if let Some((_, moments)) = known.last_mut() {
-                moments.push(point.value.to_f64());
-            }
-        })
-        .await?;
-    for (metric, mut moments) in found {
-        hours.entry(metric).or_default().append(&mut moments);
-    }
-    Ok(())
 }

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use marketlake_entities::{Jump, Metric};
 
 use super::{
-    Bucket, Embedded, Interval, JumpQuery, Place, Point, QueryEngine, Span, Standing, Trail,
-    TrailQuery, reach,
+    Bucket, Embedded, Interval, JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, reach,
 };
+use crate::ranking::Ranking;
+use crate::statistic::Statistic;
 use crate::{LakeError, Window};
 
 /// Chooses an engine for each question.
@@ -42,12 +43,25 @@ impl QueryEngine for Router {
         self.choose(span).timeseries(metric, span).await
     }
 
-    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
-        self.choose(span).ranking(measure, span).await
+    async fn ranking(
+        &self,
+        measure: &str,
+        statistic: Statistic,
+        span: Span,
+    ) -> Result<Arc<Ranking>, LakeError> {
+        self.choose(span).ranking(measure, statistic, span).await
     }
 
-    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
-        self.choose(span).standing(metric, span).await
+    async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
+        self.choose(span).series(metrics, span).await
+    }
+
+    async fn latest(
+        &self,
+        metrics: &[Metric],
+        span: Span,
+    ) -> Result<Vec<Option<Point>>, LakeError> {
+        self.choose(span).latest(metrics, span).await
     }
 
     async fn buckets(

@@ -1,13 +1,14 @@
 //! Answers from memory.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use marketlake_entities::{Jump, Metric, Minute};
 
-use super::{
-    JumpQuery, Place, Point, QueryEngine, Span, Standing, Trail, TrailQuery, by_time, judge, reach,
-};
-use crate::moments::Moments;
-use crate::window::{Snapshot, place};
+use super::{JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, by_time, judge, reach};
+use crate::ranking::Ranking;
+use crate::statistic::Statistic;
+use crate::window::Snapshot;
 use crate::{LakeError, Window};
 
 /// The window of the sums that are kept ready, in minutes.
@@ -24,27 +25,23 @@ impl QueryEngine for Window {
         Ok(self.snapshot().series(metric, span))
     }
 
-    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
-        let snapshot = self.snapshot();
-        if snapshot.day() == Some(span) {
-            let ranking = snapshot.ranking(measure);
-            return Ok(ranking.map_or_else(Vec::new, |ranking| ranking.standings().to_vec()));
-        }
-        Ok(ranked(&snapshot, measure, span))
+    async fn ranking(
+        &self,
+        measure: &str,
+        statistic: Statistic,
+        span: Span,
+    ) -> Result<Arc<Ranking>, LakeError> {
+        Ok(self.snapshot().ranking(measure, statistic, span))
     }
 
-    async fn standing(&self, metric: &Metric, span: Span) -> Result<Place, LakeError> {
+    async fn latest(
+        &self,
+        metrics: &[Metric],
+        span: Span,
+    ) -> Result<Vec<Option<Point>>, LakeError> {
         let snapshot = self.snapshot();
-        if snapshot.day() == Some(span) {
-            let ranking = snapshot.ranking(metric.measure());
-            let place = ranking.map(|ranking| Place {
-                standing: ranking.standing(metric).cloned(),
-                of: ranking.standings().len() as u64,
-            });
-            return Ok(place.unwrap_or_default());
-        }
-        let standings = ranked(&snapshot, metric.measure(), span);
-        Ok(Place::among(metric, standings))
+        let latest = metrics.iter().map(|metric| snapshot.latest(metric, span));
+        Ok(latest.collect())
     }
 
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
@@ -117,19 +114,4 @@ fn candidates(snapshot: &Snapshot, query: &JumpQuery) -> Vec<Metric> {
         }
     });
     found
-}
-
-/// Places over another span than the one that is kept ready.
-fn ranked(snapshot: &Snapshot, measure: &str, span: Span) -> Vec<Standing> {
-    let mut spreads = Vec::new();
-    snapshot.for_each(span, |metric, points| {
-        if metric.measure() == measure {
-            let mut all = Moments::default();
-            for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
-                all.merge(&hour.iter().map(|point| point.value.to_f64()).collect());
-            }
-            spreads.extend(all.stddev().map(|stddev| (metric.clone(), stddev)));
-        }
-    });
-    place(spreads)
 }

@@ -1,9 +1,12 @@
 //! One hour of every metric.
 
+use std::sync::OnceLock;
+
 use marketlake_entities::{Exact, Minute};
 
 use crate::Point;
 use crate::moments::Moments;
+use crate::rollup::Rollup;
 
 /// Minutes of an hour.
 const MINUTES: usize = 60;
@@ -17,6 +20,8 @@ pub(super) struct Hour {
     unscaled: Vec<i64>,
     scale: Vec<i8>,
     moments: Vec<Moments>,
+    /// Made at the first asking.
+    rollups: OnceLock<Vec<Option<Rollup>>>,
 }
 
 impl Hour {
@@ -26,6 +31,7 @@ impl Hour {
             unscaled: Vec::new(),
             scale: Vec::new(),
             moments: Vec::new(),
+            rollups: OnceLock::new(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Hour {
 
     /// Sets samples of one metric, in the order of time; all must lie within the hour.
     pub(super) fn set(&mut self, place: usize, points: &[Point]) {
+        self.rollups = OnceLock::new();
         let start = place * MINUTES;
         for point in points {
             let minute = self.minute(point.ts);
@@ -102,6 +109,36 @@ impl Hour {
                 points.push(Point { ts, value });
             }
         }
+    }
+
+    /// What a metric's samples from `from` to `to`, both within the hour, come to.
+    pub(super) fn rollup(&self, place: usize, from: Minute, to: Minute) -> Option<Rollup> {
+        if from > self.first || to < self.first.plus(59) {
+            return self.compute_rollup(place, from, to);
+        }
+        let rollups = self.rollups.get_or_init(|| {
+            let places = 0..self.moments.len();
+            places
+                .map(|place| self.compute_rollup(place, from, to))
+                .collect()
+        });
+        rollups.get(place).copied().flatten()
+    }
+
+    fn compute_rollup(&self, place: usize, from: Minute, to: Minute) -> Option<Rollup> {
+        let mut points = Vec::new();
+        self.read(place, from, to, &mut points);
+        Rollup::of(&points)
+    }
+
+    /// A metric's latest sample from `from` to `to`, both within the hour.
+    pub(super) fn latest(&self, place: usize, from: Minute, to: Minute) -> Option<Point> {
+        let minutes = (from.number()..=to.number()).rev();
+        let mut points = minutes.map(Minute::from_number).filter_map(|ts| {
+            let value = self.value(place, ts)?;
+            Some(Point { ts, value })
+        });
+        points.next()
     }
 
     /// Whether a metric has a sample from `from` to `to`.

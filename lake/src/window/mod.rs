@@ -5,12 +5,11 @@
 
 mod hour;
 mod index;
-mod ranking;
 mod sliding;
 mod snapshot;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use marketlake_entities::Minute;
@@ -20,7 +19,6 @@ use tokio::sync::watch;
 use crate::Span;
 use crate::rows::Rows;
 
-pub(crate) use ranking::place;
 pub(crate) use snapshot::Snapshot;
 
 /// Minutes of a day.
@@ -35,6 +33,8 @@ pub struct Window {
     /// Set once what was live at the start is in; until then it answers nothing.
     ready: AtomicBool,
     newest: watch::Sender<Option<Minute>>,
+    /// The newest segment that is in.
+    version: AtomicI64,
 }
 
 impl Default for Window {
@@ -44,6 +44,7 @@ impl Default for Window {
             next: Mutex::default(),
             ready: AtomicBool::default(),
             newest: watch::Sender::new(None),
+            version: AtomicI64::new(0),
         }
     }
 }
@@ -79,6 +80,23 @@ impl Window {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// A number that rises with each commit that is in: while it stays, so do the answers. `None` where nobody fills the window.
+    #[must_use]
+    pub fn version(&self) -> Option<i64> {
+        self.is_ready()
+            .then(|| self.version.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_version(&self, newest_segment: i64) {
+        self.version.fetch_max(newest_segment, Ordering::AcqRel);
+    }
+
+    /// Tells of each newest minute; who is slow sees the last one only.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Option<Minute>> {
+        self.newest.subscribe()
     }
 
     pub(crate) fn set_ready(&self) {

@@ -1,16 +1,18 @@
 //! One state of the last 24 hours.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::{Exact, Metric, Minute, Trailing};
 
 use super::hour::Hour;
 use super::index::Index;
-use super::ranking::Ranking;
 use super::sliding;
 use crate::moments::Moments;
+use crate::ranking::Ranking;
+use crate::rollup::Rollup;
 use crate::rows::Rows;
+use crate::statistic::{Statistic, traded, volumes_of};
 use crate::{Point, Span};
 
 /// So many metrics without a sample are carried along before the places are given anew.
@@ -23,8 +25,10 @@ pub(crate) struct Snapshot {
     index: Arc<Index>,
     /// By their first minutes.
     hours: BTreeMap<Minute, Arc<Hour>>,
-    /// By the numbers of measures.
+    /// By standard deviation, by the numbers of measures.
     rankings: Vec<Arc<Ranking>>,
+    /// By other statistics; made at the first asking.
+    others: Vec<[OnceLock<Arc<Ranking>>; Statistic::ALL.len()]>,
     trailing: Arc<Vec<Trailing>>,
 }
 
@@ -126,14 +130,47 @@ impl Snapshot {
         }
     }
 
-    /// The places of a measure over the 24 hours that it holds.
-    pub(crate) fn ranking(&self, measure: &str) -> Option<&Arc<Ranking>> {
-        let number = self
-            .index
-            .measures()
-            .iter()
-            .position(|name| **name == *measure)?;
-        self.rankings.get(number)
+    /// One metric's latest sample in a span.
+    pub(crate) fn latest(&self, metric: &Metric, span: Span) -> Option<Point> {
+        let place = self.index.place(metric)?;
+        let mut parts = self.parts(span).rev();
+        parts.find_map(|(hour, from, to)| hour.latest(place, from, to))
+    }
+
+    /// The places of a measure over a span.
+    pub(crate) fn ranking(&self, measure: &str, statistic: Statistic, span: Span) -> Arc<Ranking> {
+        let mut measures = self.index.measures().iter();
+        let Some(number) = measures.position(|name| **name == *measure) else {
+            return Arc::default();
+        };
+        if self.day() != Some(span) {
+            return Arc::new(self.rank_by(number, statistic, span));
+        }
+        if statistic == Statistic::Stddev {
+            return self.rankings.get(number).cloned().unwrap_or_default();
+        }
+        let make = || Arc::new(self.rank_by(number, statistic, span));
+        let kept = self
+            .others
+            .get(number)
+            .map(|kept| &kept[statistic as usize]);
+        kept.map_or_else(make, |kept| Arc::clone(kept.get_or_init(make)))
+    }
+
+    fn rank_by(&self, measure: usize, statistic: Statistic, span: Span) -> Ranking {
+        let parts: Vec<_> = self.parts(span).collect();
+        let mut values = Vec::new();
+        for place in (0..self.len()).filter(|&place| self.index.measure(place) == measure) {
+            let metric = self.index.metric(place);
+            let of_pair = || {
+                let (daily, minutes) = volumes_of(metric)?;
+                let known = |metric: &Metric| rollup(&parts, self.index.place(metric)?);
+                traded(known(&daily).as_ref(), known(&minutes).as_ref())
+            };
+            let value = rollup(&parts, place).and_then(|all| statistic.of(&all, of_pair));
+            values.extend(value.map(|value| (metric.clone(), value)));
+        }
+        Ranking::new(values)
     }
 
     /// Calls for each metric with its sample at the newest minute, if it has one, and the sum of the 60 minutes before.
@@ -172,6 +209,16 @@ impl Snapshot {
             oldest_change: None,
         }
     }
+}
+
+/// Merges a metric's hours in the order of time: as every engine does.
+fn rollup(parts: &[(&Hour, Minute, Minute)], place: usize) -> Option<Rollup> {
+    let mut hours = parts
+        .iter()
+        .filter_map(|(hour, from, to)| hour.rollup(place, *from, *to));
+    let mut all = hours.next()?;
+    hours.for_each(|hour| all.merge(&hour));
+    Some(all)
 }
 
 /// A snapshot that is being made.
@@ -287,6 +334,7 @@ impl Snapshot {
                 spreads[self.index.measure(place)].push((metric, stddev));
             }
         }
+        self.others = vec![Default::default(); spreads.len()];
         self.rankings = spreads
             .into_iter()
             .map(|spreads| Arc::new(Ranking::new(spreads)))

@@ -75,8 +75,8 @@ pub(in crate::schema) struct EditSubscriptionInput {
     most_alerts: Option<i64>,
     /// The reader's time zone, by its IANA name; UTC, if none is given.
     time_zone: Option<String>,
-    /// The token of the link to one's subscriptions.
-    pub(super) token: String,
+    /// The token of the link to one's subscriptions; none where a key says who asks.
+    pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,
 }
@@ -109,6 +109,8 @@ impl EditSubscriptionInput {
 /// Which subscription ends.
 #[derive(InputObject)]
 pub(in crate::schema) struct DeleteSubscriptionInput {
+    /// The token of the link to one's subscriptions; none where a key says who asks.
+    pub(super) token: Option<String>,
     /// Its key.
     pub(super) id: ID,
 }
@@ -123,8 +125,8 @@ pub(in crate::schema) struct ConfirmSubscriptionInput {
 /// One of one's own subscriptions.
 #[derive(InputObject)]
 pub(in crate::schema) struct OwnSubscriptionInput {
-    /// The token of the link to one's subscriptions.
-    pub(super) token: String,
+    /// The token of the link to one's subscriptions; none where a key says who asks.
+    pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,
 }
@@ -132,8 +134,8 @@ pub(in crate::schema) struct OwnSubscriptionInput {
 /// Quiet for a while.
 #[derive(InputObject)]
 pub(in crate::schema) struct SnoozeSubscriptionInput {
-    /// The token of the link to one's subscriptions.
-    pub(super) token: String,
+    /// The token of the link to one's subscriptions; none where a key says who asks.
+    pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,
     /// Until when it is judged without a word.

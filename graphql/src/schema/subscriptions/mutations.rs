@@ -1,7 +1,7 @@
 //! A subscription's life, by GraphQL.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use marketlake_alerts::subscription::{self, Change, LifeError, State};
+use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};
 use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
 use marketlake_entities::{Millis, database};
 
@@ -10,9 +10,11 @@ use super::input::{
     ConfirmSubscriptionInput, CreateSubscriptionInput, DeleteSubscriptionInput,
     EditSubscriptionInput, OwnSubscriptionInput, RequestManageLinkInput, SnoozeSubscriptionInput,
 };
-use super::types::{Subscription, UserError};
+use super::types::{Subscription, UserError, whose};
 use crate::asking;
+use crate::auth::Scope;
 use crate::caller::Caller;
+use crate::graphql_http::IdempotencyKey;
 use crate::pages::Desk;
 
 /// What came of it: the subscription, or errors.
@@ -67,17 +69,20 @@ pub(in crate::schema) struct SubscriptionsMutation;
 
 #[Object]
 impl SubscriptionsMutation {
-    /// Subscribes an address to jumps. Its owner is asked by mail to confirm it; nothing else is sent until then. The answer is the same
+    /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again makes nothing new. Its owner is asked by mail to confirm it; nothing else is sent until then. The answer is the same
     /// whether or not the address is known.
+    #[graphql(guard = "Scope::Subscribe")]
     async fn create_subscription(
         &self,
         context: &Context<'_>,
         input: CreateSubscriptionInput,
     ) -> Result<CreateSubscriptionPayload> {
         let (desk, now) = at(context).await?;
-        let source = context.data::<Caller>().map(|caller| caller.source.clone());
-        let source = source.unwrap_or_else(|_| "unknown".to_owned());
-        let made = asking::ask(desk, &input.to_new(), &source, now).await;
+        let asker = Asker {
+            idempotency_key: context.data::<IdempotencyKey>()?.0.as_deref(),
+            ..context.data::<Caller>()?.asker()
+        };
+        let made = asking::ask(desk, &input.to_new(), &asker, now).await;
         Ok(match made.map_err(|error| errors::unavailable(&error))? {
             Ok(record) => CreateSubscriptionPayload {
                 secret: record.secret.clone(),
@@ -100,7 +105,7 @@ impl SubscriptionsMutation {
     ) -> Result<SubscriptionPayload> {
         let (desk, now) = at(context).await?;
         match subject(desk, Purpose::Confirm, &input.token, now).await? {
-            Ok(id) => change(desk, &id, &Change::Confirm, now).await,
+            Ok(id) => change(desk, &id, Whose::Anybodys, &Change::Confirm, now).await,
             Err(error) => Ok(wrong(token_error(&error))),
         }
     }
@@ -111,7 +116,7 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: OwnSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        own(context, &input.token, &input.id, &Change::Pause).await
+        own(context, input.token.as_deref(), &input.id, &Change::Pause).await
     }
 
     /// Lets a subscription that is paused or snoozed go on.
@@ -120,7 +125,7 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: OwnSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        own(context, &input.token, &input.id, &Change::Resume).await
+        own(context, input.token.as_deref(), &input.id, &Change::Resume).await
     }
 
     /// Keeps a subscription quiet until a time; it is judged meanwhile.
@@ -130,7 +135,7 @@ impl SubscriptionsMutation {
         input: SnoozeSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
         let snooze = Change::Snooze(input.until.0);
-        own(context, &input.token, &input.id, &snooze).await
+        own(context, input.token.as_deref(), &input.id, &snooze).await
     }
 
     /// Gives a subscription another rule.
@@ -140,7 +145,7 @@ impl SubscriptionsMutation {
         input: EditSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
         let edit = Change::Edit(Box::new(input.to_new()));
-        own(context, &input.token, &input.id, &edit).await
+        own(context, input.token.as_deref(), &input.id, &edit).await
     }
 
     /// Sends a test through a subscription's channel, at most one a minute.
@@ -150,13 +155,19 @@ impl SubscriptionsMutation {
         input: OwnSubscriptionInput,
     ) -> Result<TestSubscriptionPayload> {
         let (desk, now) = at(context).await?;
-        if let Err(error) = owned(desk, &input.token, &input.id, now).await? {
-            return Ok(TestSubscriptionPayload {
-                queued: false,
-                user_errors: vec![error],
-            });
+        let own = match owning(context, input.token.as_deref(), now).await? {
+            Ok(own) => own,
+            Err(error) => return Ok(TestSubscriptionPayload::wrong(error)),
+        };
+        let database = desk.lake.database();
+        let found = Record::find_of(database, &input.id, own.whose()).await;
+        if found
+            .map_err(|error| errors::unavailable(&error))?
+            .is_none()
+        {
+            return Ok(TestSubscriptionPayload::wrong(unknown(&input.id)));
         }
-        let queued = subscription::test(desk.lake.database(), &input.id, now).await;
+        let queued = subscription::test(database, &input.id, own.whose(), now).await;
         Ok(TestSubscriptionPayload {
             queued: queued.map_err(|error| errors::unavailable(&error))?,
             user_errors: Vec::new(),
@@ -185,18 +196,12 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: DeleteSubscriptionInput,
     ) -> Result<DeleteSubscriptionPayload> {
-        let (desk, now) = at(context).await?;
-        let end = Change::Unsubscribe("by its key");
-        let ended = Record::change(desk.lake.database(), &input.id, &end, now).await;
-        Ok(match ended.map_err(|error| errors::unavailable(&error))? {
-            Ok(_) => DeleteSubscriptionPayload {
-                deleted_id: Some(input.id),
-                user_errors: Vec::new(),
-            },
-            Err(error) => DeleteSubscriptionPayload {
-                deleted_id: None,
-                user_errors: life_errors(error),
-            },
+        let end = Change::Unsubscribe("by its owner");
+        let ended = own(context, input.token.as_deref(), &input.id, &end).await?;
+        let is_done = ended.user_errors.is_empty();
+        Ok(DeleteSubscriptionPayload {
+            deleted_id: is_done.then_some(input.id),
+            user_errors: ended.user_errors,
         })
     }
 }
@@ -219,37 +224,67 @@ pub(super) async fn subject(
     Ok(keys.verify(purpose, token, now))
 }
 
-/// Whether a subscription is of the token's address; another's answers as one that never was.
-async fn owned(desk: &Desk, token: &str, id: &str, now: Millis) -> Result<Result<(), UserError>> {
-    let address = match subject(desk, Purpose::Manage, token, now).await? {
-        Ok(address) => address,
-        Err(error) => return Ok(Err(token_error(&error))),
-    };
-    let found = Record::find(desk.lake.database(), id).await;
-    let found = found.map_err(|error| errors::unavailable(&error))?;
-    Ok(
-        match found.filter(|s| s.address == address && s.state != State::Deleted) {
-            Some(_) => Ok(()),
-            None => Err(unknown(id)),
-        },
-    )
+/// Whose subscriptions the asker may see and change.
+pub(super) enum Own {
+    Anybodys,
+    Address(String),
+    Owner(String),
+}
+
+impl Own {
+    pub(super) fn whose(&self) -> Whose<'_> {
+        match self {
+            Self::Anybodys => Whose::Anybodys,
+            Self::Address(address) => Whose::Address(address),
+            Self::Owner(owner) => Whose::Owner(owner),
+        }
+    }
+}
+
+/// By a token of the link to one's subscriptions, else by who the asker is.
+pub(super) async fn owning(
+    context: &Context<'_>,
+    token: Option<&str>,
+    now: Millis,
+) -> Result<Result<Own, UserError>> {
+    if let Some(token) = token {
+        let verified = subject(context.data::<Desk>()?, Purpose::Manage, token, now).await?;
+        return Ok(verified
+            .map(Own::Address)
+            .map_err(|error| token_error(&error)));
+    }
+    Ok(match whose(context.data::<Caller>()?) {
+        Some(Whose::Owner(owner)) => Ok(Own::Owner(owner.to_owned())),
+        Some(_) => Ok(Own::Anybodys),
+        None => Err(UserError {
+            field: "token".to_owned(),
+            message: "expected the token of the link to one's subscriptions, or a key with the scope alerts".to_owned(),
+            code: "UNAUTHENTICATED".to_owned(),
+        }),
+    })
 }
 
 async fn own(
     context: &Context<'_>,
-    token: &str,
+    token: Option<&str>,
     id: &str,
     step: &Change,
 ) -> Result<SubscriptionPayload> {
     let (desk, now) = at(context).await?;
-    match owned(desk, token, id, now).await? {
-        Ok(()) => change(desk, id, step, now).await,
+    match owning(context, token, now).await? {
+        Ok(own) => change(desk, id, own.whose(), step, now).await,
         Err(error) => Ok(wrong(error)),
     }
 }
 
-async fn change(desk: &Desk, id: &str, step: &Change, now: Millis) -> Result<SubscriptionPayload> {
-    let changed = Record::change(desk.lake.database(), id, step, now).await;
+async fn change(
+    desk: &Desk,
+    id: &str,
+    whose: Whose<'_>,
+    step: &Change,
+    now: Millis,
+) -> Result<SubscriptionPayload> {
+    let changed = Record::change(desk.lake.database(), id, whose, step, now).await;
     Ok(
         match changed.map_err(|error| errors::unavailable(&error))? {
             Ok(record) => SubscriptionPayload {
@@ -262,6 +297,15 @@ async fn change(desk: &Desk, id: &str, step: &Change, now: Millis) -> Result<Sub
             },
         },
     )
+}
+
+impl TestSubscriptionPayload {
+    fn wrong(error: UserError) -> Self {
+        Self {
+            queued: false,
+            user_errors: vec![error],
+        }
+    }
 }
 
 fn wrong(error: UserError) -> SubscriptionPayload {

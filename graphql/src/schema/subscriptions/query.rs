@@ -1,14 +1,15 @@
 //! One's subscriptions, and what a rule would have sent.
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
-use marketlake_alerts::{Purpose, Subscription as Record, try_out};
+use marketlake_alerts::{Subscription as Record, try_out};
 use marketlake_entities::database;
 
 use super::super::errors;
 use super::super::scalars::{DateTime, Decimal};
 use super::input::RuleInput;
-use super::mutations::{subject, token_error};
+use super::mutations::owning;
 use super::types::{Subscription, UserError};
+use crate::auth::Scope;
 use crate::pages::Desk;
 
 const DEFAULT_DAYS: i32 = 90;
@@ -119,7 +120,7 @@ pub(in crate::schema) struct SubscriptionsQuery;
 #[Object]
 impl SubscriptionsQuery {
     /// What a subscription would have sent over the last days, judged by the very machine that will judge it.
-    #[graphql(complexity = "1_000 + child_complexity")]
+    #[graphql(guard = "Scope::Read", complexity = "1_000 + child_complexity")]
     async fn backtest(
         &self,
         context: &Context<'_>,
@@ -144,27 +145,28 @@ impl SubscriptionsQuery {
         })
     }
 
-    /// The subscriptions of the address to which the link with this token was mailed, oldest first.
+    /// One's subscriptions, oldest first: those of the address to which the link with the token was mailed; or those that were asked for with
+    /// the key that comes with the request; all of them for an operator.
     async fn subscriptions(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The token of the link to one's subscriptions.")] token: String,
+        #[graphql(
+            desc = "The token of the link to one's subscriptions; none where a key says who asks."
+        )]
+        token: Option<String>,
     ) -> Result<Vec<Subscription>> {
         let desk = context.data::<Desk>()?;
         let database = desk.lake.database();
         let now = database::clock(database).await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
-        let address = match subject(desk, Purpose::Manage, &token, now).await? {
-            Ok(address) => address,
-            Err(error) => {
-                let UserError { message, code, .. } = token_error(&error);
+        let own = owning(context, token.as_deref(), now)
+            .await?
+            .map_err(|error| {
+                let UserError { message, code, .. } = error;
                 let error = Error::new(format!("token: {message}"));
-                return Err(
-                    error.extend_with(|_, extensions| extensions.set("code", code.as_str()))
-                );
-            }
-        };
-        let all = Record::of_address(database, &address).await;
+                error.extend_with(|_, extensions| extensions.set("code", code.as_str()))
+            })?;
+        let all = Record::of(database, own.whose()).await;
         let all = all.map_err(|error| errors::unavailable(&error))?;
         Ok(all.into_iter().map(Subscription::from).collect())
     }

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use marketlake_alerts::subscription::{history, in_words};
+use marketlake_alerts::subscription::history::{self, PastAlert};
+use marketlake_alerts::subscription::{Whose, in_words};
 use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 
 use super::super::errors;
 use super::super::scalars::{DateTime, Decimal};
+use crate::auth::Scope;
+use crate::caller::Caller;
 
 /// Entries of a history.
 const ENTRIES: u64 = 100;
 
 /// Who wants to hear of which jumps.
 #[derive(SimpleObject)]
-#[graphql(complex)]
+#[graphql(complex, name = "AlertSubscription")]
 pub(in crate::schema) struct Subscription {
     /// Its key, by which it can be deleted.
-    pub(super) id: ID,
+    pub(in crate::schema) id: ID,
     /// pending, active, paused, suspended (its address does not take mail), expired or unsubscribed.
     state: String,
     /// The metrics that it is about.
@@ -61,9 +64,9 @@ pub(in crate::schema) struct Subscription {
 
 /// One jump that was told of.
 #[derive(SimpleObject)]
-struct Alert {
+pub(in crate::schema) struct Alert {
     /// Its key.
-    id: ID,
+    pub(in crate::schema) id: ID,
     /// The metric's id.
     metric: String,
     /// The minute at which it jumped.
@@ -112,19 +115,8 @@ impl Subscription {
     async fn alerts(&self, context: &Context<'_>) -> Result<Vec<Alert>> {
         let database = context.data::<Arc<Lake>>()?.database();
         let past = history::alerts(database, &self.id, ENTRIES).await;
-        let past = past
-            .map_err(|error| errors::unavailable(&error))?
-            .into_iter();
-        let alerts = past.map(|alert| Alert {
-            id: alert.id.into(),
-            metric: alert.metric,
-            timestamp: alert.ts.into(),
-            value: alert.value,
-            mean: alert.mean,
-            ratio: alert.ratio,
-            delivery: alert.delivery.map(|state| state.to_string()),
-        });
-        Ok(alerts.collect())
+        let past = past.map_err(|error| errors::unavailable(&error))?;
+        Ok(past.into_iter().map(Alert::from).collect())
     }
 
     /// Its newest changes of state, at most 100: why it did, and did not, fire.
@@ -161,6 +153,32 @@ impl Subscription {
     }
 }
 
+impl From<PastAlert> for Alert {
+    fn from(alert: PastAlert) -> Self {
+        Self {
+            id: alert.id.into(),
+            metric: alert.metric,
+            timestamp: alert.ts.into(),
+            value: alert.value,
+            mean: alert.mean,
+            ratio: alert.ratio,
+            delivery: alert.delivery.map(|state| state.to_string()),
+        }
+    }
+}
+
+/// Whose subscriptions somebody may see and change by who they are; nobody's without a key that says so.
+pub(in crate::schema) fn whose(caller: &Caller) -> Option<Whose<'_>> {
+    if caller.grant.may(Scope::Admin) {
+        return Some(Whose::Anybodys);
+    }
+    let owner = caller.grant.owner()?;
+    caller
+        .grant
+        .may(Scope::Alerts)
+        .then_some(Whose::Owner(owner))
+}
+
 impl From<Record> for Subscription {
     fn from(record: Record) -> Self {
         let rule = *record.rule();
@@ -193,11 +211,11 @@ impl From<Record> for Subscription {
 #[derive(SimpleObject)]
 pub(in crate::schema) struct UserError {
     /// The input's field.
-    pub(super) field: String,
+    pub(in crate::schema) field: String,
     /// What was expected and what was there.
-    pub(super) message: String,
+    pub(in crate::schema) message: String,
     /// A stable word for programs.
-    pub(super) code: String,
+    pub(in crate::schema) code: String,
 }
 
 impl From<FieldError> for UserError {

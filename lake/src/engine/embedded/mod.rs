@@ -1,43 +1,45 @@
 //! Answers from the Parquet files, by `DataFusion` over exactly the live segments.
 
+mod session;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::AsArray;
 use async_trait::async_trait;
-use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use marketlake_entities::records::segments::Model;
-use marketlake_entities::{Jump, Metric, Millis, Sample};
+use marketlake_entities::{Jump, Metric, Sample};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
 use super::answer::{PointRows, metric_at, series, text};
 use super::bucket::merged;
 use super::segment_file::SegmentFiles;
-use super::table::{ObjectTable, ROOT};
+use super::table::ROOT;
 use super::whole_hours::{around, whole_hours};
 use super::{
-    Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Standing, Trail, TrailQuery, bucketed,
-    by_time, judge, ranks, reach,
+    Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, bucketed, by_time,
+    judge, ranks, reach,
 };
 use crate::catalog::overlaps;
-use crate::codec::{ROLLUP_SCHEMA, SCHEMA, rollup_of_row};
+use crate::codec::{ROLLUP_SCHEMA, RollupRows};
 use crate::object::Object;
+use crate::ranking::Ranking;
 use crate::rollup::{self, Rollup};
+use crate::statistic::Statistic;
 use crate::window::DAY;
 use crate::{LakeError, Store, catalog};
+use session::{in_time, times};
 
-const METRICS: &str = include_str!("../sql/metrics.sql");
-const UNORDERED: &str = include_str!("../sql/samples_unordered.sql");
-const TIMESERIES: &str = include_str!("../sql/timeseries.sql");
-const OF_MEASURE: &str = include_str!("../sql/samples_of_measure.sql");
-const ROLLUPS: &str = include_str!("../sql/rollups.sql");
-const SAMPLES: &str = include_str!("../sql/samples.sql");
+const METRICS: &str = include_str!("../../sql/metrics.sql");
+const UNORDERED: &str = include_str!("../../sql/samples_unordered.sql");
+const TIMESERIES: &str = include_str!("../../sql/timeseries.sql");
+const OF_MEASURE: &str = include_str!("../../sql/samples_of_measure.sql");
+const ROLLUPS: &str = include_str!("../../sql/rollups.sql");
+const SAMPLES: &str = include_str!("../../sql/samples.sql");
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
@@ -50,8 +52,6 @@ pub struct Embedded {
 
 /// So many metrics are asked for one by one rather than by reading everything.
 const FEW: usize = 16;
-
-type Parameters = Vec<(&'static str, ScalarValue)>;
 
 impl Embedded {
     pub(crate) fn new(database: DatabaseConnection, store: &Store) -> Self {
@@ -88,51 +88,6 @@ impl Embedded {
             }));
         }
         Ok(samples)
-    }
-
-    /// A session whose table `samples` is exactly the live segments that may hold something of the span.
-    async fn session(&self, span: Span) -> Result<SessionContext, LakeError> {
-        self.session_over(catalog::live(&self.database, span).await?)
-    }
-
-    /// A session whose table `samples` is exactly some segments, in the order of time.
-    fn session_over(&self, mut segments: Vec<Model>) -> Result<SessionContext, LakeError> {
-        in_time(&mut segments);
-        let objects = segments.iter().map(Object::samples).collect();
-        let session = self.empty_session();
-        self.register(&session, "samples", &SCHEMA, objects)?;
-        Ok(session)
-    }
-
-    fn empty_session(&self) -> SessionContext {
-        // One partition: rows come in the order of the files.
-        let config = SessionConfig::new()
-            .with_target_partitions(1)
-            .with_collect_statistics(false)
-            .set_bool(
-                "datafusion.execution.parquet.schema_force_view_types",
-                false,
-            )
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
-        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
-    }
-
-    fn register(
-        &self,
-        session: &SessionContext,
-        name: &str,
-        schema: &SchemaRef,
-        objects: Vec<Object>,
-    ) -> Result<(), LakeError> {
-        if objects.is_empty() {
-            let none = RecordBatch::new_empty(Arc::clone(schema));
-            let empty = MemTable::try_new(Arc::clone(schema), vec![vec![none]])?;
-            session.register_table(name, Arc::new(empty))?;
-        } else {
-            let table = ObjectTable::new(Arc::clone(schema), objects, &self.files);
-            session.register_table(name, Arc::new(table))?;
-        }
-        Ok(())
     }
 
     /// Calls for each sample in a span, of a measure or of all, of some segments; within a metric in the order of time.
@@ -206,23 +161,12 @@ impl Embedded {
         parameters.push(("metric", ScalarValue::from(metric.id())));
         let mut rollups = Vec::new();
         for batch in Self::ask(&session, ROLLUPS, parameters).await? {
+            let rows = RollupRows::of(&batch).map_err(LakeError::Query)?;
             for row in 0..batch.num_rows() {
-                rollups.push(rollup_of_row(&batch, row).map_err(LakeError::Query)?);
+                rollups.push(rows.rollup(row).map_err(LakeError::Query)?);
             }
         }
         Ok(rollups)
-    }
-
-    async fn ask(
-        session: &SessionContext,
-        sql: &str,
-        parameters: Parameters,
-    ) -> Result<Vec<RecordBatch>, LakeError> {
-        let frame = session
-            .sql(sql)
-            .await?
-            .with_param_values(ParamValues::from(parameters))?;
-        Ok(frame.collect().await?)
     }
 }
 
@@ -249,9 +193,38 @@ impl QueryEngine for Embedded {
         Ok(points)
     }
 
-    async fn ranking(&self, measure: &str, span: Span) -> Result<Vec<Standing>, LakeError> {
+    async fn ranking(
+        &self,
+        measure: &str,
+        statistic: Statistic,
+        span: Span,
+    ) -> Result<Arc<Ranking>, LakeError> {
         let segments = catalog::live(&self.database, span).await?;
-        ranks::ranking(self, &segments, measure, span).await
+        let ranking = ranks::ranking(self, &segments, measure, statistic, span).await?;
+        Ok(Arc::new(ranking))
+    }
+
+    async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
+        let mut series = Vec::with_capacity(metrics.len());
+        if metrics.len() <= FEW {
+            for metric in metrics {
+                series.push(self.timeseries(metric, span).await?);
+            }
+        } else {
+            let mut all = self.series_of_all(span).await?;
+            let of = |metric| all.remove(metric).unwrap_or_default();
+            series.extend(metrics.iter().map(of));
+        }
+        Ok(series)
+    }
+
+    async fn latest(
+        &self,
+        metrics: &[Metric],
+        span: Span,
+    ) -> Result<Vec<Option<Point>>, LakeError> {
+        let series = self.series(metrics, span).await?;
+        Ok(series.iter().map(|points| points.last().copied()).collect())
     }
 
     /// From rollups, where every bucket is made of whole hours; the hours at the span's ends, and those without rollups, from samples.
@@ -365,20 +338,6 @@ impl Embedded {
         self.each_sample(segments, None, span, take).await?;
         Ok(series)
     }
-}
-
-fn times(span: Span) -> Parameters {
-    let utc =
-        |millis: Millis| ScalarValue::TimestampMillisecond(Some(millis.0), Some("UTC".into()));
-    vec![
-        ("from", utc(span.from.start())),
-        ("to", utc(span.to.start())),
-    ]
-}
-
-/// In the order of time, then of commits.
-fn in_time(segments: &mut [Model]) {
-    segments.sort_by_key(|segment| (segment.min_ts, segment.id));
 }
 
 /// An id is market:pair[:measure]; a price names no measure.

@@ -1,0 +1,183 @@
+//! What somebody may do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_graphql::{Context, ErrorExtensions, Guard, Result};
+
+use super::Anonymous;
+use crate::caller::Caller;
+
+/// A thing that one may be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Asking for prices and what is made of them.
+    Read,
+    /// Asking for a subscription in the name of a mail address, whose owner must confirm it.
+    Subscribe,
+    /// Making, seeing and changing subscriptions of one's own.
+    Alerts,
+    /// Everything: the outbox, the jobs, everybody's subscriptions.
+    Admin,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+/// Why a text does not name scopes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected read, alerts or admin, got {0:?}")]
+pub struct ParseScopeError(String);
+
+impl Scope {
+    const ALL: [Self; 4] = [Self::Read, Self::Subscribe, Self::Alerts, Self::Admin];
+
+    fn bit(self) -> u8 {
+        1 << (self as u8)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Subscribe => "subscribe",
+            Self::Alerts => "alerts",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL
+            .into_iter()
+            .find(|scope| scope.to_string() == text);
+        known.ok_or_else(|| ParseScopeError(text.chars().take(40).collect()))
+    }
+}
+
+impl Scopes {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// These, with what they bring along: `alerts` brings `subscribe`, `admin` brings all.
+    #[must_use]
+    pub fn of(scopes: &[Scope]) -> Self {
+        let all = Scope::ALL.iter().fold(0, |bits, scope| bits | scope.bit());
+        Self(scopes.iter().fold(0, |bits, scope| match scope {
+            Scope::Admin => all,
+            Scope::Alerts => bits | Scope::Alerts.bit() | Scope::Subscribe.bit(),
+            scope => bits | scope.bit(),
+        }))
+    }
+
+    fn hold(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+}
+
+/// Words parted by spaces or commas.
+impl FromStr for Scopes {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+        let scopes: Vec<Scope> = words.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self::of(&scopes))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = Scope::ALL.into_iter().filter(|scope| self.hold(*scope));
+        let words: Vec<String> = held.map(|scope| scope.to_string()).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// What somebody may do, and who it is where that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    scopes: Scopes,
+    owner: Option<String>,
+    is_operator: bool,
+}
+
+impl Grant {
+    pub(super) fn of(scopes: Scopes, owner: String) -> Self {
+        Self {
+            scopes,
+            owner: Some(owner),
+            is_operator: false,
+        }
+    }
+
+    /// Of the server's own machine.
+    pub(super) fn operator() -> Self {
+        Self {
+            scopes: Scopes::of(&[Scope::Admin]),
+            owner: None,
+            is_operator: true,
+        }
+    }
+
+    pub(super) fn anonymous(allowed: Anonymous) -> Self {
+        let scopes: &[Scope] = match allowed {
+            Anonymous::None => &[],
+            Anonymous::Read => &[Scope::Read],
+            Anonymous::Subscribe => &[Scope::Read, Scope::Subscribe],
+        };
+        Self {
+            scopes: Scopes::of(scopes),
+            owner: None,
+            is_operator: false,
+        }
+    }
+
+    pub(crate) fn may(&self, scope: Scope) -> bool {
+        self.scopes.hold(scope)
+    }
+
+    /// Who it is, where a key or an identity provider says so.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Whether it came with nothing, and not from the server's own machine.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.owner.is_none() && !self.is_operator
+    }
+
+    /// Why something is not allowed, if it is not: the code and the words.
+    pub(crate) fn refusal(&self, scope: Scope) -> Option<(&'static str, String)> {
+        if self.may(scope) {
+            return None;
+        }
+        let refusal = if self.is_anonymous() {
+            let message = format!("expected an API key or token with the scope {scope}");
+            ("UNAUTHENTICATED", message)
+        } else {
+            let message = format!("expected a key with the scope {scope}, got one without");
+            ("FORBIDDEN", message)
+        };
+        Some(refusal)
+    }
+}
+
+/// A field may ask for one: `guard = "Scope::Read"`.
+impl Guard for Scope {
+    async fn check(&self, context: &Context<'_>) -> Result<()> {
+        let caller = context.data::<Caller>()?;
+        match caller.grant.refusal(*self) {
+            None => Ok(()),
+            Some((code, message)) => {
+                let error = async_graphql::Error::new(message);
+                Err(error.extend_with(|_, extensions| extensions.set("code", code)))
+            }
+        }
+    }
+}

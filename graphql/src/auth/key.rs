@@ -1,0 +1,106 @@
+//! API keys: `ml_ID_SECRET`. The id is public, the secret 256 random bits; only a hash of the whole is kept, so a key is shown once.
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use marketlake_entities::Millis;
+use marketlake_entities::records::api_keys::Model;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::Scopes;
+
+/// By which a leaked key is recognised, in logs and by scanners of repositories.
+const MARK: &str = "ml_";
+const ID_BYTES: usize = 5;
+const SECRET_BYTES: usize = 32;
+
+/// A key in full.
+#[derive(Clone)]
+pub struct ApiKey {
+    id: String,
+    text: String,
+}
+
+impl ApiKey {
+    /// A new key.
+    #[must_use]
+    pub fn random() -> Self {
+        let id = hex(&rand::random::<[u8; ID_BYTES]>());
+        let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET_BYTES]>());
+        Self {
+            text: format!("{MARK}{id}_{secret}"),
+            id,
+        }
+    }
+
+    /// The row that is kept of it.
+    #[must_use]
+    pub fn row(
+        &self,
+        name: &str,
+        scopes: Scopes,
+        expires_at: Option<Millis>,
+        now: Millis,
+    ) -> Model {
+        Model {
+            id: self.id.clone(),
+            hash: self.hash(),
+            name: name.to_owned(),
+            scopes: scopes.to_string(),
+            created_at: now,
+            expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        }
+    }
+
+    /// The part that is no secret.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The whole key, to be shown once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn is_like(text: &str) -> bool {
+        text.starts_with(MARK)
+    }
+
+    /// Whether a hash is its own; takes as long whether or not it is.
+    pub(super) fn fits(&self, hash: &str) -> bool {
+        self.hash().as_bytes().ct_eq(hash.as_bytes()).into()
+    }
+
+    fn hash(&self) -> String {
+        hex(&Sha256::digest(&self.text))
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (id, _) = text
+            .strip_prefix(MARK)
+            .and_then(|rest| rest.split_once('_'))
+            .ok_or(())?;
+        Ok(Self {
+            id: id.to_owned(),
+            text: text.to_owned(),
+        })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,118 @@
+//! What a GraphQL request consists of (GraphQL over HTTP, "Request Parameters").
+
+use async_graphql::{Request, Variables};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+
+/// A request as it was sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    /// The document; none where it is one that was sent before.
+    pub(super) query: Option<String>,
+    pub(super) operation_name: Option<String>,
+    pub(super) variables: Map<String, Value>,
+    pub(super) extensions: Map<String, Value>,
+}
+
+/// A body: one request, or a batch.
+#[derive(Debug)]
+pub(super) enum Envelope {
+    One(Asked),
+    Batch(Vec<Asked>),
+}
+
+/// The parameters of an address.
+#[derive(Deserialize)]
+pub(crate) struct InAddress {
+    query: Option<String>,
+    #[serde(rename = "operationName")]
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+impl Envelope {
+    /// Reads a body.
+    pub(super) fn of_body(body: &[u8]) -> Result<Self, Refusal> {
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
+        match value {
+            Value::Array(items) if items.is_empty() => {
+                let message = "the body is a batch of no requests: expected one at least";
+                Err(Refusal::bad_request(message))
+            }
+            Value::Array(items) => {
+                let asked = items.into_iter().map(Asked::of_value);
+                asked.collect::<Result<_, _>>().map(Self::Batch)
+            }
+            value => Asked::of_value(value).map(Self::One),
+        }
+    }
+}
+
+impl Asked {
+    pub(super) fn of_value(value: Value) -> Result<Self, Refusal> {
+        let Value::Object(mut fields) = value else {
+            let message = "the body is no GraphQL request: expected an object";
+            return Err(Refusal::bad_request(message));
+        };
+        Ok(Self {
+            query: text(&mut fields, "query")?,
+            operation_name: text(&mut fields, "operationName")?,
+            variables: map(&mut fields, "variables")?,
+            extensions: map(&mut fields, "extensions")?,
+        })
+    }
+
+    /// Reads the parameters of an address.
+    pub(super) fn of_address(address: InAddress) -> Result<Self, Refusal> {
+        let mut fields = Map::new();
+        for (name, text) in [
+            ("variables", address.variables),
+            ("extensions", address.extensions),
+        ] {
+            let Some(text) = text.filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            let value = serde_json::from_str(&text)
+                .map_err(|error| Refusal::bad_request(format!("{name}: no JSON: {error}")))?;
+            fields.insert(name.to_owned(), value);
+        }
+        Ok(Self {
+            query: address.query,
+            operation_name: address.operation_name.filter(|name| !name.is_empty()),
+            variables: map(&mut fields, "variables")?,
+            extensions: map(&mut fields, "extensions")?,
+        })
+    }
+
+    /// The request to be executed, of a document.
+    pub(super) fn into_request(self, query: String) -> Request {
+        let mut request = Request::new(query);
+        request.operation_name = self.operation_name;
+        request.variables(Variables::from_json(Value::Object(self.variables)))
+    }
+}
+
+fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(wrong(name, "a text", &other)),
+    }
+}
+
+fn map(fields: &mut Map<String, Value>, name: &str) -> Result<Map<String, Value>, Refusal> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map),
+        Some(other) => Err(wrong(name, "an object", &other)),
+    }
+}
+
+fn wrong(name: &str, expected: &str, value: &Value) -> Refusal {
+    let shown: String = value.to_string().chars().take(80).collect();
+    Refusal::bad_request(format!("{name}: expected {expected}, got {shown}"))
+}

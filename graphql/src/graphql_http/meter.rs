@@ -1,0 +1,79 @@
+//! What a request costs, and what its errors may tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
+use async_graphql::{ErrorExtensionValues, Response, ServerError, ValidationResult};
+
+/// So much complexity is a point.
+const A_POINT: usize = 100;
+
+/// The complexity of a request, once it is validated. In the request's data.
+#[derive(Clone, Default)]
+pub(super) struct Complexity(Arc<AtomicUsize>);
+
+impl Complexity {
+    /// Points: one at least.
+    pub(super) fn points(&self) -> u32 {
+        let points = self.0.load(Ordering::Relaxed).div_ceil(A_POINT);
+        u32::try_from(points).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Notes the complexity of each request.
+pub(crate) struct Meter;
+
+impl ExtensionFactory for Meter {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for Meter {
+    async fn validation(
+        &self,
+        context: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let result = next.run(context).await?;
+        if let Some(complexity) = context.data_opt::<Complexity>() {
+            complexity.0.store(result.complexity, Ordering::Relaxed);
+        }
+        Ok(result)
+    }
+}
+
+/// Gives each error a code; what was not meant for askers is logged, and they get its number.
+pub(super) fn tidy(response: &mut Response) {
+    for error in &mut response.errors {
+        if error
+            .extensions
+            .as_ref()
+            .is_some_and(|e| e.get("code").is_some())
+        {
+            continue;
+        }
+        let mut extensions = error.extensions.take().unwrap_or_default();
+        if error.path.is_empty() {
+            extensions.set("code", "GRAPHQL_VALIDATION_FAILED");
+        } else if error.message.starts_with("Failed to parse ")
+            || error.message.starts_with("Invalid value")
+        {
+            extensions.set("code", "BAD_ARGUMENT");
+        } else {
+            mask(error, &mut extensions);
+        }
+        error.extensions = Some(extensions);
+    }
+}
+
+fn mask(error: &mut ServerError, extensions: &mut ErrorExtensionValues) {
+    let id = uuid::Uuid::new_v4().to_string();
+    tracing::error!(id, error = error.message, "request failed");
+    error.message = format!("internal error {id}; the server's log says more");
+    error.source = None;
+    extensions.set("code", "INTERNAL");
+    extensions.set("id", id);
+}

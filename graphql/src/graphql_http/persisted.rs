@@ -1,0 +1,76 @@
+//! Documents that were sent before, by their SHA-256 (Apollo's automatic persisted queries).
+
+use std::fmt::Write;
+
+use axum::http::StatusCode;
+use moka::future::Cache;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::refusal::Refusal;
+
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The documents, as many as there is room for.
+pub(super) struct Persisted {
+    known: Cache<String, String>,
+}
+
+impl Persisted {
+    pub(super) fn new() -> Self {
+        let weigh = |_: &String, text: &String| u32::try_from(text.len() + 128).unwrap_or(u32::MAX);
+        Self {
+            known: Cache::builder()
+                .max_capacity(MOST_BYTES)
+                .weigher(weigh)
+                .build(),
+        }
+    }
+
+    /// The document of a request: the one that it brings, or the one that it names.
+    pub(super) async fn document(
+        &self,
+        query: Option<String>,
+        extensions: &Map<String, Value>,
+    ) -> Result<String, Refusal> {
+        let Some(persisted) = extensions.get("persistedQuery") else {
+            return query
+                .filter(|query| !query.trim().is_empty())
+                .ok_or_else(|| {
+                    Refusal::bad_request("query: expected a GraphQL document, got none")
+                });
+        };
+        let hash = persisted["sha256Hash"]
+            .as_str()
+            .unwrap_or_default()
+            .to_lowercase();
+        if persisted["version"] != 1 || hash.len() != 64 {
+            let message =
+                "extensions.persistedQuery: expected version 1 and a sha256Hash of 64 hex digits";
+            return Err(Refusal::bad_request(message));
+        }
+        match query {
+            Some(query) if digest(&query) == hash => {
+                self.known.insert(hash, query.clone()).await;
+                Ok(query)
+            }
+            Some(_) => {
+                let message = "extensions.persistedQuery.sha256Hash: expected the hash of the query beside it";
+                Err(Refusal::bad_request(message))
+            }
+            // With this status and message Apollo's clients send the document along.
+            None => self.known.get(&hash).await.ok_or_else(|| {
+                let code = "PERSISTED_QUERY_NOT_FOUND";
+                Refusal::new(StatusCode::OK, code, "PersistedQueryNotFound")
+            }),
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

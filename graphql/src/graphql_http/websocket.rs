@@ -1,0 +1,339 @@
+//! `graphql-transport-ws` (the protocol of the npm package graphql-ws, version 5 and later): queries, mutations and subscriptions over one WebSocket.
+//!
+//! A client that reads slowly holds up nobody: while a message waits for it, its subscriptions are not polled, and of what they would have
+//! said meanwhile only the newest is kept. One that reads nothing for half a minute is cut off.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Response as GraphQLResponse;
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{AbortHandle, SelectAll, abortable};
+use futures::{Stream, StreamExt, stream};
+use metrics::gauge;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
+
+use super::envelope::Asked;
+use super::meter::tidy;
+use super::run::{Endpoint, Origin, was_executed};
+use crate::auth::AuthError;
+use crate::caller::Caller;
+use crate::limits::charge_rest;
+use crate::rest::Problem;
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Within which `connection_init` must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For a message to be taken off by the network.
+const SLOWEST: Duration = Duration::from_secs(30);
+const PING: Duration = Duration::from_secs(30);
+const MOST_OPERATIONS: usize = 100;
+const MOST_MESSAGE_BYTES: usize = 256 << 10;
+/// The default of 128 KiB each way would be most of what a connection costs.
+const BUFFER_BYTES: usize = 2 << 10;
+
+/// Why a connection is closed: code and reason, as the protocol names them.
+type Close = (u16, String);
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    ConnectionInit { payload: Option<Value> },
+    Ping { payload: Option<Value> },
+    Pong {},
+    Subscribe { id: String, payload: Value },
+    Complete { id: String },
+}
+
+/// Of which operation, and what came of it; nothing at its end.
+type Told = (String, u64, Option<GraphQLResponse>);
+type Results = Pin<Box<dyn Stream<Item = Told> + Send>>;
+
+/// One client.
+struct Conversation {
+    endpoint: Arc<Endpoint>,
+    caller: Caller,
+    socket: WebSocket,
+    is_acknowledged: bool,
+    /// By the client's names, which it may use again: so each has a number of its own.
+    open: HashMap<String, (u64, AbortHandle)>,
+    begun: u64,
+    results: SelectAll<Results>,
+}
+
+/// `GET /graphql/ws`.
+pub(crate) async fn upgrade(
+    State(endpoint): State<Arc<Endpoint>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !is_of_ours(&headers, &endpoint.origins) {
+        let detail = "pages of this origin may not open a WebSocket here";
+        return Problem::of(StatusCode::FORBIDDEN, "Not allowed", detail).into_response();
+    }
+    let Ok(permit) = Arc::clone(&endpoint.live).try_acquire_owned() else {
+        return Problem::overloaded().into_response();
+    };
+    upgrade
+        .protocols([PROTOCOL])
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(MOST_MESSAGE_BYTES)
+        .max_frame_size(MOST_MESSAGE_BYTES)
+        .on_upgrade(move |socket| async move {
+            gauge!("marketlake_websockets").increment(1);
+            let conversation = Conversation {
+                endpoint,
+                caller,
+                socket,
+                is_acknowledged: false,
+                open: HashMap::new(),
+                begun: 0,
+                results: SelectAll::new(),
+            };
+            conversation.run().await;
+            gauge!("marketlake_websockets").decrement(1);
+            drop(permit);
+        })
+}
+
+/// Browsers send a page's origin along, and no preflight before: so it is looked at here.
+fn is_of_ours(headers: &HeaderMap, origins: &[String]) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = text(ORIGIN) else {
+        return true;
+    };
+    let own =
+        text(HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, at)| at == host));
+    own || origins
+        .iter()
+        .any(|allowed| allowed == origin || allowed == "*")
+}
+
+impl Conversation {
+    async fn run(mut self) {
+        let spoken = self.socket.protocol().is_some_and(|p| p == PROTOCOL);
+        let end = if spoken {
+            self.talk().await
+        } else {
+            Some((4406, "Subprotocol not acceptable".to_owned()))
+        };
+        if let Some((code, reason)) = end {
+            // A reason is at most 123 bytes of a frame.
+            let reason = reason.chars().take(120).collect::<String>().into();
+            let close = Message::Close(Some(CloseFrame { code, reason }));
+            let _ = timeout(SLOWEST, self.socket.send(close)).await;
+        }
+    }
+
+    /// Until it ends: how it is to be closed, where the client has not done so.
+    async fn talk(&mut self) -> Option<Close> {
+        let stop = self.endpoint.stop.clone();
+        let deadline = Instant::now() + PATIENCE;
+        let mut ping = interval_at(Instant::now() + PING, PING);
+        let mut is_alive = true;
+        loop {
+            tokio::select! {
+                message = self.socket.recv() => {
+                    is_alive = true;
+                    let text = match message {
+                        None | Some(Err(_) | Ok(Message::Close(_))) => return None,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                        Some(Ok(Message::Text(text))) => text,
+                        Some(Ok(Message::Binary(_))) => {
+                            return Some((4400, "Invalid message: expected text".to_owned()));
+                        }
+                    };
+                    if let Err(close) = self.hear(text.as_str()).await {
+                        return close;
+                    }
+                }
+                Some(told) = self.results.next(), if !self.results.is_empty() => {
+                    if let Err(close) = self.tell(told).await {
+                        return close;
+                    }
+                }
+                () = sleep_until(deadline), if !self.is_acknowledged => {
+                    return Some((4408, "Connection initialisation timeout".to_owned()));
+                }
+                _ = ping.tick() => {
+                    if !is_alive {
+                        return None;
+                    }
+                    is_alive = false;
+                    if let Err(close) = self.send(Message::Ping(Vec::new().into())).await {
+                        return close;
+                    }
+                }
+                () = stop.cancelled() => {
+                    return Some((1001, "The server is stopping".to_owned()));
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, text: &str) -> Result<(), Option<Close>> {
+        let said: Said = serde_json::from_str(text)
+            .map_err(|error| (4400, format!("Invalid message: {error}")))?;
+        match said {
+            Said::ConnectionInit { .. } if self.is_acknowledged => {
+                Err(Some((4429, "Too many initialisation requests".to_owned())))
+            }
+            Said::ConnectionInit { payload } => self.let_in(payload).await,
+            Said::Ping { payload } => {
+                let mut pong = json!({"type": "pong"});
+                if let Some(payload) = payload {
+                    pong["payload"] = payload;
+                }
+                self.send_json(&pong).await
+            }
+            Said::Pong {} => Ok(()),
+            Said::Subscribe { .. } if !self.is_acknowledged => {
+                Err(Some((4401, "Unauthorized".to_owned())))
+            }
+            Said::Subscribe { id, payload } => self.begin(id, payload).await,
+            Said::Complete { id } => {
+                if let Some((_, handle)) = self.open.remove(&id) {
+                    handle.abort();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A browser cannot set headers, so keys come in the first message too.
+    async fn let_in(&mut self, payload: Option<Value>) -> Result<(), Option<Close>> {
+        let payload = payload.unwrap_or_default();
+        let named = |name: &str| payload.get(name).and_then(Value::as_str).map(str::to_owned);
+        let bearer = named("authorization").or_else(|| named("Authorization"));
+        let key = named("apiKey").or_else(|| {
+            bearer.map(|text| match text.split_once(' ') {
+                Some((_, token)) => token.trim().to_owned(),
+                None => text,
+            })
+        });
+        if let Some(key) = key {
+            match self.endpoint.gate.of_credential(&key).await {
+                Ok(grant) => self.caller.grant = grant,
+                Err(AuthError::Refused(reason)) => {
+                    return Err(Some((4403, format!("Forbidden: {reason}"))));
+                }
+                Err(AuthError::Unavailable(reason)) => {
+                    tracing::error!(reason, "nobody can be let in");
+                    return Err(Some((
+                        1013,
+                        "Keys cannot be checked at the moment".to_owned(),
+                    )));
+                }
+            }
+        }
+        self.is_acknowledged = true;
+        self.send_json(&json!({"type": "connection_ack"})).await
+    }
+
+    async fn begin(&mut self, id: String, payload: Value) -> Result<(), Option<Close>> {
+        if self.open.contains_key(&id) {
+            return Err(Some((4409, format!("Subscriber for {id} already exists"))));
+        }
+        if self.open.len() >= MOST_OPERATIONS {
+            let message = format!("expected at most {MOST_OPERATIONS} operations at once");
+            let errors = json!([{"message": message, "extensions": {"code": "TOO_MANY"}}]);
+            return self
+                .send_json(&json!({"type": "error", "id": id, "payload": errors}))
+                .await;
+        }
+        let asked = match Asked::of_value(payload) {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                return Err(Some((
+                    4400,
+                    format!("Invalid message: {}", refusal.message),
+                )));
+            }
+        };
+        let results = results_of(Arc::clone(&self.endpoint), self.caller.clone(), asked);
+        match results.await {
+            Ok(results) => {
+                let (results, handle) = abortable(results);
+                self.begun += 1;
+                let number = self.begun;
+                self.open.insert(id.clone(), (number, handle));
+                let own = id.clone();
+                let ended = stream::once(async move { (id, number, None) });
+                let results = results.map(move |response| (own.clone(), number, Some(response)));
+                self.results.push(Box::pin(results.chain(ended)));
+                Ok(())
+            }
+            Err(errors) => {
+                let message = json!({"type": "error", "id": id, "payload": errors});
+                self.send_json(&message).await
+            }
+        }
+    }
+
+    /// Passes a result on; nothing of an operation that the client has ended.
+    async fn tell(&mut self, (id, number, result): Told) -> Result<(), Option<Close>> {
+        if self.open.get(&id).is_none_or(|(open, _)| *open != number) {
+            return Ok(());
+        }
+        match result {
+            Some(response) if was_executed(&response) => {
+                let payload = serde_json::to_value(&response).unwrap_or_default();
+                self.send_json(&json!({"type": "next", "id": id, "payload": payload}))
+                    .await
+            }
+            Some(response) => {
+                self.open.remove(&id);
+                let payload = serde_json::to_value(&response.errors).unwrap_or_default();
+                self.send_json(&json!({"type": "error", "id": id, "payload": payload}))
+                    .await
+            }
+            None => {
+                self.open.remove(&id);
+                self.send_json(&json!({"type": "complete", "id": id})).await
+            }
+        }
+    }
+
+    async fn send_json(&mut self, message: &Value) -> Result<(), Option<Close>> {
+        self.send(Message::Text(message.to_string().into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Option<Close>> {
+        match timeout(SLOWEST, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(None),
+        }
+    }
+}
+
+/// What an operation says, or why it is not begun.
+async fn results_of(
+    endpoint: Arc<Endpoint>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<impl Stream<Item = GraphQLResponse> + Send, Value> {
+    let origin = Origin::of_socket();
+    let ready = endpoint.prepare(asked, &caller, &origin).await;
+    let ready = ready.map_err(|wrong| wrong.refusal.errors())?;
+    let (complexity, budget) = (ready.complexity, ready.budget);
+    let mut is_first = true;
+    let results = endpoint.schema.execute_stream(ready.request);
+    Ok(results.map(move |mut response| {
+        if std::mem::take(&mut is_first) {
+            charge_rest(&endpoint.rate, &caller, budget, complexity.points() - 1);
+        }
+        tidy(&mut response);
+        response
+    }))
+}

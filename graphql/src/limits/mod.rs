@@ -1,0 +1,7 @@
+//! What keeps one asker from taking what all need, and all from asking more than there is.
+
+mod rate;
+mod shed;
+
+pub(crate) use rate::{Budget, Emptied, Rate, charge, charge_rest};
+pub(crate) use shed::shed;

@@ -1,0 +1,183 @@
+//! Points a minute, for each key or network address: a bucket that fills steadily (GCRA).
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::caller::Caller;
+use crate::rest::Problem;
+
+/// After so many charges buckets that are full again are forgotten.
+const TIDIED: u32 = 10_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+type Buckets =
+    RateLimiter<String, DashMapStateStore<String>, DefaultClock, StateInformationMiddleware>;
+
+/// The buckets.
+pub(crate) struct Rate {
+    buckets: Option<Buckets>,
+    points: NonZeroU32,
+    charges: AtomicU32,
+}
+
+/// What somebody has left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Points of a full bucket, which fills within a minute.
+    pub(crate) limit: u32,
+    /// Points that are left.
+    pub(crate) remaining: u32,
+    /// When the bucket is full again.
+    pub(crate) reset: Duration,
+}
+
+/// Whether a charge was possible. Who is not limited has no budget.
+pub(crate) type Charged = Result<Option<Budget>, Emptied>;
+
+/// There are not enough points left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Emptied {
+    pub(crate) budget: Budget,
+    /// When there are enough again.
+    pub(crate) retry_after: Duration,
+}
+
+impl Rate {
+    /// So many points a minute; no limit where 0.
+    pub(crate) fn new(points: u32) -> Self {
+        let limit = NonZeroU32::new(points);
+        Self {
+            buckets: limit.map(|points| {
+                RateLimiter::dashmap(Quota::per_minute(points))
+                    .with_middleware::<StateInformationMiddleware>()
+            }),
+            points: limit.unwrap_or(NonZeroU32::MIN),
+            charges: AtomicU32::new(0),
+        }
+    }
+
+    /// Takes points; at most a whole bucket of them.
+    pub(crate) fn charge(&self, caller: &Caller, points: u32) -> Charged {
+        let Some(buckets) = self.buckets.as_ref().filter(|_| caller.is_limited()) else {
+            return Ok(None);
+        };
+        if self.charges.fetch_add(1, Ordering::Relaxed) % TIDIED == TIDIED - 1 {
+            buckets.retain_recent();
+        }
+        let points = NonZeroU32::new(points).unwrap_or(NonZeroU32::MIN);
+        let key = caller.account().to_owned();
+        match buckets.check_key_n(&key, points.min(self.points)) {
+            Ok(Ok(left)) => Ok(Some(self.budget(left.remaining_burst_capacity()))),
+            Ok(Err(not_until)) => Err(Emptied {
+                retry_after: not_until.wait_time_from(DefaultClock::default().now()),
+                budget: self.budget(0),
+            }),
+            Err(_) => Err(Emptied {
+                retry_after: MINUTE,
+                budget: self.budget(0),
+            }),
+        }
+    }
+
+    fn budget(&self, remaining: u32) -> Budget {
+        let missing = self.points.get().saturating_sub(remaining);
+        Budget {
+            limit: self.points.get(),
+            remaining,
+            reset: MINUTE.mul_f64(f64::from(missing) / f64::from(self.points.get())),
+        }
+    }
+}
+
+/// Takes what a thing turned out to cost beyond what was taken before; what is left, if it is less.
+pub(crate) fn charge_rest(
+    rate: &Rate,
+    caller: &Caller,
+    before: Option<Budget>,
+    points: u32,
+) -> Option<Budget> {
+    let before = before?;
+    let rest = points.min(before.remaining);
+    if rest == 0 {
+        return Some(before);
+    }
+    match rate.charge(caller, rest) {
+        Ok(left) => left,
+        Err(emptied) => Some(emptied.budget),
+    }
+}
+
+impl Budget {
+    /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 has them.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        let Self {
+            limit, remaining, ..
+        } = self;
+        let policy = format!("\"points\";q={limit};w={}", MINUTE.as_secs());
+        let left = format!("\"points\";r={remaining};t={}", whole_seconds(self.reset));
+        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", left)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+impl Emptied {
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        self.budget.tell(headers);
+        headers.insert(RETRY_AFTER, whole_seconds(self.retry_after).max(1).into());
+    }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// Charges for what is asked by REST, and tells what is left.
+pub(crate) async fn charge(
+    State(rate): State<Arc<Rate>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match rate.charge(&caller, cost(request.uri().path())) {
+        Ok(budget) => {
+            let mut response = next.run(request).await;
+            if let Some(budget) = budget {
+                budget.tell(response.headers_mut());
+            }
+            response
+        }
+        Err(emptied) => {
+            let mut response = Problem::too_many_requests().into_response();
+            emptied.tell(response.headers_mut());
+            response
+        }
+    }
+}
+
+/// What a route costs: ten points where it may read much of the lake.
+fn cost(path: &str) -> u32 {
+    let reads_much = ["/jumps", "/query_range", "/series"];
+    if reads_much.iter().any(|end| path.ends_with(end)) {
+        10
+    } else if path.ends_with("/timeseries") || path.ends_with("/query") {
+        2
+    } else {
+        1
+    }
+}

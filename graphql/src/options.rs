@@ -1,0 +1,69 @@
+//! How the face behaves.
+
+use marketlake_alerts::subscription::Caps;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::AuthOptions;
+
+/// How the face behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much may be asked for in somebody's name.
+    pub caps: Caps,
+    /// The most metrics that one subscription may mean.
+    pub most_metrics: usize,
+    /// So many proxies of our own stand before us: the caller's address is what the outermost of them saw.
+    pub trusted_proxies: usize,
+    /// Who may do what.
+    pub auth: AuthOptions,
+    /// How much may be asked for.
+    pub limits: Limits,
+    /// Pages of these origins may ask from browsers (CORS); `*` stands for all.
+    pub origins: Vec<String>,
+    /// Whether the server is reached by https, so that browsers may be told to use nothing else.
+    pub is_https: bool,
+    /// Cancelled where the server is to stop: what would go on for ever ends.
+    pub stop: CancellationToken,
+}
+
+/// How much may be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Points that each key, or network address, may use up a minute; 0: no limit.
+    pub points_a_minute: u32,
+    /// Requests answered at once; what comes beyond is told to come back.
+    pub most_requests: usize,
+    /// WebSockets and event streams open at once.
+    pub most_live: usize,
+    /// GraphQL requests of a batch; 0: there are no batches.
+    pub most_batch: usize,
+    /// Memory for answers that may be given again until the next commit, for each face, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            caps: Caps::default(),
+            most_metrics: 10_000,
+            trusted_proxies: 0,
+            auth: AuthOptions::default(),
+            limits: Limits::default(),
+            origins: Vec::new(),
+            is_https: false,
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            points_a_minute: 6_000,
+            most_requests: 256,
+            most_live: 20_000,
+            most_batch: 0,
+            cache_bytes: 64 << 20,
+        }
+    }
+}

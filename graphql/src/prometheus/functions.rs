@@ -1,0 +1,271 @@
+//! The functions that are covered.
+
+mod over_time;
+
+use over_time::OverTime;
+pub(super) use over_time::{mean, quantile, sum, variance};
+
+use super::eval::Evaluator;
+use super::labels::Labels;
+use super::plan::Plan;
+use super::value::{Element, PromError, Value};
+
+/// A function.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Function {
+    /// Of the samples of a range.
+    OverTime(OverTime),
+    /// Of each value by itself.
+    Math(fn(f64) -> f64),
+    Round,
+    Clamp,
+    ClampMin,
+    ClampMax,
+    Absent,
+    AbsentOverTime,
+    Scalar,
+    Vector,
+    Time,
+    Timestamp,
+    Sort,
+    SortDesc,
+    LabelReplace,
+    LabelJoin,
+}
+
+impl Function {
+    pub(super) fn of(name: &str) -> Option<Self> {
+        if let Some(of_range) = OverTime::of(name) {
+            return Some(Self::OverTime(of_range));
+        }
+        Some(match name {
+            "abs" => Self::Math(f64::abs),
+            "ceil" => Self::Math(f64::ceil),
+            "floor" => Self::Math(f64::floor),
+            "exp" => Self::Math(f64::exp),
+            "ln" => Self::Math(f64::ln),
+            "log2" => Self::Math(f64::log2),
+            "log10" => Self::Math(f64::log10),
+            "sqrt" => Self::Math(f64::sqrt),
+            "sgn" => Self::Math(|value| if value == 0.0 { value } else { value.signum() }),
+            "round" => Self::Round,
+            "clamp" => Self::Clamp,
+            "clamp_min" => Self::ClampMin,
+            "clamp_max" => Self::ClampMax,
+            "absent" => Self::Absent,
+            "absent_over_time" => Self::AbsentOverTime,
+            "scalar" => Self::Scalar,
+            "vector" => Self::Vector,
+            "time" => Self::Time,
+            "timestamp" => Self::Timestamp,
+            "sort" => Self::Sort,
+            "sort_desc" => Self::SortDesc,
+            "label_replace" => Self::LabelReplace,
+            "label_join" => Self::LabelJoin,
+            _ => return None,
+        })
+    }
+}
+
+/// Arguments, computed when they are asked for.
+pub(super) struct Arguments<'a> {
+    evaluator: &'a Evaluator,
+    plans: &'a [Plan],
+    ts: i64,
+}
+
+impl Arguments<'_> {
+    fn at(&self, index: usize) -> Result<Value, PromError> {
+        let plan = self.plans.get(index);
+        let missing = || PromError::BadData(format!("expected argument {}", index + 1));
+        self.evaluator.at(plan.ok_or_else(missing)?, self.ts)
+    }
+
+    fn vector(&self, index: usize) -> Result<Vec<Element>, PromError> {
+        self.at(index)?.vector()
+    }
+
+    fn scalar(&self, index: usize) -> Result<f64, PromError> {
+        self.at(index)?.scalar()
+    }
+
+    fn scalar_or(&self, index: usize, usual: f64) -> Result<f64, PromError> {
+        if index < self.plans.len() {
+            self.scalar(index)
+        } else {
+            Ok(usual)
+        }
+    }
+
+    fn text(&self, index: usize) -> Result<String, PromError> {
+        self.at(index)?.text()
+    }
+}
+
+/// Computes a function at an instant.
+pub(super) fn call(
+    evaluator: &Evaluator,
+    function: Function,
+    plans: &[Plan],
+    absent: &Labels,
+    ts: i64,
+) -> Result<Value, PromError> {
+    let arguments = Arguments {
+        evaluator,
+        plans,
+        ts,
+    };
+    let each = |of: &dyn Fn(f64) -> f64| -> Result<Value, PromError> {
+        let elements = arguments.vector(0)?;
+        Ok(Value::Vector(elements.iter().map(|e| e.map(of)).collect()))
+    };
+    let nothing_is = |is_absent: bool| {
+        let one = Element {
+            labels: absent.clone(),
+            value: 1.0,
+        };
+        Value::Vector(if is_absent { vec![one] } else { Vec::new() })
+    };
+    #[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
+    let seconds = ts as f64 / 1_000.0;
+    Ok(match function {
+        Function::OverTime(of_range) => over_time::call(of_range, &arguments)?,
+        Function::Math(of) => each(&of)?,
+        Function::Round => {
+            let nearest = arguments.scalar_or(1, 1.0)?;
+            // By the inverse, as Prometheus does, for the sake of digits.
+            let inverse = 1.0 / nearest;
+            each(&|value| (value * inverse + 0.5).floor() / inverse)?
+        }
+        Function::Clamp => {
+            let (least, most) = (arguments.scalar(1)?, arguments.scalar(2)?);
+            if least > most {
+                return Ok(Value::Vector(Vec::new()));
+            }
+            each(&|value| value.min(most).max(least))?
+        }
+        Function::ClampMin => {
+            let least = arguments.scalar(1)?;
+            each(&|value| value.max(least))?
+        }
+        Function::ClampMax => {
+            let most = arguments.scalar(1)?;
+            each(&|value| value.min(most))?
+        }
+        Function::Absent => nothing_is(arguments.vector(0)?.is_empty()),
+        Function::AbsentOverTime => match arguments.at(0)? {
+            Value::Matrix(series, _) => nothing_is(series.is_empty()),
+            other => nothing_is(other.vector()?.is_empty()),
+        },
+        Function::Scalar => match arguments.vector(0)?.as_slice() {
+            [only] => Value::Scalar(only.value),
+            _ => Value::Scalar(f64::NAN),
+        },
+        Function::Vector => Value::Vector(vec![Element {
+            labels: Labels::default(),
+            value: arguments.scalar(0)?,
+        }]),
+        Function::Time => Value::Scalar(seconds),
+        Function::Timestamp => timestamps(&arguments)?,
+        Function::Sort | Function::SortDesc => {
+            let mut elements = arguments.vector(0)?;
+            let descending = matches!(function, Function::SortDesc);
+            elements.sort_by(|a, b| order(a.value, b.value, descending));
+            Value::Vector(elements)
+        }
+        Function::LabelReplace => label_replace(&arguments)?,
+        Function::LabelJoin => label_join(&arguments)?,
+    })
+}
+
+/// By value; what is no number comes last.
+pub(super) fn order(a: f64, b: f64, descending: bool) -> std::cmp::Ordering {
+    let by_value = if descending {
+        b.total_cmp(&a)
+    } else {
+        a.total_cmp(&b)
+    };
+    a.is_nan().cmp(&b.is_nan()).then(by_value)
+}
+
+/// The times of the values themselves, where it is asked of a selector.
+#[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
+fn timestamps(arguments: &Arguments<'_>) -> Result<Value, PromError> {
+    let elements = arguments.vector(0)?;
+    let times: std::collections::HashMap<&Labels, i64> = match arguments.plans.first() {
+        Some(Plan::Select { series, when }) => {
+            let ts = when.at.unwrap_or(arguments.ts) - when.offset;
+            let last = |samples: &[(i64, f64)]| {
+                samples[..samples.partition_point(|(at, _)| *at <= ts)]
+                    .last()
+                    .map(|(at, _)| *at)
+            };
+            let known = series
+                .iter()
+                .filter_map(|s| Some((&s.labels, last(&s.samples)?)));
+            known.collect()
+        }
+        _ => std::collections::HashMap::new(),
+    };
+    let stamped = elements.iter().map(|element| {
+        let ts = times.get(&element.labels).copied().unwrap_or(arguments.ts);
+        element.map(|_| ts as f64 / 1_000.0)
+    });
+    Ok(Value::Vector(stamped.collect()))
+}
+
+fn label_replace(arguments: &Arguments<'_>) -> Result<Value, PromError> {
+    let (to, replacement) = (arguments.text(1)?, arguments.text(2)?);
+    let (from, pattern) = (arguments.text(3)?, arguments.text(4)?);
+    check_label(&to)?;
+    let pattern = regex::Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+        let shown: String = pattern.chars().take(80).collect();
+        PromError::BadData(format!(
+            "label_replace: expected a regular expression, got {shown:?}"
+        ))
+    })?;
+    let elements = arguments.vector(0)?.into_iter();
+    let replaced = elements.map(|element| {
+        let Some(found) = pattern.captures(element.labels.get(&from)) else {
+            return element;
+        };
+        let mut value = String::new();
+        found.expand(&replacement, &mut value);
+        Element {
+            labels: element.labels.with(&to, &value),
+            ..element
+        }
+    });
+    Ok(Value::Vector(replaced.collect()))
+}
+
+fn label_join(arguments: &Arguments<'_>) -> Result<Value, PromError> {
+    let (to, separator) = (arguments.text(1)?, arguments.text(2)?);
+    check_label(&to)?;
+    let names: Vec<String> = (3..arguments.plans.len())
+        .map(|index| arguments.text(index))
+        .collect::<Result<_, _>>()?;
+    let elements = arguments.vector(0)?.into_iter();
+    let joined = elements.map(|element| {
+        let values: Vec<&str> = names.iter().map(|name| element.labels.get(name)).collect();
+        Element {
+            labels: element.labels.with(&to, &values.join(&separator)),
+            ..element
+        }
+    });
+    Ok(Value::Vector(joined.collect()))
+}
+
+fn check_label(name: &str) -> Result<(), PromError> {
+    let mut letters = name.chars();
+    let first = letters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(80).collect();
+    Err(PromError::BadData(format!(
+        "expected a label's name, got {shown:?}"
+    )))
+}

@@ -1,0 +1,199 @@
+//! Samples that stand out.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use marketlake_alerts::NewSubscription;
+use marketlake_entities::{JumpRule, Metric as Key, Minute};
+use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+
+use super::errors::{self, bad_argument};
+use super::metrics::{Metric, minute, resolve};
+use super::paging::{self, Asked, Page, Paging, Position};
+use super::scalars::{DateTime, Decimal};
+use crate::auth::Scope;
+use crate::heavy::heavy;
+
+const DAY: i64 = 1_440;
+/// How much of one metric is judged at once, in minutes.
+const MOST_OF_ONE: i64 = 366 * DAY;
+/// How much of all metrics is judged at once, in minutes.
+const MOST_OF_ALL: i64 = DAY;
+/// What is judged of all metrics where nothing is said, in minutes.
+const DEFAULT_OF_ALL: i64 = 60;
+
+/// When a sample is a jump: its value is strictly above the factor times the mean of the samples before it, itself left out; or downwards
+/// strictly below the mean divided by the factor.
+#[derive(InputObject, Default)]
+pub(super) struct JumpRuleInput {
+    /// Times the mean, above 1; 3, if none is given.
+    factor: Option<Decimal>,
+    /// up or down; up, if none is given.
+    direction: Option<String>,
+    /// Length of the time that the mean is of, in minutes, 1 to 1,440; 60, if none is given.
+    window_minutes: Option<i64>,
+    /// The fewest samples in that time; three quarters of it, if none is given.
+    min_samples: Option<i64>,
+}
+
+impl JumpRuleInput {
+    pub(super) fn rule(&self) -> Result<JumpRule> {
+        rule(&NewSubscription {
+            metric: "*".to_owned(),
+            factor: self.factor.map(|factor| factor.0.to_string()),
+            direction: self.direction.clone(),
+            window_minutes: self.window_minutes,
+            min_samples: self.min_samples,
+            ..NewSubscription::default()
+        })
+        .map_err(|(field, reason)| bad_argument(&format!("rule.{field}"), &reason))
+    }
+}
+
+/// The rule that is meant, or the field that is wrong and why.
+pub(crate) fn rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, String)> {
+    match typed.check_rule() {
+        Ok((_, rule)) => Ok(rule.jump),
+        Err(wrong) => Err(wrong.into_iter().next().map_or_else(
+            || ("rule", "expected another".to_owned()),
+            |error| (error.field, error.message),
+        )),
+    }
+}
+
+/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of one.
+pub(crate) async fn span(
+    lake: &Lake,
+    is_of_one: bool,
+    from: Option<Minute>,
+    to: Option<Minute>,
+) -> Result<Result<Option<Span>, String>, marketlake_lake::LakeError> {
+    let (usual, most) = if is_of_one {
+        (DAY, MOST_OF_ONE)
+    } else {
+        (DEFAULT_OF_ALL, MOST_OF_ALL)
+    };
+    let Some(day) = lake.day(to).await? else {
+        return Ok(Ok(None));
+    };
+    let from = from.unwrap_or_else(|| day.to.plus(1 - usual));
+    let span = Span { from, to: day.to }.forwards();
+    Ok(span.and_then(|span| {
+        let minutes = span.to.number() - span.from.number() + 1;
+        let of = if is_of_one { "a metric" } else { "all metrics" };
+        if minutes <= most {
+            Ok(Some(span))
+        } else {
+            Err(format!(
+                "expected at most {most} minutes of {of} up to {}, got {minutes}",
+                span.to
+            ))
+        }
+    }))
+}
+
+/// A sample that stands out, with the numbers that prove it.
+#[derive(SimpleObject)]
+pub(super) struct Jump {
+    /// The metric.
+    metric: Metric,
+    /// The minute at which it jumped.
+    timestamp: DateTime,
+    /// The value that jumped, with the digits that the exchange sent.
+    value: Decimal,
+    /// Mean of the samples before it.
+    mean: f64,
+    /// Value over mean.
+    ratio: f64,
+    /// How many samples the mean is of.
+    samples: i32,
+}
+
+impl Jump {
+    pub(super) fn of(lake: &Lake, jump: marketlake_entities::Jump) -> Self {
+        Self {
+            metric: lake.listed(jump.metric).into(),
+            timestamp: jump.ts.into(),
+            value: Decimal(jump.value),
+            mean: jump.mean,
+            ratio: jump.ratio,
+            samples: i32::try_from(jump.samples).unwrap_or(i32::MAX),
+        }
+    }
+}
+
+/// A page of jumps.
+pub(super) async fn page(
+    context: &Context<'_>,
+    metric: Option<Key>,
+    rule: &JumpRuleInput,
+    from: Option<DateTime>,
+    to: Option<DateTime>,
+    paging: &Paging,
+) -> Result<Page<Jump>> {
+    let lake = context.data::<Arc<Lake>>()?;
+    let rule = rule.rule()?;
+    let span = span(lake, metric.is_some(), from.map(minute), to.map(minute)).await;
+    let span = span.map_err(errors::lake)?;
+    let span = span.map_err(|reason| bad_argument("from", &reason))?;
+    let Some(span) = span else {
+        return Ok(Page::new(false, false));
+    };
+    let query = JumpQuery { rule, span, metric };
+    let engine = lake.engine();
+    let jumps = heavy(async move { engine.jumps(&query).await }).await;
+    let jumps = jumps.map_err(errors::lake)?;
+    let place = |jump: &marketlake_entities::Jump| format!("{} {}", jump.ts, jump.metric);
+    let position = |wanted: &str| {
+        let at = jumps.partition_point(|jump| place(jump).as_str() < wanted);
+        let behind = jumps.partition_point(|jump| place(jump).as_str() <= wanted);
+        Some(Position { at, behind })
+    };
+    paging.page(&jumps, position, |jump| {
+        (place(jump), Jump::of(lake, jump.clone()))
+    })
+}
+
+#[derive(Default)]
+pub(super) struct JumpsQuery;
+
+#[Object]
+impl JumpsQuery {
+    /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
+    #[graphql(
+        guard = "Scope::Read",
+        complexity = "if metric.is_some() { 100 } else { 1_000 } + paging::complexity(first.or(last), child_complexity)"
+    )]
+    async fn jumps(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Name or id: hottry:volume. All metrics, if none is given.")]
+        metric: Option<String>,
+        #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,
+        #[graphql(
+            desc = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."
+        )]
+        from: Option<DateTime>,
+        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
+    ) -> Result<Page<Jump>> {
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let lake = context.data::<Arc<Lake>>()?;
+        let metric = match metric {
+            Some(name) => Some(resolve(lake, &name).await?),
+            None => None,
+        };
+        page(context, metric, &rule, from, to, &paging).await
+    }
+}

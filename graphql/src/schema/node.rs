@@ -1,0 +1,120 @@
+//! Objects by their ids alone, for clients that refetch (the GraphQL Global Object Identification Specification).
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Interface, Object, Result};
+use marketlake_alerts::subscription::history;
+use marketlake_alerts::{Subscription as Record, outbox};
+use marketlake_entities::records::job_runs;
+use marketlake_lake::Lake;
+
+use super::deliveries::Delivery;
+use super::errors;
+use super::job_runs::{JOB_RUN, JobRun};
+use super::lake::{SEGMENT, Segment};
+use super::metrics::Metric;
+use super::subscriptions::{Alert, Subscription, whose};
+use crate::auth::Scope;
+use crate::caller::Caller;
+
+/// Something that has an id of its own, by which it can be asked for again.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "&ID", desc = "Its key, unique among all objects."))]
+pub(super) enum Node {
+    Metric(Metric),
+    JobRun(JobRun),
+    AlertSubscription(Subscription),
+    Alert(Alert),
+    Delivery(Delivery),
+    Segment(Segment),
+}
+
+#[derive(Default)]
+pub(super) struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// The object of an id; null where there is none, or where it is another's.
+    async fn node(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The id of any object: binance:hottry.")] id: ID,
+    ) -> Result<Option<Node>> {
+        let lake = context.data::<Arc<Lake>>()?;
+        find(lake, context.data::<Caller>()?, &id).await
+    }
+
+    /// The objects of some ids, in their order; null where there is none, or where it is another's.
+    #[graphql(complexity = "ids.len() * child_complexity")]
+    async fn nodes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Ids of any objects, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        if ids.len() > 100 {
+            let problem = format!("expected at most 100, got {}", ids.len());
+            return Err(errors::bad_argument("ids", &problem));
+        }
+        let (lake, caller) = (context.data::<Arc<Lake>>()?, context.data::<Caller>()?);
+        let mut nodes = Vec::with_capacity(ids.len());
+        for id in &ids {
+            nodes.push(find(lake, caller, id).await?);
+        }
+        Ok(nodes)
+    }
+}
+
+async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node>> {
+    if id.contains(':') {
+        let known = id
+            .parse()
+            .ok()
+            .filter(|metric| lake.directory().holds(metric));
+        let metric = known.filter(|_| caller.grant.may(Scope::Read));
+        return Ok(metric.map(|metric| Node::Metric(lake.listed(metric).into())));
+    }
+    let is_admin = caller.grant.may(Scope::Admin);
+    let number = |kind: &str| {
+        id.strip_prefix(kind)
+            .and_then(|number| number.parse::<i64>().ok())
+    };
+    if let Some(number) = number(JOB_RUN) {
+        if !is_admin {
+            return Ok(None);
+        }
+        let run = job_runs::find(lake.database(), number).await;
+        let run = run.map_err(|error| errors::unavailable(&error))?;
+        return Ok(run.map(|run| Node::JobRun(run.into())));
+    }
+    if let Some(number) = number(SEGMENT) {
+        if !is_admin {
+            return Ok(None);
+        }
+        let segment = lake.segment(number).await.map_err(errors::lake)?;
+        return Ok(segment.map(|segment| Node::Segment(segment.into())));
+    }
+    of_alerts(lake, caller, id).await
+}
+
+/// Subscriptions and alerts are their owners', deliveries the operators'.
+async fn of_alerts(lake: &Lake, caller: &Caller, id: &str) -> Result<Option<Node>> {
+    let database = lake.database();
+    if let Some(whose) = whose(caller) {
+        let found = Record::find_of(database, id, whose).await;
+        if let Some(found) = found.map_err(|error| errors::unavailable(&error))? {
+            return Ok(Some(Node::AlertSubscription(found.into())));
+        }
+        let alert = history::alert(database, id).await;
+        if let Some((of, alert)) = alert.map_err(|error| errors::unavailable(&error))? {
+            let own = Record::find_of(database, &of, whose).await;
+            let own = own.map_err(|error| errors::unavailable(&error))?;
+            return Ok(own.map(|_| Node::Alert(alert.into())));
+        }
+    }
+    if caller.grant.may(Scope::Admin) {
+        let found = outbox::find(database, id).await;
+        let found = found.map_err(|error| errors::unavailable(&error))?;
+        return Ok(found.map(|found| Node::Delivery(found.into())));
+    }
+    Ok(None)
+}

@@ -1,0 +1,56 @@
+//! The samples of many metrics.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, Result};
+use futures::future::try_join_all;
+use marketlake_lake::Lake;
+
+use super::super::metrics::resolve_all;
+use super::super::scalars::DateTime;
+use super::{AggregateName, SeriesAsked, Timeseries, TransformInput};
+use crate::auth::Scope;
+
+const MOST_METRICS: usize = 100;
+
+#[derive(Default)]
+pub(in crate::schema) struct TimeseriesQuery;
+
+#[Object]
+impl TimeseriesQuery {
+    /// The samples of some metrics, from `from` to `to`, both within; by default of the newest 24 hours. With `interval`, one value
+    /// each, at its start.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
+    #[graphql(
+        guard = "Scope::Read",
+        complexity = "metrics.len() * (20 + child_complexity)"
+    )]
+    async fn timeseries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Names or ids, 1 to 100 of them: hottry, kraken:btcusd:volume.")]
+        metrics: Vec<String>,
+        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<
+            DateTime,
+        >,
+        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
+        #[graphql(desc = "Length of an interval: whole minutes up to 366 days, like 5m, 1h, 1d.")]
+        interval: Option<String>,
+        #[graphql(desc = "What stands for an interval; the mean, if nothing is said.")]
+        aggregate: Option<AggregateName>,
+        #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
+            Vec<TransformInput>,
+        >,
+    ) -> Result<Vec<Timeseries>> {
+        let lake = context.data::<Arc<Lake>>()?;
+        let metrics = resolve_all(lake, &metrics, MOST_METRICS).await?;
+        let asked = SeriesAsked::of(from, to, interval.as_deref(), aggregate, transforms)?;
+        asked.check_size(lake, metrics.len()).await?;
+        try_join_all(
+            metrics
+                .iter()
+                .map(|metric| asked.of_metric(context, metric)),
+        )
+        .await
+    }
+}

@@ -1,0 +1,156 @@
+//! Samples by time.
+
+use async_graphql::{ComplexObject, Enum, Result, SimpleObject};
+use marketlake_lake::{Aggregate, Bucket, Point};
+
+use super::super::metrics::Metric;
+use super::super::paging::{self, Asked, Page, Paging, Position};
+use super::super::scalars::{DateTime, Decimal};
+
+/// One metric's samples in a span, as columns or as rows.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub(in crate::schema) struct Timeseries {
+    /// The metric.
+    pub(super) metric: Metric,
+    /// The first minute that was asked for.
+    pub(super) from: DateTime,
+    /// The last minute that was asked for.
+    pub(super) to: DateTime,
+    #[graphql(skip)]
+    pub(super) points: Vec<Point>,
+    #[graphql(skip)]
+    pub(super) buckets: Vec<Bucket>,
+}
+
+/// What stands for an interval.
+#[derive(Clone, Copy, Enum, PartialEq, Eq)]
+#[graphql(name = "Aggregate")]
+pub(in crate::schema) enum AggregateName {
+    /// The mean, to 15 digits.
+    Avg,
+    /// The least value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// The earliest value.
+    First,
+    /// The latest value.
+    Last,
+    /// The sum, to 15 digits.
+    Sum,
+    /// How many samples there are.
+    Count,
+}
+
+impl From<AggregateName> for Aggregate {
+    fn from(name: AggregateName) -> Self {
+        match name {
+            AggregateName::Avg => Self::Avg,
+            AggregateName::Min => Self::Min,
+            AggregateName::Max => Self::Max,
+            AggregateName::First => Self::First,
+            AggregateName::Last => Self::Last,
+            AggregateName::Sum => Self::Sum,
+            AggregateName::Count => Self::Count,
+        }
+    }
+}
+
+/// What an interval held.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct Candle {
+    /// Where it begins, UTC.
+    timestamp: DateTime,
+    /// The earliest value.
+    open: Decimal,
+    /// The greatest value.
+    high: Decimal,
+    /// The least value.
+    low: Decimal,
+    /// The latest value.
+    close: Decimal,
+    /// How many samples it holds.
+    count: i32,
+}
+
+/// One value at one minute.
+#[derive(SimpleObject, Clone)]
+pub(in crate::schema) struct Sample {
+    /// The start of the minute, UTC.
+    timestamp: DateTime,
+    /// Exactly what the exchange sent, in the unit of the metric.
+    value: Decimal,
+}
+
+#[expect(clippy::unused_async, reason = "resolvers are async")]
+#[ComplexObject]
+impl Timeseries {
+    /// The minutes of all samples, in order.
+    async fn times(&self) -> Vec<DateTime> {
+        self.points.iter().map(|point| point.ts.into()).collect()
+    }
+
+    /// The values of all samples, in the order of `times`.
+    async fn values(&self) -> Vec<Decimal> {
+        self.points
+            .iter()
+            .map(|point| Decimal(point.value))
+            .collect()
+    }
+
+    /// Open, high, low and close of each interval; none without `interval`.
+    async fn candles(&self) -> Vec<Candle> {
+        self.buckets
+            .iter()
+            .map(|bucket| Candle {
+                timestamp: bucket.start.into(),
+                open: Decimal(bucket.first),
+                high: Decimal(bucket.max),
+                low: Decimal(bucket.min),
+                close: Decimal(bucket.last),
+                count: i32::try_from(bucket.count).unwrap_or(i32::MAX),
+            })
+            .collect()
+    }
+
+    /// The samples as rows, a page of them.
+    #[graphql(complexity = "paging::complexity(first.or(last), child_complexity)")]
+    async fn samples(
+        &self,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
+    ) -> Result<Page<Sample>> {
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let position = |place: &str| {
+            let at = self
+                .points
+                .partition_point(|p| p.ts.to_string().as_str() < place);
+            let behind = self
+                .points
+                .partition_point(|p| p.ts.to_string().as_str() <= place);
+            Some(Position { at, behind })
+        };
+        paging.page(&self.points, position, |point| {
+            (point.ts.to_string(), Sample::from(*point))
+        })
+    }
+}
+
+impl From<Point> for Sample {
+    fn from(point: Point) -> Self {
+        Self {
+            timestamp: point.ts.into(),
+            value: Decimal(point.value),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What stands around every route: how long it may take, how much it may be sent, how it is packed, and what browsers are told.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH,
+    LINK, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::Options;
+use crate::rest::Problem;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const MOST_BODY_BYTES: usize = 1 << 20;
+const PREFLIGHT_KEPT: Duration = Duration::from_secs(3_600);
+
+/// Puts it around routes.
+pub(crate) fn around(routes: Router, options: &Options) -> Router {
+    let told = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    let mut routes = routes
+        .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            PATIENCE,
+        ))
+        .layer(CatchPanicLayer::new())
+        .layer(CompressionLayer::new())
+        .layer(told(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(told(REFERRER_POLICY, "no-referrer"))
+        .layer(told(X_FRAME_OPTIONS, "DENY"))
+        .layer(told(
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
+    if options.is_https {
+        let year = "max-age=31536000";
+        routes = routes.layer(told(STRICT_TRANSPORT_SECURITY, year));
+    }
+    if options.origins.is_empty() {
+        routes
+    } else {
+        routes.layer(cors(&options.origins))
+    }
+}
+
+/// Pages of these origins may ask, with keys but without cookies: there are none.
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
+    };
+    let own = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            own("idempotency-key"),
+            own("x-api-key"),
+        ])
+        .expose_headers([
+            ETAG,
+            LINK,
+            RETRY_AFTER,
+            own("ratelimit"),
+            own("ratelimit-policy"),
+            own("marketlake-simulated"),
+        ])
+        .max_age(PREFLIGHT_KEPT)
+}
+
+/// Databases cannot hold the character NUL in a text, so none is let in by an address.
+pub(crate) async fn no_nul(request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
+    if whole.contains("%00") {
+        let detail = "the address: expected no character NUL";
+        return Problem::of(StatusCode::BAD_REQUEST, "Bad address", detail).into_response();
+    }
+    next.run(request).await
+}

@@ -1,0 +1,110 @@
+//! `marketlake key`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use marketlake_entities::records::api_keys;
+use marketlake_entities::{Millis, database};
+use marketlake_graphql::auth::{ApiKey, Scopes};
+
+use crate::app;
+use crate::config::Settings;
+use crate::output::{self, Cell, Format};
+
+/// Rules the API keys with which programs ask.
+#[derive(Args)]
+pub(super) struct Key {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Makes a key and shows it, this once: only a hash of it is kept.
+    ///
+    /// Example: marketlake key create --scopes read,alerts --expires 90d dashboard
+    Create {
+        /// What it is for.
+        name: String,
+        /// What it may do: read (prices), alerts (subscriptions of its own), admin (everything).
+        #[arg(long, default_value = "read", value_name = "SCOPES")]
+        scopes: Scopes,
+        /// How long it is good for; for ever, if nothing is said.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        expires: Option<Duration>,
+    },
+    /// Lists the keys, the newest first; without their secrets, which nobody knows.
+    ///
+    /// Example: marketlake key list
+    List {
+        /// How the answer looks.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Revokes a key for ever; running servers refuse it within a second.
+    ///
+    /// Example: marketlake key revoke a1b2c3d4e5
+    Revoke {
+        /// The key's id: what stands between ml_ and the next _.
+        id: String,
+    },
+}
+
+impl Key {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let database = app::open_database(settings).await?;
+        let now = database::clock(&database).await?;
+        match self.command {
+            KeyCommand::Create {
+                name,
+                scopes,
+                expires,
+            } => {
+                let key = ApiKey::random();
+                let expires_at = expires.map(|time| now.plus(time));
+                let row = key.row(&name, scopes, expires_at, now);
+                api_keys::insert(&database, row).await?;
+                output::line(key.reveal())?;
+                output::note("this is the only time that it is shown");
+            }
+            KeyCommand::List { format } => {
+                let time = |time: Option<Millis>| time.map_or(Cell::Null, Cell::text);
+                let keys = api_keys::all(&database).await?.into_iter();
+                let rows: Vec<Vec<Cell>> = keys
+                    .map(|key| {
+                        vec![
+                            Cell::text(key.id),
+                            Cell::text(key.name),
+                            Cell::text(key.scopes),
+                            Cell::text(key.created_at),
+                            time(key.expires_at),
+                            time(key.last_used_at),
+                            time(key.revoked_at),
+                        ]
+                    })
+                    .collect();
+                let columns = [
+                    "id",
+                    "name",
+                    "scopes",
+                    "created",
+                    "expires",
+                    "last_used",
+                    "revoked",
+                ];
+                output::print(format, &columns, &rows)?;
+            }
+            KeyCommand::Revoke { id } => {
+                if !api_keys::revoke(&database, &id, now).await? {
+                    output::line(&format!(
+                        "key: there is no key {id:?} that could be revoked"
+                    ))?;
+                    return Ok(ExitCode::FAILURE);
+                }
+                output::line(&format!("key {id}: revoked"))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
