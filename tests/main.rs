@@ -15,6 +15,7 @@ mod graphql;
 mod jobs;
 mod lake;
 mod project;
+mod prometheus;
 mod records;
 mod rest;
 mod shell;

@@ -7,8 +7,8 @@ use marketlake_entities::records::segments::{Column, Entity, Model, Origin, Stat
 use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, Order,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use crate::Span;
@@ -27,17 +27,23 @@ pub(crate) async fn live(
         .await
 }
 
-/// Segments of all states, the newest first.
+/// Segments of all states, the newest first; the oldest first where `backwards`.
 pub(crate) async fn page(
     connection: &impl ConnectionTrait,
-    behind: Option<i64>,
+    after: Option<i64>,
+    before: Option<i64>,
+    backwards: bool,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
     let mut all = Entity::find();
-    if let Some(behind) = behind {
-        all = all.filter(Column::Id.lt(behind));
+    if let Some(after) = after {
+        all = all.filter(Column::Id.lt(after));
     }
-    all.order_by_desc(Column::Id)
+    if let Some(before) = before {
+        all = all.filter(Column::Id.gt(before));
+    }
+    let order = if backwards { Order::Asc } else { Order::Desc };
+    all.order_by(Column::Id, order)
         .limit(limit)
         .all(connection)
         .await

@@ -176,12 +176,18 @@ impl Lake {
         Ok(live.into_iter().map(|segment| segment.id).collect())
     }
 
-    /// At most so many segments of all states, the newest first, behind one of them.
+    /// At most so many segments of all states, the newest first (the oldest, where `backwards`): those behind one of them and before another.
     ///
     /// # Errors
     /// Where the catalog cannot be read.
-    pub async fn segments(&self, behind: Option<i64>, limit: u64) -> Result<Vec<Model>, LakeError> {
-        Ok(catalog::page(&self.database, behind, limit).await?)
+    pub async fn segments(
+        &self,
+        after: Option<i64>,
+        before: Option<i64>,
+        backwards: bool,
+        limit: u64,
+    ) -> Result<Vec<Model>, LakeError> {
+        Ok(catalog::page(&self.database, after, before, backwards, limit).await?)
     }
 
     /// One segment, in whatever state.

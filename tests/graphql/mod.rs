@@ -1,5 +1,12 @@
 //! GraphQL, as frontends call it.
 
+mod abuse;
+mod live;
+mod protocol;
+mod reach;
+mod tokens;
+mod who;
+
 use serde_json::{Value, json};
 
 use crate::rest::{HISTORY, serve};

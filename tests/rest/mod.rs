@@ -1,6 +1,9 @@
 //! The REST routes, as scripts call them.
 
+mod caching;
+mod formats;
 mod intervals;
+mod own;
 
 use std::fmt::Write;
 
@@ -24,9 +27,14 @@ binance:hottry:volume,2026-11-24T10:02:00Z,12.5
 
 /// A server without feeds over an imported history.
 pub async fn serve(base: &Base, history: &str) -> Running {
+    serve_with(&Program::on(base), base, history).await
+}
+
+/// The same with settings of its own.
+pub async fn serve_with(program: &Program, base: &Base, history: &str) -> Running {
     let file = base.path().join("history.csv");
     std::fs::write(&file, history).unwrap();
-    let program = Program::on(base).with("MARKETLAKE_FEEDS", "[]");
+    let program = program.clone().with("MARKETLAKE_FEEDS", "[]");
     program.ok(&["import", file.to_str().unwrap()]).await;
     program.up(&["--role", "api"]).await
 }

@@ -2,6 +2,7 @@
 
 pub mod alerting;
 pub mod base;
+pub mod client;
 pub mod exchange;
 pub mod faulty;
 pub mod hook;

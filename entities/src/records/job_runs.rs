@@ -1,7 +1,7 @@
 //! The slot table: one row a scheduled time of a job, for ever. It decides what runs.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{ExprTrait, QueryOrder, QuerySelect};
+use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
 
 use crate::Millis;
 
@@ -77,6 +77,10 @@ pub struct Page {
     pub state: Option<State>,
     /// Behind this (slot, id).
     pub after: Option<(i64, i64)>,
+    /// Before this (slot, id).
+    pub before: Option<(i64, i64)>,
+    /// From the end: the oldest slot first.
+    pub backwards: bool,
     /// At most so many.
     pub limit: u64,
 }
@@ -97,9 +101,18 @@ pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<
         let same_slot = Column::Slot.eq(slot).and(Column::Id.lt(id));
         select = select.filter(Column::Slot.lt(slot).or(same_slot));
     }
+    if let Some((slot, id)) = page.before {
+        let same_slot = Column::Slot.eq(slot).and(Column::Id.gt(id));
+        select = select.filter(Column::Slot.gt(slot).or(same_slot));
+    }
+    let order = if page.backwards {
+        Order::Asc
+    } else {
+        Order::Desc
+    };
     select
-        .order_by_desc(Column::Slot)
-        .order_by_desc(Column::Id)
+        .order_by(Column::Slot, order.clone())
+        .order_by(Column::Id, order)
         .limit(page.limit)
         .all(connection)
         .await

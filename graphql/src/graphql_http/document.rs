@@ -55,9 +55,7 @@ pub(super) fn examine(request: &mut Request) -> Result<Shape, Refusal> {
     }
     let name = request.operation_name.clone();
     let document = request.parsed_query().map_err(|error| {
-        let mut refusal = Refusal::bad_request(format!("query: {}", error.message));
-        refusal.code = "GRAPHQL_PARSE_FAILED";
-        refusal
+        Refusal::of_document("GRAPHQL_PARSE_FAILED", format!("query: {}", error.message))
     })?;
     Sizes::of(document).check(document)?;
     let operations = document.operations.iter();
@@ -75,7 +73,7 @@ pub(super) fn examine(request: &mut Request) -> Result<Shape, Refusal> {
                 format!("operationName: the query has no operation {shown:?}")
             }
         };
-        return Err(Refusal::bad_request(message));
+        return Err(Refusal::of_document("BAD_REQUEST", message));
     };
     let operation = &operation.node;
     let lasts = operation.ty == OperationType::Query
@@ -133,7 +131,7 @@ impl<'a> Sizes<'a> {
         }
         if let Some(name) = self.cycle {
             let message = format!("query: the fragment {name} is within itself");
-            return Err(Refusal::bad_request(message));
+            return Err(Refusal::of_document("GRAPHQL_VALIDATION_FAILED", message));
         }
         if self.aliases > MOST_ALIASES {
             let aliases = self.aliases;

@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt, stream};
 use super::envelope::Asked;
 use super::meter::tidy;
 use super::refusal::Refusal;
-use super::run::{Endpoint, Origin, Refused};
+use super::run::{Endpoint, Origin, Refused, to_json};
 use crate::caller::Caller;
 use crate::limits::charge_rest;
 
@@ -43,10 +43,7 @@ pub(super) async fn stream(
             charge_rest(&rate, &caller, budget, complexity.points() - 1);
         }
         tidy(&mut response);
-        event(
-            "next",
-            &serde_json::to_string(&response).unwrap_or_default(),
-        )
+        event("next", &to_json(&response))
     });
     let stopped = endpoint.stop.clone().cancelled_owned();
     let events = next

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
-use async_graphql::{ErrorExtensionValues, Response, ServerError, ValidationResult};
+use async_graphql::{
+    ErrorExtensionValues, PathSegment, Response, ServerError, ValidationResult, Value,
+};
 
 /// So much complexity is a point.
 const A_POINT: usize = 100;
@@ -47,6 +49,13 @@ impl Extension for Meter {
 
 /// Gives each error a code; what was not meant for askers is logged, and they get its number.
 pub(super) fn tidy(response: &mut Response) {
+    if response
+        .errors
+        .iter()
+        .any(|error| is_left_out(error, &response.data))
+    {
+        response.data = Value::Null;
+    }
     for error in &mut response.errors {
         if error
             .extensions
@@ -66,6 +75,17 @@ pub(super) fn tidy(response: &mut Response) {
             mask(error, &mut extensions);
         }
         error.extensions = Some(extensions);
+    }
+}
+
+/// Whether an error is of a root field that the data has nothing of: one that cannot be null, so that all of the data is (GraphQL, October 2021,
+/// section 6.4.4).
+fn is_left_out(error: &ServerError, data: &Value) -> bool {
+    match (error.path.first(), data) {
+        (Some(PathSegment::Field(name)), Value::Object(fields)) => {
+            !fields.contains_key(name.as_str())
+        }
+        _ => false,
     }
 }
 

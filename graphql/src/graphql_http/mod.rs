@@ -166,8 +166,13 @@ fn refused(form: Form, wrong: &Refused) -> Response {
         form
     };
     let refusal = &wrong.refusal;
+    let status = if form == Form::Json && refusal.is_of_document {
+        StatusCode::OK
+    } else {
+        refusal.status
+    };
     let body = format!("{{\"errors\":{}}}", refusal.errors());
-    let mut response = respond(form, refusal.status, body, None);
+    let mut response = respond(form, status, body, None);
     if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, allowed);

@@ -9,6 +9,8 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// The request itself is a good one: readers of plain JSON get such errors under status 200.
+    pub(crate) is_of_document: bool,
 }
 
 impl Refusal {
@@ -17,6 +19,7 @@ impl Refusal {
             status,
             code,
             message: message.into(),
+            is_of_document: false,
         }
     }
 
@@ -24,9 +27,17 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
     }
 
-    /// More than a request may hold.
+    /// A document that cannot be executed.
+    pub(crate) fn of_document(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            is_of_document: true,
+            ..Self::new(StatusCode::BAD_REQUEST, code, message)
+        }
+    }
+
+    /// More than a document may hold.
     pub(crate) fn too_much(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "TOO_COMPLEX", message)
+        Self::of_document("TOO_COMPLEX", message)
     }
 
     pub(crate) fn rate_limited() -> Self {

@@ -281,9 +281,20 @@ fn cost(points: u32, budget: Option<Budget>, now: Option<Millis>) -> String {
     format!("{{\"requested\":{points},\"remaining\":{remaining},\"resetAt\":{reset_at}}}")
 }
 
-/// A response as JSON, without its last brace.
+/// A response as JSON; what was not executed has no data, not even null.
+pub(super) fn to_json(response: &Response) -> String {
+    let json = if was_executed(response) {
+        serde_json::to_string(response)
+    } else {
+        serde_json::to_string(&response.errors).map(|errors| format!("{{\"errors\":{errors}}}"))
+    };
+    // Names, texts and numbers can always be written.
+    json.unwrap_or_else(|_| "{\"data\":null}".to_owned())
+}
+
+/// The same without its last brace.
 fn head(response: &Response) -> Bytes {
-    let mut json = serde_json::to_vec(response).unwrap_or_else(|_| b"{\"data\":null}".to_vec());
+    let mut json = to_json(response).into_bytes();
     json.pop();
     json.into()
 }

@@ -60,8 +60,29 @@ pub(super) enum DirectionName {
     Down,
 }
 
+/// With `format=columns`: what the rows share said once, the columns' names, and for each an array that is named in the plural.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Columns {
+    /// The columns' names.
+    columns: Vec<String>,
+    /// Cursor of the next page; none at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
 macro_rules! rows {
-    ($page:ident of $row:ident, $doc:literal) => {
+    ($either:ident: $page:ident of $row:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Serialize, ToSchema)]
+        #[serde(untagged)]
+        #[expect(dead_code, reason = "it describes an answer")]
+        pub(super) enum $either {
+            /// Rows.
+            Rows($page),
+            /// Columns.
+            Columns(Columns),
+        }
+
         #[doc = $doc]
         #[derive(Serialize, ToSchema)]
         pub(super) struct $page {
@@ -88,7 +109,7 @@ pub(super) struct MetricRow {
     /// What is measured.
     measure: String,
 }
-rows!(MetricRows of MetricRow, "A page of metrics.");
+rows!(MetricPage: MetricRows of MetricRow, "A page of metrics.");
 
 /// A sample; or a candle, which has open, high, low, close and count in place of value.
 #[derive(Serialize, ToSchema)]
@@ -103,7 +124,7 @@ pub(super) struct SampleRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
 }
-rows!(SampleRows of SampleRow, "A page of samples.");
+rows!(SamplePage: SampleRows of SampleRow, "A page of samples.");
 
 /// A place.
 #[derive(Serialize, ToSchema)]
@@ -117,7 +138,7 @@ pub(super) struct RankRow {
     /// The statistic.
     value: f64,
 }
-rows!(RankRows of RankRow, "A page of places.");
+rows!(RankPage: RankRows of RankRow, "A page of places.");
 
 /// A jump.
 #[derive(Serialize, ToSchema)]
@@ -138,7 +159,7 @@ pub(super) struct JumpRow {
     /// How many samples the mean is of.
     samples: u64,
 }
-rows!(JumpRows of JumpRow, "A page of jumps.");
+rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
 
 /// An error, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
@@ -265,7 +286,7 @@ impl Modify for Security {
         subscriptions::list, subscriptions::create, subscriptions::get, subscriptions::edit,
         subscriptions::change, subscriptions::delete, subscriptions::test,
     ),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, FormatName, StatisticName, AggregateName, DirectionName)),
     security((), ("key" = [])),
     modifiers(&Security),
 )]

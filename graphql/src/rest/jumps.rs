@@ -33,6 +33,7 @@ const KNOWN: [&str; 10] = [
 /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
 #[utoipa::path(
     get,
+    operation_id = "list_jumps",
     path = "/v1/jumps",
     tag = "prices",
     params(
@@ -49,7 +50,7 @@ const KNOWN: [&str; 10] = [
     ),
     responses(
         (status = 200, description = "A page of jumps.", content(
-            (super::describe::JumpRows = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (super::describe::JumpPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
         super::describe::ProblemsOfOne,
     ),

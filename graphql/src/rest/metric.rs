@@ -46,6 +46,7 @@ pub(super) struct MetricAnswer {
 /// One metric by name or id, with its latest value and its place.
 #[utoipa::path(
     get,
+    operation_id = "get_metric",
     path = "/v1/metrics/{name}",
     tag = "prices",
     params(

@@ -16,6 +16,7 @@ use super::table::{self, Table, Values};
 /// The metrics that have a sample in the last 24 hours, by id.
 #[utoipa::path(
     get,
+    operation_id = "list_metrics",
     path = "/v1/metrics",
     tag = "prices",
     params(
@@ -28,7 +29,7 @@ use super::table::{self, Table, Values};
     ),
     responses(
         (status = 200, description = "A page of metrics.", content(
-            (super::describe::MetricRows = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (super::describe::MetricPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
         super::describe::Problems,
     ),

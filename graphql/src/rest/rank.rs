@@ -43,6 +43,7 @@ pub(super) struct RankAnswer {
 /// A metric's place over the last 24 hours; an unranked metric has none.
 #[utoipa::path(
     get,
+    operation_id = "get_rank",
     path = "/v1/metric/{name}/rank",
     tag = "prices",
     params(

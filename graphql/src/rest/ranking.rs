@@ -17,6 +17,7 @@ use super::table::{self, Table, Values};
 /// All ranked metrics of a measure over the last 24 hours, by place, then id.
 #[utoipa::path(
     get,
+    operation_id = "get_ranking",
     path = "/v1/ranking",
     tag = "prices",
     params(
@@ -29,7 +30,7 @@ use super::table::{self, Table, Values};
     ),
     responses(
         (status = 200, description = "A page of places.", content(
-            (super::describe::RankRows = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (super::describe::RankPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
         super::describe::Problems,
     ),

@@ -40,6 +40,7 @@ enum Gathering {
 /// A metric's samples, from `from` to `to`, both within; with `interval`, one value or candle each.
 #[utoipa::path(
     get,
+    operation_id = "get_timeseries",
     path = "/v1/metric/{name}/timeseries",
     tag = "prices",
     params(
@@ -55,7 +56,7 @@ enum Gathering {
     ),
     responses(
         (status = 200, description = "A page of samples, or of candles.", content(
-            (super::describe::SampleRows = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (super::describe::SamplePage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
         super::describe::ProblemsOfOne,
     ),

@@ -6,8 +6,8 @@ use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use marketlake_entities::records::job_runs::{self, Model, Page, State};
 use marketlake_lake::Lake;
 
-use super::errors::{self, bad_argument};
-use super::paging::{self, Page as Paged};
+use super::errors;
+use super::paging::{self, Asked, Page as Paged, Paging};
 use super::scalars::DateTime;
 use crate::auth::Scope;
 
@@ -87,9 +87,10 @@ pub(super) struct JobRunsQuery;
 #[Object]
 impl JobRunsQuery {
     /// Runs of jobs, the newest slot first. Needs the scope admin.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
         guard = "Scope::Admin",
-        complexity = "paging::complexity(first, child_complexity)"
+        complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn job_runs(
         &self,
@@ -100,30 +101,35 @@ impl JobRunsQuery {
             i32,
         >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Paged<JobRun>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let rows = paging::first_rows(first)?;
-        let behind = paging::place("after", after.as_deref())?;
-        let begins_behind = behind.is_some();
-        let after = behind.map(|place| parse_place(&place)).transpose()?;
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let read = paging.read(parse_place)?;
         let page = Page {
             job,
             state: state.map(State::from),
-            after,
-            limit: rows as u64 + 1,
+            after: read.after,
+            before: read.before,
+            backwards: read.backwards,
+            limit: read.limit,
         };
         let runs = job_runs::page(lake.database(), &page)
             .await
             .map_err(|error| errors::unavailable(&error))?;
-        Ok(paging::forward(runs, begins_behind, rows, |row| {
+        Ok(paging.of_read(runs, |row| {
             (format!("{}/{}", row.slot.0, row.id), row.into())
         }))
     }
 }
 
-fn parse_place(place: &str) -> Result<(i64, i64)> {
-    place
-        .split_once('/')
-        .and_then(|(slot, id)| Some((slot.parse().ok()?, id.parse().ok()?)))
-        .ok_or_else(|| bad_argument("after", "expected a cursor of an earlier answer"))
+fn parse_place(place: &str) -> Option<(i64, i64)> {
+    let (slot, id) = place.split_once('/')?;
+    Some((slot.parse().ok()?, id.parse().ok()?))
 }

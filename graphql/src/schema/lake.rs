@@ -8,7 +8,7 @@ use marketlake_entities::records::segments::{Model, State as Live, Tier};
 use marketlake_lake::Lake;
 
 use super::errors;
-use super::paging::{self, Page};
+use super::paging::{self, Asked, Page, Paging};
 use super::scalars::DateTime;
 use crate::auth::Scope;
 
@@ -29,7 +29,7 @@ struct LakeFigures {
     oldest: Option<DateTime>,
     /// The newest minute with a sample; null where there is none.
     newest: Option<DateTime>,
-    /// How long ago the newest minute ended, in seconds; null where there is none. Of a lake that keeps up it is below 120.
+    /// How long ago the newest minute began, in seconds; null where there is none. Of a lake that keeps up it is below 120.
     freshness_seconds: Option<i64>,
 }
 
@@ -118,7 +118,7 @@ impl LakeQuery {
         let bounds = lake.bounds().await.map_err(errors::lake)?;
         let now = database::clock(lake.database()).await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
-        let age = |newest: marketlake_entities::Minute| (now.0 - newest.plus(1).start().0) / 1_000;
+        let age = |newest: marketlake_entities::Minute| (now.0 - newest.start().0) / 1_000;
         Ok(LakeFigures {
             segments: figures.segments,
             samples: figures.samples,
@@ -134,7 +134,7 @@ impl LakeQuery {
     /// The segments, the newest first; those too that are not live any more and not deleted yet.
     #[graphql(
         guard = "Scope::Admin",
-        complexity = "paging::complexity(first, child_complexity)"
+        complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn segments(
         &self,
@@ -143,17 +143,19 @@ impl LakeQuery {
             i32,
         >,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Segment>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let rows = paging::first_rows(first)?;
-        let behind = paging::place("after", after.as_deref())?.map(|place| place.parse());
-        let behind = behind
-            .transpose()
-            .map_err(|_| errors::bad_argument("after", "expected a cursor of an earlier answer"))?;
-        let page = lake.segments(behind, rows as u64 + 1).await;
-        let page = page.map_err(errors::lake)?;
-        Ok(paging::forward(page, behind.is_some(), rows, |row| {
-            (row.id.to_string(), row.into())
-        }))
+        let paging = Paging::of(&Asked {
+            first,
+            after,
+            last,
+            before,
+        })?;
+        let read = paging.read(|place| place.parse().ok())?;
+        let page = lake.segments(read.after, read.before, read.backwards, read.limit);
+        let page = page.await.map_err(errors::lake)?;
+        Ok(paging.of_read(page, |row| (row.id.to_string(), row.into())))
     }
 }

@@ -17,11 +17,12 @@ mod timeseries;
 
 use std::sync::Arc;
 
-use async_graphql::{MergedObject, MergedSubscription, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use crate::graphql_http::Meter;
 use crate::pages::Desk;
 pub(crate) use loaders::Loaders;
+use paging::Page;
 
 /// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine wrappers of a type.
 const MOST_DEPTH: usize = 16;
@@ -67,6 +68,12 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .limit_complexity(MOST_COMPLEXITY)
     .limit_directives(MOST_DIRECTIVES)
     .extension(Meter)
+    .override_output_type_description::<Page<metrics::Metric>>("A page of metrics.")
+    .override_output_type_description::<Page<timeseries::Sample>>("A page of samples.")
+    .override_output_type_description::<Page<ranking::Rank>>("A page of places.")
+    .override_output_type_description::<Page<jumps::Jump>>("A page of jumps.")
+    .override_output_type_description::<Page<job_runs::JobRun>>("A page of runs of jobs.")
+    .override_output_type_description::<Page<lake::Segment>>("A page of segments.")
 }
 
 /// The schema, ready to answer.
@@ -77,5 +84,6 @@ pub(crate) fn build(desk: Desk) -> Schema {
 /// The schema as text, in the schema definition language.
 #[must_use]
 pub fn sdl() -> String {
-    builder().finish().sdl()
+    let options = SDLExportOptions::new().include_specified_by();
+    builder().finish().sdl_with_options(options)
 }

@@ -138,9 +138,64 @@ fn rows(name: &str, number: Option<i32>) -> Result<Option<usize>> {
     })
 }
 
-/// Rows of a page that goes forward only.
+/// Rows of a list that has no pages.
 pub(super) fn first_rows(first: Option<i32>) -> Result<usize> {
     Ok(rows("first", first)?.unwrap_or(DEFAULT_ROWS))
+}
+
+/// What a database is asked for a page: at most so many rows, behind one place and before another, from the end where `backwards`.
+pub(super) struct Read<P> {
+    pub(super) after: Option<P>,
+    pub(super) before: Option<P>,
+    pub(super) backwards: bool,
+    /// One more than the page has.
+    pub(super) limit: u64,
+}
+
+impl Paging {
+    /// What is to be read; places are understood by `parse`.
+    pub(super) fn read<P>(&self, parse: impl Fn(&str) -> Option<P>) -> Result<Read<P>> {
+        let find = |name: &str, place: &Option<String>| match place {
+            None => Ok(None),
+            Some(place) => {
+                let known = parse(place);
+                let wrong = || bad_argument(name, "expected a cursor of an earlier answer");
+                known.ok_or_else(wrong).map(Some)
+            }
+        };
+        Ok(Read {
+            after: find("after", &self.after)?,
+            before: find("before", &self.before)?,
+            backwards: self.last.is_some(),
+            limit: self.rows() as u64 + 1,
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.last.or(self.first).unwrap_or(DEFAULT_ROWS)
+    }
+
+    /// The page of what was read, in the order in which it was.
+    pub(super) fn of_read<T, N: OutputType>(
+        &self,
+        mut read: Vec<T>,
+        edge: impl Fn(T) -> (String, N),
+    ) -> Page<N> {
+        let more = read.len() > self.rows();
+        read.truncate(self.rows());
+        let (previous, next) = if self.last.is_some() {
+            read.reverse();
+            (more, self.before.is_some())
+        } else {
+            (self.after.is_some(), more)
+        };
+        let mut page = Connection::new(previous, next);
+        page.edges.extend(read.into_iter().map(|item| {
+            let (place, node) = edge(item);
+            Edge::new(Place(place), node)
+        }));
+        page
+    }
 }
 
 /// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
@@ -152,23 +207,8 @@ pub(super) fn complexity(rows: Option<i32>, of_a_row: usize) -> usize {
 }
 
 /// The place that a cursor stands for.
-pub(super) fn place(name: &str, cursor: Option<&str>) -> Result<Option<String>> {
+fn place(name: &str, cursor: Option<&str>) -> Result<Option<String>> {
     cursor
         .map(|cursor| cursor::decode(cursor).map_err(|error| bad_argument(name, &error)))
         .transpose()
-}
-
-/// A page of rows that were read one too many of, in the order of pages.
-pub(super) fn forward<T, N: OutputType>(
-    all: Vec<T>,
-    begins_behind: bool,
-    rows: usize,
-    edge: impl Fn(T) -> (String, N),
-) -> Page<N> {
-    let mut page = Connection::new(begins_behind, all.len() > rows);
-    page.edges.extend(all.into_iter().take(rows).map(|item| {
-        let (place, node) = edge(item);
-        Edge::new(Place(place), node)
-    }));
-    page
 }

@@ -3,10 +3,11 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use marketlake_entities::{Exact, Millis, Minute, parse_time};
 
-/// A decimal number as text, with exactly the digits that it has: "0.06076".
+/// An exact decimal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal(pub Exact);
 
+/// A decimal number as text, with exactly the digits that it has: "0.06076".
 #[Scalar]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -25,7 +26,7 @@ impl ScalarType for Decimal {
     }
 }
 
-/// A time as RFC 3339, UTC: "2026-11-24T10:31:00Z". Any offset is understood in an argument.
+/// A time, to the millisecond.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DateTime(pub(super) Millis);
 
@@ -41,6 +42,7 @@ impl From<Minute> for DateTime {
     }
 }
 
+/// A time as RFC 3339, UTC: "2026-11-24T10:31:00Z". Any offset is understood in an argument.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -22,7 +22,7 @@ use types::{Queued, SubscriptionAnswer, SubscriptionChange, SubscriptionInput, S
 
 /// One's subscriptions, oldest first.
 #[utoipa::path(
-    get, path = "/v1/subscriptions", tag = "subscriptions", security(("key" = [])),
+    get, operation_id = "list_subscriptions", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = [])),
     responses((status = 200, description = "All of them.", body = SubscriptionRows), super::describe::ProblemsOfOwners),
 )]
 pub(super) async fn list(
@@ -37,7 +37,7 @@ pub(super) async fn list(
 
 /// Subscribes a mail address to jumps; its owner is asked by mail to confirm it.
 #[utoipa::path(
-    post, path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
+    post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "The same request sent again under it makes nothing new.")),
     responses((status = 201, description = "It waits for its owner's yes.", body = SubscriptionAnswer), super::describe::ProblemsOfOwners),
 )]
@@ -79,7 +79,7 @@ pub(super) async fn create(
 
 /// One of one's subscriptions.
 #[utoipa::path(
-    get, path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
+    get, operation_id = "get_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
     responses((status = 200, description = "The subscription.", body = SubscriptionAnswer), super::describe::ProblemsOfOwners),
 )]
@@ -95,7 +95,7 @@ pub(super) async fn get(
 
 /// Gives a subscription another rule: all of it.
 #[utoipa::path(
-    put, path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionInput,
+    put, operation_id = "edit_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionInput,
     params(("id" = String, Path, description = "Its key.")),
     responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), super::describe::ProblemsOfOwners),
 )]
@@ -112,7 +112,7 @@ pub(super) async fn edit(
 
 /// Pauses a subscription, lets it go on, or keeps it quiet for a while.
 #[utoipa::path(
-    patch, path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionChange,
+    patch, operation_id = "change_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionChange,
     params(("id" = String, Path, description = "Its key.")),
     responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), super::describe::ProblemsOfOwners),
 )]
@@ -143,7 +143,7 @@ pub(super) async fn change(
 
 /// Ends a subscription; no mail of it is begun any more.
 #[utoipa::path(
-    delete, path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
+    delete, operation_id = "delete_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
     responses((status = 204, description = "It has ended."), super::describe::ProblemsOfOwners),
 )]
@@ -159,7 +159,7 @@ pub(super) async fn delete(
 
 /// Sends a test through a subscription's channel, at most one a minute.
 #[utoipa::path(
-    post, path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
+    post, operation_id = "test_subscription", path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
     responses((status = 202, description = "It is on its way, if it is active and there was none within the minute.", body = Queued), super::describe::ProblemsOfOwners),
 )]
