@@ -7,8 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use marketlake_entities::Millis;
 use marketlake_entities::records::signing_keys::{ActiveModel, Column, Entity, Model};
+use marketlake_entities::{Millis, hex};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use sha2::Sha256;
@@ -300,12 +300,4 @@ pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
         Ok(mac) => mac,
         Err(error) => unreachable!("{error}"),
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

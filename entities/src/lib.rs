@@ -12,6 +12,7 @@
 mod backoff;
 pub mod database;
 mod exact;
+mod hex;
 mod jump;
 mod metric;
 mod minute;
@@ -21,6 +22,7 @@ mod sample;
 
 pub use backoff::backoff;
 pub use exact::{Exact, ParseExactError};
+pub use hex::hex;
 pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};
 pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};

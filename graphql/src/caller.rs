@@ -8,9 +8,9 @@ use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use marketlake_alerts::subscription::Asker;
+use marketlake_alerts::subscription::{Asker, Whose};
 
-use crate::auth::{Gate, Grant};
+use crate::auth::{Gate, Grant, Scope};
 use crate::rest::Problem;
 
 const FORWARDED: &str = "x-forwarded-for";
@@ -30,6 +30,15 @@ impl Caller {
     /// Whether it is counted how much they ask for; the server's own people are not.
     pub(crate) fn is_limited(&self) -> bool {
         self.grant.is_anonymous() || self.grant.owner().is_some()
+    }
+
+    /// Whose subscriptions they may see and change by who they are; nobody's without a key that says so.
+    pub(crate) fn whose(&self) -> Option<Whose<'_>> {
+        if self.grant.may(Scope::Admin) {
+            return Some(Whose::Anybodys);
+        }
+        let owner = self.grant.owner()?;
+        self.grant.may(Scope::Alerts).then_some(Whose::Owner(owner))
     }
 
     /// As one who asks for a subscription.

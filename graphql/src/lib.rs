@@ -13,6 +13,7 @@
 //!
 //! To add a route: a file in `rest/`, a line in its router, a test in `tests/rest/`.
 
+mod accept;
 mod asking;
 pub mod auth;
 mod cache;

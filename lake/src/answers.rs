@@ -216,6 +216,19 @@ impl Lake {
         })
     }
 
+    /// One metric's place in a ranking of its measure.
+    #[must_use]
+    pub fn placed(&self, ranks: &Ranks, metric: Metric) -> Rank {
+        let place = ranks.ranking.place(&metric);
+        Rank {
+            standing: place.standing,
+            listed: self.listed(metric),
+            of: place.of,
+            statistic: ranks.statistic,
+            span: ranks.span,
+        }
+    }
+
     /// One row of a ranking under its name.
     #[must_use]
     pub fn ranked(&self, ranks: &Ranks, standing: &Standing) -> Rank {

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use marketlake_entities::hex;
 use sha2::{Digest, Sha256};
 
 /// Bytes under one checksum.
@@ -38,10 +39,7 @@ impl Sums {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The whole blocks that hold a range of an object.

@@ -14,14 +14,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hmac::Mac;
 use ipnet::IpNet;
-use marketlake_entities::Millis;
+use marketlake_entities::{Millis, hex};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
 use super::{Channel, ChannelError, Line, Parcel, Sending, causes, reason};
-use crate::token::{hex, keyed};
+use crate::token::keyed;
 
 /// The header with the time and the signature.
 pub const SIGNATURE: &str = "marketlake-signature";

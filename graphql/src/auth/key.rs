@@ -1,12 +1,11 @@
 //! API keys: `ml_ID_SECRET`. The id is public, the secret 256 random bits; only a hash of the whole is kept, so a key is shown once.
 
-use std::fmt::Write;
 use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use marketlake_entities::Millis;
 use marketlake_entities::records::api_keys::Model;
+use marketlake_entities::{Millis, hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -96,11 +95,4 @@ impl FromStr for ApiKey {
             text: text.to_owned(),
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,7 +1,8 @@
 //! In which form a GraphQL answer goes out (GraphQL over HTTP, "Media Types").
 
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
+
+use crate::accept;
 
 /// The forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +36,5 @@ impl Form {
 
 /// The form that is liked best of those that there are; `None` where none is acceptable. JSON where nothing is said.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<Form> {
-    let texts: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    if texts.is_empty() {
-        return Some(Form::Json);
-    }
-    let mut best: Option<(f32, Form)> = None;
-    for range in texts.iter().flat_map(|text| text.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|part| part.strip_prefix("q="));
-        let weight = weight.map_or(1.0, |text| text.parse().unwrap_or(0.0));
-        if let Some(form) = Form::of(&media_type)
-            && weight > 0.0
-            && best.is_none_or(|(most, _)| weight > most)
-        {
-            best = Some((weight, form));
-        }
-    }
-    best.map(|(_, form)| form)
+    accept::best(headers, Form::Json, Form::of)
 }

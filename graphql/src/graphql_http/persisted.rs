@@ -1,8 +1,7 @@
 //! Documents that were sent before, by their SHA-256 (Apollo's automatic persisted queries).
 
-use std::fmt::Write;
-
 use axum::http::StatusCode;
+use marketlake_entities::hex;
 use moka::future::Cache;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -50,7 +49,7 @@ impl Persisted {
             return Err(Refusal::bad_request(message));
         }
         match query {
-            Some(query) if digest(&query) == hash => {
+            Some(query) if hex(&Sha256::digest(&query)) == hash => {
                 self.known.insert(hash, query.clone()).await;
                 Ok(query)
             }
@@ -65,12 +64,4 @@ impl Persisted {
             }),
         }
     }
-}
-
-fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -36,7 +36,7 @@ use crate::tokens;
 use eval::Evaluator;
 use labels::{Labels, NAME};
 use parameters::Parameters;
-use plan::{Bounds, Planner, select};
+use plan::{Bounds, Planner, minute, select};
 use value::{PromError, Value};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -226,7 +226,6 @@ async fn wanted(lake: &Lake, parameters: &Parameters) -> Result<Vec<Metric>, Pro
         metrics.extend(select(lake, selector));
     }
     if from.is_some() || to.is_some() {
-        let minute = |millis: i64| Millis(millis.clamp(0, Span::ALL.to.start().0)).minute();
         let span = Span {
             from: from.map_or(Span::ALL.from, minute),
             to: to.map_or(Span::ALL.to, minute),

@@ -263,7 +263,8 @@ fn millis(time: Duration) -> i64 {
         .min(1 << 51)
 }
 
-fn minute(millis: i64) -> Minute {
+/// The minute of an instant, as far as samples can have one.
+pub(super) fn minute(millis: i64) -> Minute {
     Millis(millis.clamp(0, Span::ALL.to.start().0)).minute()
 }
 

@@ -1,10 +1,10 @@
 //! In which form rows go out: by `format`, else by `Accept`.
 
-use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::Problem;
 use super::parameters::Parameters;
+use crate::accept;
 
 /// The forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,25 +39,7 @@ impl Format {
                 Problem::bad_parameter("format", &format!("{expected}, got {name:?}"))
             });
         }
-        let accept = headers.get_all(ACCEPT).iter();
-        let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-        if accept.is_empty() {
-            return Ok(Self::Rows);
-        }
-        let mut best: Option<(f32, Self)> = None;
-        for range in accept.iter().flat_map(|text| text.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            let weight = weight.map_or(1.0, |text| text.parse().unwrap_or(0.0));
-            if let Some(format) = Self::of_media_type(&media_type)
-                && weight > 0.0
-                && best.is_none_or(|(most, _)| weight > most)
-            {
-                best = Some((weight, format));
-            }
-        }
-        best.map(|(_, format)| format).ok_or_else(|| {
+        accept::best(headers, Self::Rows, Self::of_media_type).ok_or_else(|| {
             let detail = "accept: expected application/json, text/csv, application/x-ndjson, application/vnd.apache.arrow.stream or application/vnd.apache.parquet among the media types";
             Problem::of(StatusCode::NOT_ACCEPTABLE, "Not acceptable", detail)
         })

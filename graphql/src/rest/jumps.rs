@@ -8,13 +8,12 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_alerts::NewSubscription;
 use marketlake_entities::Jump;
-use marketlake_lake::{JumpQuery, Lake, QueryEngine};
+use marketlake_lake::Lake;
 
 use super::format::Format;
 use super::parameters::Parameters;
 use super::table::{self, Table, Values};
 use super::{Problem, problem};
-use crate::heavy::heavy;
 use crate::schema::jumps;
 
 const KNOWN: [&str; 10] = [
@@ -80,22 +79,14 @@ pub(super) async fn get(
         None => None,
     };
     let (from, to) = (parameters.minute("from")?, parameters.minute("to")?);
-    let span = jumps::span(&lake, metric.is_some(), from, to).await?;
-    let span = span.map_err(|reason| Problem::bad_parameter("from", &reason))?;
-    let found = match span {
-        None => Vec::new(),
-        Some(span) => {
-            let (engine, query) = (lake.engine(), JumpQuery { rule, span, metric });
-            heavy(async move { engine.jumps(&query).await }).await?
-        }
-    };
-    let place = |jump: &Jump| format!("{} {}", jump.ts, jump.metric);
+    let found = jumps::find(&lake, rule, metric, from, to).await?;
+    let found = found.map_err(|reason| Problem::bad_parameter("from", &reason))?;
     let start = behind.map_or(0, |behind| {
-        found.partition_point(|jump| place(jump) <= behind)
+        found.partition_point(|jump| jumps::place(jump) <= behind)
     });
     let end = found.len().min(start.saturating_add(limit));
     let page = &found[start..end];
-    let next = page.last().filter(|_| end < found.len()).map(place);
+    let next = page.last().filter(|_| end < found.len()).map(jumps::place);
     let text = |of: &dyn Fn(&Jump) -> String| Values::Text(page.iter().map(of).collect());
     let float = |of: fn(&Jump) -> f64| Values::Float(page.iter().map(|j| Some(of(j))).collect());
     Table::new(page.iter().any(|jump| jump.metric.is_simulated()))

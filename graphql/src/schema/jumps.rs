@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::NewSubscription;
 use marketlake_entities::{JumpRule, Metric as Key, Minute};
-use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span};
+use marketlake_lake::{JumpQuery, Lake, LakeError, QueryEngine, Span};
 
 use super::errors::{self, bad_argument};
 use super::metrics::{Metric, minute, resolve};
@@ -62,12 +62,12 @@ pub(crate) fn rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, S
 }
 
 /// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of one.
-pub(crate) async fn span(
+async fn span(
     lake: &Lake,
     is_of_one: bool,
     from: Option<Minute>,
     to: Option<Minute>,
-) -> Result<Result<Option<Span>, String>, marketlake_lake::LakeError> {
+) -> Result<Result<Option<Span>, String>, LakeError> {
     let (usual, most) = if is_of_one {
         (DAY, MOST_OF_ONE)
     } else {
@@ -90,6 +90,30 @@ pub(crate) async fn span(
             ))
         }
     }))
+}
+
+/// The jumps of one metric or of all, by time, then id; or what was expected of `from`.
+pub(crate) async fn find(
+    lake: &Lake,
+    rule: JumpRule,
+    metric: Option<Key>,
+    from: Option<Minute>,
+    to: Option<Minute>,
+) -> Result<Result<Vec<marketlake_entities::Jump>, String>, LakeError> {
+    let span = match span(lake, metric.is_some(), from, to).await? {
+        Ok(Some(span)) => span,
+        Ok(None) => return Ok(Ok(Vec::new())),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (engine, query) = (lake.engine(), JumpQuery { rule, span, metric });
+    heavy(async move { engine.jumps(&query).await })
+        .await
+        .map(Ok)
+}
+
+/// By which pages of jumps go on.
+pub(crate) fn place(jump: &marketlake_entities::Jump) -> String {
+    format!("{} {}", jump.ts, jump.metric)
 }
 
 /// A sample that stands out, with the numbers that prove it.
@@ -133,17 +157,9 @@ pub(super) async fn page(
 ) -> Result<Page<Jump>> {
     let lake = context.data::<Arc<Lake>>()?;
     let rule = rule.rule()?;
-    let span = span(lake, metric.is_some(), from.map(minute), to.map(minute)).await;
-    let span = span.map_err(errors::lake)?;
-    let span = span.map_err(|reason| bad_argument("from", &reason))?;
-    let Some(span) = span else {
-        return Ok(Page::new(false, false));
-    };
-    let query = JumpQuery { rule, span, metric };
-    let engine = lake.engine();
-    let jumps = heavy(async move { engine.jumps(&query).await }).await;
+    let jumps = find(lake, rule, metric, from.map(minute), to.map(minute)).await;
     let jumps = jumps.map_err(errors::lake)?;
-    let place = |jump: &marketlake_entities::Jump| format!("{} {}", jump.ts, jump.metric);
+    let jumps = jumps.map_err(|reason| bad_argument("from", &reason))?;
     let position = |wanted: &str| {
         let at = jumps.partition_point(|jump| place(jump).as_str() < wanted);
         let behind = jumps.partition_point(|jump| place(jump).as_str() <= wanted);

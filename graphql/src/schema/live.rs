@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::errors;
 use super::jumps::{Jump, JumpRuleInput};
 use super::metrics::{Metric, resolve_all};
-use super::paging::{self, Asked, Paging};
+use super::paging;
 use super::ranking::{Rank, Statistic};
 use super::scalars::DateTime;
 use super::timeseries::Sample;
@@ -110,12 +110,6 @@ impl LiveSubscription {
         >,
     ) -> Result<impl Stream<Item = Result<SlotRanking>> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
-        Paging::of(&Asked {
-            first,
-            after: None,
-            last: None,
-            before: None,
-        })?;
         let rows = paging::first_rows(first)?;
         let measure: Arc<str> = measure.as_deref().unwrap_or(PRICE).into();
         let pushed = minutes(&lake).then(move |minute| {

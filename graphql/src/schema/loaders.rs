@@ -78,14 +78,7 @@ impl Loader<RankKey> for RankLoader {
                 .await?;
             let Some(ranks) = ranks else { continue };
             let known = keys.into_iter().map(|key| {
-                let place = ranks.ranking.place(&key.0);
-                let rank = Rank {
-                    listed: self.0.listed(key.0.clone()),
-                    standing: place.standing,
-                    of: place.of,
-                    statistic,
-                    span: ranks.span,
-                };
+                let rank = self.0.placed(&ranks, key.0.clone());
                 (key.clone(), rank)
             });
             found.extend(known);

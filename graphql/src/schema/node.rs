@@ -13,7 +13,7 @@ use super::errors;
 use super::job_runs::{JOB_RUN, JobRun};
 use super::lake::{SEGMENT, Segment};
 use super::metrics::Metric;
-use super::subscriptions::{Alert, Subscription, whose};
+use super::subscriptions::{Alert, Subscription};
 use crate::auth::Scope;
 use crate::caller::Caller;
 
@@ -99,7 +99,7 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
 /// Subscriptions and alerts are their owners', deliveries the operators'.
 async fn of_alerts(lake: &Lake, caller: &Caller, id: &str) -> Result<Option<Node>> {
     let database = lake.database();
-    if let Some(whose) = whose(caller) {
+    if let Some(whose) = caller.whose() {
         let found = Record::find_of(database, id, whose).await;
         if let Some(found) = found.map_err(|error| errors::unavailable(&error))? {
             return Ok(Some(Node::AlertSubscription(found.into())));

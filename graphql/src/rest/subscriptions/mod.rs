@@ -210,10 +210,10 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 
 fn whose(caller: &Caller) -> Result<Whose<'_>, Problem> {
     allow(caller, Scope::Alerts)?;
-    Ok(match caller.grant.owner() {
-        Some(owner) if !caller.grant.may(Scope::Admin) => Whose::Owner(owner),
-        _ => Whose::Anybodys,
-    })
+    let nobody = || "expected a key that says who asks".to_owned();
+    caller
+        .whose()
+        .ok_or_else(|| Problem::refused("UNAUTHENTICATED", nobody()))
 }
 
 fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {

@@ -7,4 +7,4 @@ mod types;
 
 pub(super) use mutations::SubscriptionsMutation;
 pub(super) use query::SubscriptionsQuery;
-pub(super) use types::{Alert, Subscription, UserError, whose};
+pub(super) use types::{Alert, Subscription, UserError};

@@ -10,7 +10,7 @@ use super::input::{
     ConfirmSubscriptionInput, CreateSubscriptionInput, DeleteSubscriptionInput,
     EditSubscriptionInput, OwnSubscriptionInput, RequestManageLinkInput, SnoozeSubscriptionInput,
 };
-use super::types::{Subscription, UserError, whose};
+use super::types::{Subscription, UserError};
 use crate::asking;
 use crate::auth::Scope;
 use crate::caller::Caller;
@@ -253,7 +253,7 @@ pub(super) async fn owning(
             .map(Own::Address)
             .map_err(|error| token_error(&error)));
     }
-    Ok(match whose(context.data::<Caller>()?) {
+    Ok(match context.data::<Caller>()?.whose() {
         Some(Whose::Owner(owner)) => Ok(Own::Owner(owner.to_owned())),
         Some(_) => Ok(Own::Anybodys),
         None => Err(UserError {

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use marketlake_alerts::subscription::history::{self, PastAlert};
-use marketlake_alerts::subscription::{Whose, in_words};
+use marketlake_alerts::subscription::in_words;
 use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 
 use super::super::errors;
 use super::super::scalars::{DateTime, Decimal};
-use crate::auth::Scope;
-use crate::caller::Caller;
 
 /// Entries of a history.
 const ENTRIES: u64 = 100;
@@ -165,18 +163,6 @@ impl From<PastAlert> for Alert {
             delivery: alert.delivery.map(|state| state.to_string()),
         }
     }
-}
-
-/// Whose subscriptions somebody may see and change by who they are; nobody's without a key that says so.
-pub(in crate::schema) fn whose(caller: &Caller) -> Option<Whose<'_>> {
-    if caller.grant.may(Scope::Admin) {
-        return Some(Whose::Anybodys);
-    }
-    let owner = caller.grant.owner()?;
-    caller
-        .grant
-        .may(Scope::Alerts)
-        .then_some(Whose::Owner(owner))
 }
 
 impl From<Record> for Subscription {

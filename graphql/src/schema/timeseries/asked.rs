@@ -127,7 +127,10 @@ impl SeriesAsked {
 
     /// Refuses more samples than an answer may hold.
     pub(in crate::schema) async fn check_size(&self, lake: &Lake, metrics: usize) -> Result<()> {
-        let span = self.span(lake).await?;
+        self.check_span(self.span(lake).await?, metrics)
+    }
+
+    fn check_span(&self, span: Span, metrics: usize) -> Result<()> {
         let minutes = span.to.number() - span.from.number() + 1;
         let samples = minutes.saturating_mul(i64::try_from(metrics).unwrap_or(i64::MAX));
         if self.interval.is_none() && samples > MOST_SAMPLES {
@@ -146,8 +149,8 @@ impl SeriesAsked {
         metric: &Metric,
     ) -> Result<Timeseries> {
         let lake = context.data::<Arc<Lake>>()?;
-        self.check_size(lake, 1).await?;
         let span = self.span(lake).await?;
+        self.check_span(span, 1)?;
         let reach: i64 = self.transforms.iter().map(|t| i64::from(t.reach())).sum();
         let read = Span {
             from: span.from.plus(-reach),
