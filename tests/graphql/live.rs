@@ -6,7 +6,7 @@ use futures::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -261,4 +261,50 @@ async fn events_come_one_by_one_and_end() {
         String::from_utf8_lossy(&second).contains("10:04:00Z"),
         "{second:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_come_one_by_one_as_apollo_client_asks_for_them() {
+    let base = Base::local().await;
+    let server = serve(&base, HISTORY).await;
+    let accept = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json";
+    let post = async |body: String| {
+        let request = reqwest::Client::new()
+            .post(server.url("/graphql"))
+            .header("content-type", "application/json")
+            // Packed, a part would wait for the next one.
+            .header("accept-encoding", "gzip")
+            .header("accept", accept);
+        request.body(body).send().await.unwrap()
+    };
+    let refused = post("[1".to_owned()).await;
+    assert_eq!(refused.status().as_u16(), 400);
+    assert!(refused.text().await.unwrap().contains("BAD_REQUEST"));
+    let wrong = post(json!({"query": "subscription { nope }"}).to_string()).await;
+    let wrong = timeout(PATIENCE, wrong.text()).await.unwrap().unwrap();
+    assert!(wrong.contains("Unknown field \\\"nope\\\""), "{wrong}");
+    assert!(wrong.ends_with("--graphql--\r\n"), "{wrong}");
+
+    let variables = json!({"names": ["tie"]});
+    let query = "subscription ($names: [String!]!) { samples(metrics: $names) { samples { sample { value } } } }";
+    let body = json!({"query": query, "variables": variables}).to_string();
+    let mut stream = post(body).await;
+    assert_eq!(
+        stream.headers()["content-type"],
+        "multipart/mixed; boundary=graphql; subscriptionSpec=1.0"
+    );
+    let mut heard = String::new();
+    let deadline = Instant::now() + PATIENCE;
+    let mut hear = async |wanted: &str| {
+        while !heard.contains(wanted) {
+            let chunk = timeout_at(deadline, stream.chunk()).await;
+            let chunk = chunk.unwrap_or_else(|_| panic!("no {wanted} in {heard}"));
+            heard += &String::from_utf8(chunk.unwrap().unwrap().into()).unwrap();
+        }
+    };
+    hear("--graphql\r\nContent-Type: application/json\r\n\r\n{\"data\":").await;
+    // None at the newest minute.
+    hear("\"samples\":[]").await;
+    import(&base, "kraken:tie,2026-11-24T10:04:00Z,8.125\n").await;
+    hear("{\"value\":\"8.125\"}").await;
 }

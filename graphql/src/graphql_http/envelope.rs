@@ -88,12 +88,29 @@ impl Asked {
         })
     }
 
+    /// Takes over what async-graphql has read. An empty query is none: it may be one that was sent before.
+    pub(super) fn of_request(request: Request) -> Result<Self, Refusal> {
+        let mut fields = Map::new();
+        fields.insert("variables".to_owned(), json(&request.variables)?);
+        fields.insert("extensions".to_owned(), json(&request.extensions)?);
+        Ok(Self {
+            query: Some(request.query).filter(|query| !query.is_empty()),
+            operation_name: request.operation_name,
+            variables: map(&mut fields, "variables")?,
+            extensions: map(&mut fields, "extensions")?,
+        })
+    }
+
     /// The request to be executed, of a document.
     pub(super) fn into_request(self, query: String) -> Request {
         let mut request = Request::new(query);
         request.operation_name = self.operation_name;
         request.variables(Variables::from_json(Value::Object(self.variables)))
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(value).map_err(|error| Refusal::bad_request(error.to_string()))
 }
 
 fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {

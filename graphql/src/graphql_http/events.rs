@@ -4,17 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 
 use super::envelope::Asked;
-use super::meter::tidy;
-use super::refusal::Refusal;
 use super::run::{Endpoint, Origin, Refused, to_json};
 use crate::caller::Caller;
-use crate::limits::charge_rest;
 
 /// Silence after which a comment shows that the stream is alive.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -27,22 +23,11 @@ pub(super) async fn stream(
     origin: &Origin,
 ) -> Result<Response, Refused> {
     let ready = endpoint.prepare(asked, caller, origin).await?;
-    let Ok(permit) = Arc::clone(&endpoint.live).try_acquire_owned() else {
-        let message = "as many streams are open as there may be; try again later";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Refused::of(Refusal::new(status, "OVERLOADED", message)));
-    };
-    let (rate, caller) = (Arc::clone(&endpoint.rate), caller.clone());
-    let (complexity, budget) = (ready.complexity, ready.budget);
-    let mut is_first = true;
-    let results = endpoint.schema.execute_stream(ready.request);
-    let next = results.map(move |mut response| {
+    let permit = endpoint.permit().map_err(Refused::of)?;
+    let results = endpoint.results(ready, caller).await;
+    let next = results.map(move |response| {
         // Kept for as long as the stream is.
         let _ = &permit;
-        if std::mem::take(&mut is_first) {
-            charge_rest(&rate, &caller, budget, complexity.points() - 1);
-        }
-        tidy(&mut response);
         event("next", &to_json(&response))
     });
     let stopped = endpoint.stop.clone().cancelled_owned();

@@ -1,11 +1,12 @@
 //! GraphQL over HTTP (the specification's draft of 2025): queries by POST or GET; mutations by POST with `application/json` only, so that no
-//! foreign page can send one without a preflight; subscriptions as events (GraphQL over SSE, distinct connections) or over a
-//! WebSocket ([`websocket`]).
+//! foreign page can send one without a preflight; subscriptions as events (GraphQL over SSE, distinct connections), as `multipart/mixed`, or
+//! over a WebSocket ([`websocket`]).
 
 mod document;
 mod envelope;
 mod events;
 mod meter;
+pub(crate) mod multipart;
 mod negotiate;
 mod persisted;
 mod refusal;
@@ -38,7 +39,13 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(form) = negotiate(&headers) else {
+    let parts = multipart::is_wanted(&headers);
+    let form = if parts {
+        Some(Form::Json)
+    } else {
+        negotiate(&headers)
+    };
+    let Some(form) = form else {
         return not_acceptable();
     };
     let refuse = |refusal| refused(form, &Refused::of(refusal));
@@ -56,6 +63,10 @@ pub(crate) async fn post(
         Ok(origin) => origin,
         Err(refusal) => return refuse(refusal),
     };
+    if parts {
+        let answered = multipart::stream(&endpoint, body, &caller, &origin).await;
+        return answered.unwrap_or_else(|wrong| refused(form, &wrong));
+    }
     match Envelope::of_body(&body) {
         Err(refusal) => refuse(refusal),
         Ok(Envelope::Batch(asked)) if asked.len() <= endpoint.most_batch() => {

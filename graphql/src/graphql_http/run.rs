@@ -7,15 +7,16 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response};
 use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use marketlake_entities::Millis;
 use marketlake_lake::Lake;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::document::{Shape, examine};
 use super::envelope::Asked;
-use super::meter::{Complexity, tidy};
+use super::meter::{points, tidy};
 use super::persisted::Persisted;
 use super::refusal::Refusal;
 use crate::auth::{Gate, Scope};
@@ -23,13 +24,14 @@ use crate::cache::{Answers, Key, Made, Weigh};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::limits::{Budget, Emptied, Rate, charge_rest};
-use crate::schema::{Loaders, Schema};
+use crate::schema::{self, Loaders, Schema};
 
 const LONGEST_KEY: usize = 255;
 
 /// What a request needs to be executed.
 pub(crate) struct Endpoint {
-    pub(crate) schema: Schema,
+    judge: Schema,
+    schema: Schema,
     pub(crate) lake: Arc<Lake>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) rate: Arc<Rate>,
@@ -97,7 +99,6 @@ impl Refused {
 pub(super) struct Ready {
     pub(super) request: Request,
     pub(super) shape: Shape,
-    pub(super) complexity: Complexity,
     pub(super) budget: Option<Budget>,
     question: String,
 }
@@ -153,6 +154,7 @@ pub(crate) struct Parts {
 impl Endpoint {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            judge: schema::judge(),
             schema: parts.schema,
             lake: parts.lake,
             gate: parts.gate,
@@ -165,6 +167,14 @@ impl Endpoint {
             persisted: Persisted::new(),
             answers: Answers::new("graphql", parts.cache_bytes),
         }
+    }
+
+    /// A place among the streams that may be open at once.
+    pub(super) fn permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.live).try_acquire_owned().map_err(|_| {
+            let message = "as many streams are open as there may be; try again later";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
+        })
     }
 
     pub(super) fn most_batch(&self) -> usize {
@@ -200,16 +210,13 @@ impl Endpoint {
                 message,
             )));
         }
-        let complexity = Complexity::default();
         let request = request
             .data(caller.clone())
-            .data(complexity.clone())
             .data(origin.idempotency_key.clone())
             .data(Loaders::new(&self.lake));
         Ok(Ready {
             request,
             shape,
-            complexity,
             budget,
             question,
         })
@@ -231,14 +238,14 @@ impl Endpoint {
         let version = self.lake.window().version();
         let kept = version.filter(|_| ready.shape.lasts && caller.grant.may(Scope::Read));
         let answer = match kept {
-            None => Arc::new(self.execute(ready.request, &ready.complexity).await.0),
+            None => Arc::new(self.execute(ready.request).await.0),
             Some(version) => {
                 let key = Key {
                     version,
                     question: ready.question,
                 };
                 let make = async {
-                    match self.execute(ready.request, &ready.complexity).await {
+                    match self.execute(ready.request).await {
                         (answer, true) => Made::Lasting(answer),
                         (answer, false) => Made::Passing(answer),
                     }
@@ -251,16 +258,38 @@ impl Endpoint {
     }
 
     /// The answer, and whether it is free of errors.
-    async fn execute(&self, request: Request, complexity: &Complexity) -> (Answer, bool) {
-        let mut response = self.schema.execute(request).await;
+    async fn execute(&self, mut request: Request) -> (Answer, bool) {
+        let (mut response, points) = match points(&self.judge, &mut request).await {
+            Ok(points) => (self.schema.execute(request).await, points),
+            Err(wrong) => (wrong, 1),
+        };
         tidy(&mut response);
         let is_ok = response.errors.is_empty();
         let answer = Answer {
             was_executed: was_executed(&response),
             head: head(&response),
-            points: complexity.points(),
+            points,
         };
         (answer, is_ok)
+    }
+
+    /// What a request says, one by one, for as long as it goes on; one response where it is wrong.
+    pub(super) async fn results(
+        &self,
+        mut ready: Ready,
+        caller: &Caller,
+    ) -> impl Stream<Item = Response> + Send + use<> {
+        let results = match points(&self.judge, &mut ready.request).await {
+            Ok(points) => {
+                charge_rest(&self.rate, caller, ready.budget, points - 1);
+                self.schema.execute_stream(ready.request).left_stream()
+            }
+            Err(wrong) => stream::once(async { wrong }).right_stream(),
+        };
+        results.map(|mut response| {
+            tidy(&mut response);
+            response
+        })
     }
 
     /// The whole body.

@@ -23,11 +23,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::envelope::Asked;
-use super::meter::tidy;
 use super::run::{Endpoint, Origin, was_executed};
 use crate::auth::AuthError;
 use crate::caller::Caller;
-use crate::limits::charge_rest;
 use crate::rest::Problem;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -326,14 +324,5 @@ async fn results_of(
     let origin = Origin::of_socket();
     let ready = endpoint.prepare(asked, &caller, &origin).await;
     let ready = ready.map_err(|wrong| wrong.refusal.errors())?;
-    let (complexity, budget) = (ready.complexity, ready.budget);
-    let mut is_first = true;
-    let results = endpoint.schema.execute_stream(ready.request);
-    Ok(results.map(move |mut response| {
-        if std::mem::take(&mut is_first) {
-            charge_rest(&endpoint.rate, &caller, budget, complexity.points() - 1);
-        }
-        tidy(&mut response);
-        response
-    }))
+    Ok(endpoint.results(ready, &caller).await)
 }

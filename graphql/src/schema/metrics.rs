@@ -231,12 +231,11 @@ impl MetricsQuery {
         let at = at.map(minute);
         let listed = lake.listing(at).await.map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
-        let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|w| w == own);
         let wanted = |Listed { metric, .. }: &&Listed| {
             let holds = |text: &String| metric.id().contains(text);
             search.as_ref().is_none_or(holds)
-                && is(&market, metric.market())
-                && is(&measure, metric.measure())
+                && market.as_ref().is_none_or(|own| own == metric.market())
+                && measure.as_ref().is_none_or(|own| own == metric.measure())
         };
         let mut listed: Vec<&Listed> = listed.iter().filter(wanted).collect();
         order(lake, &mut listed, order_by, at).await?;

@@ -17,7 +17,9 @@ mod timeseries;
 
 use std::sync::Arc;
 
-use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
+use async_graphql::{
+    MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder, ValidationMode,
+};
 
 use crate::graphql_http::Meter;
 use crate::pages::Desk;
@@ -67,7 +69,6 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .limit_depth(MOST_DEPTH)
     .limit_complexity(MOST_COMPLEXITY)
     .limit_directives(MOST_DIRECTIVES)
-    .extension(Meter)
     .override_output_type_description::<Page<metrics::Metric>>("A page of metrics.")
     .override_output_type_description::<Page<timeseries::Sample>>("A page of samples.")
     .override_output_type_description::<Page<ranking::Rank>>("A page of places.")
@@ -76,9 +77,18 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<Page<lake::Segment>>("A page of segments.")
 }
 
-/// The schema, ready to answer.
+/// The schema that tells whether a document is right and what it costs; it answers nothing.
+pub(crate) fn judge() -> Schema {
+    builder().extension(Meter).finish()
+}
+
+/// The schema that answers what was judged.
 pub(crate) fn build(desk: Desk) -> Schema {
-    builder().data(Arc::clone(&desk.lake)).data(desk).finish()
+    builder()
+        .validation_mode(ValidationMode::Fast)
+        .data(Arc::clone(&desk.lake))
+        .data(desk)
+        .finish()
 }
 
 /// The schema as text, in the schema definition language.

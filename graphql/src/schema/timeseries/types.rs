@@ -5,7 +5,7 @@ use marketlake_lake::{Aggregate, Bucket, Point};
 
 use super::super::metrics::Metric;
 use super::super::paging::{self, Asked, Page, Paging, Position};
-use super::super::scalars::{DateTime, Decimal};
+use super::super::scalars::{Column, DateTime, Decimal};
 
 /// One metric's samples in a span, as columns or as rows.
 #[derive(SimpleObject)]
@@ -87,12 +87,12 @@ pub(in crate::schema) struct Sample {
 #[ComplexObject]
 impl Timeseries {
     /// The minutes of all samples, in order.
-    async fn times(&self) -> Vec<DateTime> {
+    async fn times(&self) -> Column<DateTime> {
         self.points.iter().map(|point| point.ts.into()).collect()
     }
 
     /// The values of all samples, in the order of `times`.
-    async fn values(&self) -> Vec<Decimal> {
+    async fn values(&self) -> Column<Decimal> {
         self.points
             .iter()
             .map(|point| Decimal(point.value))

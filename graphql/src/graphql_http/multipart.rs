@@ -1,0 +1,82 @@
+//! Subscriptions as `multipart/mixed`: how Apollo Client asks for them over HTTP (multipart subscription protocol, version 1.0). The parts are
+//! framed by async-graphql.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::ParseRequestError;
+use async_graphql::http::{create_multipart_mixed_stream, is_accept_multipart_mixed};
+use async_graphql_axum::GraphQLRequest;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+
+use super::envelope::Asked;
+use super::refusal::Refusal;
+use super::run::{Endpoint, Origin, Refused};
+use crate::caller::Caller;
+
+/// The type of such answers; what is in them must not be held back to be packed.
+pub(crate) const MEDIA_TYPE: &str = "multipart/mixed";
+/// Silence after which an empty part shows that the stream is alive.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Whether the asker likes such answers best.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(is_accept_multipart_mixed)
+}
+
+/// Answers with parts.
+pub(super) async fn stream(
+    endpoint: &Arc<Endpoint>,
+    body: Bytes,
+    caller: &Caller,
+    origin: &Origin,
+) -> Result<Response, Refused> {
+    let asked = read(body).await.map_err(Refused::of)?;
+    let ready = endpoint.prepare(asked, caller, origin).await?;
+    let permit = endpoint.permit().map_err(Refused::of)?;
+    let results = endpoint.results(ready, caller).await;
+    let results = results.take_until(endpoint.stop.clone().cancelled_owned());
+    let parts = create_multipart_mixed_stream(Box::pin(results), SILENCE);
+    let parts = parts.map(move |part| {
+        // Kept for as long as the stream is.
+        let _ = &permit;
+        Ok::<_, std::convert::Infallible>(part)
+    });
+    let headers = [
+        (
+            CONTENT_TYPE,
+            "multipart/mixed; boundary=graphql; subscriptionSpec=1.0",
+        ),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(parts)).into_response())
+}
+
+/// Reads a body of JSON.
+async fn read(body: Bytes) -> Result<Asked, Refusal> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(body));
+    let request = request.map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let read = GraphQLRequest::<Refusal>::from_request(request, &()).await?;
+    Asked::of_request(read.into_inner())
+}
+
+impl From<ParseRequestError> for Refusal {
+    fn from(error: ParseRequestError) -> Self {
+        Self::bad_request(format!("the body is no GraphQL request: {error}"))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        super::refused(super::Form::Json, &Refused::of(self))
+    }
+}
