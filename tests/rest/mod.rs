@@ -165,6 +165,11 @@ async fn what_cannot_be_answered_is_a_problem_that_names_its_cause() {
             r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got """#,
         ),
         (
+            "/v1/metric/hottry/timeseries?to=2026-11-24T10:01:00Z&at=noon",
+            400,
+            r#"at: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "noon""#,
+        ),
+        (
             "/v1/metric/hottry/timeseries?from=1795516260",
             400,
             r#"from: expected a time as RFC 3339 (2026-11-24T10:31:00Z), got "1795516260""#,

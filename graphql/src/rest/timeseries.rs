@@ -191,12 +191,13 @@ fn gathering(parameters: &Parameters) -> Result<Option<(Interval, Gathering)>, P
 
 /// `from` to `to`; without `from` 24 hours, without `to` up to `at`, which is the newest minute unless given.
 async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
-    let at = match parameters.minute("to")? {
-        Some(to) => Some(to),
-        None => parameters.minute("at")?,
-    };
-    let from = parameters.minute("from")?;
-    match lake.span(from, at).await? {
+    // Each is looked at, also where another one decides.
+    let (from, to, at) = (
+        parameters.minute("from")?,
+        parameters.minute("to")?,
+        parameters.minute("at")?,
+    );
+    match lake.span(from, to.or(at)).await? {
         Some(span) => span
             .forwards()
             .map_err(|reason| Problem::bad_parameter("from", &reason)),
