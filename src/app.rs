@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use marketlake_entities::database;
-use marketlake_lake::{Lake, LakeError, Store, StoreOptions};
+use marketlake_lake::{Lake, LakeError, Store};
 use sea_orm::DatabaseConnection;
 use tokio_util::sync::CancellationToken;
 
@@ -49,14 +49,8 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
             format!("cannot reach the store: {error}"),
         )
     };
-    let store = Store::open(&StoreOptions {
-        url: url.clone(),
-        endpoint: settings.store.endpoint.clone(),
-        region: settings.store.region.clone(),
-        access_key_id: settings.store.access_key_id.clone(),
-        secret_access_key: settings.store.secret_access_key.clone(),
-    })
-    .map_err(|error| unusable(&error))?;
+    let store = Store::open(&settings.store()?).await;
+    let store = store.map_err(|error| unusable(&error))?;
     store.probe().await.map_err(|error| unusable(&error))?;
     Ok(Lake::open(database, store, settings.market_order()).await?)
 }

@@ -9,9 +9,9 @@ use crate::config::LogFormat;
 /// Starts logging; `RUST_LOG` says what, by default `info` of marketlake and warnings of the rest.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
     let default = if quiet {
-        "warn"
+        "warn,aws_config=error"
     } else {
-        "warn,marketlake=info,marketlake_jobs=info,marketlake_alerts=info,marketlake_lake=info"
+        "warn,aws_config=error,marketlake=info,marketlake_jobs=info,marketlake_alerts=info,marketlake_lake=info"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()

@@ -9,6 +9,7 @@
 )]
 
 mod alerts;
+mod aws;
 mod end_to_end;
 mod feeds;
 mod graphql;

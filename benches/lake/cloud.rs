@@ -17,5 +17,7 @@ pub async fn store(folder: &Path) -> anyhow::Result<Store> {
         region: Some("us-east-1".to_owned()),
         access_key_id: Some(s3::ACCESS_KEY.to_owned()),
         secret_access_key: Some(s3::SECRET_KEY.to_owned()),
-    })?)
+        ..StoreOptions::default()
+    })
+    .await?)
 }

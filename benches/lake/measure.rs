@@ -47,7 +47,7 @@ impl Place {
             url: format!("file://{}", self.path(name).display()),
             ..StoreOptions::default()
         };
-        self.lake_on(name, Store::open(&options)?).await
+        self.lake_on(name, Store::open(&options).await?).await
     }
 
     /// A lake on `SQLite` and another store.

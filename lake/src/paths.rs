@@ -22,6 +22,11 @@ pub(crate) fn new_rollup_key(tier: Tier, first: Minute) -> Path {
     }
 }
 
+/// A new key for a file that somebody fetches, and vacuum deletes.
+pub(crate) fn new_export() -> Path {
+    Path::from(format!("export/{}.parquet", Uuid::now_v7().simple()))
+}
+
 fn of_hour(folder: &str, first: Minute) -> Path {
     let minute = first.number().rem_euclid(60);
     Path::from(format!(

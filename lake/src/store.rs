@@ -9,21 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::backoff;
-use object_store::aws::AmazonS3Builder;
+use marketlake_entities::{Millis, backoff};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{
-    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
-};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use tokio::time::sleep;
 use url::Url;
+use uuid::Uuid;
 
 use crate::LakeError;
 use crate::object::Object;
+use crate::s3::{self, Bucket, Encryption, Finding, Health};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// A larger object is written in parts of this size.
 const PART: usize = 8 << 20;
 /// Objects that are read at the same time.
@@ -41,10 +39,20 @@ pub struct StoreOptions {
     pub endpoint: Option<String>,
     /// Region of the bucket.
     pub region: Option<String>,
-    /// Access key; else the environment's (`AWS_ACCESS_KEY_ID`, ..).
+    /// Access key; else AWS' standard chain finds one: environment, profile, web identity, ECS, EC2.
     pub access_key_id: Option<String>,
     /// Its secret.
     pub secret_access_key: Option<String>,
+    /// Whether the bucket's name is a part of the path rather than of the host; where nothing is said, with an endpoint only.
+    pub path_style: Option<bool>,
+    /// How S3 encrypts what is written.
+    pub encryption: Encryption,
+}
+
+impl StoreOptions {
+    pub(crate) fn path_style(&self) -> bool {
+        self.path_style.unwrap_or(self.endpoint.is_some())
+    }
 }
 
 /// An opened store. Cheap to clone.
@@ -53,6 +61,7 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     /// The folder, where it is one.
     local: Option<PathBuf>,
+    bucket: Option<Bucket>,
     shown: String,
 }
 
@@ -61,10 +70,10 @@ impl Store {
     ///
     /// # Errors
     /// Where the address cannot be used, or the folder cannot be made.
-    pub fn open(options: &StoreOptions) -> Result<Self, LakeError> {
+    pub async fn open(options: &StoreOptions) -> Result<Self, LakeError> {
         let address = |reason: String| LakeError::Address(format!("{}: {reason}", options.url));
         let url = Url::parse(&options.url).map_err(|error| address(error.to_string()))?;
-        let mut local = None;
+        let (mut local, mut bucket) = (None, None);
         let objects: Arc<dyn ObjectStore> = match url.scheme() {
             "file" => {
                 let folder = url
@@ -75,12 +84,15 @@ impl Store {
                 Arc::new(LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true))
             }
             "s3" => {
-                let bucket = url
+                let name = url
                     .host_str()
                     .ok_or_else(|| address("expected s3://bucket/prefix".to_owned()))?;
                 let prefix = Path::parse(url.path().trim_matches('/'))
                     .map_err(|error| address(error.to_string()))?;
-                Arc::new(PrefixStore::new(s3(bucket, options)?, prefix))
+                let opened = Bucket::open(name, prefix.clone(), options).await;
+                let objects = s3::objects(name, options, opened.sdk())?;
+                bucket = Some(opened);
+                Arc::new(PrefixStore::new(objects, prefix))
             }
             other => {
                 return Err(address(format!(
@@ -91,6 +103,7 @@ impl Store {
         Ok(Self {
             objects,
             local,
+            bucket,
             shown: options.url.clone(),
         })
     }
@@ -101,6 +114,7 @@ impl Store {
         Self {
             objects,
             local: None,
+            bucket: None,
             shown: shown.to_owned(),
         }
     }
@@ -123,7 +137,34 @@ impl Store {
         &self.objects
     }
 
-    /// Writes an object. Its key is used for these bytes only, so that writing it again, where an answer was lost, does no harm.
+    /// The bucket, where it is one.
+    pub(crate) fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
+    }
+
+    /// Looks whether the store is set up well, by trying; leaves nothing behind. `now` is the time by this machine's clock.
+    pub async fn examine(&self, now: Millis) -> Vec<Finding> {
+        match &self.bucket {
+            Some(bucket) => bucket.examine(now).await,
+            None => vec![self.examine_folder().await],
+        }
+    }
+
+    async fn examine_folder(&self) -> Finding {
+        let path = Path::from(format!("doctor/{}", Uuid::now_v7().simple()));
+        let tried = async {
+            self.put(&path, Bytes::from_static(b"doctor")).await?;
+            let read = self.read_unchecked(&path).await;
+            self.delete(&path).await?;
+            read
+        };
+        match tried.await {
+            Ok(_) => Finding::new("folder", Health::Good, "can be written, read and flushed"),
+            Err(error) => Finding::new("folder", Health::Bad, error.to_string()),
+        }
+    }
+
+    /// Writes an object that is not there yet. Writing it again, where an answer was lost, does no harm.
     pub(crate) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), LakeError> {
         again(|| async { self.put_once(key, bytes.clone()).await }).await?;
         match &self.local {
@@ -134,9 +175,9 @@ impl Store {
 
     async fn put_once(&self, key: &Path, bytes: Bytes) -> object_store::Result<()> {
         if bytes.len() <= PART {
-            self.objects.put(key, PutPayload::from_bytes(bytes)).await?;
-            return Ok(());
+            return self.create(key, bytes).await;
         }
+        // No server takes a condition on each part; its key is new.
         let mut upload = self.objects.put_multipart(key).await?;
         for start in (0..bytes.len()).step_by(PART) {
             let part = bytes.slice(start..bytes.len().min(start + PART));
@@ -147,6 +188,20 @@ impl Store {
         }
         upload.complete().await?;
         Ok(())
+    }
+
+    /// Puts an object under the condition that there is none.
+    async fn create(&self, key: &Path, bytes: Bytes) -> object_store::Result<()> {
+        let payload = PutPayload::from_bytes(bytes.clone());
+        let put = self.objects.put_opts(key, payload, PutMode::Create.into());
+        match put.await {
+            Err(exists @ object_store::Error::AlreadyExists { .. }) => {
+                // Its own, where the answer to an attempt before was lost.
+                let is_own = self.objects.get(key).await?.bytes().await? == bytes;
+                if is_own { Ok(()) } else { Err(exists) }
+            }
+            put => put.map(|_| ()),
+        }
     }
 
     /// Reads a whole object and checks that it is the one that was written.
@@ -241,6 +296,7 @@ fn is_final(error: &object_store::Error) -> bool {
     matches!(
         error,
         Error::NotFound { .. }
+            | Error::AlreadyExists { .. }
             | Error::InvalidPath { .. }
             | Error::NotSupported { .. }
             | Error::NotImplemented { .. }
@@ -265,39 +321,6 @@ async fn flush(path: PathBuf) -> Result<(), LakeError> {
             source: Box::new(error),
         })
     })
-}
-
-fn s3(bucket: &str, options: &StoreOptions) -> Result<impl ObjectStore, LakeError> {
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_client_options(
-            ClientOptions::new()
-                .with_timeout(PATIENCE)
-                .with_connect_timeout(Duration::from_secs(5))
-                .with_allow_http(
-                    options
-                        .endpoint
-                        .as_deref()
-                        .is_some_and(|e| e.starts_with("http://")),
-                ),
-        )
-        .with_retry(RetryConfig {
-            max_retries: 4,
-            retry_timeout: Duration::from_secs(30),
-            backoff: BackoffConfig::default(),
-        });
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_endpoint(endpoint);
-    }
-    if let Some(region) = &options.region {
-        builder = builder.with_region(region);
-    }
-    if let (Some(id), Some(secret)) = (&options.access_key_id, &options.secret_access_key) {
-        builder = builder
-            .with_access_key_id(id)
-            .with_secret_access_key(secret);
-    }
-    Ok(builder.build()?)
 }
 
 impl fmt::Debug for Store {

@@ -6,6 +6,8 @@ mod check;
 mod compact;
 mod deliveries;
 mod demo;
+mod doctor;
+mod export;
 mod import;
 mod jumps;
 mod key;
@@ -81,6 +83,8 @@ enum Command {
     Tokens(tokens::Tokens),
     Key(key::Key),
     Check(check::Check),
+    Doctor(doctor::Doctor),
+    Export(export::Export),
     /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
     ///
     /// Example: marketlake compact
@@ -146,6 +150,8 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Tokens(tokens) => return tokens.execute(settings).await,
         Command::Key(key) => return key.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
+        Command::Doctor(doctor) => return doctor.execute(settings).await,
+        Command::Export(export) => export.execute(settings).await?,
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,
         Command::Migrate => {

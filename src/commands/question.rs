@@ -39,6 +39,14 @@ pub(super) struct Asked {
 }
 
 impl Asking {
+    /// From the files.
+    pub(super) fn files() -> Self {
+        Self {
+            engine: Engine::Embedded,
+            format: Format::default(),
+        }
+    }
+
     pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<Asked> {
         let lake = app::open_lake(settings).await?;
         let engine: Box<dyn QueryEngine> = match self.engine {

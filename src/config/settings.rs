@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_graphql::Limits;
+use marketlake_lake::{ParseEncryptionError, StoreOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -74,6 +75,10 @@ pub(crate) struct Store {
     pub(crate) region: Option<String>,
     pub(crate) access_key_id: Option<String>,
     pub(crate) secret_access_key: Option<String>,
+    /// Whether the bucket's name is a part of the path rather than of the host; where nothing is said, with an endpoint only.
+    pub(crate) path_style: Option<bool>,
+    /// How S3 encrypts: bucket (as it is set up), sse-s3, sse-kms, sse-kms:KEY.
+    pub(crate) encryption: Option<String>,
     pub(crate) retention: Retention,
 }
 
@@ -221,6 +226,34 @@ impl Settings {
     pub(crate) fn database_url(&self) -> String {
         let below = || database::sqlite_url(&self.data.join("marketlake.db"));
         self.database.url.clone().unwrap_or_else(below)
+    }
+
+    /// How to reach the store.
+    pub(crate) fn store(&self) -> Result<StoreOptions, ConfigError> {
+        let store = &self.store;
+        let encryption = store.encryption.as_deref().map(|text| {
+            let parsed = text.parse();
+            parsed.map_err(|error: ParseEncryptionError| {
+                ConfigError::setting("store.encryption", text, error)
+            })
+        });
+        if store.access_key_id.is_some() != store.secret_access_key.is_some() {
+            let (given, missing) = match store.access_key_id {
+                Some(_) => ("store.access_key_id", "store.secret_access_key"),
+                None => ("store.secret_access_key", "store.access_key_id"),
+            };
+            let problem = format!("expected {missing} beside it");
+            return Err(ConfigError::setting(given, "given", problem));
+        }
+        Ok(StoreOptions {
+            url: self.store_url(),
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
+            access_key_id: store.access_key_id.clone(),
+            secret_access_key: store.secret_access_key.clone(),
+            path_style: store.path_style,
+            encryption: encryption.transpose()?.unwrap_or_default(),
+        })
     }
 
     /// The store's address.

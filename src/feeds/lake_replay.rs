@@ -46,7 +46,8 @@ impl LakeReplay {
         let store = Store::open(&StoreOptions {
             url: config::file_url(&folder.join("lake")),
             ..StoreOptions::default()
-        })?;
+        })
+        .await?;
         let lake = Lake::open(database, store, Vec::new()).await?;
         let bounds = lake.bounds().await?.ok_or(LakeReplayError::Empty)?;
         let (from, to) = (from.unwrap_or(bounds.from), to.unwrap_or(bounds.to));

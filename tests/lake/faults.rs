@@ -29,7 +29,7 @@ pub async fn one_day(base: &Base) -> Arc<Lake> {
 }
 
 async fn faulty(base: &Base) -> (Arc<Lake>, Arc<Faulty>) {
-    let real = Store::open(&base.store).unwrap();
+    let real = Store::open(&base.store).await.unwrap();
     let faulty = Faulty::over(Arc::clone(real.objects()));
     let store = Store::over(Arc::clone(&faulty) as _, "faulty");
     let lake = Lake::open(base.database().await, store, Vec::new());

@@ -56,6 +56,7 @@ impl Base {
             region: Some("us-east-1".to_owned()),
             access_key_id: Some(s3::ACCESS_KEY.to_owned()),
             secret_access_key: Some(s3::SECRET_KEY.to_owned()),
+            ..StoreOptions::default()
         };
         Self {
             name: "Postgres and S3",
@@ -113,7 +114,7 @@ impl Base {
 
     /// The lake.
     pub async fn lake(&self) -> Arc<Lake> {
-        let store = Store::open(&self.store).unwrap();
+        let store = Store::open(&self.store).await.unwrap();
         Lake::open(self.database().await, store, Vec::new())
             .await
             .unwrap()
@@ -123,11 +124,13 @@ impl Base {
     pub async fn lake_in(&self, data: &Path) -> Arc<Lake> {
         let url = database::sqlite_url(&data.join("marketlake.db"));
         let database = database::connect(&url);
-        let store = Store::open(&StoreOptions {
+        let options = StoreOptions {
             url: format!("file://{}", data.join("lake").display()),
             ..StoreOptions::default()
-        });
-        let lake = Lake::open(database.await.unwrap(), store.unwrap(), Vec::new());
+        };
+        let store = Store::open(&options);
+        let (database, store) = (database.await.unwrap(), store.await.unwrap());
+        let lake = Lake::open(database, store, Vec::new());
         lake.await.unwrap()
     }
 

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod faulty;
 pub mod hook;
 pub mod mailbox;
+pub mod moto;
 pub mod program;
 pub mod recordings;
 pub mod s3;

@@ -1,0 +1,94 @@
+//! Who we are: keys that are given, or AWS' standard chain (environment, profile, web identity, ECS, EC2's role).
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+use tokio::sync::Mutex;
+
+/// New ones are fetched so long before the old ones end.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// The chain, for `object_store`.
+#[derive(Debug)]
+pub(super) struct Chain {
+    provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    credential: Arc<AwsCredential>,
+    until: Option<SystemTime>,
+}
+
+impl Chain {
+    pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
+        Self {
+            provider,
+            kept: Mutex::new(None),
+        }
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Chain {
+    type Credential = AwsCredential;
+
+    /// One at a time, so that many requests make one question.
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh()) {
+            return Ok(Arc::clone(&kept.credential));
+        }
+        let found = self.provider.provide_credentials().await;
+        let found = found.map_err(|error| object_store::Error::Unauthenticated {
+            path: "credentials".to_owned(),
+            source: missing(&error).into(),
+        })?;
+        let credential = Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        });
+        *kept = Some(Kept {
+            credential: Arc::clone(&credential),
+            until: found.expiry(),
+        });
+        Ok(credential)
+    }
+}
+
+impl Kept {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a credential ends by the clock of the machine that asked for it"
+    )]
+    fn is_fresh(&self) -> bool {
+        self.until
+            .is_none_or(|until| until > SystemTime::now() + EARLY)
+    }
+}
+
+/// What to do where nobody says who we are.
+pub(super) fn missing(error: &dyn std::error::Error) -> String {
+    format!(
+        "no AWS credentials: expected store.access_key_id and store.secret_access_key, or those of the environment, a profile, a web identity, ECS or EC2 ({})",
+        chain(error)
+    )
+}
+
+/// An error with what caused it; AWS' errors say nothing by themselves.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut reasons = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        reasons.push(error.to_string());
+        source = error.source();
+    }
+    reasons.dedup();
+    reasons.join(": ")
+}

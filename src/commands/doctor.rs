@@ -1,0 +1,90 @@
+//! `marketlake doctor`.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Args;
+use marketlake_entities::{Millis, database};
+use marketlake_lake::{Finding, Health, Store};
+
+use crate::app;
+use crate::config::Settings;
+use crate::output::{self, Cell, Format};
+
+/// A database so many seconds off makes leases and slots that this machine takes for wrong ones.
+const MOST_SKEW_SECONDS: i64 = 30;
+
+/// Tries the database and the store: what we need of them is done once, what costs money or trouble is looked up.
+///
+/// Fails where something keeps marketlake from working; a warning does not. Example: marketlake doctor
+#[derive(Args)]
+pub(super) struct Doctor {
+    /// How the answer looks.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Doctor {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let mut found = database(settings).await;
+        match Store::open(&settings.store()?).await {
+            Ok(store) => found.extend(store.examine(machine_clock()).await),
+            Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
+        }
+        let rows: Vec<Vec<Cell>> = found
+            .iter()
+            .map(|finding| {
+                vec![
+                    Cell::text(finding.what),
+                    Cell::text(finding.health),
+                    Cell::text(&finding.detail),
+                ]
+            })
+            .collect();
+        output::print(self.format, &["what", "health", "detail"], &rows)?;
+        let is_ill = found.iter().any(|finding| finding.health == Health::Bad);
+        Ok(if is_ill {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+async fn database(settings: &Settings) -> Vec<Finding> {
+    let database = match app::open_database(settings).await {
+        Ok(database) => database,
+        Err(error) => return vec![Finding::new("database", Health::Bad, format!("{error:#}"))],
+    };
+    let clock = database::clock(&database).await;
+    let reached = Finding::new(
+        "database",
+        Health::Good,
+        "it answers, its tables are up to date",
+    );
+    let clock = match clock {
+        Err(error) => Finding::new("database's clock", Health::Bad, error.to_string()),
+        Ok(theirs) => {
+            let off = (machine_clock().0 - theirs.0) / 1_000;
+            if off.abs() <= MOST_SKEW_SECONDS {
+                Finding::new("database's clock", Health::Good, "that of this machine")
+            } else {
+                let detail =
+                    format!("this machine's is {off} seconds ahead of it: let NTP set both");
+                Finding::new("database's clock", Health::Warning, detail)
+            }
+        }
+    };
+    vec![reached, clock]
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is this clock that is compared"
+)]
+fn machine_clock() -> Millis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Millis(since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }))
+}

@@ -1,0 +1,85 @@
+//! `marketlake export`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Usage;
+use super::question::Asking;
+use crate::config::Settings;
+use crate::output;
+
+/// Writes metrics' samples, by default of the newest 24 hours, into one Parquet file, or makes a link to it.
+///
+/// The file has the columns of the lake's own: metric, ts, unscaled, scale; value = unscaled / 10^scale. Example: marketlake export btcusdt --out btc.parquet
+#[derive(Args)]
+pub(super) struct Export {
+    /// Names or ids of the metrics.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// The first minute; 24 hours before the last, if none is given.
+    #[arg(long, value_name = "TS")]
+    from: Option<String>,
+    /// The last minute; the newest, if none is given.
+    #[arg(long, visible_alias = "at", value_name = "TS")]
+    to: Option<String>,
+    /// The file to write; one that is there already is left alone.
+    #[arg(long, value_name = "FILE", required_unless_present = "link")]
+    out: Option<PathBuf>,
+    /// Put the file into the bucket, and show a link by which anyone can fetch it for a while.
+    #[arg(long, conflicts_with = "out")]
+    link: bool,
+    /// How long the link is good for; no longer than vacuum leaves files alone (`jobs.vacuum_grace`).
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "link")]
+    valid: Option<Duration>,
+}
+
+impl Export {
+    pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let grace = settings.vacuum_grace()?;
+        let valid = self.valid.unwrap_or(grace);
+        if valid > grace || valid.is_zero() {
+            let (most, got) = (
+                humantime::format_duration(grace),
+                humantime::format_duration(valid),
+            );
+            return Err(Usage(format!(
+                "--valid: expected a time up to {most} (jobs.vacuum_grace), got {got}"
+            ))
+            .into());
+        }
+        let asked = Asking::files().open(settings).await?;
+        let mut metrics = Vec::new();
+        for name in &self.names {
+            metrics.push(asked.resolve(name).await?);
+        }
+        output::note_simulated(&metrics);
+        let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
+        let span = span.context("the lake is empty")?;
+        let file = asked.lake.export(&metrics, span).await?;
+        let bytes = file.len();
+        match self.out {
+            Some(path) => {
+                let mut open = tokio::fs::OpenOptions::new();
+                let opened = open.write(true).create_new(true).open(&path).await;
+                let mut out =
+                    opened.map_err(|error| Usage(format!("--out {}: {error}", path.display())))?;
+                tokio::io::AsyncWriteExt::write_all(&mut out, &file).await?;
+                out.sync_all().await?;
+                output::line(&format!("export: {bytes} bytes in {}", path.display()))
+            }
+            None => {
+                let link = asked.lake.link(file, valid).await?;
+                let link = link.ok_or_else(|| {
+                    Usage(format!(
+                        "--link: expected a store at s3://.., got {}",
+                        settings.store_url()
+                    ))
+                })?;
+                output::line(&link)
+            }
+        }
+    }
+}

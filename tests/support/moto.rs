@@ -1,0 +1,64 @@
+//! moto: AWS' services as others understand them, on loopback. Keys are not checked.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// Ends with its holder.
+pub struct Moto {
+    child: Child,
+    pub endpoint: String,
+}
+
+impl Moto {
+    /// One with a bucket `lake`.
+    pub async fn start() -> Self {
+        let python = std::env::var("MARKETLAKE_TEST_PYTHON")
+            .expect("MARKETLAKE_TEST_PYTHON: run scripts/test, which installs moto");
+        let mut child = Command::new(python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let endpoint = tokio::task::spawn_blocking(move || {
+            let mut lines = lines.map_while(Result::ok);
+            let found = lines.find_map(|line| Some(line.split_once("Running on ")?.1.to_owned()));
+            // What it says besides must be taken off it.
+            std::thread::spawn(move || lines.for_each(drop));
+            found.expect("moto runs")
+        });
+        let moto = Self {
+            child,
+            endpoint: endpoint.await.unwrap().trim().to_owned(),
+        };
+        moto.put("lake", "").await;
+        moto
+    }
+
+    /// Puts something: a bucket, or one of its parts.
+    pub async fn put(&self, path: &str, body: &str) {
+        let put = reqwest::Client::new().put(format!("{}/{path}", self.endpoint));
+        let answer = put.body(body.to_owned()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+    }
+
+    /// The settings that have the program use it.
+    pub fn settings(&self) -> [(&'static str, String); 5] {
+        [
+            ("MARKETLAKE_STORE__URL", "s3://lake/some/prefix".to_owned()),
+            ("MARKETLAKE_STORE__ENDPOINT", self.endpoint.clone()),
+            ("MARKETLAKE_STORE__REGION", "us-east-1".to_owned()),
+            ("MARKETLAKE_STORE__ACCESS_KEY_ID", "testing1".to_owned()),
+            ("MARKETLAKE_STORE__SECRET_ACCESS_KEY", "testing".to_owned()),
+        ]
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
