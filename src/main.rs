@@ -10,6 +10,7 @@ mod migrate;
 mod output;
 mod progress;
 mod service;
+mod smoke;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ mod rule;
 mod rules;
 mod run;
 mod settings;
+mod smoke;
 mod subscriptions;
 mod timeseries;
 mod tokens;
@@ -85,6 +86,7 @@ enum Command {
     Check(check::Check),
     Doctor(doctor::Doctor),
     Export(export::Export),
+    Smoke(smoke::Smoke),
     /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
     ///
     /// Example: marketlake compact
@@ -120,6 +122,9 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if matches!(cli.command, Command::Openapi) {
         output::line(&marketlake_graphql::openapi().to_pretty_json()?)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Smoke(smoke) = cli.command {
+        return smoke.execute().await;
     }
     let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
     let runs_long = matches!(
@@ -158,7 +163,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
             app::open_database(settings).await?;
             output::line("migrate: the tables are up to date")?;
         }
-        Command::Schema | Command::Openapi => (),
+        Command::Schema | Command::Openapi | Command::Smoke(_) => (),
         Command::Config => settings::execute(&loaded)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! The shell: what it prints, and with what status it ends.
 
+mod smoke;
+
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 

@@ -15,8 +15,11 @@ mod scalars;
 mod subscriptions;
 mod timeseries;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
 use async_graphql::{
     MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder, ValidationMode,
 };
@@ -96,4 +99,26 @@ pub(crate) fn build(desk: Desk) -> Schema {
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().include_specified_by();
     builder().finish().sdl_with_options(options)
+}
+
+/// Every field of every type, as `Type.field`.
+#[must_use]
+pub fn fields() -> BTreeSet<String> {
+    let Ok(document) = parse_schema(sdl()) else {
+        return BTreeSet::new();
+    };
+    let mut fields = BTreeSet::new();
+    for definition in document.definitions {
+        if let TypeSystemDefinition::Type(definition) = definition
+            && let TypeKind::Object(object) = definition.node.kind
+        {
+            let name = definition.node.name.node;
+            let own = object
+                .fields
+                .iter()
+                .map(|field| field.node.name.node.clone());
+            fields.extend(own.map(|field| format!("{name}.{field}")));
+        }
+    }
+    fields
 }

@@ -1,0 +1,69 @@
+//! `marketlake smoke`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use super::Usage;
+use crate::output::{self, Cell, Format};
+use crate::smoke::{self, State, Target};
+
+/// Looks at a running server from outside: is each route and field there, and has it the right shape. Changes nothing.
+///
+/// Fails where one is not. Example: marketlake smoke --wait 2m --key @key.txt
+#[derive(Args)]
+pub(super) struct Smoke {
+    /// Where it answers.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: Url,
+    /// Ask with this key; @FILE reads it from a file, where others cannot see it.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Wait so long for it to be ready.
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    /// How the answer looks.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Smoke {
+    pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
+        if !matches!(self.url.scheme(), "http" | "https") {
+            let problem = format!("URL: expected http:// or https://, got {}", self.url);
+            return Err(Usage(problem).into());
+        }
+        let key = self.key.map(read).transpose()?;
+        let target = Target::new(self.url, key)?;
+        let looks = smoke::look(&target, self.wait).await;
+        let rows: Vec<Vec<Cell>> = looks
+            .iter()
+            .map(|look| {
+                vec![
+                    Cell::text(&look.what),
+                    Cell::text(look.state.word()),
+                    Cell::text(&look.detail),
+                ]
+            })
+            .collect();
+        output::print(self.format, &["what", "state", "detail"], &rows)?;
+        let is_well = looks.iter().all(|look| look.state != State::Bad);
+        Ok(if is_well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn read(key: String) -> Result<String, Usage> {
+    match key.strip_prefix('@') {
+        None => Ok(key),
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) => Err(Usage(format!("--key @{path}: {error}"))),
+        },
+    }
+}

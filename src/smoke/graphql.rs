@@ -1,0 +1,143 @@
+//! The GraphQL face: the schema, each question, and what is pushed.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Look;
+use super::rest::has;
+use super::target::Target;
+
+const INTROSPECTION: &str =
+    "{ __schema { types { name fields(includeDeprecated: true) { name } } } }";
+/// Questions that anybody who may read may ask: name, document, path to an object, and what it must have.
+const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
+    (
+        "metrics",
+        "{ metrics(first: 1) { nodes { id name } pageInfo { hasNextPage } edges { cursor } } }",
+        "/metrics",
+        &["nodes", "pageInfo", "edges"],
+    ),
+    (
+        "ranking",
+        "{ ranking(first: 1) { nodes { rank of value } pageInfo { hasNextPage } } }",
+        "/ranking",
+        &["nodes", "pageInfo"],
+    ),
+    (
+        "jumps",
+        "{ jumps(first: 1) { nodes { timestamp ratio } pageInfo { hasNextPage } } }",
+        "/jumps",
+        &["nodes", "pageInfo"],
+    ),
+    (
+        "lake",
+        "{ lake { segments samples newest } }",
+        "/lake",
+        &["segments", "samples", "newest"],
+    ),
+];
+/// The same of one metric, `$name`.
+const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
+    (
+        "metric",
+        "query($name: String!) { metric(name: $name) { id name latest { timestamp value } rank { rank } } }",
+        "/metric",
+        &["id", "name", "latest", "rank"],
+    ),
+    (
+        "latest",
+        "query($name: String!) { latest(metrics: [$name]) { metric { id } sample { value } } }",
+        "/latest/0",
+        &["metric", "sample"],
+    ),
+    (
+        "timeseries",
+        "query($name: String!) { timeseries(metrics: [$name]) { from to times values } }",
+        "/timeseries/0",
+        &["from", "to", "times", "values"],
+    ),
+    (
+        "rank",
+        "query($name: String!) { rank(metric: $name) { rank of display statistic value } }",
+        "/rank",
+        &["rank", "of", "display", "statistic", "value"],
+    ),
+];
+
+pub(super) async fn look(target: &Target, metric: Option<&str>, looks: &mut Vec<Look>) {
+    looks.push(Look::of("graphql: schema", schema(target).await));
+    for (name, document, pointer, fields) in OF_ALL {
+        let seen = asked(target, document, json!({}), pointer, fields).await;
+        looks.push(Look::of(&format!("graphql: {name}"), seen));
+    }
+    for (name, document, pointer, fields) in OF_ONE {
+        let what = format!("graphql: {name}");
+        looks.push(match metric {
+            None => Look::skipped(&what, "the lake is empty"),
+            Some(metric) => {
+                let seen = asked(target, document, json!({"name": metric}), pointer, fields).await;
+                Look::of(&what, seen)
+            }
+        });
+    }
+    let what = "graphql: slots, as events";
+    looks.push(match metric {
+        None => Look::skipped(what, "the lake is empty"),
+        Some(_) => Look::of(what, slots(target).await),
+    });
+    let socket = target.upgrade("/graphql/ws", "graphql-transport-ws").await;
+    let socket = socket.and_then(|answer| match answer.status.as_u16() {
+        101 => Ok("switches protocols".to_owned()),
+        status => Err(format!("expected status 101, got {status}")),
+    });
+    looks.push(Look::of("/graphql/ws", socket));
+}
+
+/// Whether the server has every field that this program's own schema has.
+async fn schema(target: &Target) -> Result<String, String> {
+    let answer = target.ask(INTROSPECTION, json!({})).await?;
+    let types = answer["__schema"]["types"].as_array();
+    let mut theirs = BTreeSet::new();
+    for one in types.ok_or("expected a list of types")? {
+        for field in one["fields"].as_array().into_iter().flatten() {
+            let text = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+            theirs.insert(format!("{}.{}", text(one), text(field)));
+        }
+    }
+    let ours = marketlake_graphql::schema::fields();
+    let missing: Vec<&String> = ours.difference(&theirs).collect();
+    match missing.as_slice() {
+        [] => Ok(format!("{} fields", ours.len())),
+        [first, others @ ..] => Err(format!(
+            "the server has no {first}, nor {} others: is it another version?",
+            others.len()
+        )),
+    }
+}
+
+async fn asked(
+    target: &Target,
+    document: &str,
+    variables: Value,
+    pointer: &str,
+    fields: &[&str],
+) -> Result<String, String> {
+    let data = target.ask(document, variables).await?;
+    let found = data.pointer(pointer);
+    has(
+        found.ok_or_else(|| format!("expected {pointer} in {data}"))?,
+        fields,
+    )
+}
+
+async fn slots(target: &Target) -> Result<String, String> {
+    let event = target
+        .first_event("subscription { slots { timestamp } }")
+        .await?;
+    if event.starts_with("event: next") && event.contains("\"timestamp\"") {
+        Ok("the newest minute came at once".to_owned())
+    } else {
+        Err(format!("expected an event with a minute, got {event:?}"))
+    }
+}

@@ -1,0 +1,175 @@
+//! The server that is looked at.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+use super::Look;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
+/// Of an answer that is shown.
+const SHOWN: usize = 160;
+
+/// A server, and as whom it is asked.
+pub(crate) struct Target {
+    http: Client,
+    base: Url,
+    key: Option<String>,
+}
+
+/// What it answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Target {
+    /// # Errors
+    /// Where no client can be made.
+    pub(crate) fn new(base: Url, key: Option<String>) -> anyhow::Result<Self> {
+        let http = Client::builder().timeout(PATIENCE).build()?;
+        Ok(Self { http, base, key })
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Until it is ready.
+    pub(super) async fn wait(&self, patience: Duration) -> Look {
+        let deadline = Instant::now() + patience;
+        loop {
+            let seen = self.get("/readyz").await.and_then(Answer::good);
+            if seen.is_ok() || Instant::now() >= deadline {
+                return Look::of("/readyz", seen.map(|_| "ready".to_owned()));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Answer, String> {
+        self.send(self.http.get(self.url(path)?)).await
+    }
+
+    /// What a WebSocket begins with.
+    pub(super) async fn upgrade(&self, path: &str, protocol: &str) -> Result<Answer, String> {
+        let request = self.http.get(self.url(path)?);
+        let request = [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "bWFya2V0bGFrZS1zbW9rZQ=="),
+            ("sec-websocket-protocol", protocol),
+        ]
+        .into_iter()
+        .fold(request, |request, (name, value)| {
+            request.header(HeaderName::from_static(name), value)
+        });
+        let answer = request.send().await.map_err(|error| shown(&error))?;
+        Ok(Answer {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body: Vec::new(),
+        })
+    }
+
+    /// The data of a GraphQL answer without errors.
+    pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Value, String> {
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let request = self.http.post(self.url("/graphql")?).body(body);
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let mut answer = self.send(request).await?.json()?;
+        match answer.get("errors") {
+            None => Ok(answer["data"].take()),
+            Some(errors) => Err(cut(&errors.to_string())),
+        }
+    }
+
+    /// The first event of a stream.
+    pub(super) async fn first_event(&self, query: &str) -> Result<String, String> {
+        let body = json!({"query": query}).to_string();
+        let request = self.http.post(self.url("/graphql")?).body(body);
+        let request = request
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "text/event-stream");
+        let answer = self.keyed(request).send().await;
+        let mut answer = answer.map_err(|error| shown(&error))?;
+        let chunk = answer.chunk().await.map_err(|error| shown(&error))?;
+        Ok(String::from_utf8_lossy(&chunk.unwrap_or_default()).into_owned())
+    }
+
+    fn url(&self, path: &str) -> Result<Url, String> {
+        // Below the address' own path, for a server behind a proxy.
+        let base = self.base.as_str().trim_end_matches('/');
+        format!("{base}{path}")
+            .parse()
+            .map_err(|error: url::ParseError| error.to_string())
+    }
+
+    fn keyed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, String> {
+        let answer = self.keyed(request).send().await;
+        let answer = answer.map_err(|error| shown(&error))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|error| shown(&error))?;
+        Ok(Answer {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+}
+
+impl Answer {
+    /// Itself, where it is a good one.
+    pub(super) fn good(self) -> Result<Self, String> {
+        if self.status.is_success() {
+            Ok(self)
+        } else {
+            let body = String::from_utf8_lossy(&self.body);
+            Err(format!("status {}: {}", self.status, cut(body.trim())))
+        }
+    }
+
+    pub(super) fn json(self) -> Result<Value, String> {
+        let answer = self.good()?;
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let body = String::from_utf8_lossy(&answer.body);
+            format!("expected JSON, got {:?} ({error})", cut(&body))
+        })
+    }
+
+    pub(super) fn content_type(&self) -> &str {
+        let value = self.headers.get(CONTENT_TYPE);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
+/// An error with its causes: reqwest's say only that something failed.
+fn shown(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
