@@ -148,10 +148,13 @@ impl Job for IngestMinute {
         let latest = slots::latest(self.lake.database(), Self::NAME, moment.minute.start())
             .await?
             .map(Millis::minute);
-        let first = match (self.pace, latest) {
-            (Some(pace), Some(latest)) => latest.plus(1).max(pace.from),
+        // Of a minute with parts some may be missing: a replay begins with one, and who enters them may be killed between two.
+        let is_split = self.shards() > 1;
+        let next = latest.map(|latest| if is_split { latest } else { latest.plus(1) });
+        let first = match (self.pace, next) {
+            (Some(pace), Some(next)) => next.max(pace.from),
             (Some(pace), None) => pace.from,
-            (None, Some(latest)) => latest.plus(1).max(moment.minute.plus(-CATCH_UP_MINUTES)),
+            (None, Some(next)) => next.max(moment.minute.plus(-CATCH_UP_MINUTES)),
             (None, None) => moment.minute,
         };
         let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;

@@ -4,6 +4,7 @@ mod alert_kills;
 mod candles;
 mod crash;
 mod cryptowatch;
+mod fleet;
 mod kills;
 mod process;
 mod replay;
