@@ -49,12 +49,6 @@ pub struct StoreOptions {
     pub encryption: Encryption,
 }
 
-impl StoreOptions {
-    pub(crate) fn path_style(&self) -> bool {
-        self.path_style.unwrap_or(self.endpoint.is_some())
-    }
-}
-
 /// An opened store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {

@@ -56,10 +56,18 @@ async fn without_any_it_is_said_what_is_expected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn environment_and_profile_are_known() {
-    let (base, program) = keyless().await;
+    let (mut base, program) = keyless().await;
     let environment = program.clone().with("AWS_ACCESS_KEY_ID", ACCESS_KEY);
     let environment = environment.with("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
     assert_eq!(doctor(&environment).await.code, 0);
+    // The address too.
+    let endpoint = base.store.endpoint.take().unwrap();
+    let elsewhere = Program::on(&base).with("AWS_ENDPOINT_URL", endpoint);
+    let elsewhere = elsewhere.with("AWS_ACCESS_KEY_ID", ACCESS_KEY);
+    let elsewhere = elsewhere.with("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    let said = doctor(&elsewhere).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    elsewhere.ok(&["metrics"]).await;
     let file =
         format!("[ops]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n");
     std::fs::write(base.path().join("credentials"), file).unwrap();

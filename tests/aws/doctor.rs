@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-use super::{doctor, finding};
+use super::{TRIED, doctor, finding};
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 
@@ -16,17 +16,7 @@ async fn what_is_well_is_good_and_nothing_is_left_behind() {
         assert_eq!(said.code, 0, "{said:?}");
         assert_eq!(finding(&said, "database").0, "good");
         if base.store.endpoint.is_some() {
-            for what in [
-                "credentials",
-                "bucket",
-                "region",
-                "clock",
-                "put",
-                "get",
-                "list",
-                "multipart",
-                "delete",
-            ] {
+            for what in TRIED {
                 assert_eq!(finding(&said, what).0, "good", "{what}: {said:?}");
             }
             let never = (

@@ -10,6 +10,20 @@ use serde_json::Value;
 use crate::support::base::Base;
 use crate::support::program::{Program, Said};
 
+/// What is tried of every bucket.
+const TRIED: [&str; 10] = [
+    "credentials",
+    "bucket",
+    "region",
+    "clock",
+    "put",
+    "conditional put",
+    "get",
+    "list",
+    "multipart",
+    "delete",
+];
+
 /// Health and detail of one thing that `doctor` looked at.
 fn finding(said: &Said, what: &str) -> (String, String) {
     let all: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));

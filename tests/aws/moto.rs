@@ -1,6 +1,6 @@
 //! The lake on another server than s3s-fs, and what only it has.
 
-use super::{doctor, finding, history};
+use super::{TRIED, doctor, finding, history};
 use crate::support::base::Base;
 use crate::support::moto::Moto;
 use crate::support::program::Program;
@@ -27,18 +27,7 @@ async fn a_bucket_s_set_up_is_looked_at() {
     moto.put("lake?lifecycle", LIFECYCLE).await;
     let said = doctor(&program).await;
     assert_eq!(said.code, 0, "{said:?}");
-    for what in [
-        "credentials",
-        "bucket",
-        "region",
-        "clock",
-        "put",
-        "conditional put",
-        "get",
-        "list",
-        "multipart",
-        "delete",
-    ] {
+    for what in TRIED {
         assert_eq!(finding(&said, what).0, "good", "{what}: {said:?}");
     }
     assert_eq!(finding(&said, "lifecycle").0, "good", "{said:?}");

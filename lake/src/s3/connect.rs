@@ -36,10 +36,9 @@ pub(crate) fn objects(
     options: &StoreOptions,
     sdk: &SdkConfig,
 ) -> Result<AmazonS3, LakeError> {
-    let clear = options
-        .endpoint
-        .as_deref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    // That of the settings, or of the environment (AWS_ENDPOINT_URL).
+    let endpoint = sdk.endpoint_url();
+    let clear = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let client = ClientOptions::new()
         .with_timeout(PATIENCE)
         .with_connect_timeout(CONNECTING)
@@ -49,14 +48,14 @@ pub(crate) fn objects(
         .with_client_options(client)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_checksum_algorithm(Checksum::SHA256)
-        .with_virtual_hosted_style_request(!options.path_style())
+        .with_virtual_hosted_style_request(!path_style(options, sdk))
         .with_retry(RetryConfig {
             max_retries: 4,
             retry_timeout: Duration::from_secs(30),
             backoff: BackoffConfig::default(),
         })
         .with_region(sdk.region().map_or(USUAL_REGION, Region::as_ref));
-    if let Some(endpoint) = &options.endpoint {
+    if let Some(endpoint) = endpoint {
         // Whole: object_store puts the bucket before the host by itself only where it made the address.
         builder = builder.with_endpoint(endpoint);
     }
@@ -106,9 +105,16 @@ pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
 
 /// AWS' own client.
 pub(super) fn client(options: &StoreOptions, sdk: &SdkConfig) -> Client {
-    let mut config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(options.path_style());
+    let mut config =
+        aws_sdk_s3::config::Builder::from(sdk).force_path_style(path_style(options, sdk));
     if sdk.region().is_none() {
         config = config.region(Region::new(USUAL_REGION));
     }
     Client::from_conf(config.build())
+}
+
+fn path_style(options: &StoreOptions, sdk: &SdkConfig) -> bool {
+    options
+        .path_style
+        .unwrap_or_else(|| sdk.endpoint_url().is_some())
 }
