@@ -10,6 +10,7 @@
 //! `records/mod.rs`, and a row in the test that compares the two on `SQLite` and Postgres.
 
 mod backoff;
+mod causes;
 pub mod database;
 mod exact;
 mod hex;
@@ -21,6 +22,7 @@ pub mod records;
 mod sample;
 
 pub use backoff::backoff;
+pub use causes::{causes, reason};
 pub use exact::{Exact, ParseExactError};
 pub use hex::hex;
 pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::backoff;
+use marketlake_entities::{backoff, causes};
 use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
@@ -154,16 +154,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn unreachable(url: &str, error: &dyn std::error::Error) -> FeedError {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        reason = next.to_string();
-        cause = next.source();
-    }
+fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> FeedError {
     FeedError::Unreachable {
         url: url.to_owned(),
-        reason,
+        reason: causes(error).last().unwrap_or(error).to_string(),
     }
 }
 

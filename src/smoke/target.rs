@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use marketlake_entities::reason;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ impl Target {
         .fold(request, |request, (name, value)| {
             request.header(HeaderName::from_static(name), value)
         });
-        let answer = request.send().await.map_err(|error| shown(&error))?;
+        let answer = request.send().await.map_err(|error| reason(&error))?;
         Ok(Answer {
             status: answer.status(),
             headers: answer.headers().clone(),
@@ -99,8 +100,8 @@ impl Target {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream");
         let answer = self.keyed(request).send().await;
-        let mut answer = answer.map_err(|error| shown(&error))?;
-        let chunk = answer.chunk().await.map_err(|error| shown(&error))?;
+        let mut answer = answer.map_err(|error| reason(&error))?;
+        let chunk = answer.chunk().await.map_err(|error| reason(&error))?;
         Ok(String::from_utf8_lossy(&chunk.unwrap_or_default()).into_owned())
     }
 
@@ -121,9 +122,9 @@ impl Target {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, String> {
         let answer = self.keyed(request).send().await;
-        let answer = answer.map_err(|error| shown(&error))?;
+        let answer = answer.map_err(|error| reason(&error))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|error| shown(&error))?;
+        let body = answer.bytes().await.map_err(|error| reason(&error))?;
         Ok(Answer {
             status,
             headers,
@@ -161,15 +162,4 @@ impl Answer {
 
 fn cut(text: &str) -> String {
     text.chars().take(SHOWN).collect()
-}
-
-/// An error with its causes: reqwest's say only that something failed.
-fn shown(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -14,11 +14,12 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
+use marketlake_entities::reason;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{Channel, ChannelError, Line, Parcel, Sending, reason};
+use super::{Channel, ChannelError, Line, Parcel, Sending};
 
 /// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -14,13 +14,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hmac::Mac;
 use ipnet::IpNet;
-use marketlake_entities::{Millis, hex};
+use marketlake_entities::{Millis, causes, hex, reason};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
-use super::{Channel, ChannelError, Line, Parcel, Sending, causes, reason};
+use super::{Channel, ChannelError, Line, Parcel, Sending};
 use crate::token::keyed;
 
 /// The header with the time and the signature.

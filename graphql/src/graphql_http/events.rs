@@ -22,17 +22,9 @@ pub(super) async fn stream(
     caller: &Caller,
     origin: &Origin,
 ) -> Result<Response, Refused> {
-    let ready = endpoint.prepare(asked, caller, origin).await?;
-    let permit = endpoint.permit().map_err(Refused::of)?;
-    let results = endpoint.results(ready, caller).await;
-    let next = results.map(move |response| {
-        // Kept for as long as the stream is.
-        let _ = &permit;
-        event("next", &to_json(&response))
-    });
-    let stopped = endpoint.stop.clone().cancelled_owned();
-    let events = next
-        .take_until(stopped)
+    let results = endpoint.stream(asked, caller, origin).await?;
+    let events = results
+        .map(|response| event("next", &to_json(&response)))
         .chain(stream::once(async { event("complete", "") }));
     Ok(respond(events))
 }

@@ -38,16 +38,9 @@ pub(super) async fn stream(
     origin: &Origin,
 ) -> Result<Response, Refused> {
     let asked = read(body).await.map_err(Refused::of)?;
-    let ready = endpoint.prepare(asked, caller, origin).await?;
-    let permit = endpoint.permit().map_err(Refused::of)?;
-    let results = endpoint.results(ready, caller).await;
-    let results = results.take_until(endpoint.stop.clone().cancelled_owned());
+    let results = endpoint.stream(asked, caller, origin).await?;
     let parts = create_multipart_mixed_stream(Box::pin(results), SILENCE);
-    let parts = parts.map(move |part| {
-        // Kept for as long as the stream is.
-        let _ = &permit;
-        Ok::<_, std::convert::Infallible>(part)
-    });
+    let parts = parts.map(Ok::<_, std::convert::Infallible>);
     let headers = [
         (
             CONTENT_TYPE,

@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use marketlake_entities::Millis;
 use marketlake_lake::Lake;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::document::{Shape, examine};
@@ -169,14 +169,6 @@ impl Endpoint {
         }
     }
 
-    /// A place among the streams that may be open at once.
-    pub(super) fn permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.live).try_acquire_owned().map_err(|_| {
-            let message = "as many streams are open as there may be; try again later";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
-        })
-    }
-
     pub(super) fn most_batch(&self) -> usize {
         self.most_batch
     }
@@ -271,6 +263,28 @@ impl Endpoint {
             points,
         };
         (answer, is_ok)
+    }
+
+    /// What a request says over HTTP until it ends or the server stops: one of as many streams as may be open at once.
+    pub(super) async fn stream(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        origin: &Origin,
+    ) -> Result<impl Stream<Item = Response> + Send + use<>, Refused> {
+        let ready = self.prepare(asked, caller, origin).await?;
+        let permit = Arc::clone(&self.live).try_acquire_owned().map_err(|_| {
+            let message = "as many streams are open as there may be; try again later";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Refused::of(Refusal::new(status, "OVERLOADED", message))
+        })?;
+        let results = self.results(ready, caller).await;
+        let results = results.map(move |response| {
+            // Kept for as long as the stream is.
+            let _ = &permit;
+            response
+        });
+        Ok(results.take_until(self.stop.clone().cancelled_owned()))
     }
 
     /// What a request says, one by one, for as long as it goes on; one response where it is wrong.

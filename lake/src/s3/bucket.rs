@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
+use marketlake_entities::reason;
 use object_store::path::Path;
 
 use super::connect;
-use super::credentials::chain;
 use crate::LakeError;
 use crate::store::StoreOptions;
 
@@ -52,7 +52,7 @@ impl Bucket {
         let request = self.client.get_object().bucket(&self.name);
         let signed = request.key(self.key(path.as_ref())).presigned(config).await;
         let signed = signed.map_err(|error| {
-            LakeError::Address(format!("no link can be signed: {}", chain(&error)))
+            LakeError::Address(format!("no link can be signed: {}", reason(&error)))
         })?;
         Ok(signed.uri().to_owned())
     }

@@ -54,7 +54,7 @@ pub(crate) fn objects(
             retry_timeout: Duration::from_secs(30),
             backoff: BackoffConfig::default(),
         })
-        .with_region(sdk.region().map_or(USUAL_REGION, Region::as_ref));
+        .with_region(sdk.region().map_or("", Region::as_ref));
     if let Some(endpoint) = endpoint {
         // Whole: object_store puts the bucket before the host by itself only where it made the address.
         builder = builder.with_endpoint(endpoint);
@@ -72,7 +72,7 @@ pub(crate) fn objects(
     Ok(builder.build()?)
 }
 
-/// What AWS' libraries share: region, endpoint, credentials.
+/// What AWS' libraries share: region (there is one always), endpoint, credentials.
 pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
     let http = HttpBuilder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -100,17 +100,16 @@ pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
         let keys = Credentials::new(id, secret, None, None, "settings");
         loader = loader.credentials_provider(SharedCredentialsProvider::new(keys));
     }
-    loader.load().await
+    let sdk = loader.load().await;
+    let region = sdk.region().cloned();
+    let region = region.unwrap_or(Region::from_static(USUAL_REGION));
+    sdk.into_builder().region(region).build()
 }
 
 /// AWS' own client.
 pub(super) fn client(options: &StoreOptions, sdk: &SdkConfig) -> Client {
-    let mut config =
-        aws_sdk_s3::config::Builder::from(sdk).force_path_style(path_style(options, sdk));
-    if sdk.region().is_none() {
-        config = config.region(Region::new(USUAL_REGION));
-    }
-    Client::from_conf(config.build())
+    let config = aws_sdk_s3::config::Builder::from(sdk);
+    Client::from_conf(config.force_path_style(path_style(options, sdk)).build())
 }
 
 fn path_style(options: &StoreOptions, sdk: &SdkConfig) -> bool {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use marketlake_entities::reason;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
@@ -74,21 +75,9 @@ impl Kept {
 }
 
 /// What to do where nobody says who we are.
-pub(super) fn missing(error: &dyn std::error::Error) -> String {
+pub(super) fn missing(error: &(dyn std::error::Error + 'static)) -> String {
     format!(
         "no AWS credentials: expected store.access_key_id and store.secret_access_key, or those of the environment, a profile, a web identity, ECS or EC2 ({})",
-        chain(error)
+        reason(error)
     )
-}
-
-/// An error with what caused it; AWS' errors say nothing by themselves.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut reasons = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(error) = source {
-        reasons.push(error.to_string());
-        source = error.source();
-    }
-    reasons.dedup();
-    reasons.join(": ")
 }

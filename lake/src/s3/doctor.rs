@@ -1,15 +1,16 @@
 //! Whether a bucket is set up well: each thing that we need tried, and each that saves money or trouble looked up.
 
+use aws_config::Region;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use aws_smithy_runtime_api::http::Response;
-use marketlake_entities::Millis;
+use marketlake_entities::{Millis, reason};
 use uuid::Uuid;
 
-use super::credentials::{chain, missing};
+use super::credentials::missing;
 use super::seen::Seen;
 use super::{Bucket, Finding, Health};
 
@@ -61,7 +62,7 @@ impl Bucket {
         let answer = asked.interceptor(seen.clone()).send().await;
         let seen = seen.headers();
         let mut found = Vec::new();
-        let ours = self.sdk.region().map_or("us-east-1", |r| r.as_ref());
+        let ours = self.sdk.region().map_or("", Region::as_ref);
         let theirs = seen.region.as_deref().unwrap_or(ours);
         let skew = seen.date.map(|date| (now.0 - date.0) / 1_000);
         found.push(match &answer {
@@ -73,19 +74,14 @@ impl Bucket {
             ),
         });
         if answer.is_ok() || seen.region.is_some() {
-            let health = if ours == theirs {
-                Health::Good
+            found.push(if ours == theirs {
+                Finding::new("region", Health::Good, ours)
             } else {
-                Health::Bad
-            };
-            let detail = if ours == theirs {
-                ours.to_owned()
-            } else {
-                format!(
+                let detail = format!(
                     "the bucket lies in {theirs}, asked was in {ours}: set store.region to {theirs}"
-                )
-            };
-            found.push(Finding::new("region", health, detail));
+                );
+                Finding::new("region", Health::Bad, detail)
+            });
         }
         found.push(match skew {
             None => Finding::new("clock", Health::Unknown, "the server says no time"),
@@ -286,6 +282,6 @@ fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &Failed<E
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => chain(error),
+        _ => reason(error),
     }
 }

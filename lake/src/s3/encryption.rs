@@ -1,6 +1,5 @@
 //! How S3 encrypts what is written.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// How S3 is asked to encrypt new objects.
@@ -35,17 +34,6 @@ impl FromStr for Encryption {
                 _ => Err(ParseEncryptionError(text.to_owned())),
             },
             Some(_) => Err(ParseEncryptionError(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Encryption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bucket => f.write_str("bucket"),
-            Self::S3 => f.write_str("sse-s3"),
-            Self::Kms(None) => f.write_str("sse-kms"),
-            Self::Kms(Some(key)) => write!(f, "sse-kms:{key}"),
         }
     }
 }
