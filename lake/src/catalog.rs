@@ -1,6 +1,6 @@
 //! Which segments are live, as the database says.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use crate::Span;
+use crate::window::DAY;
 
 /// Live segments that may hold samples of a span, in the order in which they were committed.
 pub(crate) async fn live(
@@ -25,6 +26,36 @@ pub(crate) async fn live(
         .order_by_asc(Column::Id)
         .all(connection)
         .await
+}
+
+/// The live segments of each day that has any and begins in a span, as [`listed`].
+pub(crate) async fn live_days(
+    connection: &impl ConnectionTrait,
+    days: Span,
+) -> Result<BTreeMap<Minute, String>, DbErr> {
+    let rows: Vec<(i64, i64)> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .column(Column::Hour)
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::Hour.gte(days.from.start()))
+        .filter(Column::Hour.lt(days.to.plus(DAY).start()))
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let mut ids: BTreeMap<Minute, Vec<i64>> = BTreeMap::new();
+    for (id, hour) in rows {
+        ids.entry(Millis(hour).minute().day()).or_default().push(id);
+    }
+    let days = ids.into_iter().map(|(day, ids)| (day, listed(&ids)));
+    Ok(days.collect())
+}
+
+/// Ids as one text.
+pub(crate) fn listed(ids: &[i64]) -> String {
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    ids.join(",")
 }
 
 /// Segments of all states, the newest first; the oldest first where `backwards`.
@@ -236,6 +267,24 @@ pub(crate) async fn retired(
         .filter(Column::RetiredAt.lt(before))
         .all(connection)
         .await
+}
+
+/// Whether any of some segments was retired before an instant.
+pub(crate) async fn any_retired(
+    connection: &impl ConnectionTrait,
+    ids: Vec<i64>,
+    before: Millis,
+) -> Result<bool, DbErr> {
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let found = Entity::find()
+        .filter(Column::Id.is_in(ids))
+        .filter(Column::RetiredAt.lt(before))
+        .limit(1)
+        .one(connection)
+        .await?;
+    Ok(found.is_some())
 }
 
 /// The segments in whose place one was written, by the instant of that commit.

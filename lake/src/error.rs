@@ -3,6 +3,8 @@
 use marketlake_entities::Minute;
 use sea_orm::DbErr;
 
+use crate::AthenaError;
+
 /// Why the lake could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -35,6 +37,9 @@ pub enum LakeError {
     /// Samples that wait for their turn could not be put aside, or read back.
     #[error("cannot use the folder for temporary files: {0}")]
     Aside(String),
+    /// Athena gave no answer.
+    #[error(transparent)]
+    Athena(#[from] AthenaError),
     /// The store's address cannot be used.
     #[error("{0}")]
     Address(String),

@@ -1,7 +1,7 @@
 //! The lake as a whole: a store, a catalog, a window, and a choice of engine.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::records::segments::Model;
 use marketlake_entities::records::{metrics, segments};
@@ -11,7 +11,10 @@ use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
 use crate::answers::KeptListing;
-use crate::{Directory, Embedded, LakeError, Router, Span, Store, Window, catalog};
+use crate::{
+    Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Router, Span, Store, Window,
+    athena, catalog,
+};
 
 /// The lake. Cheap to share behind an [`Arc`].
 pub struct Lake {
@@ -19,6 +22,7 @@ pub struct Lake {
     store: Store,
     window: Arc<Window>,
     embedded: Embedded,
+    athena: OnceLock<Athena>,
     directory: RwLock<Arc<Directory>>,
     market_order: Vec<String>,
     committed: Notify,
@@ -56,6 +60,7 @@ impl Lake {
             database,
             store,
             window: Arc::new(Window::default()),
+            athena: OnceLock::new(),
             directory: RwLock::default(),
             market_order,
             committed: Notify::new(),
@@ -101,6 +106,26 @@ impl Lake {
     #[must_use]
     pub fn embedded(&self) -> Embedded {
         self.embedded.clone()
+    }
+
+    /// Has Athena answer too, from now on; the first options stay.
+    ///
+    /// # Errors
+    /// Where the lake is not in a bucket, or no workgroup is named.
+    pub fn connect_athena(&self, options: AthenaOptions) -> Result<(), LakeError> {
+        let bucket = self.store.bucket();
+        let bucket =
+            bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
+        let client = athena::Athena::new(bucket, options)?;
+        self.athena
+            .get_or_init(|| Athena::new(&self.database, &self.store, client));
+        Ok(())
+    }
+
+    /// Athena's engine, where it is connected.
+    #[must_use]
+    pub fn athena(&self) -> Option<Athena> {
+        self.athena.get().cloned()
     }
 
     /// The window where it can answer whole, else the Parquet files.

@@ -3,13 +3,14 @@
 //! - Keeping: [`Lake::stage_minute`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
 //!   inside the caller's transaction; an [`Import`] does so with history. [Hours](Lake::stage_compaction) and [days](Lake::stage_day) are
 //!   merged, [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
-//! - Asking: a [`QueryEngine`], of which there are two, the [`Window`] and [`Embedded`]; [`Lake::engine`] chooses.
+//! - Asking: a [`QueryEngine`], of which there are three, the [`Window`], [`Embedded`] and [`Athena`]; [`Lake::engine`] chooses.
 //!
 //! Invariant: what is live in the catalog holds one row a metric and minute. Only this crate touches the object store.
 //!
 //! To add an engine: implement the trait in `engine/`, and run the conformance module in `tests/lake/` on it.
 
 mod answers;
+mod athena;
 mod catalog;
 mod check;
 mod checksum;
@@ -22,6 +23,7 @@ mod export;
 mod follow;
 mod import;
 mod lake;
+mod manifests;
 mod merge;
 mod moments;
 mod object;
@@ -38,10 +40,11 @@ mod vacuum;
 mod window;
 
 pub use answers::{Listed, Rank, Ranks};
+pub use athena::{AthenaError, AthenaOptions, Ddl};
 pub use check::{CheckOptions, Report};
 pub use directory::Directory;
 pub use engine::{
-    Aggregate, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError, ParseIntervalError,
+    Aggregate, Athena, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError, ParseIntervalError,
     Place, Point, QueryEngine, Router, Span, Standing, Trail, TrailQuery,
 };
 pub use error::LakeError;

@@ -27,6 +27,24 @@ pub(crate) fn new_export() -> Path {
     Path::from(format!("export/{}.parquet", Uuid::now_v7().simple()))
 }
 
+/// Below it lies what Athena's tables are made of, and nothing that a segment's row names.
+const ATHENA: &str = "athena";
+
+/// The folder of one of Athena's tables.
+pub(crate) fn athena_table(table: &str) -> Path {
+    Path::from(format!("{ATHENA}/{table}"))
+}
+
+/// The object that lists what a day of a table is made of.
+pub(crate) fn manifest(table: &str, day: Minute) -> Path {
+    Path::from(format!("{ATHENA}/{table}/dt={}/symlink.txt", day.date()))
+}
+
+/// Whether a key is a manifest's.
+pub(crate) fn is_manifest(key: &Path) -> bool {
+    key.parts().next().is_some_and(|first| first.as_ref() == ATHENA)
+}
+
 fn of_hour(folder: &str, first: Minute) -> Path {
     let minute = first.number().rem_euclid(60);
     Path::from(format!(

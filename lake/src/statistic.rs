@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use marketlake_entities::Metric;
 
+use crate::moments::Moments;
 use crate::rollup::Rollup;
 
 /// The measure that an exchange reports as what was traded in the last 24 hours.
@@ -32,6 +33,28 @@ pub enum Statistic {
     Volume,
 }
 
+/// What a span's values come to, as floats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summary {
+    pub(crate) moments: Moments,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+}
+
+impl From<&Rollup> for Summary {
+    fn from(rollup: &Rollup) -> Self {
+        Self {
+            moments: rollup.moments,
+            min: rollup.min.to_f64(),
+            max: rollup.max.to_f64(),
+            first: rollup.first.to_f64(),
+            last: rollup.last.to_f64(),
+        }
+    }
+}
+
 /// Why a text is no statistic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -57,16 +80,16 @@ impl Statistic {
     }
 
     /// What it is of the values of a span; `traded` is asked for what was traded of the pair.
-    pub(crate) fn of(self, span: &Rollup, traded: impl FnOnce() -> Option<f64>) -> Option<f64> {
+    pub(crate) fn of(self, span: &Summary, traded: impl FnOnce() -> Option<f64>) -> Option<f64> {
         let stddev = span.moments.stddev()?;
         let mean = span.moments.mean;
-        let (first, last) = (span.first.to_f64(), span.last.to_f64());
+        let (first, last) = (span.first, span.last);
         let over = |number: f64, by: f64| (by != 0.0).then(|| number / by);
         let value = match self {
             Self::Stddev => Some(stddev),
             Self::RelativeStddev => over(stddev, mean.abs()),
             Self::Mean => Some(mean),
-            Self::Range => Some(span.max.to_f64() - span.min.to_f64()),
+            Self::Range => Some(span.max - span.min),
             Self::Change => Some(last - first),
             Self::PercentChange => over(100.0 * (last - first), first.abs()),
             Self::Volume => traded(),
@@ -86,10 +109,10 @@ pub(crate) fn volumes_of(metric: &Metric) -> Option<(Metric, Metric)> {
 pub(crate) const VOLUMES: [&str; 2] = [VOLUME_24H, VOLUME];
 
 /// What was traded, from what is known of those series.
-pub(crate) fn traded(daily: Option<&Rollup>, minutes: Option<&Rollup>) -> Option<f64> {
-    let sum = |minutes: &Rollup| minutes.moments.mean * f64::from(minutes.moments.count);
+pub(crate) fn traded(daily: Option<&Summary>, minutes: Option<&Summary>) -> Option<f64> {
+    let sum = |minutes: &Summary| minutes.moments.mean * f64::from(minutes.moments.count);
     daily
-        .map(|daily| daily.last.to_f64())
+        .map(|daily| daily.last)
         .or_else(|| minutes.map(sum))
 }
 

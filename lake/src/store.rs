@@ -13,7 +13,7 @@ use marketlake_entities::{Millis, backoff};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
@@ -198,6 +198,48 @@ impl Store {
         }
     }
 
+    /// Reads an object that may be replaced, and the version that it is; `None` where there is none yet.
+    pub(crate) async fn read_version(
+        &self,
+        path: &Path,
+    ) -> Result<Option<(Bytes, UpdateVersion)>, LakeError> {
+        let read = again(|| async {
+            let found = self.objects.get(path).await?;
+            let version = UpdateVersion {
+                e_tag: found.meta.e_tag.clone(),
+                version: found.meta.version.clone(),
+            };
+            Ok((found.bytes().await?, version))
+        });
+        match read.await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes an object in place of the version that was read, or where there was none. False where another came first,
+    /// which may have been an attempt of ours whose answer was lost.
+    pub(crate) async fn replace(
+        &self,
+        path: &Path,
+        bytes: Bytes,
+        read: Option<UpdateVersion>,
+    ) -> Result<bool, LakeError> {
+        let mode = read.map_or(PutMode::Create, PutMode::Update);
+        let put = again(|| async {
+            let payload = PutPayload::from_bytes(bytes.clone());
+            self.objects.put_opts(path, payload, mode.clone().into()).await
+        });
+        match put.await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads a whole object and checks that it is the one that was written.
     pub(crate) async fn read(&self, object: &Object) -> Result<Bytes, LakeError> {
         let path = Path::from(object.path.as_str());
@@ -291,6 +333,7 @@ fn is_final(error: &object_store::Error) -> bool {
         error,
         Error::NotFound { .. }
             | Error::AlreadyExists { .. }
+            | Error::Precondition { .. }
             | Error::InvalidPath { .. }
             | Error::NotSupported { .. }
             | Error::NotImplemented { .. }

@@ -8,7 +8,7 @@ use marketlake_entities::records::segments::{Entity, Tier};
 use object_store::path::Path;
 use sea_orm::EntityTrait;
 
-use crate::{Lake, LakeError, catalog};
+use crate::{Lake, LakeError, catalog, paths};
 
 /// What a vacuum deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Lake {
     }
 
     /// Deletes retired segments, and objects without a row, that are older than `grace`. A running reader
-    /// or writer is done within that time. The objects go before their row, so that a kill between leaves a row
+    /// or writer is done within that time. What a manifest still lists, or did within that time, stays for Athena's readers. The objects go before their row, so that a kill between leaves a row
     /// whose objects the next vacuum finds gone.
     ///
     /// # Errors
@@ -62,7 +62,13 @@ impl Lake {
     pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<Vacuumed, LakeError> {
         let before = now.minus(grace);
         let mut vacuumed = Vacuumed::default();
+        let manifests = self.manifests();
+        manifests.publish_known(now).await?;
+        let readers = manifests.readers(before).await?;
         for segment in catalog::retired(self.database(), before).await? {
+            if readers.may_read(&segment) {
+                continue;
+            }
             for path in [Some(segment.path), segment.rollup_path]
                 .into_iter()
                 .flatten()
@@ -80,6 +86,7 @@ impl Lake {
         let old = |modified: i64| modified < before.0;
         for object in objects {
             if old(object.last_modified.timestamp_millis())
+                && !paths::is_manifest(&object.location)
                 && !listed.contains(object.location.as_ref())
             {
                 self.store().delete(&object.location).await?;

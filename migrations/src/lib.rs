@@ -17,6 +17,7 @@ mod m20261125_000011_extend_alerts;
 mod m20261125_000012_rebuild_deliveries;
 mod m20261125_000013_create_trust;
 mod m20261125_000014_create_api_keys;
+mod m20261125_000015_create_manifests;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000012_rebuild_deliveries::Migration),
             Box::new(m20261125_000013_create_trust::Migration),
             Box::new(m20261125_000014_create_api_keys::Migration),
+            Box::new(m20261125_000015_create_manifests::Migration),
         ]
     }
 }

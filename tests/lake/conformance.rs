@@ -6,6 +6,7 @@ use marketlake_entities::{Exact, JumpRule, Sample};
 use marketlake_lake::{Aggregate, Bucket, JumpQuery, Lake, QueryEngine, Span, Statistic};
 
 use super::{compact_all, compact_days, import, ingest};
+use crate::support::athena::Standin;
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
@@ -78,6 +79,11 @@ pub(super) async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn Quer
             check(&lake.embedded(), day).await;
             eprintln!("{state:?} on {}: the window", base.name);
             check(lake.window().as_ref(), day).await;
+            if base.store.endpoint.is_some() {
+                eprintln!("{state:?} on {}: Athena", base.name);
+                let athena = Standin::of(&base, 1).await.connect(&lake).await;
+                check(&athena, day).await;
+            }
         })
         .await;
     });

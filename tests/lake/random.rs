@@ -1,6 +1,7 @@
 //! Random lakes: every engine against plain loops.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use marketlake_entities::{Exact, JumpRule, Metric, Sample};
 use marketlake_lake::{Aggregate, Bucket, Interval, JumpQuery, QueryEngine, Span, Statistic};
@@ -9,6 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::{compact_all, compact_days, import, ingest};
 use crate::support::DEEP;
+use crate::support::athena::Standin;
 use crate::support::base::Base;
 use crate::support::samples::{metric, start};
 
@@ -86,8 +88,7 @@ fn compare_buckets(buckets: &[Bucket], points: &BTreeMap<i64, Exact>, minutes: i
     }
 }
 
-async fn compare(rows: Vec<(u8, i64, i64)>) {
-    let base = Base::local().await;
+async fn compare(rows: Vec<(u8, i64, i64)>, base: Base) {
     let lake = base.lake().await;
     let series = plain(&rows);
     let samples: Vec<Sample> = series
@@ -124,7 +125,12 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
         window: 20,
         ..JumpRule::default()
     };
-    for engine in [&lake.embedded() as &dyn QueryEngine, lake.window().as_ref()] {
+    let mut engines: Vec<Arc<dyn QueryEngine>> = vec![Arc::new(lake.embedded())];
+    engines.push(Arc::clone(lake.window()) as Arc<dyn QueryEngine>);
+    if base.store.endpoint.is_some() {
+        engines.push(Arc::new(Standin::of(&base, 1).await.connect(&lake).await));
+    }
+    for engine in engines {
         assert_eq!(
             engine.metrics(day).await.unwrap(),
             series.keys().cloned().collect::<Vec<_>>()
@@ -192,19 +198,28 @@ async fn compare(rows: Vec<(u8, i64, i64)>) {
     }
 }
 
-#[test]
-fn every_engine_agrees_with_plain_loops_on_random_lakes() {
+fn on_random_lakes(cases: u32, base: impl AsyncFn() -> Base) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config {
-        cases: 12,
+        cases,
         max_shrink_iters: 60,
         failure_persistence: None,
         ..Config::default()
     });
     runner
         .run(&any_lake(), |rows| {
-            runtime.block_on(compare(rows));
+            runtime.block_on(async { compare(rows, base().await).await });
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn every_engine_agrees_with_plain_loops_on_random_lakes() {
+    on_random_lakes(12, Base::local);
+}
+
+#[test]
+fn athena_agrees_with_plain_loops_on_random_lakes() {
+    on_random_lakes(6, Base::remote);
 }

@@ -1,6 +1,7 @@
 //! What tests stand on: real databases, real stores, a mail server, exchanges, and the program itself.
 
 pub mod alerting;
+pub mod athena;
 pub mod base;
 pub mod client;
 pub mod exchange;

@@ -10,6 +10,7 @@ pub mod delivery_alerts;
 pub mod evidence;
 pub mod incidents;
 pub mod job_runs;
+pub mod manifests;
 pub mod metrics;
 pub mod recipients;
 pub mod rule_spans;

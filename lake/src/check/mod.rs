@@ -12,7 +12,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
 
 use crate::object::Object;
-use crate::{Lake, LakeError};
+use crate::{Lake, LakeError, paths};
 
 /// Most footers are shorter.
 const FOOTER_BYTES: u64 = 1 << 16;
@@ -67,7 +67,8 @@ impl Lake {
     pub async fn check(&self, options: CheckOptions) -> Result<Report, LakeError> {
         let mut segments = Entity::find().all(self.database()).await?;
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-        let objects = self.store().list().await?;
+        let mut objects = self.store().list().await?;
+        objects.retain(|object| !paths::is_manifest(&object.location));
         let sizes: HashMap<&str, u64> = objects
             .iter()
             .map(|object| (object.location.as_ref(), object.size))

@@ -81,6 +81,11 @@ impl Interval {
         Minute::from_number(minute.number().div_euclid(length) * length)
     }
 
+    /// Its length in minutes.
+    pub(crate) fn length(self) -> u32 {
+        self.0
+    }
+
     /// Whether each bucket is made of whole hours.
     pub(crate) fn is_whole_hours(self) -> bool {
         self.0.is_multiple_of(60)

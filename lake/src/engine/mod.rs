@@ -1,6 +1,7 @@
 //! One trait, several answers.
 
 mod answer;
+mod athena;
 mod bucket;
 mod embedded;
 mod ranks;
@@ -14,8 +15,9 @@ mod window;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, Trailing};
+use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, PRICE, Trailing};
 
+pub use athena::Athena;
 pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use embedded::Embedded;
 pub use router::Router;
@@ -263,4 +265,13 @@ fn reach(query: &JumpQuery) -> Span {
 
 fn by_time(jumps: &mut [Jump]) {
     jumps.sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
+}
+
+/// An id is market:pair[:measure]; a price names no measure.
+fn third_part(measure: &str) -> &str {
+    if measure == PRICE {
+        ""
+    } else {
+        measure
+    }
 }

@@ -13,7 +13,7 @@ use crate::codec::{each_rollup, read_hours};
 use crate::object::Object;
 use crate::ranking::Ranking;
 use crate::rollup::Rollup;
-use crate::statistic::{Statistic, VOLUMES, traded, volumes_of};
+use crate::statistic::{Statistic, Summary, VOLUMES, traded, volumes_of};
 
 /// Each metric's hours.
 type Hours = HashMap<Metric, Vec<Rollup>>;
@@ -64,7 +64,7 @@ pub(super) async fn ranking(
 
 impl Asked<'_> {
     /// What each metric's samples come to.
-    async fn summaries(self, measure: &str) -> Result<HashMap<Metric, Rollup>, LakeError> {
+    async fn summaries(self, measure: &str) -> Result<HashMap<Metric, Summary>, LakeError> {
         let mut hours = Hours::new();
         let by_sample = hours_without_rollups(self.segments, self.span);
         self.read_rollups(measure, &by_sample, &mut hours).await?;
@@ -81,7 +81,7 @@ impl Asked<'_> {
             } else {
                 hours.for_each(|hour| all.merge(&hour));
             }
-            Some((metric, all))
+            Some((metric, Summary::from(&all)))
         });
         Ok(summaries.collect())
     }

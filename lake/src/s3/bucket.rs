@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::AggregatedBytes;
+use bytes::Bytes;
 use marketlake_entities::reason;
 use object_store::path::Path;
 
@@ -19,6 +21,8 @@ pub(crate) struct Bucket {
     pub(super) name: String,
     pub(super) prefix: Path,
     pub(super) sdk: SdkConfig,
+    /// Whether a server of one's own is asked rather than AWS.
+    own_server: bool,
 }
 
 impl Bucket {
@@ -29,7 +33,31 @@ impl Bucket {
             name: name.to_owned(),
             prefix,
             sdk,
+            own_server: options.endpoint.is_some(),
         }
+    }
+
+    /// Where another service is asked: a given address, else AWS, or what the environment names in its place.
+    pub(crate) fn other_endpoint(&self, given: Option<&str>) -> Option<String> {
+        let usual = self.sdk.endpoint_url().filter(|_| !self.own_server);
+        given.or(usual).map(str::to_owned)
+    }
+
+    /// The address of one of our paths: `s3://bucket/prefix/path`.
+    pub(crate) fn uri(&self, path: &Path) -> String {
+        format!("s3://{}/{}", self.name, self.key(path.as_ref()))
+    }
+
+    /// Reads an object by its address, wherever it lies; else says why it cannot.
+    pub(crate) async fn read_uri(&self, uri: &str) -> Result<Bytes, String> {
+        let parts = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        let (bucket, key) = parts.ok_or_else(|| format!("{uri:?} is no address in S3"))?;
+        let get = self.client.get_object().bucket(bucket).key(key);
+        let object = get.send().await.map_err(|error| reason(&error))?;
+        let bytes = object.body.collect().await;
+        bytes
+            .map(AggregatedBytes::into_bytes)
+            .map_err(|error| reason(&error))
     }
 
     pub(crate) fn sdk(&self) -> &SdkConfig {

@@ -10,9 +10,8 @@ use super::index::Index;
 use super::sliding;
 use crate::moments::Moments;
 use crate::ranking::Ranking;
-use crate::rollup::Rollup;
 use crate::rows::Rows;
-use crate::statistic::{Statistic, traded, volumes_of};
+use crate::statistic::{Statistic, Summary, traded, volumes_of};
 use crate::{Point, Span};
 
 /// So many metrics without a sample are carried along before the places are given anew.
@@ -164,10 +163,10 @@ impl Snapshot {
             let metric = self.index.metric(place);
             let of_pair = || {
                 let (daily, minutes) = volumes_of(metric)?;
-                let known = |metric: &Metric| rollup(&parts, self.index.place(metric)?);
+                let known = |metric: &Metric| summary(&parts, self.index.place(metric)?);
                 traded(known(&daily).as_ref(), known(&minutes).as_ref())
             };
-            let value = rollup(&parts, place).and_then(|all| statistic.of(&all, of_pair));
+            let value = summary(&parts, place).and_then(|all| statistic.of(&all, of_pair));
             values.extend(value.map(|value| (metric.clone(), value)));
         }
         Ranking::new(values)
@@ -212,13 +211,13 @@ impl Snapshot {
 }
 
 /// Merges a metric's hours in the order of time: as every engine does.
-fn rollup(parts: &[(&Hour, Minute, Minute)], place: usize) -> Option<Rollup> {
+fn summary(parts: &[(&Hour, Minute, Minute)], place: usize) -> Option<Summary> {
     let mut hours = parts
         .iter()
         .filter_map(|(hour, from, to)| hour.rollup(place, *from, *to));
     let mut all = hours.next()?;
     hours.for_each(|hour| all.merge(&hour));
-    Some(all)
+    Some(Summary::from(&all))
 }
 
 /// A snapshot that is being made.

@@ -22,7 +22,7 @@ use super::table::ROOT;
 use super::whole_hours::{around, whole_hours};
 use super::{
     Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, bucketed, by_time,
-    judge, ranks, reach,
+    judge, ranks, reach, third_part,
 };
 use crate::catalog::overlaps;
 use crate::codec::{ROLLUP_SCHEMA, RollupRows};
@@ -337,14 +337,5 @@ impl Embedded {
         };
         self.each_sample(segments, None, span, take).await?;
         Ok(series)
-    }
-}
-
-/// An id is market:pair[:measure]; a price names no measure.
-fn third_part(measure: &str) -> &str {
-    if measure == marketlake_entities::PRICE {
-        ""
-    } else {
-        measure
     }
 }

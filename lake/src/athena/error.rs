@@ -1,0 +1,146 @@
+//! What can go wrong with Athena, and what to do about it.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use marketlake_entities::reason;
+
+/// Why Athena gave no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AthenaError {
+    /// The lake is not in S3.
+    #[error("athena reads S3 only, and store.url is {0}")]
+    NeedsBucket(String),
+    /// Nobody is named who could run queries.
+    #[error("no workgroup is named: set engine.workgroups")]
+    NoneNamed,
+    /// None of the workgroups can be used.
+    #[error(
+        "athena: no workgroup can be used ({0}): look at engine.workgroups, and at what docs/aws.md says who asks must be allowed"
+    )]
+    NoWorkgroup(String),
+    /// All were busy for too long.
+    #[error(
+        "athena: still refused after {seconds} s ({reason}): ask again later, name more workgroups, or have the account's quota raised"
+    )]
+    Busy {
+        /// How long it was tried.
+        seconds: u64,
+        /// What was said last.
+        reason: String,
+    },
+    /// It would have to read more than may be read.
+    #[error(
+        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned, {most}: ask for a shorter time, or raise it"
+    )]
+    TooLarge {
+        /// What lies in the days that are asked for.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// The workgroup ended it because it read too much.
+    #[error(
+        "athena: the workgroup's scan limit ended query {id} ({reason}): ask for a shorter time, or raise the limit"
+    )]
+    ScanLimit {
+        /// The query.
+        id: String,
+        /// What Athena says.
+        reason: String,
+    },
+    /// Its tables are missing, or others.
+    #[error("athena: {0}: run `marketlake athena setup`")]
+    NotSetUp(String),
+    /// The query failed.
+    #[error("athena: query {id} failed: {reason}")]
+    Failed {
+        /// The query.
+        id: String,
+        /// What Athena says.
+        reason: String,
+    },
+    /// The query did not end in time, and was stopped.
+    #[error("athena: query {id} had not ended after {seconds} s and was stopped: ask for a shorter time, or raise engine.athena_patience")]
+    Slow {
+        /// The query.
+        id: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The object with its rows is not there.
+    #[error("athena: the result of query {id} is gone ({reason}): does a lifecycle rule delete {location}?")]
+    ResultGone {
+        /// The query.
+        id: String,
+        /// Where it was.
+        location: String,
+        /// What S3 says.
+        reason: String,
+    },
+    /// Who asks is not known, or no longer.
+    #[error("athena: the credentials are refused ({0}): `marketlake doctor` shows which are used")]
+    Credentials(String),
+    /// It could not be reached, or answered with an error of its own.
+    #[error("athena: cannot be reached: {0}")]
+    Unreachable(String),
+    /// An answer that is no answer.
+    #[error("athena: unexpected answer: {0}")]
+    Unexpected(String),
+}
+
+/// What a refused call means for the next one.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// Too many calls or queries: another workgroup, or later.
+    Throttled(String),
+    /// The answer was lost, or there was none: the same call again.
+    Lost(String),
+    /// The credentials have ended, or are none: fresh ones may do.
+    Credentials(String),
+    /// This workgroup cannot be used.
+    Workgroup(String),
+    /// The call itself is wrong.
+    Refused(String),
+}
+
+impl Trouble {
+    /// Reads an error of the SDK.
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let SdkError::ServiceError(service) = error else {
+            let said = reason(error);
+            return match error {
+                // No credentials at all end as such a failure.
+                SdkError::DispatchFailure(_) if said.contains("credentials") => {
+                    Self::Credentials(said)
+                }
+                SdkError::ConstructionFailure(_) => Self::Refused(said),
+                _ => Self::Lost(said),
+            };
+        };
+        let code = service.err().code().unwrap_or_default();
+        let message = service.err().message().unwrap_or_default();
+        let said = format!("{code}: {message}");
+        match code {
+            "TooManyRequestsException" | "ThrottlingException" | "Throttling" => {
+                Self::Throttled(said)
+            }
+            "AccessDeniedException" => Self::Workgroup(said),
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "IncompleteSignature"
+            | "InvalidClientTokenId" => Self::Credentials(said),
+            "InvalidRequestException" if message.to_lowercase().contains("workgroup") => {
+                Self::Workgroup(said)
+            }
+            "InternalServerException" => Self::Lost(said),
+            _ if service.raw().status().is_server_error() => Self::Lost(said),
+            _ => Self::Refused(said),
+        }
+    }
+}

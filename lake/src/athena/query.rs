@@ -1,0 +1,210 @@
+//! One query, from its start to its rows.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_athena::Client;
+use aws_sdk_athena::types::{
+    QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration,
+};
+use marketlake_entities::backoff;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::error::Trouble;
+use super::{AthenaError, Statement};
+
+/// Attempts at one call whose answers are lost.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between questions whether it has ended.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// Where and how queries run.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) client: Client,
+    pub(super) database: String,
+    pub(super) output: String,
+}
+
+/// A query that has ended well.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) id: String,
+    pub(super) scanned: u64,
+    /// Where the object with its rows lies.
+    pub(super) location: Option<String>,
+}
+
+/// Why there is no result.
+pub(super) enum Failure {
+    /// As a call, so that another workgroup or another attempt may do.
+    Call(Trouble),
+    /// It ran and failed; Athena says that another attempt may do.
+    Retryable(AthenaError),
+    /// For good.
+    Final(AthenaError),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Call(trouble)
+    }
+}
+
+/// Stops the query where nobody waits for it any more.
+struct Watched {
+    client: Client,
+    id: Option<String>,
+}
+
+impl Terms {
+    /// Runs a statement until it has ended.
+    pub(super) async fn run(
+        &self,
+        workgroup: &str,
+        statement: &Statement,
+        deadline: Instant,
+    ) -> Result<Ended, Failure> {
+        let id = self.start(workgroup, statement).await?;
+        let mut watched = Watched {
+            client: self.client.clone(),
+            id: Some(id.clone()),
+        };
+        let begun = Instant::now();
+        let mut looks = 0;
+        let execution = loop {
+            let execution = self.look(&id).await?;
+            let status = execution.status();
+            let state = status.and_then(|status| status.state().cloned());
+            match state {
+                Some(QueryExecutionState::Queued | QueryExecutionState::Running) => (),
+                _ => break execution,
+            }
+            if Instant::now() >= deadline {
+                let seconds = begun.elapsed().as_secs();
+                return Err(Failure::Final(AthenaError::Slow { id, seconds }));
+            }
+            looks += 1;
+            sleep(backoff(FIRST_LOOK, LAST_LOOK, looks, rand::random())).await;
+        };
+        watched.id = None;
+        ended(id, &execution)
+    }
+
+    /// Begins a query. Where an answer is lost the same token finds the query that was begun.
+    async fn start(&self, workgroup: &str, statement: &Statement) -> Result<String, Trouble> {
+        let token = Uuid::new_v4().to_string();
+        let context = QueryExecutionContext::builder().database(&self.database);
+        let results = ResultConfiguration::builder().output_location(&self.output);
+        let parameters = &statement.parameters;
+        let started = again(|| async {
+            let start = self.client.start_query_execution();
+            let start = start
+                .query_string(&statement.sql)
+                .set_execution_parameters((!parameters.is_empty()).then(|| parameters.clone()))
+                .query_execution_context(context.clone().build())
+                .result_configuration(results.clone().build())
+                .work_group(workgroup)
+                .client_request_token(&token);
+            start.send().await.map_err(|error| Trouble::of(&error))
+        });
+        let started = started.await?;
+        let id = started.query_execution_id().map(str::to_owned);
+        id.ok_or_else(|| Trouble::Lost("a query without an id".to_owned()))
+    }
+
+    async fn look(&self, id: &str) -> Result<QueryExecution, Trouble> {
+        let found = again(|| async {
+            let look = self.client.get_query_execution().query_execution_id(id);
+            look.send().await.map_err(|error| Trouble::of(&error))
+        });
+        let execution = found.await?.query_execution;
+        execution.ok_or_else(|| Trouble::Lost(format!("nothing is said of query {id}")))
+    }
+}
+
+/// Tries a call again whose answer was lost, or that was throttled or not known; each time a little later.
+pub(super) async fn again<T, F: Future<Output = Result<T, Trouble>>>(
+    call: impl Fn() -> F,
+) -> Result<T, Trouble> {
+    let mut failed = 0;
+    loop {
+        let trouble = match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(trouble) => trouble,
+        };
+        failed += 1;
+        let is_passing = matches!(trouble, Trouble::Lost(_) | Trouble::Credentials(_));
+        if !is_passing || failed == ATTEMPTS {
+            return Err(trouble);
+        }
+        tracing::warn!(?trouble, failed, "a call of Athena failed, trying again");
+        sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
+    }
+}
+
+/// How a query ended.
+fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
+    let status = execution.status();
+    let reason = status.and_then(|status| status.state_change_reason());
+    let reason = reason.unwrap_or("no reason is given").to_owned();
+    if status.and_then(|status| status.state()) == Some(&QueryExecutionState::Succeeded) {
+        let scanned = execution.statistics().and_then(|s| s.data_scanned_in_bytes());
+        let results = execution.result_configuration();
+        return Ok(Ended {
+            id,
+            scanned: u64::try_from(scanned.unwrap_or(0)).unwrap_or(0),
+            location: results.and_then(|r| r.output_location()).map(str::to_owned),
+        });
+    }
+    let lower = reason.to_lowercase();
+    if lower.contains("bytes scanned limit") {
+        return Err(Failure::Final(AthenaError::ScanLimit { id, reason }));
+    }
+    let missing = ["table_not_found", "schema_not_found", "column_not_found"];
+    if missing.iter().any(|name| lower.contains(name)) {
+        return Err(Failure::Final(AthenaError::NotSetUp(reason)));
+    }
+    let error = status.and_then(|status| status.athena_error());
+    let failed = AthenaError::Failed { id, reason };
+    Err(match error.is_some_and(|error| error.retryable()) {
+        true => Failure::Retryable(failed),
+        false => Failure::Final(failed),
+    })
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else {
+            return;
+        };
+        let client = self.client.clone();
+        runtime.spawn(async move {
+            let stopped = again(|| async {
+                let stop = client.stop_query_execution().query_execution_id(&id);
+                stop.send().await.map_err(|error| Trouble::of(&error))
+            });
+            if let Err(trouble) = stopped.await {
+                tracing::warn!(?trouble, query = id, "a query of Athena could not be stopped");
+            }
+        });
+    }
+}
+
+/// The error of a call that no other attempt mends.
+pub(super) fn fatal(trouble: Trouble, tried: Duration) -> AthenaError {
+    match trouble {
+        Trouble::Throttled(reason) => AthenaError::Busy {
+            seconds: tried.as_secs(),
+            reason,
+        },
+        Trouble::Lost(reason) => AthenaError::Unreachable(reason),
+        Trouble::Credentials(reason) => AthenaError::Credentials(reason),
+        Trouble::Workgroup(reason) => AthenaError::NoWorkgroup(reason),
+        Trouble::Refused(reason) => AthenaError::Unexpected(reason),
+    }
+}

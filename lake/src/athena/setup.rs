@@ -1,0 +1,82 @@
+//! Athena's tables: made by statements that do nothing where they are there already.
+
+use marketlake_entities::Minute;
+use object_store::path::Path;
+
+use super::{Athena, AthenaError, Statement, Values};
+use crate::{Lake, LakeError, paths};
+
+const SETUP: &str = include_str!("../sql/athena/setup.sql");
+
+/// The table of samples.
+pub(crate) const SAMPLES: &str = "samples";
+/// The table of rollups.
+pub(crate) const ROLLUPS: &str = "rollups";
+
+/// Statements of data definition, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ddl(Vec<String>);
+
+impl Ddl {
+    /// The database, its two tables and the view, for a lake whose store's address is `s3://bucket/prefix`.
+    #[must_use]
+    pub fn of(database: &str, store: &str) -> Self {
+        let folder = |table| format!("{}/{}/", store.trim_end_matches('/'), paths::athena_table(table));
+        let text: String = SETUP
+            .lines()
+            .filter(|line| !line.starts_with("--"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let text = text
+            .replace("$database", database)
+            .replace("$samples", &folder(SAMPLES))
+            .replace("$rollups", &folder(ROLLUPS));
+        let statements = text.split("\n;\n").map(|part| part.trim().to_owned());
+        Self(statements.collect())
+    }
+
+    /// Each statement.
+    pub fn statements(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl std::fmt::Display for Ddl {
+    /// As a script.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for statement in self.statements() {
+            writeln!(f, "{statement};\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl Athena {
+    /// Makes the database, its tables and the view where they are missing, and asks each once.
+    pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
+        let store = self.bucket.uri(&Path::default());
+        for sql in Ddl::of(&self.options.database, &store).0 {
+            let parameters = Vec::new();
+            self.execute(&Statement { sql, parameters }).await?;
+        }
+        // None has so old a sample, so that nothing is read.
+        let day = Values::default().text("day", &Minute::from_number(0).date());
+        for table in [SAMPLES, ROLLUPS, "prices"] {
+            let sql = format!("select count(*) as n from {table} where dt = $day");
+            let statement = Statement::new(&sql, &day).map_err(AthenaError::Unexpected)?;
+            self.ask(&statement).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Lake {
+    /// Makes Athena's tables where they are missing.
+    ///
+    /// # Errors
+    /// Where Athena is not connected, or refuses.
+    pub async fn set_up_athena(&self) -> Result<(), LakeError> {
+        let athena = self.athena().ok_or(AthenaError::NoneNamed)?;
+        Ok(athena.client().set_up().await?)
+    }
+}

@@ -1,0 +1,202 @@
+//! What Athena sees of the lake: for each day and table one object that lists the live segments' objects, one address a line, in the form
+//! of Hive's `SymlinkTextInputFormat`. It is replaced as a whole, so that a reader finds every row of a day once at every moment:
+//! before a merge, after it, and never between.
+//!
+//! Two who write the same day at once cannot leave the older state: each replaces the version that it read
+//! before it asked the catalog, or begins anew.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use marketlake_entities::records::manifests::{ActiveModel, Column, Entity, Model};
+use marketlake_entities::records::segments;
+use marketlake_entities::{Millis, Minute};
+use object_store::path::Path;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
+
+use crate::athena::{AthenaError, ROLLUPS, SAMPLES};
+use crate::object::Object;
+use crate::s3::Bucket;
+use crate::{Lake, LakeError, Span, Store, catalog, paths};
+
+/// So often a day is begun anew that others write too.
+const ATTEMPTS: u32 = 20;
+
+/// A segment that leaves the manifests within this time of its end is not late.
+const SOON: Duration = Duration::from_secs(300);
+
+/// By what Athena's readers read.
+pub(crate) struct Readers {
+    days: HashMap<Minute, Model>,
+    before: Millis,
+}
+
+/// Reads and writes the manifests. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Manifests {
+    database: DatabaseConnection,
+    store: Store,
+}
+
+impl Lake {
+    pub(crate) fn manifests(&self) -> Manifests {
+        Manifests::new(self.database().clone(), self.store().clone())
+    }
+
+    /// Brings the manifests of all days up to what is committed. Returns how many days were written.
+    ///
+    /// # Errors
+    /// Where the lake is not in a bucket, or the store or the catalog fails; days that were written stay so.
+    pub async fn publish_manifests(&self, now: Millis) -> Result<usize, LakeError> {
+        let manifests = self.manifests();
+        let known = Entity::find().all(&manifests.database).await?;
+        let live = catalog::live_days(&manifests.database, Span::ALL).await?;
+        manifests.publish(live, known, now).await
+    }
+}
+
+impl Manifests {
+    pub(crate) fn new(database: DatabaseConnection, store: Store) -> Self {
+        Self { database, store }
+    }
+
+    /// Brings the manifests of a span's days up to what is committed. Returns what then is the state of those days.
+    pub(crate) async fn publish_span(&self, span: Span, now: Millis) -> Result<String, LakeError> {
+        let days = Span {
+            from: span.from.day(),
+            to: span.to.day(),
+        };
+        let live = catalog::live_days(&self.database, days).await?;
+        let known = Entity::find()
+            .filter(Column::Day.gte(days.from.start()))
+            .filter(Column::Day.lte(days.to.start()))
+            .all(&self.database)
+            .await?;
+        let state: Vec<&str> = live.values().map(String::as_str).collect();
+        let state = state.join(";");
+        self.publish(live, known, now).await?;
+        Ok(state)
+    }
+
+    /// Brings those manifests up to date that there are.
+    pub(crate) async fn publish_known(&self, now: Millis) -> Result<(), LakeError> {
+        let known = Entity::find().all(&self.database).await?;
+        if known.is_empty() {
+            return Ok(());
+        }
+        let mut live = catalog::live_days(&self.database, Span::ALL).await?;
+        live.retain(|day, _| known.iter().any(|row| row.day == day.start()));
+        self.publish(live, known, now).await?;
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        mut live: BTreeMap<Minute, String>,
+        known: Vec<Model>,
+        now: Millis,
+    ) -> Result<usize, LakeError> {
+        let bucket = self.store.bucket();
+        let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
+        for Model { day, segments, .. } in known {
+            match live.get(&day.minute()) {
+                Some(current) if *current == segments => {
+                    live.remove(&day.minute());
+                }
+                // A day of which nothing is left.
+                None if !segments.is_empty() => {
+                    live.insert(day.minute(), String::new());
+                }
+                _ => (),
+            }
+        }
+        let written = live.len();
+        for day in live.into_keys() {
+            self.publish_day(bucket, day, now).await?;
+        }
+        Ok(written)
+    }
+
+    async fn publish_day(&self, bucket: &Bucket, day: Minute, now: Millis) -> Result<(), LakeError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(live) = self.replace_manifests(bucket, day).await? {
+                return self.record(day, &live, now).await;
+            }
+        }
+        Err(LakeError::Moved { first: day })
+    }
+
+    async fn record(&self, day: Minute, live: &[i64], now: Millis) -> Result<(), LakeError> {
+        let before = Entity::find_by_id(day.start()).one(&self.database).await?;
+        let mut late_at = before.as_ref().and_then(|row| row.late_at);
+        let gone = before.iter().flat_map(Model::ids).filter(|id| !live.contains(id));
+        if catalog::any_retired(&self.database, gone.collect(), now.minus(SOON)).await? {
+            late_at = Some(now);
+        }
+        let row = ActiveModel {
+            day: Set(day.start()),
+            segments: Set(catalog::listed(live)),
+            published_at: Set(now),
+            late_at: Set(late_at),
+        };
+        let newest = OnConflict::column(Column::Day)
+            .update_columns([Column::Segments, Column::PublishedAt, Column::LateAt])
+            .to_owned();
+        Entity::insert(row)
+            .on_conflict(newest)
+            .exec_without_returning(&self.database)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes both manifests of a day. `None` where another process came first: begin anew.
+    async fn replace_manifests(
+        &self,
+        bucket: &Bucket,
+        day: Minute,
+    ) -> Result<Option<Vec<i64>>, LakeError> {
+        let mut read = Vec::new();
+        for table in [SAMPLES, ROLLUPS] {
+            let path = paths::manifest(table, day);
+            read.push((self.store.read_version(&path).await?, path));
+        }
+        // Only now: whoever wrote after this was read makes the writing fail.
+        let live = catalog::live(&self.database, Span::day(day)).await?;
+        let samples: Vec<Object> = live.iter().map(Object::samples).collect();
+        let rollups: Vec<Object> = live.iter().filter_map(Object::rollups).collect();
+        for ((found, path), objects) in read.into_iter().zip([samples, rollups]) {
+            let lines = objects.iter().map(|object| {
+                let uri = bucket.uri(&Path::from(object.path.as_str()));
+                uri + "\n"
+            });
+            let text = Bytes::from(lines.collect::<String>());
+            let (old, version) = found.unzip();
+            if old.as_ref() != Some(&text) && !self.store.replace(&path, text, version).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(live.iter().map(|segment| segment.id).collect()))
+    }
+
+    /// By what Athena's readers may be reading that began since an instant.
+    pub(crate) async fn readers(&self, before: Millis) -> Result<Readers, LakeError> {
+        let rows = Entity::find().all(&self.database).await?;
+        let days = rows.into_iter().map(|row| (row.day.minute(), row));
+        Ok(Readers {
+            days: days.collect(),
+            before,
+        })
+    }
+}
+
+impl Readers {
+    /// Whether a reader may still come upon a segment that was retired before then.
+    pub(crate) fn may_read(&self, segment: &segments::Model) -> bool {
+        let day = self.days.get(&segment.hour.minute().day());
+        day.is_some_and(|day| {
+            day.late_at >= Some(self.before) || day.ids().any(|id| id == segment.id)
+        })
+    }
+}
