@@ -2,7 +2,8 @@ FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+# Without symbols: 183 MB rather than a gigabyte; 64 MB as it is pulled.
+RUN CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false cargo build --release --locked && mkdir /data
 
 FROM rust:1.95-slim-bookworm AS build-s3
 RUN cargo install s3s-fs@0.14.1 --features binary --locked
@@ -15,13 +16,14 @@ USER 65534:65534
 VOLUME /data
 CMD ["s3s-fs", "--host", "0.0.0.0", "--port", "8014", "--access-key", "marketlake", "--secret-key", "marketlake-secret", "/data"]
 
-FROM debian:bookworm-slim AS marketlake
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+# C library and certificates, no shell. It writes to /data and /tmp only, so that its root may be read-only.
+FROM gcr.io/distroless/cc-debian12:nonroot AS marketlake
 COPY --from=build /src/target/release/marketlake /usr/local/bin/
-RUN mkdir /data && chown 65534:65534 /data
-USER 65534:65534
+COPY --from=build --chown=65532:65532 /data /data
+USER 65532:65532
 WORKDIR /
 VOLUME /data
 EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 CMD ["marketlake", "smoke", "http://127.0.0.1:8080", "--ready"]
 ENTRYPOINT ["marketlake"]
 CMD ["up"]

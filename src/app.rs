@@ -52,7 +52,13 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
     let store = Store::open(&settings.store()?).await;
     let store = store.map_err(|error| unusable(&error))?;
     store.probe().await.map_err(|error| unusable(&error))?;
-    Ok(Lake::open(database, store, settings.market_order()).await?)
+    let lake = Lake::open(database, store, settings.market_order()).await?;
+    if let Some((options, route)) = settings.engine.athena()? {
+        let named = options.workgroups.join(", ");
+        let connected = lake.connect_athena(options, route);
+        connected.map_err(|error| ConfigError::setting("engine.workgroups", &named, error))?;
+    }
+    Ok(lake)
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

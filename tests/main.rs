@@ -9,7 +9,9 @@
 )]
 
 mod alerts;
+mod athena;
 mod aws;
+mod deploy;
 mod end_to_end;
 mod feeds;
 mod graphql;

@@ -9,8 +9,8 @@ use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, ReviewJumps,
-    Source, TendSubscriptions, Vacuum, Watch, Watchman,
+    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, PublishManifests,
+    ReviewJumps, Source, TendSubscriptions, Vacuum, Watch, Watchman,
 };
 
 /// What the jobs work with.
@@ -66,6 +66,7 @@ impl JobSet {
             Arc::new(Watchman::new(database, watch, is_live)),
             Arc::new(CompactHourly::new(Arc::clone(&lake))),
             Arc::new(CompactDaily::new(Arc::clone(&lake))),
+            Arc::new(PublishManifests::new(Arc::clone(&lake))),
             Arc::new(Vacuum::new(lake, grace, retention)),
         ])
     }

@@ -99,6 +99,35 @@ pub(crate) async fn new_since(
         .await
 }
 
+/// How many bytes a question about a span reads, about: all of the span's samples, or so many metrics' share of them.
+pub(crate) async fn to_read(
+    connection: &impl ConnectionTrait,
+    span: Span,
+    metrics: Option<usize>,
+) -> Result<u64, DbErr> {
+    let sizes: Vec<(i64, i64)> = Entity::find()
+        .select_only()
+        .column(Column::ByteCount)
+        .column(Column::MetricCount)
+        .filter(Column::State.eq(State::Live))
+        .filter(Column::MinTs.lte(span.to.start()))
+        .filter(Column::MaxTs.gte(span.from.start()))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let read = sizes.into_iter().map(|(bytes, all)| {
+        let (bytes, all) = (
+            u64::try_from(bytes).unwrap_or(0),
+            u64::try_from(all).unwrap_or(0),
+        );
+        match metrics {
+            Some(asked) if (asked as u64) < all => bytes / all * asked as u64,
+            _ => bytes,
+        }
+    });
+    Ok(read.sum())
+}
+
 /// From the oldest to the newest minute with a committed sample.
 pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<Span>, DbErr> {
     let oldest = bound(connection, Column::MinTs.min()).await?;

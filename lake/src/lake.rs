@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use crate::answers::KeptListing;
 use crate::{
-    Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Router, Span, Store, Window,
-    athena, catalog,
+    Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Route, Router, Span, Store,
+    Window, athena, catalog,
 };
 
 /// The lake. Cheap to share behind an [`Arc`].
@@ -22,7 +22,7 @@ pub struct Lake {
     store: Store,
     window: Arc<Window>,
     embedded: Embedded,
-    athena: OnceLock<Athena>,
+    athena: OnceLock<(Athena, Route)>,
     directory: RwLock<Arc<Directory>>,
     market_order: Vec<String>,
     committed: Notify,
@@ -108,30 +108,34 @@ impl Lake {
         self.embedded.clone()
     }
 
-    /// Has Athena answer too, from now on; the first options stay.
+    /// Has Athena answer too, of what its route says; the first options stay.
     ///
     /// # Errors
     /// Where the lake is not in a bucket, or no workgroup is named.
-    pub fn connect_athena(&self, options: AthenaOptions) -> Result<(), LakeError> {
+    pub fn connect_athena(&self, options: AthenaOptions, route: Route) -> Result<(), LakeError> {
         let bucket = self.store.bucket();
-        let bucket =
-            bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
+        let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
         let client = athena::Athena::new(bucket, options)?;
         self.athena
-            .get_or_init(|| Athena::new(&self.database, &self.store, client));
+            .get_or_init(|| (Athena::new(&self.database, &self.store, client), route));
         Ok(())
     }
 
     /// Athena's engine, where it is connected.
     #[must_use]
     pub fn athena(&self) -> Option<Athena> {
-        self.athena.get().cloned()
+        self.athena.get().map(|(athena, _)| athena.clone())
     }
 
-    /// The window where it can answer whole, else the Parquet files.
+    /// The window where it can answer whole, else the Parquet files, or Athena by its route.
     #[must_use]
     pub fn engine(&self) -> Router {
-        Router::new(Arc::clone(&self.window), self.embedded())
+        Router::new(
+            self.database.clone(),
+            Arc::clone(&self.window),
+            self.embedded(),
+            self.athena.get().cloned(),
+        )
     }
 
     /// Names and metrics, as last read.

@@ -44,8 +44,9 @@ pub use athena::{AthenaError, AthenaOptions, Ddl};
 pub use check::{CheckOptions, Report};
 pub use directory::Directory;
 pub use engine::{
-    Aggregate, Athena, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError, ParseIntervalError,
-    Place, Point, QueryEngine, Router, Span, Standing, Trail, TrailQuery,
+    Aggregate, Athena, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError,
+    ParseIntervalError, Place, Point, QueryEngine, Route, Router, Span, Standing, Trail,
+    TrailQuery, seen_from_here, witnessed,
 };
 pub use error::LakeError;
 pub use import::{Import, Imported};

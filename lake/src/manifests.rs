@@ -119,7 +119,12 @@ impl Manifests {
         Ok(written)
     }
 
-    async fn publish_day(&self, bucket: &Bucket, day: Minute, now: Millis) -> Result<(), LakeError> {
+    async fn publish_day(
+        &self,
+        bucket: &Bucket,
+        day: Minute,
+        now: Millis,
+    ) -> Result<(), LakeError> {
         for _ in 0..ATTEMPTS {
             if let Some(live) = self.replace_manifests(bucket, day).await? {
                 return self.record(day, &live, now).await;
@@ -131,7 +136,10 @@ impl Manifests {
     async fn record(&self, day: Minute, live: &[i64], now: Millis) -> Result<(), LakeError> {
         let before = Entity::find_by_id(day.start()).one(&self.database).await?;
         let mut late_at = before.as_ref().and_then(|row| row.late_at);
-        let gone = before.iter().flat_map(Model::ids).filter(|id| !live.contains(id));
+        let gone = before
+            .iter()
+            .flat_map(Model::ids)
+            .filter(|id| !live.contains(id));
         if catalog::any_retired(&self.database, gone.collect(), now.minus(SOON)).await? {
             late_at = Some(now);
         }

@@ -42,7 +42,9 @@ pub(crate) fn manifest(table: &str, day: Minute) -> Path {
 
 /// Whether a key is a manifest's.
 pub(crate) fn is_manifest(key: &Path) -> bool {
-    key.parts().next().is_some_and(|first| first.as_ref() == ATHENA)
+    key.parts()
+        .next()
+        .is_some_and(|first| first.as_ref() == ATHENA)
 }
 
 fn of_hour(folder: &str, first: Minute) -> Path {

@@ -111,9 +111,7 @@ pub(crate) const VOLUMES: [&str; 2] = [VOLUME_24H, VOLUME];
 /// What was traded, from what is known of those series.
 pub(crate) fn traded(daily: Option<&Summary>, minutes: Option<&Summary>) -> Option<f64> {
     let sum = |minutes: &Summary| minutes.moments.mean * f64::from(minutes.moments.count);
-    daily
-        .map(|daily| daily.last)
-        .or_else(|| minutes.map(sum))
+    daily.map(|daily| daily.last).or_else(|| minutes.map(sum))
 }
 
 impl fmt::Display for Statistic {

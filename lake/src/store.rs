@@ -229,12 +229,15 @@ impl Store {
         let mode = read.map_or(PutMode::Create, PutMode::Update);
         let put = again(|| async {
             let payload = PutPayload::from_bytes(bytes.clone());
-            self.objects.put_opts(path, payload, mode.clone().into()).await
+            self.objects
+                .put_opts(path, payload, mode.clone().into())
+                .await
         });
         match put.await {
             Ok(_) => Ok(true),
             Err(
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
             ) => Ok(false),
             Err(error) => Err(error.into()),
         }

@@ -1,5 +1,6 @@
 //! The shell: one file a subcommand.
 
+mod athena;
 mod backfill;
 mod backtest;
 mod check;
@@ -85,6 +86,7 @@ enum Command {
     Key(key::Key),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Athena(athena::Athena),
     Export(export::Export),
     Smoke(smoke::Smoke),
     /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
@@ -156,6 +158,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Key(key) => return key.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
         Command::Doctor(doctor) => return doctor.execute(settings).await,
+        Command::Athena(athena) => athena.execute(settings).await?,
         Command::Export(export) => export.execute(settings).await?,
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,

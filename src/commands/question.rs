@@ -19,6 +19,8 @@ pub(super) enum Engine {
     Embedded,
     /// The last 24 hours, read into memory first.
     Window,
+    /// Athena, any period; `engine.workgroups` must name one.
+    Athena,
 }
 
 /// How to answer.
@@ -55,6 +57,9 @@ impl Asking {
                 lake.follow(0).await?;
                 Box::new(lake.engine())
             }
+            Engine::Athena => Box::new(lake.athena().ok_or_else(|| {
+                Usage("--engine athena: expected engine.workgroups to name a workgroup".to_owned())
+            })?),
         };
         Ok(Asked { lake, engine })
     }

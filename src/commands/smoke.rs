@@ -24,6 +24,9 @@ pub(super) struct Smoke {
     /// Wait so long for it to be ready.
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
     wait: Duration,
+    /// Ask only whether it is ready: for health checks.
+    #[arg(long)]
+    ready: bool,
     /// How the answer looks.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -37,7 +40,11 @@ impl Smoke {
         }
         let key = self.key.map(read).transpose()?;
         let target = Target::new(self.url, key)?;
-        let looks = smoke::look(&target, self.wait).await;
+        let looks = if self.ready {
+            smoke::ready(&target, self.wait).await
+        } else {
+            smoke::look(&target, self.wait).await
+        };
         let rows: Vec<Vec<Cell>> = looks
             .iter()
             .map(|look| {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod auth;
+mod engine;
 mod load;
 mod settings;
 

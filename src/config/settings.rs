@@ -12,6 +12,7 @@ use url::Url;
 use super::ConfigError;
 use super::alerts::{Alerts, Mail, Webhooks};
 use super::auth::Auth;
+use super::engine::Engine;
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) auth: Auth,
     pub(crate) database: Database,
     pub(crate) store: Store,
+    pub(crate) engine: Engine,
     pub(crate) mail: Mail,
     pub(crate) alerts: Alerts,
     pub(crate) webhooks: Webhooks,
@@ -186,6 +188,7 @@ impl Default for Settings {
             auth: Auth::default(),
             database: Database::default(),
             store: Store::default(),
+            engine: Engine::default(),
             mail: Mail::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),

@@ -61,9 +61,14 @@ impl Look {
     }
 }
 
+/// Looks whether the server is ready, until `patience` is over.
+pub(crate) async fn ready(target: &Target, patience: Duration) -> Vec<Look> {
+    vec![target.wait(patience).await]
+}
+
 /// Looks at everything, once the server is ready or `patience` is over.
 pub(crate) async fn look(target: &Target, patience: Duration) -> Vec<Look> {
-    let mut looks = vec![target.wait(patience).await];
+    let mut looks = ready(target, patience).await;
     if looks[0].state == State::Bad {
         return looks;
     }

@@ -403,6 +403,13 @@ def control(path, body):
     if url.path == "/control/seen":
         seen = workgroups[body["workgroup"]]["seen"]
         return {"queries": [{"sql": e.body["QueryString"], "parameters": e.body.get("ExecutionParameters", []), "state": e.state, "reason": e.reason, "rows": len(e.rows)} for e in seen]}
+    if url.path == "/control/ask":
+        execution = Execution(body["workgroup"], {**body, "ResultConfiguration": {"OutputLocation": "s3://none"}})
+        try:
+            run(execution)
+        except Failed as error:
+            raise Refused("Failed", str(error))
+        return {"rows": execution.rows}
     raise Refused("NotFound", path, 404)
 
 

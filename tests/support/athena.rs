@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_lake::{Athena, AthenaOptions, Lake};
+use marketlake_lake::{Athena, AthenaOptions, Lake, Route};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -43,7 +43,10 @@ fn begin() -> (Child, String) {
 /// Tells it something.
 pub async fn control(what: &str, body: &Value) -> Value {
     let url = format!("{}/control/{what}", endpoint().await);
-    let sent = reqwest::Client::new().post(url).body(body.to_string()).send();
+    let sent = reqwest::Client::new()
+        .post(url)
+        .body(body.to_string())
+        .send();
     let answer = sent.await.unwrap().text().await.unwrap();
     serde_json::from_str(&answer).unwrap()
 }
@@ -80,7 +83,8 @@ impl Standin {
 
     /// Has a lake use it, with its tables made.
     pub async fn connect(&self, lake: &Arc<Lake>) -> Athena {
-        lake.connect_athena(self.options.clone()).unwrap();
+        lake.connect_athena(self.options.clone(), Route::default())
+            .unwrap();
         lake.set_up_athena().await.unwrap();
         lake.athena().unwrap()
     }
@@ -104,6 +108,16 @@ impl Standin {
         serde_json::from_value(answer["queries"].take()).unwrap()
     }
 
+    /// What somebody else's SQL finds, who knows of no catalog.
+    pub async fn ask(&self, sql: &str) -> Value {
+        let question = json!({
+            "workgroup": self.options.workgroups[0],
+            "QueryString": sql,
+            "QueryExecutionContext": {"Database": self.options.database},
+        });
+        control("ask", &question).await
+    }
+
     /// The settings that have the program use it.
     pub fn settings(&self) -> Vec<(String, String)> {
         let options = &self.options;
@@ -112,7 +126,10 @@ impl Standin {
                 "MARKETLAKE_ENGINE__WORKGROUPS".to_owned(),
                 format!("{:?}", options.workgroups),
             ),
-            ("MARKETLAKE_ENGINE__DATABASE".to_owned(), options.database.clone()),
+            (
+                "MARKETLAKE_ENGINE__DATABASE".to_owned(),
+                options.database.clone(),
+            ),
             (
                 "MARKETLAKE_ENGINE__ENDPOINT".to_owned(),
                 options.endpoint.clone().unwrap_or_default(),

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use marketlake_entities::Millis;
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, witnessed};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub(super) struct Answer {
     /// A JSON object without its last brace.
     head: Bytes,
     points: u32,
+    /// Who answered what it asked of samples.
+    engines: Vec<&'static str>,
     /// Else it was found wrong before.
     pub(super) was_executed: bool,
 }
@@ -251,8 +253,13 @@ impl Endpoint {
 
     /// The answer, and whether it is free of errors.
     async fn execute(&self, mut request: Request) -> (Answer, bool) {
+        let mut engines = Vec::new();
         let (mut response, points) = match points(&self.judge, &mut request).await {
-            Ok(points) => (self.schema.execute(request).await, points),
+            Ok(points) => {
+                let (response, by) = witnessed(self.schema.execute(request)).await;
+                engines = by;
+                (response, points)
+            }
             Err(wrong) => (wrong, 1),
         };
         tidy(&mut response);
@@ -261,6 +268,7 @@ impl Endpoint {
             was_executed: was_executed(&response),
             head: head(&response),
             points,
+            engines,
         };
         (answer, is_ok)
     }
@@ -312,7 +320,11 @@ impl Endpoint {
         let cost = cost(ran.answer.points, ran.budget, now);
         // What was serialised is UTF-8.
         let head = String::from_utf8_lossy(&ran.answer.head);
-        format!("{head},\"extensions\":{{\"cost\":{cost}}}}}")
+        let engines = match &ran.answer.engines[..] {
+            [] => String::new(),
+            engines => format!(",\"engines\":{}", Value::from(engines)),
+        };
+        format!("{head},\"extensions\":{{\"cost\":{cost}{engines}}}}}")
     }
 }
 

@@ -31,7 +31,7 @@ use tokio::task::spawn_blocking;
 use crate::Options;
 use crate::clock::Clock;
 use crate::limits::{Rate, charge};
-use crate::rest::{Shelf, cached, needs_read};
+use crate::rest::{Shelf, cached, engines, needs_read};
 use crate::tokens;
 use eval::Evaluator;
 use labels::{Labels, NAME};
@@ -62,6 +62,7 @@ pub(crate) fn router(
         .route("/labels", get(label_names).post(label_names))
         .route("/label/{name}/values", get(label_values))
         .route("/metadata", get(metadata))
+        .route_layer(from_fn(engines))
         .route_layer(from_fn_with_state(shelf, cached));
     // What is asked of this very moment is no answer for the next one.
     let passing = Router::new()

@@ -22,7 +22,12 @@ use crate::clock::Clock;
 const USUAL_DELAY: i64 = 3;
 const MINUTE: i64 = 60;
 /// Headers that are part of an answer.
-const OWN: [&str; 3] = ["content-type", "link", "marketlake-simulated"];
+const OWN: [&str; 4] = [
+    "content-type",
+    "link",
+    "marketlake-simulated",
+    super::ENGINE,
+];
 
 /// The answers that are kept.
 pub(crate) struct Shelf {

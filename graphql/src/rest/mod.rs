@@ -18,15 +18,19 @@ mod timeseries;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, witnessed};
 
 pub(crate) use cached::{Shelf, cached};
 pub use describe::openapi;
 pub(crate) use problem::{Problem, not_found};
+
+/// Names the engines: `window`, `embedded`, `athena`.
+pub(crate) const ENGINE: &str = "marketlake-engine";
 
 use crate::Options;
 use crate::auth::Scope;
@@ -52,6 +56,7 @@ pub(crate) fn router(
         .route("/v1/ranking", get(ranking::get))
         .route("/v1/jumps", get(jumps::get))
         .with_state(Arc::clone(lake))
+        .route_layer(from_fn(engines))
         .route_layer(from_fn_with_state(shelf, cached))
         .route_layer(from_fn(needs_read))
         .route_layer(from_fn_with_state(Arc::clone(rate), charge));
@@ -71,6 +76,17 @@ pub(crate) fn router(
         .with_state(desk.clone())
         .route_layer(from_fn_with_state(Arc::clone(rate), charge));
     prices.merge(own).merge(docs::router())
+}
+
+/// Says by which engines an answer was given.
+pub(crate) async fn engines(request: Request, next: Next) -> Response {
+    let (mut response, engines) = witnessed(next.run(request)).await;
+    if let Ok(named) = HeaderValue::from_str(&engines.join(", "))
+        && !engines.is_empty()
+    {
+        response.headers_mut().insert(ENGINE, named);
+    }
+    response
 }
 
 /// Lets those in who may read.

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use marketlake_alerts::AlertError;
 use marketlake_entities::Metric;
-use marketlake_lake::{Lake, LakeError};
+use marketlake_lake::{AthenaError, Lake, LakeError};
 use serde_json::{Value, json};
 
 use crate::auth::AuthError;
@@ -119,7 +119,12 @@ impl Problem {
 
 impl From<LakeError> for Problem {
     fn from(error: LakeError) -> Self {
-        Self::unreadable(&error)
+        match error {
+            LakeError::Athena(error @ AthenaError::TooLarge { .. }) => {
+                Self::bad_parameter("from", &error.to_string())
+            }
+            error => Self::unreadable(&error),
+        }
     }
 }
 

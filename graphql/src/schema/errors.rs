@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
-use marketlake_lake::LakeError;
+use marketlake_lake::{AthenaError, LakeError};
 
 /// No metric of that name was ever recorded.
 pub(super) fn unknown_metric(name: &str) -> Error {
@@ -44,5 +44,10 @@ pub(super) fn loading(error: Arc<LakeError>) -> Error {
 
 /// The same, for the lake's errors.
 pub(super) fn lake(error: LakeError) -> Error {
-    unavailable(&error)
+    match error {
+        LakeError::Athena(error @ AthenaError::TooLarge { .. }) => {
+            bad_argument("from", &error.to_string())
+        }
+        error => unavailable(&error),
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_graphql::Result;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use marketlake_entities::{Metric, Minute};
-use marketlake_lake::{Lake, LakeError, Point, QueryEngine, Rank, Span, Statistic};
+use marketlake_lake::{Lake, LakeError, Point, QueryEngine, Rank, Span, Statistic, seen_from_here};
 
 /// Loads for one request. In its data.
 pub(crate) struct Loaders {
@@ -37,7 +37,8 @@ impl Loaders {
 
 /// All that is asked for until the executor has nothing else to do is one batch.
 fn loader<L: Send + Sync + 'static>(of: L) -> DataLoader<L, HashMapCache> {
-    DataLoader::with_cache(of, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO)
+    let spawn = |loading| tokio::spawn(seen_from_here(loading));
+    DataLoader::with_cache(of, spawn, HashMapCache::default()).delay(Duration::ZERO)
 }
 
 type LatestKey = (Metric, Option<Minute>);

@@ -31,7 +31,7 @@ pub enum AthenaError {
     },
     /// It would have to read more than may be read.
     #[error(
-        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned, {most}: ask for a shorter time, or raise it"
+        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned_gigabytes allows, {most}: ask for a shorter time, or raise it"
     )]
     TooLarge {
         /// What lies in the days that are asked for.
@@ -61,7 +61,9 @@ pub enum AthenaError {
         reason: String,
     },
     /// The query did not end in time, and was stopped.
-    #[error("athena: query {id} had not ended after {seconds} s and was stopped: ask for a shorter time, or raise engine.athena_patience")]
+    #[error(
+        "athena: query {id} had not ended after {seconds} s and was stopped: ask for a shorter time, or raise engine.patience"
+    )]
     Slow {
         /// The query.
         id: String,
@@ -69,7 +71,9 @@ pub enum AthenaError {
         seconds: u64,
     },
     /// The object with its rows is not there.
-    #[error("athena: the result of query {id} is gone ({reason}): does a lifecycle rule delete {location}?")]
+    #[error(
+        "athena: the result of query {id} is gone ({reason}): does a lifecycle rule delete {location}?"
+    )]
     ResultGone {
         /// The query.
         id: String,

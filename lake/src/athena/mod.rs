@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_athena::Client;
 use aws_sdk_athena::config::retry::RetryConfig;
+use aws_sdk_athena::types::ResultSet;
 use marketlake_entities::backoff;
 use moka::future::Cache;
 use object_store::path::Path;
@@ -27,7 +28,7 @@ pub(crate) use table::{Cells, Table};
 use crate::s3::Bucket;
 use error::Trouble;
 use pool::{Lease, Pool};
-use query::{Ended, Failure, Terms, again, fatal};
+use query::{Ended, Failure, Outcome, Terms, again, fatal};
 
 /// A result of more pages is read from its object at once.
 const MOST_PAGES: usize = 3;
@@ -171,21 +172,19 @@ impl Athena {
         deadline: Instant,
     ) -> Result<Ended, Failure> {
         let begun = Instant::now();
-        let ended = self
-            .terms
-            .run(lease.workgroup(), statement, deadline)
-            .await?;
-        let dollars = self.dollars(ended.scanned);
-        lease.count(ended.scanned, dollars, begun.elapsed());
+        let running = self.terms.run(lease.workgroup(), statement, deadline);
+        let Outcome { scanned, ended } = running.await?;
+        let dollars = self.dollars(scanned);
+        lease.count(scanned, dollars, begun.elapsed());
         tracing::info!(
-            query = ended.id,
+            query = ended.as_ref().map_or("", |ended| &ended.id),
             workgroup = lease.workgroup(),
-            scanned_bytes = ended.scanned,
+            scanned_bytes = scanned,
             dollars,
             taken_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "athena answered"
+            "a query of Athena ended"
         );
-        Ok(ended)
+        ended
     }
 
     /// What a query costs: ten megabytes at the least.
@@ -214,7 +213,7 @@ impl Athena {
                 Err(Trouble::Refused(reason)) => return Err(gone(&ended, reason)),
                 page => page?,
             };
-            let rows = page.result_set().map(|set| set.rows());
+            let rows = page.result_set().map(ResultSet::rows);
             table
                 .page(rows.unwrap_or_default())
                 .map_err(Failure::Final)?;

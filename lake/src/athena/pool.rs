@@ -142,7 +142,11 @@ impl Lease {
     /// Nothing is begun here for a minute: it cannot be used.
     pub(crate) fn drain(&self, why: &str) {
         let name = &self.group.name;
-        tracing::error!(workgroup = name, why, "an Athena workgroup is left out for a minute");
+        tracing::error!(
+            workgroup = name,
+            why,
+            "an Athena workgroup is left out for a minute"
+        );
         gauge!("marketlake_athena_workgroup_up", "workgroup" => name.clone()).set(0.0);
         *self.group.state.lock() = State {
             broken: Some(why.to_owned()),

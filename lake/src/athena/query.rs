@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_athena::Client;
 use aws_sdk_athena::types::{
-    QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration,
+    AthenaError as AwsError, QueryExecution, QueryExecutionContext, QueryExecutionState,
+    QueryExecutionStatistics, ResultConfiguration,
 };
 use marketlake_entities::backoff;
 use tokio::runtime::Handle;
@@ -34,9 +35,15 @@ pub(super) struct Terms {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) id: String,
-    pub(super) scanned: u64,
     /// Where the object with its rows lies.
     pub(super) location: Option<String>,
+}
+
+/// A query that has ended, well or not.
+pub(super) struct Outcome {
+    /// Bytes, which are paid for however it ended.
+    pub(super) scanned: u64,
+    pub(super) ended: Result<Ended, Failure>,
 }
 
 /// Why there is no result.
@@ -68,7 +75,7 @@ impl Terms {
         workgroup: &str,
         statement: &Statement,
         deadline: Instant,
-    ) -> Result<Ended, Failure> {
+    ) -> Result<Outcome, Failure> {
         let id = self.start(workgroup, statement).await?;
         let mut watched = Watched {
             client: self.client.clone(),
@@ -92,7 +99,12 @@ impl Terms {
             sleep(backoff(FIRST_LOOK, LAST_LOOK, looks, rand::random())).await;
         };
         watched.id = None;
-        ended(id, &execution)
+        let statistics = execution.statistics();
+        let scanned = statistics.and_then(QueryExecutionStatistics::data_scanned_in_bytes);
+        Ok(Outcome {
+            scanned: u64::try_from(scanned.unwrap_or(0)).unwrap_or(0),
+            ended: ended(id, &execution),
+        })
     }
 
     /// Begins a query. Where an answer is lost the same token finds the query that was begun.
@@ -153,11 +165,9 @@ fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
     let reason = status.and_then(|status| status.state_change_reason());
     let reason = reason.unwrap_or("no reason is given").to_owned();
     if status.and_then(|status| status.state()) == Some(&QueryExecutionState::Succeeded) {
-        let scanned = execution.statistics().and_then(|s| s.data_scanned_in_bytes());
         let results = execution.result_configuration();
         return Ok(Ended {
             id,
-            scanned: u64::try_from(scanned.unwrap_or(0)).unwrap_or(0),
             location: results.and_then(|r| r.output_location()).map(str::to_owned),
         });
     }
@@ -171,7 +181,7 @@ fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
     }
     let error = status.and_then(|status| status.athena_error());
     let failed = AthenaError::Failed { id, reason };
-    Err(match error.is_some_and(|error| error.retryable()) {
+    Err(match error.is_some_and(AwsError::retryable) {
         true => Failure::Retryable(failed),
         false => Failure::Final(failed),
     })
@@ -189,7 +199,11 @@ impl Drop for Watched {
                 stop.send().await.map_err(|error| Trouble::of(&error))
             });
             if let Err(trouble) = stopped.await {
-                tracing::warn!(?trouble, query = id, "a query of Athena could not be stopped");
+                tracing::warn!(
+                    ?trouble,
+                    query = id,
+                    "a query of Athena could not be stopped"
+                );
             }
         });
     }

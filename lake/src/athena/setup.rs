@@ -21,7 +21,13 @@ impl Ddl {
     /// The database, its two tables and the view, for a lake whose store's address is `s3://bucket/prefix`.
     #[must_use]
     pub fn of(database: &str, store: &str) -> Self {
-        let folder = |table| format!("{}/{}/", store.trim_end_matches('/'), paths::athena_table(table));
+        let folder = |table| {
+            format!(
+                "{}/{}/",
+                store.trim_end_matches('/'),
+                paths::athena_table(table)
+            )
+        };
         let text: String = SETUP
             .lines()
             .filter(|line| !line.starts_with("--"))

@@ -42,8 +42,7 @@ impl Values {
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        self.0
-            .push((name, texts.into_iter().map(quoted).collect()));
+        self.0.push((name, texts.into_iter().map(quoted).collect()));
         self
     }
 

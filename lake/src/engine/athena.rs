@@ -62,12 +62,12 @@ impl Athena {
         Ok(self.client.rows(statement, &state).await?)
     }
 
-    /// The part of a span that can have samples: no partition of a day without any is asked for.
+    /// The part of a span whose days can have samples: no others are asked for.
     async fn within(&self, span: Span) -> Result<Option<Span>, LakeError> {
         let bounds = catalog::bounds(&self.database).await?;
         Ok(bounds.and_then(|bounds| {
-            let from = span.from.max(bounds.from);
-            let to = span.to.min(bounds.to);
+            let from = span.from.max(bounds.from.day());
+            let to = span.to.min(Span::day(bounds.to.day()).to);
             (from <= to).then_some(Span { from, to })
         }))
     }
@@ -78,9 +78,7 @@ impl Athena {
             from: span.from.day(),
             to: Span::day(span.to.day()).to,
         };
-        let live = catalog::live(&self.database, days).await?;
-        let sizes = live.iter().map(|segment| segment.byte_count);
-        let bytes = u64::try_from(sizes.sum::<i64>()).unwrap_or(0);
+        let bytes = catalog::to_read(&self.database, days, None).await?;
         if most == 0 || bytes <= most {
             return Ok(());
         }
@@ -135,7 +133,9 @@ impl QueryEngine for Athena {
     }
 
     async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError> {
-        let mut series = self.points(Some(std::slice::from_ref(metric)), span).await?;
+        let mut series = self
+            .points(Some(std::slice::from_ref(metric)), span)
+            .await?;
         Ok(series.remove(metric).unwrap_or_default())
     }
 
@@ -221,8 +221,7 @@ impl QueryEngine for Athena {
         let mut jumps = Vec::new();
         for row in table.rows() {
             let (metric, ts) = (row.metric()?, row.minute("minute")?);
-            let before: Result<Trailing, _> =
-                row.text("before")?.split(' ').map(exact).collect();
+            let before: Result<Trailing, _> = row.text("before")?.split(' ').map(exact).collect();
             jumps.extend(rule.jump(&metric, ts, row.parse("exact")?, &before?));
         }
         by_time(&mut jumps);

@@ -11,6 +11,7 @@ mod table;
 mod trail;
 mod whole_hours;
 mod window;
+mod witness;
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, PRICE, Trailing
 pub use athena::Athena;
 pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use embedded::Embedded;
-pub use router::Router;
+pub use router::{Route, Router};
 pub use trail::{Trail, TrailQuery};
+pub use witness::{seen_from_here, witnessed};
 
 use crate::LakeError;
 use crate::ranking::Ranking;
@@ -269,9 +271,5 @@ fn by_time(jumps: &mut [Jump]) {
 
 /// An id is market:pair[:measure]; a price names no measure.
 fn third_part(measure: &str) -> &str {
-    if measure == PRICE {
-        ""
-    } else {
-        measure
-    }
+    if measure == PRICE { "" } else { measure }
 }

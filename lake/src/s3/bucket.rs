@@ -50,7 +50,9 @@ impl Bucket {
 
     /// Reads an object by its address, wherever it lies; else says why it cannot.
     pub(crate) async fn read_uri(&self, uri: &str) -> Result<Bytes, String> {
-        let parts = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        let parts = uri
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/'));
         let (bucket, key) = parts.ok_or_else(|| format!("{uri:?} is no address in S3"))?;
         let get = self.client.get_object().bucket(bucket).key(key);
         let object = get.send().await.map_err(|error| reason(&error))?;

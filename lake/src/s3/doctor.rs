@@ -167,14 +167,28 @@ impl Bucket {
         let asked = self.client.get_bucket_versioning().bucket(&self.name);
         match asked.send().await {
             Ok(answer) if answer.status() == Some(&BucketVersioningStatus::Enabled) => {
-                Finding::new(
-                    what,
-                    Health::Warning,
-                    "on: deleted segments are kept and paid for, unless a lifecycle rule ends noncurrent versions",
-                )
+                self.versions_end(what).await
             }
             Ok(_) => Finding::new(what, Health::Good, "off: no object is ever overwritten"),
             Err(error) => unknown(what, "s3:GetBucketVersioning", &error),
+        }
+    }
+
+    async fn versions_end(&self, what: &'static str) -> Finding {
+        let rules = self.client.get_bucket_lifecycle_configuration();
+        let rules = rules.bucket(&self.name).send().await;
+        let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
+            rule.noncurrent_version_expiration().is_some()
+        };
+        if rules.is_ok_and(|answer| answer.rules().iter().any(ends)) {
+            Finding::new(
+                what,
+                Health::Good,
+                "on, and a rule ends noncurrent versions",
+            )
+        } else {
+            let advice = "on: deleted segments are kept and paid for, unless a lifecycle rule ends noncurrent versions";
+            Finding::new(what, Health::Warning, advice)
         }
     }
 

@@ -1,0 +1,68 @@
+//! `publish-manifests`: brings what Athena sees up to what is committed. Each minute, where Athena is used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_entities::{Millis, database};
+use marketlake_lake::Lake;
+use serde_json::json;
+
+use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor};
+
+/// The job. It leaves: manifests that list exactly the live segments, as of its start or later.
+pub struct PublishManifests {
+    lake: Arc<Lake>,
+}
+
+impl PublishManifests {
+    /// Its name.
+    pub const NAME: &'static str = "publish-manifests";
+
+    /// The job over a lake in S3.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>) -> Self {
+        Self { lake }
+    }
+}
+
+#[async_trait]
+impl Job for PublishManifests {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            timeout: Duration::from_secs(300),
+            attempts: 5,
+            // A minute that is being ingested is soon there.
+            waits_for: &[WaitsFor {
+                job: IngestMinute::NAME,
+                from_ms: -60_000,
+                to_ms: 0,
+            }],
+        }
+    }
+
+    /// The running minute by the clock; minutes that passed need none of their own.
+    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+        if self.lake.athena().is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Due::pending(moment.now.minute().start())])
+    }
+
+    /// What a later minute publishes, it publishes whole.
+    fn deadline(&self, slot: Millis) -> Option<Millis> {
+        Some(slot.plus(Duration::from_secs(600)))
+    }
+
+    async fn run(&self, run: &Run) -> Result<(), JobError> {
+        let database = self.lake.database();
+        let now = database::clock(database).await?;
+        let days = self.lake.publish_manifests(now).await?;
+        run.finish(database, &json!({ "days": days })).await?;
+        Ok(())
+    }
+}

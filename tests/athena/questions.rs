@@ -1,0 +1,105 @@
+//! What Athena is told.
+
+use marketlake_entities::JumpRule;
+use marketlake_lake::{Interval, JumpQuery, QueryEngine, Span, Statistic, TrailQuery};
+
+use super::Asked;
+use crate::lake::{import, ingest};
+use crate::support::samples::{metric, sample, series, start};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_names_its_days_and_holds_no_value() {
+    let asked = Asked::new(1).await;
+    let set_up = asked.standin.seen(0).await.len();
+    let engine = &asked.athena;
+    let span = Span {
+        from: start(),
+        to: start().plus(30),
+    };
+    let one = metric("a:one");
+    engine.metrics(span).await.unwrap();
+    engine.timeseries(&one, span).await.unwrap();
+    engine
+        .series(&[one.clone(), metric("b:two")], span)
+        .await
+        .unwrap();
+    engine
+        .latest(std::slice::from_ref(&one), span)
+        .await
+        .unwrap();
+    engine
+        .ranking("price", Statistic::Volume, span)
+        .await
+        .unwrap();
+    engine
+        .buckets(&one, span, Interval::minutes(5).unwrap())
+        .await
+        .unwrap();
+    let rule = JumpRule::default();
+    for metric in [None, Some(one)] {
+        engine
+            .jumps(&JumpQuery { rule, span, metric })
+            .await
+            .unwrap();
+    }
+    engine
+        .trails(&TrailQuery {
+            at: span.to,
+            window: 60,
+            metrics: None,
+        })
+        .await
+        .unwrap();
+    let seen = asked.standin.seen(0).await;
+    assert_eq!(seen.len() - set_up, 9);
+    let day = format!("'{}'", start().date());
+    for query in &seen[set_up..] {
+        let sql = query["sql"].as_str().unwrap();
+        assert!(sql.contains("dt between ? and ?"), "{sql}");
+        assert!(!sql.contains("one") && !sql.contains("2026"), "{sql}");
+        let parameters = query["parameters"].as_array().unwrap();
+        assert!(parameters.iter().any(|p| *p == day), "{query}");
+        assert_eq!(query["state"], "SUCCEEDED", "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_result_is_read_whole() {
+    let asked = Asked::new(1).await;
+    // 3,600 rows: more than the pages that are asked for one by one.
+    let values: Vec<String> = (0..3_600).map(|at| format!("{}.25", at % 977)).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    import(&asked.lake, &series("a:long", 0, &values)).await;
+    let span = Span {
+        from: start(),
+        to: start().plus(5_000),
+    };
+    let long = metric("a:long");
+    let points = asked.athena.timeseries(&long, span).await.unwrap();
+    assert_eq!(points.len(), 3_600);
+    let embedded = asked.lake.embedded().timeseries(&long, span).await;
+    assert_eq!(points, embedded.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_question_is_asked_anew_only_after_a_commit_to_its_days() {
+    let asked = Asked::new(1).await;
+    let set_up = asked.standin.seen(0).await.len();
+    let span = Span {
+        from: start(),
+        to: start().plus(30),
+    };
+    let one = metric("a:one");
+    let questions = (0..10).map(|_| asked.athena.timeseries(&one, span));
+    for points in futures::future::join_all(questions).await {
+        assert_eq!(points.unwrap().len(), 3);
+    }
+    assert_eq!(asked.standin.seen(0).await.len() - set_up, 1);
+    ingest(&asked.lake, &[sample("a:one", 2_000, "9")]).await;
+    asked.athena.timeseries(&one, span).await.unwrap();
+    assert_eq!(asked.standin.seen(0).await.len() - set_up, 1);
+    ingest(&asked.lake, &[sample("a:one", 20, "4.5")]).await;
+    let points = asked.athena.timeseries(&one, span).await.unwrap();
+    assert_eq!(points.len(), 4, "what is committed is seen at once");
+    assert_eq!(asked.standin.seen(0).await.len() - set_up, 2);
+}

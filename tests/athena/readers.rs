@@ -1,0 +1,141 @@
+//! What others see, whose SQL knows of no catalog.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use marketlake_entities::{Millis, database};
+use marketlake_lake::{Lake, QueryEngine, Span};
+
+use super::Asked;
+use crate::lake::{compact_all, compact_days, ingest};
+use crate::support::athena::publish;
+use crate::support::samples::{metric, sample, series, start};
+
+const COUNT: &str = "select count(*), count(distinct metric || cast(ts as varchar)) from samples where dt between '2026-11-24' and '2026-11-26'";
+
+async fn now(lake: &Lake) -> Millis {
+    database::clock(lake.database()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_every_50_ms_sees_each_row_once_while_hours_and_days_are_merged() {
+    let asked = Asked::new(1).await;
+    let (lake, standin) = (&asked.lake, &asked.standin);
+    for at in [60, 120] {
+        let minutes: Vec<String> = (0..30).map(|minute| format!("{minute}.5")).collect();
+        let minutes: Vec<&str> = minutes.iter().map(String::as_str).collect();
+        ingest(lake, &series("c:three", at, &minutes)).await;
+    }
+    publish(lake).await;
+    let (rows, done, looks) = (65, AtomicBool::new(false), AtomicUsize::new(0));
+    let reading = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        while !done.load(Ordering::Relaxed) {
+            ticks.tick().await;
+            let found = standin.ask(COUNT).await;
+            let text = rows.to_string();
+            assert_eq!(found["rows"][0], serde_json::json!([text, text]), "{found}");
+            looks.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let merging = async {
+        for round in 0..6 {
+            compact_all(lake).await;
+            publish(lake).await;
+            // A corrected value writes its hour, later its day, anew.
+            let corrected = sample("c:three", 61 + round, "99.5");
+            ingest(lake, &[corrected]).await;
+            publish(lake).await;
+            if round == 3 {
+                compact_days(lake).await;
+                publish(lake).await;
+            }
+            let before = looks.load(Ordering::Relaxed);
+            let more = async || (looks.load(Ordering::Relaxed) > before + 2).then_some(());
+            crate::support::eventually("the reader", more).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(reading, merging);
+    let span = Span {
+        from: start(),
+        to: start().plus(200),
+    };
+    let points = asked.athena.timeseries(&metric("c:three"), span).await;
+    assert_eq!(points.unwrap().len(), 60);
+    eprintln!("{} looks", looks.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sees_what_was_never_committed() {
+    let asked = Asked::new(1).await;
+    publish(&asked.lake).await;
+    let staged = asked
+        .lake
+        .stage_minute(vec![sample("a:one", 61, "5")])
+        .await
+        .unwrap();
+    assert_eq!(staged.row_count(), 1);
+    publish(&asked.lake).await;
+    let found = asked.standin.ask(COUNT).await;
+    assert_eq!(found["rows"][0][0], "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_publish_at_once_leave_what_is_live() {
+    let asked = Asked::new(1).await;
+    let lake = &asked.lake;
+    let other = asked.base.lake().await;
+    let settled = asked.standin.connect(&other).await;
+    drop(settled);
+    let writing = async {
+        for at in 60..90 {
+            ingest(lake, &[sample("a:one", at, "5")]).await;
+            let now = now(lake).await;
+            lake.publish_manifests(now).await.unwrap();
+        }
+    };
+    let beside = async {
+        for _ in 0..30 {
+            let now = now(&other).await;
+            other.publish_manifests(now).await.unwrap();
+        }
+    };
+    tokio::join!(writing, beside);
+    publish(lake).await;
+    let file = asked
+        .base
+        .objects()
+        .join("athena/samples/dt=2026-11-24/symlink.txt");
+    let text = std::fs::read_to_string(file).unwrap();
+    let listed: BTreeSet<&str> = text.lines().collect();
+    assert_eq!(listed.len(), text.lines().count());
+    let live = lake.segment_ids(Span::ALL).await.unwrap().len();
+    assert_eq!(listed.len(), live);
+    assert_eq!(asked.standin.ask(COUNT).await["rows"][0][0], "35");
+    assert_eq!(publish(lake).await, 0, "nothing is left to write");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vacuum_leaves_what_a_reader_may_come_upon_and_every_manifest() {
+    let asked = Asked::new(1).await;
+    let lake: &Arc<Lake> = &asked.lake;
+    ingest(lake, &[sample("a:one", 60, "5"), sample("a:one", 61, "6")]).await;
+    publish(lake).await;
+    compact_all(lake).await;
+    let later = |minutes: u64| Duration::from_secs(60 * minutes);
+    // An hour after the merge it comes out that nobody published.
+    let hour_on = now(lake).await.plus(later(61));
+    let vacuumed = lake.vacuum(hour_on, later(60)).await.unwrap();
+    // Results of queries go; the merged minutes stay, for those who read by what was published last.
+    assert_eq!((vacuumed.retired, vacuumed.unlisted), (0, 3), "{vacuumed}");
+    assert_eq!(asked.standin.ask(COUNT).await["rows"][0][0], "7");
+    // Readers that began before then have had their time.
+    let vacuumed = lake.vacuum(hour_on.plus(later(61)), later(60)).await;
+    assert_eq!(vacuumed.unwrap().retired, 5);
+    assert_eq!(asked.standin.ask(COUNT).await["rows"][0][0], "7");
+    let report = lake.check(crate::support::DEEP).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+}
