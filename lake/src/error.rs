@@ -4,12 +4,13 @@ use marketlake_entities::Minute;
 use sea_orm::DbErr;
 
 use crate::AthenaError;
+use crate::s3::with_hint;
 
 /// Why the lake could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The object store failed.
-    #[error("object store: {0}")]
+    #[error("object store: {}", with_hint(.0))]
     Store(#[from] object_store::Error),
     /// The catalog's database failed.
     #[error("catalog: {0}")]

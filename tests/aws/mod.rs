@@ -4,6 +4,7 @@ mod credentials;
 mod doctor;
 mod export;
 mod moto;
+mod wire;
 
 use serde_json::Value;
 

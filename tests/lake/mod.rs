@@ -2,7 +2,7 @@
 
 mod conformance;
 mod damage;
-mod faults;
+pub mod faults;
 mod keeping;
 mod order;
 mod random;

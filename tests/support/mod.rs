@@ -13,6 +13,7 @@ pub mod program;
 pub mod recordings;
 pub mod s3;
 pub mod samples;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -6,9 +6,11 @@ mod credentials;
 mod doctor;
 mod encryption;
 mod finding;
+mod hint;
 mod seen;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use connect::objects;
 pub use encryption::{Encryption, ParseEncryptionError};
 pub use finding::{Finding, Health};
+pub(crate) use hint::with_hint;
