@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::moto::Moto;
 use super::s3;
 
 /// What a test's lake and records lie on. Gone when dropped.
@@ -46,12 +47,18 @@ impl Base {
         }
     }
 
-    /// Postgres and S3.
+    /// Postgres and S3: s3s-fs, or with `MARKETLAKE_TEST_S3=moto` moto, where nobody can look at the files below it.
     pub async fn remote() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let endpoint = s3::serve(&folder.path().join("s3")).await;
+        let (endpoint, bucket) = match std::env::var("MARKETLAKE_TEST_S3").as_deref() {
+            Ok("moto") => Moto::shared_bucket().await,
+            _ => {
+                let endpoint = s3::serve(&folder.path().join("s3")).await;
+                (endpoint, s3::BUCKET.to_owned())
+            }
+        };
         let store = StoreOptions {
-            url: format!("s3://{}/some/prefix", s3::BUCKET),
+            url: format!("s3://{bucket}/some/prefix"),
             endpoint: Some(endpoint),
             region: Some("us-east-1".to_owned()),
             access_key_id: Some(s3::ACCESS_KEY.to_owned()),

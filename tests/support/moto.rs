@@ -3,6 +3,17 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// It ends when its standard input does: with its holder, or with this process.
+const SERVER: &str = "
+import os, sys, threading
+from moto.server import main
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+main(['-H', '127.0.0.1', '-p', '0'])
+";
+
 /// Ends with its holder.
 pub struct Moto {
     child: Child,
@@ -15,8 +26,8 @@ impl Moto {
         let python = std::env::var("MARKETLAKE_TEST_PYTHON")
             .expect("MARKETLAKE_TEST_PYTHON: run scripts/test, which installs moto");
         let mut child = Command::new(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
-            .stdin(Stdio::null())
+            .args(["-c", SERVER])
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -35,6 +46,15 @@ impl Moto {
         };
         moto.put("lake", "").await;
         moto
+    }
+
+    /// A bucket of one's own on one that all share.
+    pub async fn shared_bucket() -> (String, String) {
+        static SHARED: OnceCell<Moto> = OnceCell::const_new();
+        let moto = SHARED.get_or_init(Self::start).await;
+        let bucket = format!("lake-{}", Uuid::new_v4().simple());
+        moto.put(&bucket, "").await;
+        (moto.endpoint.clone(), bucket)
     }
 
     /// Puts something: a bucket, or one of its parts.
