@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::{Millis, database};
+use marketlake_entities::database;
 use marketlake_lake::Lake;
 use serde_json::json;
 
@@ -51,11 +51,6 @@ impl Job for PublishManifests {
             return Ok(Vec::new());
         }
         Ok(vec![Due::pending(moment.now.minute().start())])
-    }
-
-    /// What a later minute publishes, it publishes whole.
-    fn deadline(&self, slot: Millis) -> Option<Millis> {
-        Some(slot.plus(Duration::from_secs(600)))
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {

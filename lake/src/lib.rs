@@ -40,7 +40,7 @@ mod vacuum;
 mod window;
 
 pub use answers::{Listed, Rank, Ranks};
-pub use athena::{AthenaError, AthenaOptions, Ddl};
+pub use athena::{AthenaError, AthenaOptions, Ddl, Spent};
 pub use check::{CheckOptions, Report};
 pub use directory::Directory;
 pub use engine::{

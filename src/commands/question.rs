@@ -65,6 +65,17 @@ impl Asking {
     }
 }
 
+impl Drop for Asked {
+    /// What is paid for by the byte is told.
+    #[expect(clippy::print_stderr, reason = "data is on stdout")]
+    fn drop(&mut self) {
+        let spent = self.lake.athena().map(|athena| athena.spent());
+        if let Some(spent) = spent.filter(|spent| spent.queries > 0) {
+            eprintln!("{spent}");
+        }
+    }
+}
+
 impl Asked {
     pub(super) async fn resolve(&self, name: &str) -> anyhow::Result<Metric> {
         let metric = self.lake.resolve(name).await?;

@@ -15,7 +15,7 @@ use crate::{app, output, service};
 /// A slot that is done is left as it is. Example: marketlake run ingest-minute --slot 2026-11-24T10:31:00Z
 #[derive(Args)]
 pub(super) struct Run {
-    /// The job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, tend-subscriptions, watchman, compact-hourly, compact-daily, vacuum.
+    /// The job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, tend-subscriptions, watchman, compact-hourly, compact-daily, publish-manifests, vacuum.
     job: String,
     /// The scheduled time that the run stands for, RFC 3339.
     #[arg(long, value_name = "TS")]

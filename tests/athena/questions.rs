@@ -1,7 +1,9 @@
 //! What Athena is told.
 
 use marketlake_entities::JumpRule;
-use marketlake_lake::{Interval, JumpQuery, QueryEngine, Span, Statistic, TrailQuery};
+use marketlake_lake::{
+    Interval, JumpQuery, QueryEngine, Route, Span, Statistic, TrailQuery, witnessed,
+};
 
 use super::Asked;
 use crate::lake::{import, ingest};
@@ -61,6 +63,34 @@ async fn every_statement_names_its_days_and_holds_no_value() {
         assert!(parameters.iter().any(|p| *p == day), "{query}");
         assert_eq!(query["state"], "SUCCEEDED", "{query}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_goes_to_athena_by_what_it_would_read() {
+    let asked = Asked::new(1).await;
+    let span = Span {
+        from: start(),
+        to: start().plus(30),
+    };
+    let lake = asked.base.lake().await;
+    // The hour's object has some 2,000 bytes, of which a metric's share is a half.
+    let bytes = asked.lake.figures().await.unwrap();
+    let bytes = u64::try_from(bytes.bytes - bytes.rollup_bytes).unwrap();
+    let route = Route {
+        older_than: None,
+        larger_than: Some(bytes * 3 / 4),
+    };
+    lake.connect_athena(asked.standin.options.clone(), route)
+        .unwrap();
+    let engine = lake.engine();
+    let one = metric("a:one");
+    let (points, by) = witnessed(engine.timeseries(&one, span)).await;
+    assert_eq!((points.unwrap().len(), by), (3, vec!["embedded"]));
+    let (metrics, by) = witnessed(engine.metrics(span)).await;
+    assert_eq!((metrics.unwrap().len(), by), (2, vec!["athena"]));
+    lake.follow(0).await.unwrap();
+    let (metrics, by) = witnessed(engine.metrics(Span::day_to(start().plus(2)))).await;
+    assert_eq!((metrics.unwrap().len(), by), (2, vec!["window"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

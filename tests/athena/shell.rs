@@ -38,6 +38,19 @@ async fn tables_are_set_up_once_and_answer_from_the_shell() {
         said.out.contains("\"rank\": 1") || said.out.contains("\"rank\":1"),
         "{said:?}"
     );
+    let cost = "athena: 1 queries read ";
+    assert!(
+        said.err.contains(cost) && said.err.contains(" for 0.00005"),
+        "{said:?}"
+    );
+    // Another minute, which the job publishes.
+    ingest(&lake, &series("a:one", 50, &["9"])).await;
+    let slot = ["run", "publish-manifests", "--slot", "2026-11-24T10:51:00Z"];
+    let said = program.run(&slot).await;
+    assert!(
+        said.out.contains("\"days\":1") || said.err.contains("\"days\":1"),
+        "{said:?}"
+    );
     let said = program.run(&["athena", "publish"]).await;
     assert!(
         said.out.starts_with("athena: manifests of 0 days"),

@@ -8,6 +8,7 @@ mod setup;
 mod statement;
 mod table;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use aws_sdk_athena::types::ResultSet;
 use marketlake_entities::backoff;
 use moka::future::Cache;
 use object_store::path::Path;
+use parking_lot::Mutex;
 
 pub use error::AthenaError;
 pub use options::AthenaOptions;
@@ -49,6 +51,41 @@ pub(crate) struct Athena {
     bucket: Bucket,
     options: Arc<AthenaOptions>,
     kept: Cache<Question, Rows>,
+    spent: Arc<Mutex<Spent>>,
+}
+
+/// What was asked of Athena so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Queries that ended, well or not.
+    pub queries: u64,
+    /// Bytes that they read.
+    pub scanned: u64,
+    /// What that costs, in US dollars.
+    pub dollars: f64,
+}
+
+impl Spent {
+    fn add(&mut self, scanned: u64, dollars: f64) {
+        self.queries += 1;
+        self.scanned += scanned;
+        self.dollars += dollars;
+    }
+}
+
+impl fmt::Display for Spent {
+    /// One line of figures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            queries,
+            scanned,
+            dollars,
+        } = self;
+        write!(
+            f,
+            "athena: {queries} queries read {scanned} bytes, for {dollars:.6} dollars"
+        )
+    }
 }
 
 /// Rows that are shared by all who asked.
@@ -91,7 +128,12 @@ impl Athena {
                 .time_to_live(KEPT)
                 .build(),
             options: Arc::new(options),
+            spent: Arc::default(),
         })
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        *self.spent.lock()
     }
 
     pub(crate) fn options(&self) -> &AthenaOptions {
@@ -176,6 +218,7 @@ impl Athena {
         let Outcome { scanned, ended } = running.await?;
         let dollars = self.dollars(scanned);
         lease.count(scanned, dollars, begun.elapsed());
+        self.spent.lock().add(scanned, dollars);
         tracing::info!(
             query = ended.as_ref().map_or("", |ended| &ended.id),
             workgroup = lease.workgroup(),

@@ -11,7 +11,7 @@ use sea_orm::DatabaseConnection;
 use super::{
     Bucket, Interval, JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, by_time, reach,
 };
-use crate::athena::{Athena as Client, AthenaError, Cells, Statement, Table, Values};
+use crate::athena::{Athena as Client, AthenaError, Cells, Spent, Statement, Table, Values};
 use crate::manifests::Manifests;
 use crate::moments::Moments;
 use crate::ranking::Ranking;
@@ -48,6 +48,12 @@ impl Athena {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What was asked of it so far.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.client.spent()
     }
 
     async fn ask(&self, sql: &str, values: Values, span: Span) -> Result<Arc<Table>, LakeError> {
