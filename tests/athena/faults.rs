@@ -49,6 +49,8 @@ async fn passing_faults_of_each_call_are_sat_out() {
         ("StartQueryExecution", "internal"),
         ("StartQueryExecution", "mute"),
         ("StartQueryExecution", "expired"),
+        ("GetQueryExecution", "throttled"),
+        ("GetQueryResults", "throttled"),
         ("GetQueryExecution", "internal"),
         ("GetQueryExecution", "mute"),
         ("GetQueryExecution", "expired"),
@@ -56,12 +58,14 @@ async fn passing_faults_of_each_call_are_sat_out() {
         ("GetQueryResults", "mute"),
         ("GetQueryResults", "expired"),
     ];
-    let each = calls.map(|(operation, kind)| async move {
-        let asked = Asked::new(1).await;
-        let fault = json!({"operation": operation, "kind": kind, "times": 2});
-        asked.standin.fault(0, fault).await;
-        answer(&asked).await;
-        assert_eq!(queries(&asked, 0).await, 1, "{operation} {kind}");
+    let each = calls.map(|(operation, kind)| {
+        Box::pin(async move {
+            let asked = Asked::new(1).await;
+            let fault = json!({"operation": operation, "kind": kind, "times": 2});
+            asked.standin.fault(0, fault).await;
+            answer(&asked).await;
+            assert_eq!(queries(&asked, 0).await, 1, "{operation} {kind}");
+        })
     });
     futures::future::join_all(each).await;
 }

@@ -193,6 +193,26 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
             vec!["vacuum"],
             "setting jobs.vacuum_grace = \"soon\": expected a time like 1h or 90m",
         ),
+        (
+            setting("MARKETLAKE_ENGINE__DATABASE", "my lake"),
+            vec!["athena", "publish"],
+            "setting engine.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
+        ),
+        (
+            setting("MARKETLAKE_ENGINE__PATIENCE", "soon"),
+            vec!["metrics"],
+            "setting engine.patience = \"soon\": expected a time like 90s, 5m or 400d",
+        ),
+        (
+            setting("MARKETLAKE_ENGINE__OUTPUT", "/tmp"),
+            vec!["metrics"],
+            "setting engine.output = \"/tmp\": expected s3://bucket/prefix/",
+        ),
+        (
+            setting("MARKETLAKE_ENGINE__WORKGROUPS", "[\"a\"]"),
+            vec!["metrics"],
+            "setting engine.workgroups = \"a\": athena reads S3 only",
+        ),
     ];
     for (program, arguments, expected) in cases {
         let said = program.run(&arguments).await;

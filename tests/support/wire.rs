@@ -85,9 +85,8 @@ impl Wire {
     fn fate(&self, writes: bool) -> Fate {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let fate = match &*self.weather.lock() {
-            Weather::Calm => Fate::Good,
             Weather::Refused(status, code) if writes => Fate::Refused(*status, code),
-            Weather::Refused(..) => Fate::Good,
+            Weather::Calm | Weather::Refused(..) => Fate::Good,
             Weather::Stormy => match (call * 7 + call / 20) % 20 {
                 2 => Fate::Refused(503, "SlowDown"),
                 5 => Fate::Refused(500, "InternalError"),

@@ -30,7 +30,7 @@ pub(crate) use table::{Cells, Table};
 use crate::s3::Bucket;
 use error::Trouble;
 use pool::{Lease, Pool};
-use query::{Ended, Failure, Outcome, Terms, again, fatal};
+use query::{Ended, Failure, Outcome, Terms, Throttling, again, fatal};
 
 /// A result of more pages is read from its object at once.
 const MOST_PAGES: usize = 3;
@@ -151,7 +151,9 @@ impl Athena {
             parameters: statement.parameters.clone(),
             state: state.to_owned(),
         };
-        let made = self.kept.try_get_with(question, self.ask(&statement));
+        // The SDK's futures are large; those of all engines share a stack.
+        let asking = Box::pin(self.ask(&statement));
+        let made = self.kept.try_get_with(question, asking);
         made.await.map_err(|error| AthenaError::clone(&error))
     }
 
@@ -245,7 +247,7 @@ impl Athena {
         let mut table = Table::default();
         let mut token = None;
         for _ in 0..MOST_PAGES {
-            let page = again(|| async {
+            let page = again(Throttling::Waits, || async {
                 let client = &self.terms.client;
                 let get = client.get_query_results().query_execution_id(&ended.id);
                 let get = get.max_results(1_000).set_next_token(token.clone());

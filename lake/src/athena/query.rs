@@ -17,6 +17,8 @@ use super::{AthenaError, Statement};
 
 /// Attempts at one call whose answers are lost.
 const ATTEMPTS: u32 = 5;
+/// Attempts at one that is throttled and waits: some minute.
+const THROTTLED_ATTEMPTS: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Between questions whether it has ended.
@@ -113,7 +115,8 @@ impl Terms {
         let context = QueryExecutionContext::builder().database(&self.database);
         let results = ResultConfiguration::builder().output_location(&self.output);
         let parameters = &statement.parameters;
-        let started = again(|| async {
+        // Where it is throttled another workgroup may begin it.
+        let started = again(Throttling::Ends, || async {
             let start = self.client.start_query_execution();
             let start = start
                 .query_string(&statement.sql)
@@ -130,7 +133,7 @@ impl Terms {
     }
 
     async fn look(&self, id: &str) -> Result<QueryExecution, Trouble> {
-        let found = again(|| async {
+        let found = again(Throttling::Waits, || async {
             let look = self.client.get_query_execution().query_execution_id(id);
             look.send().await.map_err(|error| Trouble::of(&error))
         });
@@ -139,8 +142,18 @@ impl Terms {
     }
 }
 
-/// Tries a call again whose answer was lost, or that was throttled or not known; each time a little later.
+/// What is done about a call that is throttled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Throttling {
+    /// It is made again later: what it is about is paid for already.
+    Waits,
+    /// It is left.
+    Ends,
+}
+
+/// Tries a call again whose answer was lost, or whose credentials had ended; each time a little later.
 pub(super) async fn again<T, F: Future<Output = Result<T, Trouble>>>(
+    throttling: Throttling,
     call: impl Fn() -> F,
 ) -> Result<T, Trouble> {
     let mut failed = 0;
@@ -150,8 +163,12 @@ pub(super) async fn again<T, F: Future<Output = Result<T, Trouble>>>(
             Err(trouble) => trouble,
         };
         failed += 1;
-        let is_passing = matches!(trouble, Trouble::Lost(_) | Trouble::Credentials(_));
-        if !is_passing || failed == ATTEMPTS {
+        let attempts = match trouble {
+            Trouble::Lost(_) | Trouble::Credentials(_) => ATTEMPTS,
+            Trouble::Throttled(_) if throttling == Throttling::Waits => THROTTLED_ATTEMPTS,
+            _ => 1,
+        };
+        if failed >= attempts {
             return Err(trouble);
         }
         tracing::warn!(?trouble, failed, "a call of Athena failed, trying again");
@@ -194,7 +211,7 @@ impl Drop for Watched {
         };
         let client = self.client.clone();
         runtime.spawn(async move {
-            let stopped = again(|| async {
+            let stopped = again(Throttling::Waits, || async {
                 let stop = client.stop_query_execution().query_execution_id(&id);
                 stop.send().await.map_err(|error| Trouble::of(&error))
             });
