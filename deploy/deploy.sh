@@ -71,7 +71,13 @@ agree() {
 exec 3>&1
 
 have() { [ -n "$dry" ] || command -v "$1" >/dev/null 2>&1 || fail "$1 is missing: install it and run this again"; }
-output() { ask "$1" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text; }
+# output NAME: what the stack says of itself.
+output() {
+    local found
+    found="$(ask "$1" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text)"
+    case "$found" in "" | None) fail "the stack $stack does not say its $1" ;; esac
+    printf '%s' "$found"
+}
 
 destroy() {
     have aws
@@ -110,7 +116,8 @@ build() {
     have docker
     local account region registry tag
     account="$(ask account aws sts get-caller-identity --query Account --output text)"
-    region="$(ask region aws configure get region)"
+    region="${AWS_REGION:-${AWS_DEFAULT_REGION:-}}"
+    [ -n "$region" ] || region="$(ask region aws configure get region)" || fail "AWS_REGION: expected a region, here or in the AWS CLI's profile"
     registry="$account.dkr.ecr.$region.amazonaws.com"
     tag="$(git rev-parse --short=12 HEAD 2>/dev/null || echo unversioned)"
     step "A place for the image"
@@ -196,7 +203,9 @@ deploy() {
     fi
     step "Athena's tables"
     local cluster definition network task code
-    cluster="$(output ClusterName)" definition="$(output SchedulerTaskDefinition)" network="$(output TaskNetwork)"
+    cluster="$(output ClusterName)"
+    definition="$(output SchedulerTaskDefinition)"
+    network="$(output TaskNetwork)"
     task="$(ask task aws ecs run-task --cluster "$cluster" --task-definition "$definition" --launch-type FARGATE --network-configuration "$network" \
         --overrides '{"containerOverrides":[{"name":"marketlake","command":["athena","setup"]}]}' --query "tasks[0].taskArn" --output text)"
     run aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
