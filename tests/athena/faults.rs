@@ -90,6 +90,24 @@ async fn another_workgroup_takes_over_from_one_that_is_throttled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_least_busy_workgroup_is_asked() {
+    let asked = Asked::new(2).await;
+    let slow = json!({"kind": "slow", "operation": "Run", "seconds": 50});
+    asked.standin.fault(0, slow).await;
+    let span = Span::day_to(start().plus(30));
+    let other = asked.athena.clone();
+    let busy = tokio::spawn(async move { other.metrics(span).await });
+    let running = async || {
+        let seen = asked.standin.seen(0).await;
+        (seen.last()?["state"] == "RUNNING").then_some(())
+    };
+    eventually("a query that runs", running).await;
+    answer(&asked).await;
+    assert_eq!((queries(&asked, 0).await, queries(&asked, 1).await), (0, 1));
+    busy.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_that_does_not_end_is_an_error_in_time() {
     let asked = Asked::with(2, |standin| standin.options.patience = SOON).await;
     for workgroup in 0..2 {

@@ -69,6 +69,27 @@ async fn a_reader_every_50_ms_sees_each_row_once_while_hours_and_days_are_merged
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_and_rollups_are_there_for_others_sql() {
+    let asked = Asked::new(1).await;
+    publish(&asked.lake).await;
+    let found = asked
+        .standin
+        .ask("select metric, min(value), max(value), sum(value) from prices where dt = '2026-11-24' group by metric order by metric")
+        .await;
+    let expected = serde_json::json!([
+        ["a:one", "1.5", "3.5", "7.5"],
+        ["b:two", "7.0", "8.0", "15.0"]
+    ]);
+    assert_eq!(found["rows"], expected, "{found}");
+    let found = asked
+        .standin
+        .ask("select metric, \"count\", mean, last_unscaled / power(1e1, last_scale) from rollups where dt = '2026-11-24' order by metric")
+        .await;
+    let expected = serde_json::json!([["a:one", "3", "2.5", "3.5"], ["b:two", "2", "7.5", "8.0"]]);
+    assert_eq!(found["rows"], expected, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_sees_what_was_never_committed() {
     let asked = Asked::new(1).await;
     publish(&asked.lake).await;
