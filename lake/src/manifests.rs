@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::manifests::{ActiveModel, Column, Entity, Model};
 use marketlake_entities::records::segments;
 use marketlake_entities::{Millis, Minute};
@@ -23,6 +24,8 @@ use crate::{Lake, LakeError, Span, Store, catalog, paths};
 
 /// So often a day is begun anew that others write too.
 const ATTEMPTS: u32 = 20;
+/// Days that are written at the same time.
+const AT_ONCE: usize = 8;
 
 /// A segment that leaves the manifests within this time of its end is not late.
 const SOON: Duration = Duration::from_secs(300);
@@ -83,7 +86,7 @@ impl Manifests {
     /// Brings those manifests up to date that there are.
     pub(crate) async fn publish_known(&self, now: Millis) -> Result<(), LakeError> {
         let known = Entity::find().all(&self.database).await?;
-        if known.is_empty() {
+        if known.is_empty() || self.store.bucket().is_none() {
             return Ok(());
         }
         let mut live = catalog::live_days(&self.database, Span::ALL).await?;
@@ -112,11 +115,10 @@ impl Manifests {
                 _ => (),
             }
         }
-        let written = live.len();
-        for day in live.into_keys() {
-            self.publish_day(bucket, day, now).await?;
-        }
-        Ok(written)
+        let days = stream::iter(live.into_keys());
+        let written = days.map(|day| self.publish_day(bucket, day, now));
+        let written: Vec<()> = written.buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(written.len())
     }
 
     async fn publish_day(

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, Sample, database};
 use marketlake_lake::{Lake, QueryEngine, Span};
 
 use super::Asked;
-use crate::lake::{compact_all, compact_days, ingest};
+use crate::lake::{compact_all, compact_days, import, ingest};
 use crate::support::athena::publish;
 use crate::support::samples::{metric, sample, series, start};
 
@@ -66,6 +66,21 @@ async fn a_reader_every_50_ms_sees_each_row_once_while_hours_and_days_are_merged
     let points = asked.athena.timeseries(&metric("c:three"), span).await;
     assert_eq!(points.unwrap().len(), 60);
     eprintln!("{} looks", looks.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_day_of_a_history_is_published_once() {
+    let asked = Asked::new(1).await;
+    let history: Vec<Sample> = (1..=40)
+        .map(|day| sample("a:one", -1_440 * day, "1"))
+        .collect();
+    import(&asked.lake, &history).await;
+    assert_eq!(publish(&asked.lake).await, 41);
+    assert_eq!(publish(&asked.lake).await, 0);
+    let sql =
+        "select count(*), min(dt) from samples where dt between '2026-10-01' and '2026-11-24'";
+    let found = asked.standin.ask(sql).await;
+    assert_eq!(found["rows"], serde_json::json!([["45", "2026-10-15"]]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

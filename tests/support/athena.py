@@ -109,7 +109,8 @@ def s3(settings):
             aws_access_key_id=settings["key"],
             aws_secret_access_key=settings["secret"],
             region_name="us-east-1",
-            config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}),
+            # s3s-fs replaces an object and its checksum one after the other: a reader between would see one of each.
+            config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}, response_checksum_validation="when_required"),
         )
     return settings["client"]
 
@@ -429,6 +430,8 @@ class Handler(BaseHTTPRequestHandler):
         except Lost:
             self.close_connection = True
             return
+        except Exception as error:  # A fault of the stand-in itself must be seen.
+            status, found = 500, {"__type": "StandIn", "Message": f"{type(error).__name__}: {error}"}
         text = json.dumps(found).encode()
         head = f"HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {len(text)}\r\n\r\n"
         self.wfile.write(head.encode() + text)
