@@ -41,14 +41,14 @@ async fn a_reader_every_50_ms_sees_each_row_once_while_hours_and_days_are_merged
         }
     };
     let merging = async {
-        for round in 0..6 {
+        for round in 0..15 {
             compact_all(lake).await;
             publish(lake).await;
             // A corrected value writes its hour, later its day, anew.
             let corrected = sample("c:three", 61 + round, "99.5");
             ingest(lake, &[corrected]).await;
             publish(lake).await;
-            if round == 3 {
+            if round == 7 {
                 compact_days(lake).await;
                 publish(lake).await;
             }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use marketlake_entities::database;
 use marketlake_lake::{Lake, Store, StoreOptions};
 use marketlake_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::moto::Moto;
@@ -19,6 +21,10 @@ pub struct Base {
     pub database_url: String,
     pub store: StoreOptions,
     folder: TempDir,
+}
+
+fn on_moto() -> bool {
+    std::env::var("MARKETLAKE_TEST_S3").is_ok_and(|server| server == "moto")
 }
 
 /// Runs a test on `SQLite` and a folder, then on Postgres and S3.
@@ -50,12 +56,11 @@ impl Base {
     /// Postgres and S3: s3s-fs, or with `MARKETLAKE_TEST_S3=moto` moto, where nobody can look at the files below it.
     pub async fn remote() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (endpoint, bucket) = match std::env::var("MARKETLAKE_TEST_S3").as_deref() {
-            Ok("moto") => Moto::shared_bucket().await,
-            _ => {
-                let endpoint = s3::serve(&folder.path().join("s3")).await;
-                (endpoint, s3::BUCKET.to_owned())
-            }
+        let (endpoint, bucket) = if on_moto() {
+            Moto::shared_bucket().await
+        } else {
+            let endpoint = s3::serve(&folder.path().join("s3")).await;
+            (endpoint, s3::BUCKET.to_owned())
         };
         let store = StoreOptions {
             url: format!("s3://{bucket}/some/prefix"),
@@ -94,8 +99,12 @@ impl Base {
         }
     }
 
-    /// The keys of all objects.
+    /// The keys of all objects; where they lie as files here, those.
     pub fn object_files(&self) -> Vec<PathBuf> {
+        if on_moto() && self.store.endpoint.is_some() {
+            let listing = self.listed();
+            return tokio::task::block_in_place(|| Handle::current().block_on(listing));
+        }
         let mut found = Vec::new();
         let mut folders = vec![self.objects()];
         while let Some(folder) = folders.pop() {
@@ -110,6 +119,16 @@ impl Base {
         }
         found.sort();
         found
+    }
+
+    async fn listed(&self) -> Vec<PathBuf> {
+        let store = Store::open(&self.store).await.unwrap();
+        let objects = store.objects().list(None).map_ok(|object| object.location);
+        let keys: Vec<_> = objects.try_collect().await.unwrap();
+        let mut keys: Vec<PathBuf> = keys.iter().map(|key| key.as_ref().into()).collect();
+        keys.retain(|key| key.extension().is_some_and(|e| e == "parquet"));
+        keys.sort();
+        keys
     }
 
     /// The database, with its tables.
