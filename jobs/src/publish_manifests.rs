@@ -56,7 +56,7 @@ impl Job for PublishManifests {
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let database = self.lake.database();
         let now = database::clock(database).await?;
-        let days = self.lake.publish_manifests(now).await?;
+        let days = self.lake.publish_manifests(now, false).await?;
         run.finish(database, &json!({ "days": days })).await?;
         Ok(())
     }

@@ -48,13 +48,17 @@ impl Lake {
         Manifests::new(self.database().clone(), self.store().clone())
     }
 
-    /// Brings the manifests of all days up to what is committed. Returns how many days were written.
+    /// Brings the manifests of all days up to what is committed; of those too that are said to be so already, where `again`. Returns how many
+    /// days were written.
     ///
     /// # Errors
     /// Where the lake is not in a bucket, or the store or the catalog fails; days that were written stay so.
-    pub async fn publish_manifests(&self, now: Millis) -> Result<usize, LakeError> {
+    pub async fn publish_manifests(&self, now: Millis, again: bool) -> Result<usize, LakeError> {
         let manifests = self.manifests();
-        let known = Entity::find().all(&manifests.database).await?;
+        let mut known = Entity::find().all(&manifests.database).await?;
+        if again {
+            known.iter_mut().for_each(|row| row.segments += ",again");
+        }
         let live = catalog::live_days(&manifests.database, Span::ALL).await?;
         manifests.publish(live, known, now).await
     }
@@ -83,6 +87,40 @@ impl Manifests {
         Ok(state)
     }
 
+    /// Writes a day's manifests whatever was written before.
+    pub(crate) async fn publish_again(&self, day: Minute, now: Millis) -> Result<(), LakeError> {
+        let bucket = self.bucket()?;
+        self.publish_day(bucket, day, now).await
+    }
+
+    /// What is wrong with a day's manifests, where they say that they are as they were told to be.
+    pub(crate) async fn wrong(&self, row: &Model) -> Result<Option<String>, LakeError> {
+        let bucket = self.bucket()?;
+        let day = row.day.minute();
+        let live = catalog::live(&self.database, Span::day(day)).await?;
+        let ids: Vec<i64> = live.iter().map(|segment| segment.id).collect();
+        if catalog::listed(&ids) != row.segments {
+            // It follows within a minute.
+            return Ok(None);
+        }
+        for (table, text) in [SAMPLES, ROLLUPS].into_iter().zip(texts(bucket, &live)) {
+            let path = paths::manifest(table, day);
+            let found = self.store.read_version(&path).await?;
+            if found.is_none_or(|(found, _)| found != text) {
+                return Ok(Some(format!(
+                    "{path}: lists other objects than it ought to"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn bucket(&self) -> Result<&Bucket, LakeError> {
+        let bucket = self.store.bucket();
+        let needed = || AthenaError::NeedsBucket(format!("{:?}", self.store));
+        Ok(bucket.ok_or_else(needed)?)
+    }
+
     /// Brings those manifests up to date that there are.
     pub(crate) async fn publish_known(&self, now: Millis) -> Result<(), LakeError> {
         let known = Entity::find().all(&self.database).await?;
@@ -101,8 +139,7 @@ impl Manifests {
         known: Vec<Model>,
         now: Millis,
     ) -> Result<usize, LakeError> {
-        let bucket = self.store.bucket();
-        let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
+        let bucket = self.bucket()?;
         for Model { day, segments, .. } in known {
             match live.get(&day.minute()) {
                 Some(current) if *current == segments => {
@@ -174,14 +211,7 @@ impl Manifests {
         }
         // Only now: whoever wrote after this was read makes the writing fail.
         let live = catalog::live(&self.database, Span::day(day)).await?;
-        let samples: Vec<Object> = live.iter().map(Object::samples).collect();
-        let rollups: Vec<Object> = live.iter().filter_map(Object::rollups).collect();
-        for ((found, path), objects) in read.into_iter().zip([samples, rollups]) {
-            let lines = objects.iter().map(|object| {
-                let uri = bucket.uri(&Path::from(object.path.as_str()));
-                uri + "\n"
-            });
-            let text = Bytes::from(lines.collect::<String>());
+        for ((found, path), text) in read.into_iter().zip(texts(bucket, &live)) {
             let (old, version) = found.unzip();
             if old.as_ref() != Some(&text) && !self.store.replace(&path, text, version).await? {
                 return Ok(None);
@@ -199,6 +229,19 @@ impl Manifests {
             before,
         })
     }
+}
+
+/// What the manifests of some live segments say: of samples, and of rollups.
+fn texts(bucket: &Bucket, live: &[segments::Model]) -> [Bytes; 2] {
+    let samples: Vec<Object> = live.iter().map(Object::samples).collect();
+    let rollups: Vec<Object> = live.iter().filter_map(Object::rollups).collect();
+    [samples, rollups].map(|objects| {
+        let lines = objects.iter().map(|object| {
+            let uri = bucket.uri(&Path::from(object.path.as_str()));
+            uri + "\n"
+        });
+        Bytes::from(lines.collect::<String>())
+    })
 }
 
 impl Readers {

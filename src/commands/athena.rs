@@ -21,12 +21,17 @@ pub(super) struct Athena {
 #[derive(Subcommand)]
 enum Action {
     Setup(Setup),
-    /// Brings the manifests by which Athena reads up to what is committed, now.
-    ///
-    /// A question that marketlake asks does so by itself for the days that it is about, and a job each minute for all.
-    ///
-    /// Example: marketlake athena publish
-    Publish,
+    Publish(Publish),
+}
+
+/// Brings the manifests by which Athena reads up to what is committed, now.
+///
+/// A question that marketlake asks does so by itself for the days that it is about, and a job each minute for all. Example: marketlake athena publish
+#[derive(Args)]
+struct Publish {
+    /// Write those too that are said to be written: where somebody deleted them.
+    #[arg(long)]
+    again: bool,
 }
 
 /// Makes the database, the tables samples and rollups, and the view prices, where they are missing.
@@ -43,7 +48,7 @@ impl Athena {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         match self.action {
             Action::Setup(setup) => setup.execute(settings).await,
-            Action::Publish => publish(settings).await,
+            Action::Publish(publish) => publish.execute(settings).await,
         }
     }
 }
@@ -70,13 +75,15 @@ impl Setup {
     }
 }
 
-async fn publish(settings: &Settings) -> anyhow::Result<()> {
-    let lake = app::open_lake(settings).await?;
-    let begun = database::clock(lake.database()).await?;
-    let days = lake.publish_manifests(begun).await?;
-    let ended = database::clock(lake.database()).await?;
-    let taken = Duration::from_millis(u64::try_from(ended.0 - begun.0).unwrap_or(0));
-    output::line(&format!(
-        "athena: manifests of {days} days written in {taken:?}"
-    ))
+impl Publish {
+    async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
+        let lake = app::open_lake(settings).await?;
+        let begun = database::clock(lake.database()).await?;
+        let days = lake.publish_manifests(begun, self.again).await?;
+        let ended = database::clock(lake.database()).await?;
+        let taken = Duration::from_millis(u64::try_from(ended.0 - begun.0).unwrap_or(0));
+        output::line(&format!(
+            "athena: manifests of {days} days written in {taken:?}"
+        ))
+    }
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use marketlake_entities::{Millis, Sample, database};
-use marketlake_lake::{Lake, QueryEngine, Span};
+use marketlake_lake::{CheckOptions, Lake, QueryEngine, Span};
 
 use super::Asked;
 use crate::lake::{compact_all, compact_days, import, ingest};
+use crate::support::DEEP;
 use crate::support::athena::publish;
 use crate::support::samples::{metric, sample, series, start};
 
@@ -84,6 +85,37 @@ async fn every_day_of_a_history_is_published_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_somebody_deleted_or_changed_is_found_and_written_anew() {
+    let asked = Asked::new(1).await;
+    publish(&asked.lake).await;
+    let folder = asked.base.objects().join("athena/samples/dt=2026-11-24");
+    let file = folder.join("symlink.txt");
+    for damage in [None, Some("s3://lake/some/prefix/raw/nothing.parquet\n")] {
+        match damage {
+            None => std::fs::remove_file(&file).unwrap(),
+            Some(text) => std::fs::write(&file, text).unwrap(),
+        }
+        assert_eq!(publish(&asked.lake).await, 0);
+        let report = asked.lake.check(DEEP).await.unwrap();
+        assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+        let advice = "symlink.txt";
+        assert!(report.problems[0].contains(advice), "{:?}", report.problems);
+        let repair = CheckOptions {
+            deep: true,
+            repair: true,
+        };
+        let report = asked.lake.check(repair).await.unwrap();
+        assert_eq!(report.repairs.len(), 1);
+        assert_eq!(asked.standin.ask(COUNT).await["rows"][0][0], "5");
+        let report = asked.lake.check(DEEP).await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
+    }
+    let now = now(&asked.lake).await;
+    let again = asked.lake.publish_manifests(now, true).await;
+    assert_eq!(again.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_and_rollups_are_there_for_others_sql() {
     let asked = Asked::new(1).await;
     publish(&asked.lake).await;
@@ -130,13 +162,13 @@ async fn two_who_publish_at_once_leave_what_is_live() {
         for at in 60..90 {
             ingest(lake, &[sample("a:one", at, "5")]).await;
             let now = now(lake).await;
-            lake.publish_manifests(now).await.unwrap();
+            lake.publish_manifests(now, false).await.unwrap();
         }
     };
     let beside = async {
         for _ in 0..30 {
             let now = now(&other).await;
-            other.publish_manifests(now).await.unwrap();
+            other.publish_manifests(now, false).await.unwrap();
         }
     };
     tokio::join!(writing, beside);
@@ -172,6 +204,6 @@ async fn vacuum_leaves_what_a_reader_may_come_upon_and_every_manifest() {
     let vacuumed = lake.vacuum(hour_on.plus(later(61)), later(60)).await;
     assert_eq!(vacuumed.unwrap().retired, 5);
     assert_eq!(asked.standin.ask(COUNT).await["rows"][0][0], "7");
-    let report = lake.check(crate::support::DEEP).await.unwrap();
+    let report = lake.check(DEEP).await.unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
 }

@@ -141,5 +141,5 @@ impl Standin {
 /// Brings the manifests up to date.
 pub async fn publish(lake: &Lake) -> usize {
     let now = database::clock(lake.database()).await.unwrap();
-    lake.publish_manifests(now).await.unwrap()
+    lake.publish_manifests(now, false).await.unwrap()
 }

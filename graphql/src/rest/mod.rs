@@ -29,15 +29,15 @@ pub(crate) use cached::{Shelf, cached};
 pub use describe::openapi;
 pub(crate) use problem::{Problem, not_found};
 
-/// Names the engines: `window`, `embedded`, `athena`.
-pub(crate) const ENGINE: &str = "marketlake-engine";
-
 use crate::Options;
 use crate::auth::Scope;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::limits::{Rate, charge};
 use crate::pages::Desk;
+
+/// Names the engines: `window`, `embedded`, `athena`.
+pub(crate) const ENGINE: &str = "marketlake-engine";
 
 /// All of them.
 pub(crate) fn router(

@@ -1,12 +1,14 @@
 //! Is catalog = objects = rows?
 
 mod deep;
+mod manifests;
 mod repair;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use marketlake_entities::records::segments::{Entity, Model, State};
+use object_store::ObjectMeta;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
@@ -67,8 +69,9 @@ impl Lake {
     pub async fn check(&self, options: CheckOptions) -> Result<Report, LakeError> {
         let mut segments = Entity::find().all(self.database()).await?;
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-        let mut objects = self.store().list().await?;
-        objects.retain(|object| !paths::is_manifest(&object.location));
+        let objects = self.store().list().await?;
+        let is_manifest = |object: &&ObjectMeta| paths::is_manifest(&object.location);
+        let (manifests, objects): (Vec<_>, Vec<_>) = objects.iter().partition(is_manifest);
         let sizes: HashMap<&str, u64> = objects
             .iter()
             .map(|object| (object.location.as_ref(), object.size))
@@ -105,6 +108,9 @@ impl Lake {
         if options.deep {
             self.find_doubles(&whole, &mut report).await?;
         }
+        let there = manifests.into_iter().map(|object| &object.location);
+        self.check_manifests(&there.collect(), options, &mut report)
+            .await?;
         Ok(report)
     }
 
