@@ -121,7 +121,7 @@ pub(crate) async fn to_read(
             u64::try_from(all).unwrap_or(0),
         );
         match metrics {
-            Some(asked) if (asked as u64) < all => bytes / all * asked as u64,
+            Some(asked) if (asked as u64) < all => bytes.saturating_mul(asked as u64) / all,
             _ => bytes,
         }
     });
