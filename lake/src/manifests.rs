@@ -115,6 +115,13 @@ impl Manifests {
         Ok(None)
     }
 
+    /// How many days are not as they are committed.
+    pub(crate) async fn behind(&self) -> Result<usize, LakeError> {
+        let mut live = catalog::live_days(&self.database, Span::ALL).await?;
+        keep_changed(&mut live, Entity::find().all(&self.database).await?);
+        Ok(live.len())
+    }
+
     fn bucket(&self) -> Result<&Bucket, LakeError> {
         let bucket = self.store.bucket();
         let needed = || AthenaError::NeedsBucket(format!("{:?}", self.store));
@@ -140,18 +147,7 @@ impl Manifests {
         now: Millis,
     ) -> Result<usize, LakeError> {
         let bucket = self.bucket()?;
-        for Model { day, segments, .. } in known {
-            match live.get(&day.minute()) {
-                Some(current) if *current == segments => {
-                    live.remove(&day.minute());
-                }
-                // A day of which nothing is left.
-                None if !segments.is_empty() => {
-                    live.insert(day.minute(), String::new());
-                }
-                _ => (),
-            }
-        }
+        keep_changed(&mut live, known);
         let days = stream::iter(live.into_keys());
         let written = days.map(|day| self.publish_day(bucket, day, now));
         let written: Vec<()> = written.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -228,6 +224,22 @@ impl Manifests {
             days: days.collect(),
             before,
         })
+    }
+}
+
+/// Leaves the days of which something else was told.
+fn keep_changed(live: &mut BTreeMap<Minute, String>, known: Vec<Model>) {
+    for Model { day, segments, .. } in known {
+        match live.get(&day.minute()) {
+            Some(current) if *current == segments => {
+                live.remove(&day.minute());
+            }
+            // A day of which nothing is left.
+            None if !segments.is_empty() => {
+                live.insert(day.minute(), String::new());
+            }
+            _ => (),
+        }
     }
 }
 

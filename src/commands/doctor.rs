@@ -14,7 +14,7 @@ use crate::output::{self, Cell, Format};
 /// A database so many seconds off makes leases and slots that this machine takes for wrong ones.
 const MOST_SKEW_SECONDS: i64 = 30;
 
-/// Tries the database and the store: what we need of them is done once, what costs money or trouble is looked up.
+/// Tries the database, the store, and Athena where it is used: what we need of them is done once, what costs money or trouble is looked up.
 ///
 /// Fails where something keeps marketlake from working; a warning does not. Example: marketlake doctor
 #[derive(Args)]
@@ -30,6 +30,12 @@ impl Doctor {
         match Store::open(&settings.store()?).await {
             Ok(store) => found.extend(store.examine(machine_clock()).await),
             Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
+        }
+        // Of a lake that cannot be opened the rest is said already.
+        if settings.engine.athena()?.is_some()
+            && let Ok(lake) = app::open_lake(settings).await
+        {
+            found.extend(lake.examine_athena().await);
         }
         let rows: Vec<Vec<Cell>> = found
             .iter()

@@ -29,10 +29,22 @@ async fn tables_are_set_up_once_and_answer_from_the_shell() {
     let said = program.run(&rank).await;
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("marketlake athena setup"), "{said:?}");
+    let said = program.run(&["doctor"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.out.contains("run `marketlake athena setup`"),
+        "{said:?}"
+    );
     for _ in 0..2 {
         let said = program.run(&["athena", "setup"]).await;
         assert_eq!(said.code, 0, "{said:?}");
     }
+    let said = program.ok(&["doctor"]).await;
+    assert!(
+        said.contains("answers, and sees samples, rollups and prices"),
+        "{said}"
+    );
+    assert!(said.contains("list what is committed"), "{said}");
     let said = program.run(&rank).await;
     assert!(
         said.out.contains("\"rank\": 1") || said.out.contains("\"rank\":1"),
@@ -45,6 +57,11 @@ async fn tables_are_set_up_once_and_answer_from_the_shell() {
     );
     // Another minute, which the job publishes.
     ingest(&lake, &series("a:one", 50, &["9"])).await;
+    let said = program.ok(&["doctor"]).await;
+    assert!(
+        said.contains("1 days are behind what is committed"),
+        "{said}"
+    );
     let slot = ["run", "publish-manifests", "--slot", "2026-11-24T10:51:00Z"];
     let said = program.run(&slot).await;
     assert!(

@@ -1,5 +1,6 @@
 //! Athena: a pool of workgroups, and what is asked of them. Its tables see what the [manifests](crate::manifests) list.
 
+mod doctor;
 mod error;
 mod options;
 mod pool;

@@ -57,6 +57,16 @@ impl std::fmt::Display for Ddl {
     }
 }
 
+/// One question to each table, to which nothing is read: none has so old a sample.
+pub(super) fn probes() -> Result<Vec<Statement>, AthenaError> {
+    let day = Values::default().text("day", &Minute::from_number(0).date());
+    let probes = [SAMPLES, ROLLUPS, "prices"].map(|table| {
+        let sql = format!("select count(*) as n from {table} where dt = $day");
+        Statement::new(&sql, &day).map_err(AthenaError::Unexpected)
+    });
+    probes.into_iter().collect()
+}
+
 impl Athena {
     /// Makes the database, its tables and the view where they are missing, and asks each once.
     pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
@@ -65,11 +75,7 @@ impl Athena {
             let parameters = Vec::new();
             self.execute(&Statement { sql, parameters }).await?;
         }
-        // None has so old a sample, so that nothing is read.
-        let day = Values::default().text("day", &Minute::from_number(0).date());
-        for table in [SAMPLES, ROLLUPS, "prices"] {
-            let sql = format!("select count(*) as n from {table} where dt = $day");
-            let statement = Statement::new(&sql, &day).map_err(AthenaError::Unexpected)?;
+        for statement in probes()? {
             self.ask(&statement).await?;
         }
         Ok(())
