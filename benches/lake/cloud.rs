@@ -4,6 +4,9 @@ use std::path::Path;
 
 use marketlake_lake::{Store, StoreOptions};
 
+#[path = "../../tests/support/loopback.rs"]
+#[expect(clippy::unwrap_used, reason = "shared with the tests")]
+mod loopback;
 #[path = "../../tests/support/s3.rs"]
 #[expect(clippy::unwrap_used, reason = "shared with the tests")]
 mod s3;

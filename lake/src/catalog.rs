@@ -8,7 +8,7 @@ use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, Order,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 
 use crate::Span;
@@ -19,13 +19,14 @@ pub(crate) async fn live(
     connection: &impl ConnectionTrait,
     span: Span,
 ) -> Result<Vec<Model>, DbErr> {
+    live_in(span).order_by_asc(Column::Id).all(connection).await
+}
+
+fn live_in(span: Span) -> Select<Entity> {
     Entity::find()
         .filter(Column::State.eq(State::Live))
         .filter(Column::MinTs.lte(span.to.start()))
         .filter(Column::MaxTs.gte(span.from.start()))
-        .order_by_asc(Column::Id)
-        .all(connection)
-        .await
 }
 
 /// The live segments of each day that has any and begins in a span, as [`listed`].
@@ -105,13 +106,10 @@ pub(crate) async fn to_read(
     span: Span,
     metrics: Option<usize>,
 ) -> Result<u64, DbErr> {
-    let sizes: Vec<(i64, i64)> = Entity::find()
+    let sizes: Vec<(i64, i64)> = live_in(span)
         .select_only()
         .column(Column::ByteCount)
         .column(Column::MetricCount)
-        .filter(Column::State.eq(State::Live))
-        .filter(Column::MinTs.lte(span.to.start()))
-        .filter(Column::MaxTs.gte(span.from.start()))
         .into_tuple()
         .all(connection)
         .await?;

@@ -5,7 +5,7 @@
 //! Two who write the same day at once cannot leave the older state: each replaces the version that it read
 //! before it asked the catalog, or begins anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,12 +55,15 @@ impl Lake {
     /// Where the lake is not in a bucket, or the store or the catalog fails; days that were written stay so.
     pub async fn publish_manifests(&self, now: Millis, again: bool) -> Result<usize, LakeError> {
         let manifests = self.manifests();
-        let mut known = Entity::find().all(&manifests.database).await?;
-        if again {
-            known.iter_mut().for_each(|row| row.segments += ",again");
-        }
+        let known = manifests.known().await?;
         let live = catalog::live_days(&manifests.database, Span::ALL).await?;
-        manifests.publish(live, known, now).await
+        let days = if again {
+            let all = known.iter().map(|row| row.day.minute());
+            all.chain(live.into_keys()).collect()
+        } else {
+            changed(live, known)
+        };
+        manifests.publish(days, now).await
     }
 }
 
@@ -83,7 +86,7 @@ impl Manifests {
             .await?;
         let state: Vec<&str> = live.values().map(String::as_str).collect();
         let state = state.join(";");
-        self.publish(live, known, now).await?;
+        self.publish(changed(live, known), now).await?;
         Ok(state)
     }
 
@@ -117,9 +120,8 @@ impl Manifests {
 
     /// How many days are not as they are committed.
     pub(crate) async fn behind(&self) -> Result<usize, LakeError> {
-        let mut live = catalog::live_days(&self.database, Span::ALL).await?;
-        keep_changed(&mut live, Entity::find().all(&self.database).await?);
-        Ok(live.len())
+        let live = catalog::live_days(&self.database, Span::ALL).await?;
+        Ok(changed(live, self.known().await?).len())
     }
 
     fn bucket(&self) -> Result<&Bucket, LakeError> {
@@ -130,26 +132,24 @@ impl Manifests {
 
     /// Brings those manifests up to date that there are.
     pub(crate) async fn publish_known(&self, now: Millis) -> Result<(), LakeError> {
-        let known = Entity::find().all(&self.database).await?;
+        let known = self.known().await?;
         if known.is_empty() || self.store.bucket().is_none() {
             return Ok(());
         }
+        let days: BTreeSet<Minute> = known.iter().map(|row| row.day.minute()).collect();
         let mut live = catalog::live_days(&self.database, Span::ALL).await?;
-        live.retain(|day, _| known.iter().any(|row| row.day == day.start()));
-        self.publish(live, known, now).await?;
+        live.retain(|day, _| days.contains(day));
+        self.publish(changed(live, known), now).await?;
         Ok(())
     }
 
-    async fn publish(
-        &self,
-        mut live: BTreeMap<Minute, String>,
-        known: Vec<Model>,
-        now: Millis,
-    ) -> Result<usize, LakeError> {
+    async fn known(&self) -> Result<Vec<Model>, LakeError> {
+        Ok(Entity::find().all(&self.database).await?)
+    }
+
+    async fn publish(&self, days: BTreeSet<Minute>, now: Millis) -> Result<usize, LakeError> {
         let bucket = self.bucket()?;
-        keep_changed(&mut live, known);
-        let days = stream::iter(live.into_keys());
-        let written = days.map(|day| self.publish_day(bucket, day, now));
+        let written = stream::iter(days).map(|day| self.publish_day(bucket, day, now));
         let written: Vec<()> = written.buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(written.len())
     }
@@ -218,7 +218,7 @@ impl Manifests {
 
     /// By what Athena's readers may be reading that began since an instant.
     pub(crate) async fn readers(&self, before: Millis) -> Result<Readers, LakeError> {
-        let rows = Entity::find().all(&self.database).await?;
+        let rows = self.known().await?;
         let days = rows.into_iter().map(|row| (row.day.minute(), row));
         Ok(Readers {
             days: days.collect(),
@@ -227,8 +227,8 @@ impl Manifests {
     }
 }
 
-/// Leaves the days of which something else was told.
-fn keep_changed(live: &mut BTreeMap<Minute, String>, known: Vec<Model>) {
+/// The days of which something else was told than is live.
+fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Minute> {
     for Model { day, segments, .. } in known {
         match live.get(&day.minute()) {
             Some(current) if *current == segments => {
@@ -241,6 +241,7 @@ fn keep_changed(live: &mut BTreeMap<Minute, String>, known: Vec<Model>) {
             _ => (),
         }
     }
+    live.into_keys().collect()
 }
 
 /// What the manifests of some live segments say: of samples, and of rollups.

@@ -156,8 +156,6 @@ async fn two_who_publish_at_once_leave_what_is_live() {
     let asked = Asked::new(1).await;
     let lake = &asked.lake;
     let other = asked.base.lake().await;
-    let settled = asked.standin.connect(&other).await;
-    drop(settled);
     let writing = async {
         for at in 60..90 {
             ingest(lake, &[sample("a:one", at, "5")]).await;

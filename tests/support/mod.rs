@@ -7,6 +7,7 @@ pub mod client;
 pub mod exchange;
 pub mod faulty;
 pub mod hook;
+pub mod loopback;
 pub mod mailbox;
 pub mod moto;
 pub mod program;

@@ -1,6 +1,5 @@
 //! What can happen between a program and a server: a proxy on loopback that loses, delays and refuses.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,10 +8,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+
+use super::loopback;
 
 /// What becomes of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +43,9 @@ enum Fate {
 impl Wire {
     /// In front of a server.
     pub async fn to(target: &str) -> Arc<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (listener, endpoint) = loopback::listen().await;
         let wire = Arc::new(Self {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            endpoint,
             weather: Mutex::new(Weather::Calm),
             calls: AtomicU64::new(0),
             disturbed: AtomicU64::new(0),
@@ -55,20 +53,8 @@ impl Wire {
             http: reqwest::Client::new(),
         });
         let serving = Arc::clone(&wire);
-        tokio::spawn(async move {
-            let server = Builder::new(TokioExecutor::new());
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                socket.set_nodelay(true).unwrap();
-                let wire = Arc::clone(&serving);
-                let answer = service_fn(move |request| Arc::clone(&wire).answer(request));
-                let connection = server.serve_connection(TokioIo::new(socket), answer);
-                let connection = connection.into_owned();
-                tokio::spawn(async move {
-                    let _ = connection.await;
-                });
-            }
-        });
+        let answer = service_fn(move |request| Arc::clone(&serving).answer(request));
+        loopback::serve(listener, answer);
         wire
     }
 
@@ -110,20 +96,20 @@ impl Wire {
         match self.fate(request.method() != Method::GET) {
             Fate::Mute => Err(hung_up()),
             Fate::Refused(status, code) => Ok(refusal(status, code)),
-            Fate::Good => Ok(self.pass(request).await.unwrap()),
+            Fate::Good => Ok(self.pass(request).await),
             Fate::Late => {
-                let answer = self.pass(request).await.unwrap();
+                let answer = self.pass(request).await;
                 tokio::time::sleep(Duration::from_millis(400)).await;
                 Ok(answer)
             }
             Fate::Lost => {
-                self.pass(request).await.unwrap();
+                self.pass(request).await;
                 Err(hung_up())
             }
         }
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn pass(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let body = body.collect().await.unwrap().to_bytes();
@@ -141,7 +127,7 @@ impl Wire {
             }
         }
         let body = answer.bytes().await.unwrap();
-        Ok(response.body(Full::new(body)).unwrap())
+        response.body(Full::new(body)).unwrap()
     }
 }
 

@@ -253,14 +253,9 @@ impl Endpoint {
 
     /// The answer, and whether it is free of errors.
     async fn execute(&self, mut request: Request) -> (Answer, bool) {
-        let mut engines = Vec::new();
-        let (mut response, points) = match points(&self.judge, &mut request).await {
-            Ok(points) => {
-                let (response, by) = witnessed(self.schema.execute(request)).await;
-                engines = by;
-                (response, points)
-            }
-            Err(wrong) => (wrong, 1),
+        let ((mut response, engines), points) = match points(&self.judge, &mut request).await {
+            Ok(points) => (witnessed(self.schema.execute(request)).await, points),
+            Err(wrong) => ((wrong, Vec::new()), 1),
         };
         tidy(&mut response);
         let is_ok = response.errors.is_empty();

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::query::fatal;
 use super::{Athena, AthenaError, Failure, Statement};
+use crate::Lake;
 use crate::s3::{Finding, Health};
-use crate::{Lake, LakeError};
 
 impl Athena {
     async fn examine(&self) -> Vec<Finding> {
@@ -51,7 +51,7 @@ impl Lake {
             return Vec::new();
         };
         let mut found = athena.client().examine().await;
-        found.push(match self.manifests_behind().await {
+        found.push(match self.manifests().behind().await {
             Ok(0) => Finding::new("manifests", Health::Good, "list what is committed"),
             Ok(days) => Finding::new(
                 "manifests",
@@ -61,9 +61,5 @@ impl Lake {
             Err(error) => Finding::new("manifests", Health::Bad, error.to_string()),
         });
         found
-    }
-
-    async fn manifests_behind(&self) -> Result<usize, LakeError> {
-        self.manifests().behind().await
     }
 }

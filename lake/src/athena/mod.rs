@@ -95,8 +95,7 @@ type Rows = Arc<Table>;
 /// What is asked, of which state of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Question {
-    sql: String,
-    parameters: Vec<String>,
+    statement: Statement,
     state: String,
 }
 
@@ -112,7 +111,7 @@ impl Athena {
         let below = || bucket.uri(&Path::from("results"));
         let output = options.output.clone().unwrap_or_else(below);
         let weigh = |question: &Question, rows: &Rows| {
-            let bytes = rows.bytes() + question.sql.len() as u64;
+            let bytes = rows.bytes() + question.statement.sql.len() as u64;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         Ok(Self {
@@ -148,8 +147,7 @@ impl Athena {
         state: &str,
     ) -> Result<Rows, AthenaError> {
         let question = Question {
-            sql: statement.sql.clone(),
-            parameters: statement.parameters.clone(),
+            statement: statement.clone(),
             state: state.to_owned(),
         };
         // The SDK's futures are large; those of all engines share a stack.

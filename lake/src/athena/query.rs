@@ -88,10 +88,10 @@ impl Terms {
         let execution = loop {
             let execution = self.look(&id).await?;
             let status = execution.status();
-            let state = status.and_then(|status| status.state().cloned());
-            match state {
-                Some(QueryExecutionState::Queued | QueryExecutionState::Running) => (),
-                _ => break execution,
+            let state = status.and_then(|status| status.state());
+            let goes_on = [QueryExecutionState::Queued, QueryExecutionState::Running];
+            if !state.is_some_and(|state| goes_on.contains(state)) {
+                break execution;
             }
             if Instant::now() >= deadline {
                 let seconds = begun.elapsed().as_secs();
@@ -198,9 +198,10 @@ fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
     }
     let error = status.and_then(|status| status.athena_error());
     let failed = AthenaError::Failed { id, reason };
-    Err(match error.is_some_and(AwsError::retryable) {
-        true => Failure::Retryable(failed),
-        false => Failure::Final(failed),
+    Err(if error.is_some_and(AwsError::retryable) {
+        Failure::Retryable(failed)
+    } else {
+        Failure::Final(failed)
     })
 }
 

@@ -3,6 +3,7 @@
 use marketlake_entities::Minute;
 use object_store::path::Path;
 
+use super::statement::without_comments;
 use super::{Athena, AthenaError, Statement, Values};
 use crate::{Lake, LakeError, paths};
 
@@ -28,10 +29,8 @@ impl Ddl {
                 paths::athena_table(table)
             )
         };
-        let text: String = SETUP
-            .lines()
-            .filter(|line| !line.starts_with("--"))
-            .map(|line| format!("{line}\n"))
+        let text: String = without_comments(SETUP)
+            .flat_map(|line| [line, "\n"])
             .collect();
         let text = text
             .replace("$database", database)

@@ -5,7 +5,7 @@ use marketlake_entities::Minute;
 use crate::Span;
 
 /// SQL and its execution parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) parameters: Vec<String>,
@@ -57,6 +57,11 @@ impl Values {
     }
 }
 
+/// The lines of a file of SQL that are no comments.
+pub(super) fn without_comments(sql: &str) -> impl Iterator<Item = &str> {
+    sql.lines().filter(|line| !line.starts_with("--"))
+}
+
 impl Statement {
     /// Puts a question mark, or several, for each `$name`.
     ///
@@ -67,7 +72,7 @@ impl Statement {
             sql: String::with_capacity(sql.len()),
             parameters: Vec::new(),
         };
-        for line in sql.lines().filter(|line| !line.starts_with("--")) {
+        for line in without_comments(sql) {
             statement.line(line, values)?;
         }
         Ok(statement)

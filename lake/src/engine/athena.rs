@@ -80,12 +80,15 @@ impl Athena {
 
     async fn check_size(&self, span: Span) -> Result<(), LakeError> {
         let most = self.client.options().most_scanned;
+        if most == 0 {
+            return Ok(());
+        }
         let days = Span {
             from: span.from.day(),
             to: Span::day(span.to.day()).to,
         };
         let bytes = catalog::to_read(&self.database, days, None).await?;
-        if most == 0 || bytes <= most {
+        if bytes <= most {
             return Ok(());
         }
         Err(AthenaError::TooLarge { bytes, most }.into())
@@ -98,6 +101,7 @@ impl Athena {
         span: Span,
     ) -> Result<HashMap<Metric, Vec<Point>>, LakeError> {
         let table = match metrics {
+            Some([]) => return Ok(HashMap::new()),
             Some(metrics) if metrics.len() <= NAMED => {
                 let ids = metrics.iter().map(Metric::id);
                 let values = Values::default().texts("metrics", ids);
@@ -168,9 +172,6 @@ impl QueryEngine for Athena {
     }
 
     async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
-        if metrics.is_empty() {
-            return Ok(Vec::new());
-        }
         let found = self.points(Some(metrics), span).await?;
         let of = |metric| found.get(metric).cloned().unwrap_or_default();
         Ok(metrics.iter().map(of).collect())
@@ -236,17 +237,15 @@ impl QueryEngine for Athena {
 
     async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
         let metrics = query.metrics.as_deref();
-        let mut series = self.points(metrics, query.reach()).await?;
-        if let Some(metrics) = metrics {
-            for metric in metrics {
-                series.entry(metric.clone()).or_default();
-            }
-            series.retain(|metric, _| metrics.contains(metric));
-        }
-        let trails = series.iter();
-        let mut trails: Vec<Trail> = trails
-            .map(|(metric, points)| Trail::of(metric, query.at, points))
-            .collect();
+        let series = self.points(metrics, query.reach()).await?;
+        let of = |metric| {
+            let points = series.get(metric).map_or(&[][..], Vec::as_slice);
+            Trail::of(metric, query.at, points)
+        };
+        let mut trails: Vec<Trail> = match metrics {
+            Some(metrics) => metrics.iter().map(of).collect(),
+            None => series.keys().map(of).collect(),
+        };
         trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
         Ok(trails)
     }
