@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
 use sea_orm::DeriveValueType;
 
 const MILLIS_A_MINUTE: i64 = 60_000;
@@ -106,6 +106,19 @@ impl Minute {
         format!("{:04}-{:02}-{:02}", time.year(), time.month(), time.day())
     }
 
+    /// The first minute of a calendar date in the form that [`Self::date`] writes; `None` for any
+    /// other text.
+    #[must_use]
+    pub fn from_date(text: &str) -> Option<Self> {
+        let (rest, day) = text.rsplit_once('-')?;
+        let (year, month) = rest.rsplit_once('-')?;
+        let (month, day) = (month.parse().ok()?, day.parse().ok()?);
+        let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month, day)?;
+        let midnight = date.and_hms_opt(0, 0, 0)?.and_utc();
+        let minute = Millis::from(midnight).minute();
+        (minute.date() == text).then_some(minute)
+    }
+
     /// The hour of the day, 0 to 23.
     #[must_use]
     pub fn hour_of_day(self) -> u32 {
@@ -164,6 +177,30 @@ mod tests {
     #[test]
     fn a_minute_before_the_epoch_still_starts_before_it_ends() {
         assert_eq!(Millis(-1).minute().to_string(), "1969-12-31T23:59:00Z");
+    }
+
+    #[test]
+    fn a_date_is_read_only_as_it_is_written() {
+        let day = Minute::from_date("2026-11-24").expect("a date");
+        assert_eq!(day.to_string(), "2026-11-24T00:00:00Z");
+        let refused = [
+            "2026-11-4",
+            "2026-02-30",
+            "+2026-11-24",
+            "2026-11",
+            "",
+            "--",
+            "2026-1-1-1",
+        ];
+        for text in refused {
+            assert_eq!(Minute::from_date(text), None, "{text:?}");
+        }
+        for text in ["0001-01-01", "58873-05-01", "1969-12-31"] {
+            assert_eq!(
+                Minute::from_date(text).map(Minute::date).as_deref(),
+                Some(text)
+            );
+        }
     }
 
     #[test]

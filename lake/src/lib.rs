@@ -51,6 +51,7 @@ pub use engine::{
 pub use error::LakeError;
 pub use import::{Import, Imported};
 pub use lake::{Figures, Lake};
+pub use paths::{ObjectKey, ObjectKind};
 pub use ranking::Ranking;
 pub use s3::{Encryption, Finding, Health, ParseEncryptionError};
 pub use stage::Staged;

@@ -4,6 +4,7 @@ mod conformance;
 mod damage;
 pub mod faults;
 mod keeping;
+mod keys;
 mod order;
 mod random;
 mod statistics;
