@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use clap::ValueEnum;
-use marketlake_graphql::Options;
+use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -40,6 +41,7 @@ pub(crate) struct Service {
     jobs: JobSet,
     pace: Option<marketlake_feeds::Pace>,
     listener: Option<TcpListener>,
+    operations: Option<TcpListener>,
     figures: PrometheusHandle,
     options: Options,
     stop: CancellationToken,
@@ -94,9 +96,16 @@ impl Service {
         });
         let options = options(settings, &stop)?;
         let listener = if has(Role::Api) {
-            Some(listen(settings).await?)
+            Some(listen("server.listen", address(settings)?, "").await?)
         } else {
             None
+        };
+        let operations = match settings.operations.address()? {
+            None => None,
+            Some(address) => {
+                let other = ": another process of this machine needs another port, or off";
+                Some(listen("operations.listen", address, other).await?)
+            }
         };
         let figures = PrometheusBuilder::new()
             .install_recorder()
@@ -106,15 +115,23 @@ impl Service {
             jobs,
             pace,
             listener,
+            operations,
             figures,
             options,
             stop,
         })
     }
 
-    /// Where it answers.
+    /// The address of the API.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The address of health and `/metrics`.
+    pub(crate) fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
     }
@@ -126,21 +143,24 @@ impl Service {
             jobs,
             pace,
             listener,
+            operations,
             figures,
             options,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(follow(Arc::clone(&lake), stop.clone()));
+        let http = Http::new(&lake, figures.clone(), options);
+        let background = http.background();
+        tasks.spawn(async move {
+            background.await;
+            Ok(())
+        });
         if let Some(listener) = listener {
-            let router = marketlake_graphql::router(&lake, figures.clone(), options)
-                .into_make_service_with_connect_info::<SocketAddr>();
-            let stopped = stop.clone().cancelled_owned();
-            tasks.spawn(async move {
-                Ok(axum::serve(listener, router)
-                    .with_graceful_shutdown(stopped)
-                    .await?)
-            });
+            tasks.spawn(serve(listener, http.api(), stop.clone()));
+        }
+        if let Some(listener) = operations {
+            tasks.spawn(serve(listener, http.operations(), stop.clone()));
         }
         if !jobs.is_empty() {
             let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
@@ -171,11 +191,16 @@ fn options(settings: &Settings, stop: &CancellationToken) -> Result<Options, Con
     Ok(Options {
         caps: settings.alerts.caps(),
         most_metrics: settings.alerts.most_metrics,
-        trusted_proxies: settings.server.trusted_proxies,
-        auth: settings.auth.options(address(settings)?)?,
+        trusted_proxies: settings.trusted_proxies(),
+        auth: settings.auth.options(settings, address(settings)?)?,
         limits: settings.limits()?,
         origins: settings.origins()?,
+        public_origin: settings.public_origin()?,
         is_https: settings.public_url()?.starts_with("https://"),
+        metrics_without_key: settings
+            .operations
+            .address()?
+            .is_some_and(|address| address.ip().to_canonical().is_loopback()),
         stop: stop.clone(),
     })
 }
@@ -191,17 +216,27 @@ fn address(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener, ConfigError> {
-    let text = &settings.server.listen;
-    TcpListener::bind(address(settings)?)
-        .await
-        .map_err(|error| {
-            ConfigError::setting(
-                "server.listen",
-                text,
-                format!("cannot listen there: {error}"),
-            )
-        })
+async fn listen(
+    setting: &str,
+    address: SocketAddr,
+    hint: &str,
+) -> Result<TcpListener, ConfigError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let problem = format!("cannot listen there: {error}{hint}");
+        ConfigError::setting(setting, &address.to_string(), problem)
+    })
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service);
+    Ok(served
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await?)
 }
 
 /// Keeps the window equal to what is committed.

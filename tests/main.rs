@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod access;
 mod alerts;
 mod athena;
 mod aws;

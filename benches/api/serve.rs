@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use marketlake_entities::{Metric, Millis, Minute, database};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall};
-use marketlake_graphql::{Limits, Options};
+use marketlake_graphql::{Http, Limits, Options};
 use marketlake_jobs::{CompactHourly, IngestMinute, Job, RunOnce, Runner, Source};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -42,7 +42,7 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
         },
         ..Options::default()
     };
-    let router = marketlake_graphql::router(&lake, figures, options);
+    let router = Http::new(&lake, figures, options).api();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use marketlake_graphql::Http;
 use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span, Statistic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
@@ -115,7 +116,8 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let figures = PrometheusBuilder::new().build_recorder().handle();
-    let router = marketlake_graphql::router(lake, figures, marketlake_graphql::Options::default());
+    let http = Http::new(lake, figures, marketlake_graphql::Options::default());
+    let router = http.api();
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -168,7 +170,7 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
 
 async fn get(sender: &mut SendRequest<Empty<Bytes>>, route: &str) -> anyhow::Result<usize> {
     let request = hyper::Request::get(route)
-        .header("host", "bench")
+        .header("host", "127.0.0.1")
         .body(Empty::new())?;
     sender.ready().await?;
     let response = sender.send_request(request).await?;

@@ -1,38 +1,41 @@
-//! Who asks: as far as the network tells, and by the key that comes along.
+//! The client of a request: its address, and what its key or token allows.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::HOST;
+use axum::http::request::Parts;
+use axum::http::{Extensions, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use marketlake_alerts::subscription::{Asker, Whose};
 
-use crate::auth::{Gate, Grant, Scope};
+use crate::auth::{AuthError, Gate, Grant, Mode, Scope};
+use crate::authority::RequestAuthority;
+use crate::browser::Sites;
+use crate::client_address::{self, TrustedProxies};
+use crate::limits::Rate;
 use crate::rest::Problem;
 
-const FORWARDED: &str = "x-forwarded-for";
+/// Points that a key or token costs which is not good.
+pub(crate) const REFUSED_POINTS: u32 = 10;
 
-/// Who asks. In each request's extensions.
+/// The client of a request. In each request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// By what askers are counted: an IPv4 address, or the /64 of an IPv6 address, which is one household's.
+    /// Network address by which clients are limited.
     pub(crate) source: String,
-    /// What they may do.
+    /// What the client may do.
     pub(crate) grant: Grant,
-    /// Whether it is this machine itself, with no proxy between.
-    pub(crate) is_local: bool,
 }
 
 impl Caller {
-    /// Whether it is counted how much they ask for; the server's own people are not.
+    /// Whether the client is rate-limited; operators are not.
     pub(crate) fn is_limited(&self) -> bool {
         self.grant.is_anonymous() || self.grant.owner().is_some()
     }
 
-    /// Whose subscriptions they may see and change by who they are; nobody's without a key that says so.
+    /// Subscriptions that the client may see and change by its key; none without one that says so.
     pub(crate) fn whose(&self) -> Option<Whose<'_>> {
         if self.grant.may(Scope::Admin) {
             return Some(Whose::Anybodys);
@@ -41,7 +44,7 @@ impl Caller {
         self.grant.may(Scope::Alerts).then_some(Whose::Owner(owner))
     }
 
-    /// As one who asks for a subscription.
+    /// The client as one who requests a subscription.
     pub(crate) fn asker(&self) -> Asker<'_> {
         Asker {
             source: &self.source,
@@ -50,77 +53,85 @@ impl Caller {
         }
     }
 
-    /// On whose account it goes.
+    /// The account that requests are charged to.
     pub(crate) fn account(&self) -> &str {
         self.grant.owner().unwrap_or(&self.source)
     }
 }
 
-/// What it takes to know who asks.
+/// What it takes to identify clients.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) gate: Arc<Gate>,
-    /// So many proxies of our own stand before us.
-    pub(crate) trusted_proxies: usize,
+    pub(crate) rate: Arc<Rate>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) sites: Arc<Sites>,
 }
 
-/// Finds out who asks: the peer, or behind proxies of our own the address that the outermost of them saw. A key or token that is not good
-/// is refused, whatever is asked for.
-pub(crate) async fn know(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
-    let headers = request.headers();
-    let forwarded = forwarded(headers);
-    let is_local = forwarded.is_empty()
-        && peer.is_some_and(|ip| ip.is_loopback())
-        && names_this_machine(headers);
-    let grant = match door.gate.grant(headers, is_local).await {
-        Ok(grant) => grant,
-        Err(error) => return Problem::from(error).into_response(),
-    };
-    // What stands left of the proxies' own entries anybody may have written.
-    let seen = door
-        .trusted_proxies
-        .checked_sub(1)
-        .and_then(|nth| forwarded.iter().rev().nth(nth));
-    let ip = seen.copied().or(peer);
-    request.extensions_mut().insert(Caller {
-        source: ip.map_or_else(|| "unknown".to_owned(), household),
-        grant,
-        is_local,
-    });
-    next.run(request).await
+/// Identifies the client, by its address and by its key or token. A key or token that is not good
+/// is refused, whatever is asked for, and costs its sender's address points; so that who tries many
+/// is told to wait. What foreign pages have browsers send is refused too.
+pub(crate) async fn know(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match door.identify(&parts).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => *refused,
+    }
 }
 
-/// Whether a request was addressed to this machine by a name that only this machine has: a foreign page, whose host's address was
-/// turned to ours, names its own.
-fn names_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|value| value.to_str().ok());
-    let Some(host) = host else { return true };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
+impl Door {
+    async fn identify(&self, request: &Parts) -> Result<Caller, Box<Response>> {
+        let refuse = |problem: Problem| Box::new(problem.into_response());
+        let headers = &request.headers;
+        let authority = RequestAuthority::of(&request.uri, headers).map_err(refuse)?;
+        if self.gate.mode() == Mode::Open && !authority.is_this_machine() {
+            let detail = "this server answers on this machine's own names only; behind a proxy it \
+                needs auth.mode = \"keys\", server.public_url and server.trusted_proxies";
+            let status = StatusCode::MISDIRECTED_REQUEST;
+            return Err(refuse(Problem::of(status, "Wrong host", detail)));
+        }
+        let peer = peer(&request.extensions);
+        let source = client_address::source(headers, peer, self.trusted_proxies);
+        let grant = match self.gate.grant(headers).await {
+            Ok(grant) => grant,
+            Err(error) => return Err(Box::new(self.refused(&source, error))),
+        };
+        if grant.is_anonymous() && is_change(request) && self.sites.are_foreign(headers, &authority)
+        {
+            let detail = "pages of this origin may change nothing here";
+            let problem = Problem::of(StatusCode::FORBIDDEN, "Not allowed", detail);
+            return Err(refuse(problem));
+        }
+        Ok(Caller { source, grant })
+    }
 
-fn forwarded(headers: &HeaderMap) -> Vec<IpAddr> {
-    let values = headers.get_all(FORWARDED).iter();
-    let texts = values.filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|text| text.split(','))
-        .filter_map(|text| text.trim().parse().ok())
-        .collect()
-}
-
-fn household(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => {
-            let s = ip.segments();
-            format!("{}/64", Ipv6Addr::new(s[0], s[1], s[2], s[3], 0, 0, 0, 0))
+    /// The answer to who came with something that is not good.
+    fn refused(&self, source: &str, error: AuthError) -> Response {
+        if matches!(error, AuthError::Unavailable(_)) {
+            return Problem::from(error).into_response();
+        }
+        match self.rate.charge_account(source, REFUSED_POINTS) {
+            Ok(_) => Problem::from(error).into_response(),
+            Err(emptied) => {
+                let mut response = Problem::too_many_requests().into_response();
+                emptied.tell(response.headers_mut());
+                response
+            }
         }
     }
+}
+
+/// Whether a request may change something, or opens a WebSocket, over which one may.
+fn is_change(request: &Parts) -> bool {
+    let is_safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !is_safe || request.headers.contains_key("upgrade")
+}
+
+/// The address of the other end of the connection.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::Json;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use metrics::gauge;
@@ -16,8 +17,10 @@ use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Scope;
-use crate::caller::Caller;
+use crate::auth::{Gate, Scope};
+use crate::authority::RequestAuthority;
+use crate::caller::peer;
+use crate::client_address::is_forwarded;
 use crate::rest::Problem;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,14 +61,42 @@ pub(crate) async fn readyz(State((lake, stop)): State<(Arc<Lake>, CancellationTo
     (status, Json(parts)).into_response()
 }
 
-/// Figures in Prometheus' text format, for operators.
-pub(crate) async fn metrics(
-    State((lake, figures)): State<(Arc<Lake>, PrometheusHandle)>,
-    Extension(caller): Extension<Caller>,
-) -> Response {
-    if let Some((code, message)) = caller.grant.refusal(Scope::Admin) {
-        return Problem::refused(code, message).into_response();
+/// What `/metrics` is made of.
+pub(crate) struct Metrics {
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) figures: PrometheusHandle,
+    pub(crate) gate: Arc<Gate>,
+    /// Whether this machine's own programs need no key.
+    pub(crate) without_key: bool,
+}
+
+impl Metrics {
+    /// Without a key only what comes straight from this machine, to a name that only this machine
+    /// has, where that is allowed; so neither a forgotten proxy nor a page whose name leads here.
+    async fn check(&self, request: &Parts) -> Result<(), Problem> {
+        let headers = &request.headers;
+        let authority = RequestAuthority::of(&request.uri, headers)?;
+        let grant = self.gate.grant(headers).await?;
+        let is_local = peer(&request.extensions).is_some_and(|ip| ip.is_loopback())
+            && authority.is_this_machine()
+            && !is_forwarded(headers);
+        if grant.is_anonymous() && self.without_key && is_local {
+            return Ok(());
+        }
+        match grant.refusal(Scope::Metrics) {
+            None => Ok(()),
+            Some((code, message)) => Err(Problem::refused(code, message)),
+        }
     }
+}
+
+/// Figures in Prometheus' text format, for operators.
+pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(problem) = metrics.check(&parts).await {
+        return problem.into_response();
+    }
+    let Metrics { lake, figures, .. } = metrics.as_ref();
     if let Ok(held) = lake.figures().await {
         gauge!("marketlake_segments").set(as_f64(held.segments));
         gauge!("marketlake_lake_samples").set(as_f64(held.samples));

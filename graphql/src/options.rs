@@ -4,6 +4,7 @@ use marketlake_alerts::subscription::Caps;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::AuthOptions;
+use crate::client_address::TrustedProxies;
 
 /// How the face behaves.
 #[derive(Clone, Debug)]
@@ -12,16 +13,21 @@ pub struct Options {
     pub caps: Caps,
     /// The most metrics that one subscription may mean.
     pub most_metrics: usize,
-    /// So many proxies of our own stand before us: the caller's address is what the outermost of them saw.
-    pub trusted_proxies: usize,
+    /// Proxies of one's own that stand before the server.
+    pub trusted_proxies: TrustedProxies,
     /// Who may do what.
     pub auth: AuthOptions,
     /// How much may be asked for.
     pub limits: Limits,
     /// Pages of these origins may ask from browsers (CORS); `*` stands for all.
     pub origins: Vec<String>,
+    /// Origin of the server's public address, where one is configured.
+    pub public_origin: Option<String>,
     /// Whether the server is reached by https, so that browsers may be told to use nothing else.
     pub is_https: bool,
+    /// Whether whoever reaches the operations listener on this machine may read `/metrics` without
+    /// a key.
+    pub metrics_without_key: bool,
     /// Cancelled where the server is to stop: what would go on for ever ends.
     pub stop: CancellationToken,
 }
@@ -46,11 +52,13 @@ impl Default for Options {
         Self {
             caps: Caps::default(),
             most_metrics: 10_000,
-            trusted_proxies: 0,
+            trusted_proxies: TrustedProxies::default(),
             auth: AuthOptions::default(),
             limits: Limits::default(),
             origins: Vec::new(),
+            public_origin: None,
             is_https: false,
+            metrics_without_key: false,
             stop: CancellationToken::new(),
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::Usage;
 use crate::config::{Feed, FeedKind, Settings};
 use crate::service::{Role, Service};
-use crate::{app, output};
+use crate::{app, greeting, output};
 
 const DAY_MINUTES: i64 = 1_440;
 const PATTERN: &str = "*:volume";
@@ -46,6 +46,7 @@ impl Demo {
         if let Some(address) = service.address() {
             welcome(&address.to_string(), &settings.mail_url())?;
         }
+        greeting::print(&service, &settings)?;
         if let Some(duration) = self.duration {
             tokio::spawn(async move {
                 sleep(duration).await;

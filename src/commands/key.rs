@@ -8,9 +8,14 @@ use marketlake_entities::records::api_keys;
 use marketlake_entities::{Millis, database};
 use marketlake_graphql::auth::{ApiKey, Scopes};
 
-use crate::app;
+use super::Usage;
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
+use crate::{app, operator_key};
+
+const MAX_NAME_CHARS: usize = 100;
+/// Ten years; a key for longer than that is one without an end.
+const MAX_EXPIRY: Duration = Duration::from_secs(3_653 * 86_400);
 
 /// Rules the API keys with which programs ask.
 #[derive(Args)]
@@ -25,15 +30,21 @@ enum KeyCommand {
     ///
     /// Example: marketlake key create --scopes read,alerts --expires 90d dashboard
     Create {
-        /// What it is for.
+        /// What it is for, in 1 to 100 characters.
         name: String,
-        /// What it may do: read (prices), alerts (subscriptions of its own), admin (everything).
+        /// What it may do: read (prices), alerts (subscriptions of its own), metrics (/metrics), admin
+        /// (everything).
         #[arg(long, default_value = "read", value_name = "SCOPES")]
         scopes: Scopes,
-        /// How long it is good for; for ever, if nothing is said.
+        /// How long it is good for, up to ten years; for ever, if nothing is said.
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         expires: Option<Duration>,
     },
+    /// Puts a new operator key in the place of the one in the data folder; running servers refuse
+    /// the old one within a second.
+    ///
+    /// Example: marketlake key rotate-operator
+    RotateOperator,
     /// Lists the keys, the newest first; without their secrets, which nobody knows.
     ///
     /// Example: marketlake key list
@@ -53,9 +64,23 @@ enum KeyCommand {
 
 impl Key {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        if let KeyCommand::RotateOperator = self.command {
+            let path = operator_key::rotate(settings)?;
+            output::line(&format!("a new operator key is in {}", path.display()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let KeyCommand::Create {
+            name,
+            scopes,
+            expires,
+        } = &self.command
+        {
+            check(name, *scopes, *expires)?;
+        }
         let database = app::open_database(settings).await?;
         let now = database::clock(&database).await?;
         match self.command {
+            KeyCommand::RotateOperator => (),
             KeyCommand::Create {
                 name,
                 scopes,
@@ -106,5 +131,25 @@ impl Key {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn check(name: &str, scopes: Scopes, expires: Option<Duration>) -> Result<(), Usage> {
+    let length = name.trim().chars().count();
+    if !(1..=MAX_NAME_CHARS).contains(&length) || name.chars().any(char::is_control) {
+        let shown: String = name.chars().take(MAX_NAME_CHARS).collect();
+        return Err(Usage(format!(
+            "NAME: expected 1 to {MAX_NAME_CHARS} characters on one line, got {shown:?}"
+        )));
+    }
+    if scopes == Scopes::NONE {
+        return Err(Usage("--scopes: expected one scope or more".to_owned()));
+    }
+    match expires {
+        Some(time) if time.is_zero() || time > MAX_EXPIRY => Err(Usage(format!(
+            "--expires: expected more than 0 and at most 10 years, got {}",
+            humantime::format_duration(time)
+        ))),
+        _ => Ok(()),
     }
 }

@@ -126,7 +126,7 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Smoke(smoke) = cli.command {
-        return smoke.execute().await;
+        return smoke.execute(&cli.global).await;
     }
     let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
     let runs_long = matches!(

@@ -6,13 +6,17 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use super::Usage;
+use marketlake_graphql::auth::read_operator_key;
+
+use super::{Global, Usage};
 use crate::output::{self, Cell, Format};
 use crate::smoke::{self, State, Target};
+use crate::{config, operator_key};
 
 /// Looks at a running server from outside: is each route and field there, and has it the right shape. Changes nothing.
 ///
-/// Fails where one is not. Example: marketlake smoke --wait 2m --key @key.txt
+/// Fails where one is not. A server of this machine is asked with the operator key of the data
+/// folder, where there is one. Example: marketlake smoke --wait 2m --key @key.txt
 #[derive(Args)]
 pub(super) struct Smoke {
     /// Where it answers.
@@ -33,13 +37,20 @@ pub(super) struct Smoke {
 }
 
 impl Smoke {
-    pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn execute(self, global: &Global) -> anyhow::Result<ExitCode> {
         if !matches!(self.url.scheme(), "http" | "https") {
             let problem = format!("URL: expected http:// or https://, got {}", self.url);
             return Err(Usage(problem).into());
         }
-        let key = self.key.map(read).transpose()?;
-        let target = Target::new(self.url, key)?;
+        let given = self.key.map(read).transpose()?;
+        let own = own_key(&self.url, global).filter(|_| given.is_none() && !self.ready);
+        let mut target = Target::new(self.url, given.or_else(|| own.clone()))?;
+        if own.is_some() && !target.takes_key().await {
+            output::note(
+                "the operator key of the data folder is not this server's: asking without",
+            );
+            target = target.without_key();
+        }
         let looks = if self.ready {
             smoke::ready(&target, self.wait).await
         } else {
@@ -73,4 +84,16 @@ fn read(key: String) -> Result<String, Usage> {
             Err(error) => Err(Usage(format!("--key @{path}: {error}"))),
         },
     }
+}
+
+/// The operator key, for a server of this machine only: no other one ever gets it.
+fn own_key(url: &Url, global: &Global) -> Option<String> {
+    let is_here = match url.host()? {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(ip) => ip.is_loopback(),
+        url::Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    let loaded = config::load(global.config.as_deref(), global.data.as_deref()).ok()?;
+    let key = read_operator_key(&operator_key::path(&loaded.settings)).ok()?;
+    is_here.then(|| key.reveal().to_owned())
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::config::Settings;
 use crate::service::{Role, Service};
-use crate::{app, output};
+use crate::{app, greeting, output};
 
 /// Runs until it is told to stop.
 ///
@@ -30,6 +30,7 @@ impl Up {
         if let Some(address) = service.address() {
             output::line(&format!("marketlake answers at http://{address}"))?;
         }
+        greeting::print(&service, settings)?;
         service.run().await
     }
 }

@@ -1,25 +1,26 @@
-//! Settings of who may do what.
+//! Settings of authentication.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use marketlake_graphql::auth::{Anonymous, AuthOptions, Mode, OidcSettings};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::ConfigError;
+use super::{ConfigError, Settings};
+use crate::operator_key;
 
-/// Who may do what.
+/// Authentication.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Auth {
-    /// open: who asks on this machine may do everything; keys: nobody may without a key.
+    /// open: answers on this machine only; keys: others may reach it. Operators need a key in both.
     pub(crate) mode: AuthMode,
     /// What those may do who come with nothing.
     pub(crate) anonymous: AnonymousMay,
     pub(crate) oidc: OidcProvider,
 }
 
-/// Who needs a key.
+/// From where the server may be reached.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AuthMode {
@@ -49,13 +50,14 @@ pub(crate) struct OidcProvider {
 }
 
 impl Auth {
-    /// The same for the HTTP face. A server that others can reach is not open.
-    pub(crate) fn options(&self, listen: SocketAddr) -> Result<AuthOptions, ConfigError> {
-        if self.mode == AuthMode::Open && !listen.ip().is_loopback() {
-            let problem = format!(
-                "expected keys where the server listens on {listen}, which others can reach; make a first key with: marketlake key create --scopes admin NAME"
-            );
-            return Err(ConfigError::setting("auth.mode", "open", problem));
+    /// The same for the HTTP interfaces. A server that others can reach is not open.
+    pub(crate) fn options(
+        &self,
+        settings: &Settings,
+        listen: SocketAddr,
+    ) -> Result<AuthOptions, ConfigError> {
+        if self.mode == AuthMode::Open {
+            check_open(settings, listen)?;
         }
         Ok(AuthOptions {
             mode: match self.mode {
@@ -68,7 +70,61 @@ impl Auth {
                 AnonymousMay::Subscribe => Anonymous::Subscribe,
             },
             oidc: self.oidc.settings()?,
+            operator_key: Some(operator_key::path(settings)),
         })
+    }
+
+    /// The sentence for those who expect that `keys` closes everything.
+    pub(crate) fn public_notice(&self) -> Option<&'static str> {
+        match (self.mode, self.anonymous) {
+            (AuthMode::Open, _) | (_, AnonymousMay::None) => None,
+            (AuthMode::Keys, AnonymousMay::Read) => Some(
+                "prices can be read by anybody without a key: auth.anonymous = \"none\" ends that",
+            ),
+            (AuthMode::Keys, AnonymousMay::Subscribe) => Some(
+                "prices can be read and subscriptions asked for by anybody without a key: auth.anonymous = \"none\" ends that",
+            ),
+        }
+    }
+}
+
+/// An open server stands alone on its machine: neither others' connections nor a proxy's lead to
+/// it.
+fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError> {
+    let first = "make a first key with: marketlake key create --scopes admin NAME";
+    let refused = |problem: String| Err(ConfigError::setting("auth.mode", "open", problem));
+    if !listen.ip().to_canonical().is_loopback() {
+        return refused(format!(
+            "expected keys where the server listens on {listen}, which others can reach; {first}"
+        ));
+    }
+    let proxies = settings.server.trusted_proxies;
+    if proxies > 0 {
+        return refused(format!(
+            "expected keys with server.trusted_proxies = {proxies}, by which others can reach it; {first}"
+        ));
+    }
+    let public = settings.public_url()?;
+    if settings.server.public_url.is_some() && !leads_here(&public) {
+        return refused(format!(
+            "expected keys with server.public_url = {public:?}, which is not this machine; {first}"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether an address is one that only this machine has.
+fn leads_here(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    url.as_ref().is_some_and(is_loopback)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => IpAddr::from(ip).to_canonical().is_loopback(),
+        None => false,
     }
 }
 
@@ -110,14 +166,9 @@ impl OidcProvider {
 /// Keys that come in the clear could be anybody's.
 fn check_url(name: &str, text: &str) -> Result<(), ConfigError> {
     let url = Url::parse(text).ok();
-    let is_local = |url: &Url| match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    let fits = url
-        .is_some_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_local(&url)));
+    let fits = url.is_some_and(|url| {
+        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))
+    });
     if fits {
         return Ok(());
     }

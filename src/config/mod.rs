@@ -4,6 +4,8 @@ mod alerts;
 mod auth;
 mod engine;
 mod load;
+mod operations;
+mod proxy;
 mod settings;
 
 pub(crate) use alerts::duration;

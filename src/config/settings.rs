@@ -13,6 +13,8 @@ use super::ConfigError;
 use super::alerts::{Alerts, Mail, Webhooks};
 use super::auth::Auth;
 use super::engine::Engine;
+use super::operations::Operations;
+use super::proxy::ProxyHeader;
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -24,6 +26,7 @@ pub(crate) struct Settings {
     /// The folder below which everything lies that is not said to lie elsewhere.
     pub(crate) data: PathBuf,
     pub(crate) server: Server,
+    pub(crate) operations: Operations,
     pub(crate) auth: Auth,
     pub(crate) database: Database,
     pub(crate) store: Store,
@@ -43,8 +46,10 @@ pub(crate) struct Server {
     pub(crate) listen: String,
     /// Where the server is reached from outside; links in mails lead there. The address that it listens on, where there is none.
     pub(crate) public_url: Option<String>,
-    /// So many proxies of one's own stand before it.
+    /// Proxies of one's own that stand before it.
     pub(crate) trusted_proxies: usize,
+    /// The header in which they name their peers; the other one is never read.
+    pub(crate) forwarded_header: ProxyHeader,
     /// Pages of these origins may ask from browsers; `*` stands for all.
     pub(crate) origins: Vec<String>,
     /// Points that each key, or network address, may use up a minute; 0: no limit.
@@ -185,6 +190,7 @@ impl Default for Settings {
         Self {
             data: "data".into(),
             server: Server::default(),
+            operations: Operations::default(),
             auth: Auth::default(),
             database: Database::default(),
             store: Store::default(),
@@ -206,6 +212,7 @@ impl Default for Server {
             listen: "127.0.0.1:8080".to_owned(),
             public_url: None,
             trusted_proxies: 0,
+            forwarded_header: ProxyHeader::default(),
             origins: Vec::new(),
             points_a_minute: limits.points_a_minute,
             most_requests: limits.most_requests,

@@ -38,6 +38,17 @@ impl Target {
         Ok(Self { http, base, key })
     }
 
+    /// The same server, asked by nobody.
+    pub(crate) fn without_key(self) -> Self {
+        Self { key: None, ..self }
+    }
+
+    /// Whether it does not refuse the key; so too where it cannot be reached.
+    pub(crate) async fn takes_key(&self) -> bool {
+        let answer = self.get("/v1/metrics?limit=1").await;
+        answer.map_or(true, |answer| answer.status != StatusCode::UNAUTHORIZED)
+    }
+
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }

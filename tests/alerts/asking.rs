@@ -68,6 +68,7 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
     alerting.calm(&[ID]).await;
     let server = Program::on(&base)
         .with("MARKETLAKE_ALERTS__SUBSCRIPTIONS_PER_SOURCE", 4)
+        .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", 1)
         .up(&["--role", "api"])
         .await;

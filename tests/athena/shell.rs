@@ -116,7 +116,7 @@ async fn an_answer_says_which_engine_gave_it() {
         );
     }
     // As many as read by the job, too.
-    let figures = client.get("/metrics").await.text();
+    let figures = client.metrics().await;
     assert!(
         figures.contains("marketlake_athena_queries_total"),
         "{figures}"

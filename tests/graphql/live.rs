@@ -19,10 +19,10 @@ use crate::support::program::{Program, Running};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One who speaks graphql-transport-ws.
-struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Talk {
-    async fn open(server: &Running, protocol: Option<&str>) -> Self {
+    pub async fn open(server: &Running, protocol: Option<&str>) -> Self {
         let url = server.url("/graphql/ws").replace("http://", "ws://");
         let mut request = url.into_client_request().unwrap();
         if let Some(protocol) = protocol {
@@ -33,7 +33,7 @@ impl Talk {
         Self(connect_async(request).await.unwrap().0)
     }
 
-    async fn begun(server: &Running, payload: Value) -> Self {
+    pub async fn begun(server: &Running, payload: Value) -> Self {
         let mut talk = Self::open(server, Some("graphql-transport-ws")).await;
         talk.say(&json!({"type": "connection_init", "payload": payload}))
             .await;
@@ -41,21 +41,21 @@ impl Talk {
         talk
     }
 
-    async fn say(&mut self, message: &Value) {
+    pub async fn say(&mut self, message: &Value) {
         self.0
             .send(Message::text(message.to_string()))
             .await
             .unwrap();
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str) {
+    pub async fn subscribe(&mut self, id: &str, query: &str) {
         let payload = json!({"query": query});
         self.say(&json!({"type": "subscribe", "id": id, "payload": payload}))
             .await;
     }
 
     /// The next message, or the code with which it was closed.
-    async fn hear(&mut self) -> Result<Value, u16> {
+    pub async fn hear(&mut self) -> Result<Value, u16> {
         loop {
             let message = timeout(PATIENCE, self.0.next())
                 .await

@@ -1,7 +1,7 @@
 //! GraphQL, as frontends call it.
 
 mod abuse;
-mod live;
+pub mod live;
 mod protocol;
 mod reach;
 mod tokens;
@@ -109,16 +109,16 @@ async fn errors_have_a_code() {
 async fn a_subscription_is_made_and_deleted() {
     on_both(async |base: Base| {
         let server = serve(&base, HISTORY).await;
-        let made = server.graphql(r#"mutation { createSubscription(input: {metric: "*try", factor: "2.5", address: "a@example.com"}) {
+        let made = server.graphql_as_operator(r#"mutation { createSubscription(input: {metric: "*try", factor: "2.5", address: "a@example.com"}) {
             subscription { id metric factor windowMinutes minSamples address } userErrors { field code } } }"#).await;
         let payload = &made["data"]["createSubscription"];
         assert_eq!(payload["userErrors"], json!([]));
         let id = payload["subscription"]["id"].as_str().unwrap().to_owned();
         assert_eq!(payload["subscription"], json!({"id": id, "metric": "*try", "factor": "2.5", "windowMinutes": 60, "minSamples": 45, "address": "a@example.com"}));
         let delete = format!(r#"mutation {{ deleteSubscription(input: {{id: "{id}"}}) {{ deletedId userErrors {{ code }} }} }}"#);
-        assert_eq!(server.graphql(&delete).await["data"]["deleteSubscription"], json!({"deletedId": id, "userErrors": []}));
-        assert_eq!(server.graphql(&delete).await["data"]["deleteSubscription"], json!({"deletedId": null, "userErrors": [{"code": "UNKNOWN_SUBSCRIPTION"}]}));
-        let bad = server.graphql(r#"mutation { createSubscription(input: {metric: "", factor: 1, address: "x"}) { subscription { id } userErrors { field code } } }"#).await;
+        assert_eq!(server.graphql_as_operator(&delete).await["data"]["deleteSubscription"], json!({"deletedId": id, "userErrors": []}));
+        assert_eq!(server.graphql_as_operator(&delete).await["data"]["deleteSubscription"], json!({"deletedId": null, "userErrors": [{"code": "UNKNOWN_SUBSCRIPTION"}]}));
+        let bad = server.graphql_as_operator(r#"mutation { createSubscription(input: {metric: "", factor: 1, address: "x"}) { subscription { id } userErrors { field code } } }"#).await;
         let fields: Vec<&Value> = bad["data"]["createSubscription"]["userErrors"].as_array().unwrap().iter().map(|e| &e["field"]).collect();
         assert_eq!(fields, ["metric", "factor", "address"]);
     })
@@ -164,7 +164,14 @@ async fn mutations_come_by_post_and_json_only() {
         ("variables", r#"{"n":"tie"}"#),
     ]);
     assert_eq!(
-        query.send().await.unwrap().text().await.unwrap(),
+        query
+            .bearer_auth(server.operator_key())
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
         r#"{"data":{"metric":{"id":"kraken:tie"}},"extensions":{"cost":{"requested":1,"remaining":null,"resetAt":null}}}"#
     );
     let nonsense = client

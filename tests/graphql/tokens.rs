@@ -1,83 +1,15 @@
 //! Tokens of an identity provider, which is served on loopback.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use axum::Router;
-use axum::routing::get;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::rest::{HISTORY, serve_with};
 use crate::support::base::Base;
 use crate::support::client::Client;
 use crate::support::program::Program;
-
-/// A provider: its address, its keys, and how often they were fetched.
-struct Provider {
-    issuer: String,
-    keys: Arc<Mutex<Vec<Value>>>,
-    fetched: Arc<AtomicUsize>,
-}
-
-/// A key with its name.
-struct Signer(String, rcgen::KeyPair);
-
-impl Signer {
-    fn new(id: &str) -> Self {
-        Self(
-            id.to_owned(),
-            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap(),
-        )
-    }
-
-    fn public(&self) -> Value {
-        let point = self.1.public_key_raw();
-        let (x, y) = (&point[1..33], &point[33..65]);
-        json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.0,
-            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
-    }
-
-    fn token(&self, claims: &Value) -> String {
-        let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some(self.0.clone());
-        let key = EncodingKey::from_ec_der(&self.1.serialize_der());
-        encode(&header, claims, &key).unwrap()
-    }
-}
-
-impl Provider {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
-        let keys: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let fetched: Arc<AtomicUsize> = Arc::default();
-        let discovery = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
-        let (own, count) = (Arc::clone(&keys), Arc::clone(&fetched));
-        let router = Router::new()
-            .route(
-                "/.well-known/openid-configuration",
-                get(move || async move { discovery }),
-            )
-            .route(
-                "/keys",
-                get(move || async move {
-                    count.fetch_add(1, Ordering::SeqCst);
-                    json!({"keys": *own.lock()}).to_string()
-                }),
-            );
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            issuer,
-            keys,
-            fetched,
-        }
-    }
-}
+use crate::support::provider::{Provider, Signer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_the_provider_says_who_it_is_and_what_they_may() {
@@ -107,7 +39,9 @@ async fn a_token_of_the_provider_says_who_it_is_and_what_they_may() {
             .map(Vec::len)
     };
     assert_eq!((count(&anna).await, count(&bert).await), (Some(1), Some(0)));
-    assert_eq!(anna.get("/metrics").await.status.as_u16(), 403);
+    let anna_there =
+        Client::of_operations(&server).with_key(&signer.token(&claims("anna", "read")));
+    assert_eq!(anna_there.get("/metrics").await.status.as_u16(), 403);
     assert_eq!(provider.fetched.load(Ordering::SeqCst), 1, "keys are kept");
     let other = Signer::new("one");
     let shared = {

@@ -89,7 +89,7 @@ async fn the_same_question_is_answered_once_a_commit() {
     let base = Base::local().await;
     let server = Client::owning(serve(&base, HISTORY).await);
     let figure = async |face: &str, outcome: &str| -> u64 {
-        let figures = server.get("/metrics").await.text();
+        let figures = server.metrics().await;
         let start =
             format!("marketlake_answer_cache_total{{face=\"{face}\",outcome=\"{outcome}\"}} ");
         let line = figures.lines().find_map(|line| line.strip_prefix(&start));
@@ -112,9 +112,8 @@ async fn the_same_question_is_answered_once_a_commit() {
     );
     assert!(
         server
-            .get("/metrics")
+            .metrics()
             .await
-            .text()
             .contains("marketlake_answer_cache_hit_ratio{face=\"rest\"} 0.98")
     );
     // Errors are not kept.

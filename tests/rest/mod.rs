@@ -237,12 +237,7 @@ async fn an_empty_lake_answers_with_nothing() {
             server.json("/readyz").await,
             json!({"catalog": "ok", "store": "ok", "window": "ok"})
         );
-        assert!(
-            server
-                .text("/metrics")
-                .await
-                .contains("marketlake_segments 0")
-        );
+        assert!(server.metrics().await.contains("marketlake_segments 0"));
     })
     .await;
 }

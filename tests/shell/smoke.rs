@@ -19,9 +19,11 @@ fn looks(said: &Said, state: &str) -> Vec<String> {
         .collect()
 }
 
+/// By one who has no operator key.
 async fn smoke(url: &str, more: &[&str]) -> Said {
     let all = [&["smoke", url, "--format", "json"], more].concat();
-    Program::bare().run(&all).await
+    let program = Program::bare().with("MARKETLAKE_DATA", "/nowhere");
+    program.run(&all).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -176,6 +176,10 @@ impl Base {
                 "MARKETLAKE_SERVER__LISTEN".to_owned(),
                 "127.0.0.1:0".to_owned(),
             ),
+            (
+                "MARKETLAKE_OPERATIONS__LISTEN".to_owned(),
+                "127.0.0.1:0".to_owned(),
+            ),
         ];
         let optional = [
             ("ENDPOINT", &self.store.endpoint),

@@ -15,7 +15,7 @@ pub struct Client {
     http: reqwest::Client,
     headers: Vec<(String, String)>,
     /// Kept running for as long as somebody asks it.
-    _server: Option<Arc<Running>>,
+    server: Option<Arc<Running>>,
 }
 
 /// What was answered.
@@ -28,19 +28,29 @@ pub struct Answer {
 
 impl Client {
     pub fn of(server: &Running) -> Self {
+        Self::at(&server.url(""))
+    }
+
+    /// On the server's operations listener.
+    pub fn of_operations(server: &Running) -> Self {
+        Self::at(&server.operations_url(""))
+    }
+
+    /// At an address.
+    pub fn at(base: &str) -> Self {
         Self {
-            base: server.url(""),
+            base: base.to_owned(),
             http: reqwest::Client::new(),
             headers: Vec::new(),
-            _server: None,
+            server: None,
         }
     }
 
-    /// Of a server that nobody else needs.
+    /// The operator of a server that nobody else needs.
     pub fn owning(server: Running) -> Self {
-        let client = Self::of(&server);
+        let client = server.operator();
         Self {
-            _server: Some(Arc::new(server)),
+            server: Some(Arc::new(server)),
             ..client
         }
     }
@@ -55,8 +65,16 @@ impl Client {
         client
     }
 
+    /// With this key in place of any other.
     pub fn with_key(&self, key: &str) -> Self {
-        self.with("authorization", &format!("Bearer {key}"))
+        let mut client = self.clone();
+        client.headers.retain(|(name, _)| name != "authorization");
+        client.with("authorization", &format!("Bearer {key}"))
+    }
+
+    /// The text of `/metrics` of a server that it owns.
+    pub async fn metrics(&self) -> String {
+        self.server.as_ref().unwrap().metrics().await
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
@@ -73,6 +91,15 @@ impl Client {
             headers: response.headers().clone(),
             body: response.bytes().await.unwrap().to_vec(),
         }
+    }
+
+    /// The status alone, of an answer that may have no end.
+    pub async fn status(&self, path: &str) -> u16 {
+        let mut request = self.http.get(self.url(path));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.send().await.unwrap().status().as_u16()
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -1,12 +1,14 @@
 //! The program, as its users run it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::base::Base;
+use super::client::Client;
 
 /// A way to call the program.
 #[derive(Clone)]
@@ -46,6 +48,13 @@ impl Program {
         command.args(arguments).stdin(Stdio::null());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// The data folder that its settings name.
+    pub fn data(&self) -> Option<PathBuf> {
+        let named = |(name, _): &&(String, String)| name == "MARKETLAKE_DATA";
+        let last = self.settings.iter().rfind(named);
+        last.map(|(_, value)| PathBuf::from(value))
     }
 
     /// Runs to the end.
@@ -93,27 +102,47 @@ impl Program {
             child,
             log: Some(log),
             address: None,
+            operations: None,
+            data: self.data(),
         }
     }
 
-    /// Starts `up`, and waits until it answers.
+    /// Starts `up` with the role `api` among others, and waits until it is ready.
     pub async fn up(&self, arguments: &[&str]) -> Running {
-        let mut all = vec!["up"];
-        all.extend(arguments);
-        let mut running = self.start(&all);
-        let out = running.child.stdout.take().unwrap();
-        let first = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            BufReader::new(out).read_line(&mut line).unwrap();
-            line
-        });
-        let line = first.await.unwrap();
-        let Some(address) = line.trim().strip_prefix("marketlake answers at ") else {
-            let log = running.end_log();
-            panic!("it did not start: {line:?}\n{log}");
-        };
-        running.address = Some(address.to_owned());
+        let running = self.started(arguments, true).await;
         running.wait_until_ready().await;
+        running
+    }
+
+    /// Starts `up` without the role `api`, and waits until its operations listener is there.
+    pub async fn up_without_api(&self, arguments: &[&str]) -> Running {
+        self.started(arguments, false).await
+    }
+
+    async fn started(&self, arguments: &[&str], has_api: bool) -> Running {
+        let mut running = self.start(&[&["up"], arguments].concat());
+        let out = running.child.stdout.take().unwrap();
+        let lines = tokio::task::spawn_blocking(move || {
+            let mut out = BufReader::new(out);
+            let mut lines = vec![String::new(); 1 + usize::from(has_api)];
+            for line in &mut lines {
+                out.read_line(line).unwrap();
+            }
+            lines
+        });
+        let lines = lines.await.unwrap();
+        let after = |words: &str| {
+            let found = lines
+                .iter()
+                .find_map(|line| line.trim().strip_prefix(words));
+            found.map(str::to_owned)
+        };
+        running.address = after("marketlake answers at ");
+        running.operations = after("health and metrics at ");
+        if lines[0].is_empty() {
+            let log = running.end_log();
+            panic!("it did not start: {lines:?}\n{log}");
+        }
         running
     }
 }
@@ -123,6 +152,8 @@ pub struct Running {
     child: Child,
     log: Option<std::thread::JoinHandle<String>>,
     address: Option<String>,
+    operations: Option<String>,
+    data: Option<PathBuf>,
 }
 
 impl Running {
@@ -131,6 +162,30 @@ impl Running {
             "{}{path}",
             self.address.as_deref().expect("it answers over HTTP")
         )
+    }
+
+    /// On the listener of health and `/metrics`.
+    pub fn operations_url(&self, path: &str) -> String {
+        let base = self.operations.as_deref();
+        format!("{}{path}", base.expect("it has an operations listener"))
+    }
+
+    /// The text of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let answer = reqwest::get(self.operations_url("/metrics")).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.text().await.unwrap()
+    }
+
+    /// The operator key in its data folder.
+    pub fn operator_key(&self) -> String {
+        let file = self.data.as_ref().unwrap().join("operator.key");
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// The operator, by the key in its data folder.
+    pub fn operator(&self) -> Client {
+        Client::of(self).with_key(&self.operator_key())
     }
 
     async fn wait_until_ready(&self) {
@@ -162,6 +217,11 @@ impl Running {
             .header("content-type", "application/json");
         let response = request.body(body).send().await.unwrap();
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    /// The same, asked by the operator.
+    pub async fn graphql_as_operator(&self, query: &str) -> Value {
+        self.operator().graphql(query).await
     }
 
     /// SIGKILL: no farewell.

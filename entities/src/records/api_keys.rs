@@ -1,8 +1,10 @@
 //! Keys with which programs ask. Only a hash of each is kept.
 
+use std::collections::HashSet;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{QueryOrder, Set};
+use sea_orm::{QueryOrder, QuerySelect, Set};
 
 use crate::Millis;
 
@@ -80,6 +82,25 @@ pub async fn revoke(
         .exec(connection)
         .await?;
     Ok(result.rows_affected == 1)
+}
+
+/// The ids among these of keys that are there and were not revoked.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn unrevoked(
+    connection: &impl ConnectionTrait,
+    ids: &[String],
+) -> Result<HashSet<String>, DbErr> {
+    let found: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids.iter().map(String::as_str)))
+        .filter(Column::RevokedAt.is_null())
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Notes that a key was used.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use async_graphql::{Context, ErrorExtensions, Guard, Result};
 
+use marketlake_entities::Millis;
+
 use super::Anonymous;
 use crate::caller::Caller;
 
@@ -17,6 +19,8 @@ pub enum Scope {
     Subscribe,
     /// Making, seeing and changing subscriptions of one's own.
     Alerts,
+    /// Reading `/metrics`.
+    Metrics,
     /// Everything: the outbox, the jobs, everybody's subscriptions.
     Admin,
 }
@@ -27,11 +31,17 @@ pub struct Scopes(u8);
 
 /// Why a text does not name scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected read, alerts or admin, got {0:?}")]
+#[error("expected read, alerts, metrics or admin, got {0:?}")]
 pub struct ParseScopeError(String);
 
 impl Scope {
-    const ALL: [Self; 4] = [Self::Read, Self::Subscribe, Self::Alerts, Self::Admin];
+    const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Subscribe,
+        Self::Alerts,
+        Self::Metrics,
+        Self::Admin,
+    ];
 
     fn bit(self) -> u8 {
         1 << (self as u8)
@@ -44,6 +54,7 @@ impl fmt::Display for Scope {
             Self::Read => "read",
             Self::Subscribe => "subscribe",
             Self::Alerts => "alerts",
+            Self::Metrics => "metrics",
             Self::Admin => "admin",
         })
     }
@@ -99,29 +110,56 @@ impl fmt::Display for Scopes {
     }
 }
 
+/// By what a grant was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Credential {
+    /// By nothing.
+    None,
+    /// By the operator key of this hash.
+    Operator(String),
+    /// By the key of this id.
+    Key(String),
+    /// By a token, which cannot be taken back before it expires.
+    Token,
+}
+
 /// What somebody may do, and who it is where that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     scopes: Scopes,
     owner: Option<String>,
-    is_operator: bool,
+    credential: Credential,
+    expires_at: Option<Millis>,
 }
 
 impl Grant {
-    pub(super) fn of(scopes: Scopes, owner: String) -> Self {
+    /// Of an API key.
+    pub(super) fn of_key(scopes: Scopes, id: &str, expires_at: Option<Millis>) -> Self {
         Self {
             scopes,
-            owner: Some(owner),
-            is_operator: false,
+            owner: Some(format!("key:{id}")),
+            credential: Credential::Key(id.to_owned()),
+            expires_at,
         }
     }
 
-    /// Of the server's own machine.
-    pub(super) fn operator() -> Self {
+    /// Of a token of an identity provider.
+    pub(super) fn of_token(scopes: Scopes, owner: String, expires_at: Millis) -> Self {
+        Self {
+            scopes,
+            owner: Some(owner),
+            credential: Credential::Token,
+            expires_at: Some(expires_at),
+        }
+    }
+
+    /// Of the operator key.
+    pub(super) fn of_operator(hash: String) -> Self {
         Self {
             scopes: Scopes::of(&[Scope::Admin]),
             owner: None,
-            is_operator: true,
+            credential: Credential::Operator(hash),
+            expires_at: None,
         }
     }
 
@@ -134,7 +172,8 @@ impl Grant {
         Self {
             scopes: Scopes::of(scopes),
             owner: None,
-            is_operator: false,
+            credential: Credential::None,
+            expires_at: None,
         }
     }
 
@@ -147,9 +186,18 @@ impl Grant {
         self.owner.as_deref()
     }
 
-    /// Whether it came with nothing, and not from the server's own machine.
+    /// Whether it came with neither key nor token.
     pub(crate) fn is_anonymous(&self) -> bool {
-        self.owner.is_none() && !self.is_operator
+        self.credential == Credential::None
+    }
+
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// When the key or token expires.
+    pub(super) fn expires_at(&self) -> Option<Millis> {
+        self.expires_at
     }
 
     /// Why something is not allowed, if it is not: the code and the words.

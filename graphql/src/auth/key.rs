@@ -1,4 +1,6 @@
-//! API keys: `ml_ID_SECRET`. The id is public, the secret 256 random bits; only a hash of the whole is kept, so a key is shown once.
+//! API keys: `ml_ID_SECRET`. The id is public, the secret 256 random bits. Only a hash of the whole
+//! is kept of most, so that they are shown once; the operator's own, `ml_operator_SECRET`, lies in
+//! a file.
 
 use std::str::FromStr;
 
@@ -15,6 +17,10 @@ use super::Scopes;
 const MARK: &str = "ml_";
 const ID_BYTES: usize = 5;
 const SECRET_BYTES: usize = 32;
+/// The id of keys that lie in a file; all others are hexadecimal.
+const OPERATOR: &str = "operator";
+/// Of a key that could be one: the mark, an id, a secret.
+const MAX_KEY_BYTES: usize = 128;
 
 /// A key in full.
 #[derive(Clone)]
@@ -27,7 +33,16 @@ impl ApiKey {
     /// A new key.
     #[must_use]
     pub fn random() -> Self {
-        let id = hex(&rand::random::<[u8; ID_BYTES]>());
+        Self::with_id(hex(&rand::random::<[u8; ID_BYTES]>()))
+    }
+
+    /// A new key of the operator.
+    #[must_use]
+    pub fn random_operators() -> Self {
+        Self::with_id(OPERATOR.to_owned())
+    }
+
+    fn with_id(id: String) -> Self {
         let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET_BYTES]>());
         Self {
             text: format!("{MARK}{id}_{secret}"),
@@ -72,12 +87,22 @@ impl ApiKey {
         text.starts_with(MARK)
     }
 
+    /// Whether it is one that lies in a file.
+    pub(super) fn is_operators(&self) -> bool {
+        self.id == OPERATOR
+    }
+
+    /// Whether another one is the same; takes as long whether or not it is.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        other.fits(&self.hash())
+    }
+
     /// Whether a hash is its own; takes as long whether or not it is.
     pub(super) fn fits(&self, hash: &str) -> bool {
         self.hash().as_bytes().ct_eq(hash.as_bytes()).into()
     }
 
-    fn hash(&self) -> String {
+    pub(super) fn hash(&self) -> String {
         hex(&Sha256::digest(&self.text))
     }
 }
@@ -86,10 +111,17 @@ impl FromStr for ApiKey {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (id, _) = text
+        let (id, secret) = text
             .strip_prefix(MARK)
             .and_then(|rest| rest.split_once('_'))
+            .filter(|_| text.len() <= MAX_KEY_BYTES)
             .ok_or(())?;
+        let is_id =
+            |id: &str| id.len() == 2 * ID_BYTES && id.bytes().all(|b| b.is_ascii_hexdigit());
+        let secret = URL_SAFE_NO_PAD.decode(secret).map_err(|_| ())?;
+        if !(id == OPERATOR || is_id(id)) || secret.len() != SECRET_BYTES {
+            return Err(());
+        }
         Ok(Self {
             id: id.to_owned(),
             text: text.to_owned(),

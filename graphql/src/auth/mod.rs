@@ -1,31 +1,50 @@
-//! Who may do what.
+//! Authentication and scopes.
 //!
-//! A request comes with an API key ([`ApiKey`]), with a token of an identity provider ([`oidc`]), or with neither. What it may do is its
-//! [`Grant`]. In [`Mode::Open`], which is for the server's own machine, its people need neither.
+//! A request comes with an API key ([`ApiKey`]), with a token of an identity provider ([`oidc`]),
+//! or with neither. What it may do is its [`Grant`]. Where it comes from grants nothing: a reverse
+//! proxy is on loopback too. What is opened for long ends with its key ([`sessions`]).
 
 mod grant;
 mod key;
 mod oidc;
+mod operator;
+mod sessions;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HeaderName};
+use marketlake_entities::Millis;
 use marketlake_entities::records::api_keys;
-use marketlake_entities::{Millis, database};
 use marketlake_lake::Lake;
 use moka::future::Cache;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
+use grant::Credential;
 pub(crate) use grant::Grant;
 pub use grant::{ParseScopeError, Scope, Scopes};
 pub use key::ApiKey;
 use oidc::Oidc;
 pub use oidc::OidcSettings;
+use operator::OperatorKey;
+pub use operator::{OperatorKeyError, read_operator_key};
+use sessions::Sessions;
+pub(crate) use sessions::{Ended, Session};
 
 /// How long a key that was found good is not looked up again: so late a revocation may be noticed.
 const KEPT: Duration = Duration::from_secs(1);
 const MOST_KEPT: u64 = 10_000;
+/// Keys that a query asks about.
+const KEYS_A_QUERY: usize = 500;
+/// Keys looked up at once.
+const MAX_LOOKUPS: usize = 64;
+/// How often it is looked whether keys by which something is open are still good.
+const REVOCATION_INTERVAL: Duration = Duration::from_secs(2);
 /// The last use is noted this often at most.
 const NOTED: Duration = Duration::from_secs(60);
 
@@ -41,25 +60,27 @@ pub enum Anonymous {
     Subscribe,
 }
 
-/// Who needs a key.
+/// From where the server may be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Who asks on the server's own machine may do everything.
+    /// Only from the server's own machine, by its own names.
     #[default]
     Open,
-    /// Everybody who wants more than [`Anonymous`] may.
+    /// From anywhere.
     Keys,
 }
 
 /// How the face tells people apart.
 #[derive(Clone, Debug, Default)]
 pub struct AuthOptions {
-    /// Who needs a key.
+    /// From where the server may be reached.
     pub mode: Mode,
     /// What those may do who come with nothing.
     pub anonymous: Anonymous,
     /// The identity provider whose tokens are taken.
     pub oidc: Option<OidcSettings>,
+    /// File of the operator key.
+    pub operator_key: Option<PathBuf>,
 }
 
 /// Why a request is not let in.
@@ -71,13 +92,20 @@ pub(crate) enum AuthError {
     /// Nobody can say at the moment.
     #[error("{0}")]
     Unavailable(String),
+    /// More wait to be told than may.
+    #[error("keys and tokens cannot be checked at the moment")]
+    Busy,
 }
 
-/// Tells who somebody is.
-pub(crate) struct Gate {
+/// Authenticates requests.
+pub struct Gate {
     lake: Arc<Lake>,
     options: AuthOptions,
     oidc: Option<Oidc>,
+    operator: Option<OperatorKey>,
+    clock: Arc<Clock>,
+    sessions: Arc<Sessions>,
+    lookups: Semaphore,
     known: Cache<String, Arc<api_keys::Model>>,
 }
 
@@ -86,7 +114,11 @@ impl Gate {
         Self {
             lake,
             oidc: options.oidc.clone().map(Oidc::new),
+            operator: options.operator_key.clone().map(OperatorKey::new),
             options,
+            clock: Arc::default(),
+            sessions: Arc::default(),
+            lookups: Semaphore::new(MAX_LOOKUPS),
             known: Cache::builder()
                 .max_capacity(MOST_KEPT)
                 .time_to_live(KEPT)
@@ -94,15 +126,14 @@ impl Gate {
         }
     }
 
-    /// What a request may do, by its headers and by whether it comes from this machine.
-    pub(crate) async fn grant(
-        &self,
-        headers: &HeaderMap,
-        is_local: bool,
-    ) -> Result<Grant, AuthError> {
+    pub(crate) fn mode(&self) -> Mode {
+        self.options.mode
+    }
+
+    /// What a request may do, by its headers.
+    pub(crate) async fn grant(&self, headers: &HeaderMap) -> Result<Grant, AuthError> {
         match credential(headers)? {
             Some(text) => self.of_credential(&text).await,
-            None if is_local && self.options.mode == Mode::Open => Ok(Grant::operator()),
             None => Ok(Grant::anonymous(self.options.anonymous)),
         }
     }
@@ -123,9 +154,15 @@ impl Gate {
     async fn of_key(&self, text: &str) -> Result<Grant, AuthError> {
         let unknown = || AuthError::Refused("this API key is not known".to_owned());
         let key: ApiKey = text.parse().map_err(|()| unknown())?;
+        if key.is_operators() {
+            let hash = self.operator.as_ref().and_then(|own| own.check(&key));
+            return hash.map(Grant::of_operator).ok_or_else(unknown);
+        }
         let row = match self.known.get(text).await {
             Some(row) => row,
             None => {
+                let lookup = self.lookups.try_acquire();
+                let _permit = lookup.map_err(|_| AuthError::Busy)?;
                 let database = self.lake.database();
                 let row = api_keys::find(database, key.id()).await;
                 let row = row.map_err(|error| unavailable(&error))?;
@@ -141,12 +178,69 @@ impl Gate {
             }
         };
         let scopes = row.scopes.parse().unwrap_or(Scopes::NONE);
-        Ok(Grant::of(scopes, format!("key:{}", row.id)))
+        Ok(Grant::of_key(scopes, &row.id, row.expires_at))
     }
 
     async fn now(&self) -> Result<Millis, AuthError> {
-        let now = database::clock(self.lake.database()).await;
-        now.map_err(|error| unavailable(&error))
+        let now = self.clock.now(&self.lake).await;
+        now.ok_or_else(|| AuthError::Unavailable("the database's clock".to_owned()))
+    }
+
+    /// Begins what is to end with the key or token of a grant.
+    pub(crate) fn session(&self, grant: &Grant) -> Session {
+        self.sessions.open(grant, &self.clock, &self.lake)
+    }
+
+    /// Keeps the provider's keys fresh, and ends what is open by keys that were revoked, until it
+    /// is stopped.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        let refresh = async {
+            match &self.oidc {
+                Some(oidc) => oidc.refresh(stop.clone()).await,
+                None => stop.cancelled().await,
+            }
+        };
+        tokio::join!(refresh, self.watch(stop));
+    }
+
+    async fn watch(&self, stop: &CancellationToken) {
+        let mut is_blind = false;
+        while !stop.is_cancelled() {
+            let checked = self.end_revoked().await;
+            if let Err(error) = &checked
+                && !is_blind
+            {
+                tracing::warn!(%error, "it cannot be checked whether keys in use were revoked, trying again");
+            }
+            is_blind = checked.is_err();
+            tokio::select! {
+                () = sleep(REVOCATION_INTERVAL) => (),
+                () = stop.cancelled() => (),
+            }
+        }
+    }
+
+    async fn end_revoked(&self) -> Result<(), AuthError> {
+        let (mut ids, operator) = (Vec::new(), self.operator.as_ref());
+        for credential in self.sessions.credentials() {
+            match &credential {
+                Credential::Key(id) => ids.push(id.clone()),
+                Credential::Operator(hash) => {
+                    if operator.and_then(OperatorKey::hash).as_ref() != Some(hash) {
+                        self.sessions.revoke(&credential);
+                    }
+                }
+                Credential::None | Credential::Token => (),
+            }
+        }
+        for some in ids.chunks(KEYS_A_QUERY) {
+            let good = api_keys::unrevoked(self.lake.database(), some).await;
+            let good = good.map_err(|error| unavailable(&error))?;
+            for id in some.iter().filter(|id| !good.contains(*id)) {
+                self.sessions.revoke(&Credential::Key(id.clone()));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -164,9 +258,13 @@ fn unavailable(error: &dyn std::error::Error) -> AuthError {
     AuthError::Unavailable(error.to_string())
 }
 
-/// `Authorization: Bearer ..`, or `X-API-Key: ..`.
+/// `Authorization: Bearer ..`, or `X-API-Key: ..`; one of them, once.
 fn credential(headers: &HeaderMap) -> Result<Option<String>, AuthError> {
     let wrong = |expected: &str| AuthError::Refused(expected.to_owned());
+    let given = |name: HeaderName| headers.get_all(name).iter().count();
+    if given(HeaderName::from_static("x-api-key")) + given(AUTHORIZATION) > 1 {
+        return Err(wrong("expected one key or token, got several"));
+    }
     if let Some(value) = headers.get("x-api-key") {
         let text = value
             .to_str()

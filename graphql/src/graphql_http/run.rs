@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response};
+use async_graphql::{ErrorExtensionValues, Request, Response, ServerError};
 use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -19,7 +19,7 @@ use super::envelope::Asked;
 use super::meter::{points, tidy};
 use super::persisted::Persisted;
 use super::refusal::Refusal;
-use crate::auth::{Gate, Scope};
+use crate::auth::{Gate, Scope, Session};
 use crate::cache::{Answers, Key, Made, Weigh};
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -40,8 +40,6 @@ pub(crate) struct Endpoint {
     pub(crate) stop: CancellationToken,
     /// As many WebSockets and event streams as there may be at once.
     pub(crate) live: Arc<Semaphore>,
-    /// Pages of these origins may open WebSockets.
-    pub(crate) origins: Vec<String>,
     most_batch: usize,
     persisted: Persisted,
     answers: Answers<Answer>,
@@ -145,7 +143,6 @@ pub(crate) struct Parts {
     pub(crate) rate: Arc<Rate>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) stop: CancellationToken,
-    pub(crate) origins: Vec<String>,
     /// Requests of a batch; 0: there are no batches.
     pub(crate) most_batch: usize,
     /// WebSockets and event streams at once.
@@ -164,7 +161,6 @@ impl Endpoint {
             clock: parts.clock,
             stop: parts.stop,
             live: Arc::new(Semaphore::new(parts.most_live)),
-            origins: parts.origins,
             most_batch: parts.most_batch,
             persisted: Persisted::new(),
             answers: Answers::new("graphql", parts.cache_bytes),
@@ -287,7 +283,8 @@ impl Endpoint {
             let _ = &permit;
             response
         });
-        Ok(results.take_until(self.stop.clone().cancelled_owned()))
+        let results = results.take_until(self.stop.clone().cancelled_owned());
+        Ok(until_ended(results, self.gate.session(&caller.grant)))
     }
 
     /// What a request says, one by one, for as long as it goes on; one response where it is wrong.
@@ -321,6 +318,27 @@ impl Endpoint {
         };
         format!("{head},\"extensions\":{{\"cost\":{cost}{engines}}}}}")
     }
+}
+
+/// A stream until its key or token is no longer good, which is the last that it says.
+fn until_ended(
+    results: impl Stream<Item = Response> + Send + 'static,
+    session: Session,
+) -> impl Stream<Item = Response> + Send {
+    let state = Some((Box::pin(results), session));
+    stream::unfold(state, |state| async move {
+        let (mut results, session) = state?;
+        tokio::select! {
+            next = results.next() => next.map(|next| (next, Some((results, session)))),
+            ended = session.ended() => {
+                let mut error = ServerError::new(ended.message(), None);
+                let mut extensions = ErrorExtensionValues::default();
+                extensions.set("code", "UNAUTHENTICATED");
+                error.extensions = Some(extensions);
+                Some((Response::from_errors(vec![error]), None))
+            }
+        }
+    })
 }
 
 /// `extensions.cost`; who is not limited has nothing that remains.

@@ -12,8 +12,6 @@ use async_graphql::Response as GraphQLResponse;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{AbortHandle, SelectAll, abortable};
 use futures::{Stream, StreamExt, stream};
@@ -24,8 +22,8 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::envelope::Asked;
 use super::run::{Endpoint, Origin, was_executed};
-use crate::auth::AuthError;
-use crate::caller::Caller;
+use crate::auth::{AuthError, Ended, Session};
+use crate::caller::{Caller, REFUSED_POINTS};
 use crate::rest::Problem;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -60,6 +58,7 @@ type Results = Pin<Box<dyn Stream<Item = Told> + Send>>;
 struct Conversation {
     endpoint: Arc<Endpoint>,
     caller: Caller,
+    session: Session,
     socket: WebSocket,
     is_acknowledged: bool,
     /// By the client's names, which it may use again: so each has a number of its own.
@@ -68,17 +67,12 @@ struct Conversation {
     results: SelectAll<Results>,
 }
 
-/// `GET /graphql/ws`.
+/// `GET /graphql/ws`. Pages of foreign origins do not come this far (`caller`).
 pub(crate) async fn upgrade(
     State(endpoint): State<Arc<Endpoint>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !is_of_ours(&headers, &endpoint.origins) {
-        let detail = "pages of this origin may not open a WebSocket here";
-        return Problem::of(StatusCode::FORBIDDEN, "Not allowed", detail).into_response();
-    }
     let Ok(permit) = Arc::clone(&endpoint.live).try_acquire_owned() else {
         return Problem::overloaded().into_response();
     };
@@ -91,6 +85,7 @@ pub(crate) async fn upgrade(
         .on_upgrade(move |socket| async move {
             gauge!("marketlake_websockets").increment(1);
             let conversation = Conversation {
+                session: endpoint.gate.session(&caller.grant),
                 endpoint,
                 caller,
                 socket,
@@ -103,19 +98,6 @@ pub(crate) async fn upgrade(
             gauge!("marketlake_websockets").decrement(1);
             drop(permit);
         })
-}
-
-/// Browsers send a page's origin along, and no preflight before: so it is looked at here.
-fn is_of_ours(headers: &HeaderMap, origins: &[String]) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(origin) = text(ORIGIN) else {
-        return true;
-    };
-    let own =
-        text(HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, at)| at == host));
-    own || origins
-        .iter()
-        .any(|allowed| allowed == origin || allowed == "*")
 }
 
 impl Conversation {
@@ -173,6 +155,14 @@ impl Conversation {
                         return close;
                     }
                 }
+                ended = self.session.ended() => {
+                    // Clients come again after the second of these, with a new token.
+                    let code = match ended {
+                        Ended::Revoked => 4401,
+                        Ended::Expired => 4403,
+                    };
+                    return Some((code, ended.message().to_owned()));
+                }
                 () = stop.cancelled() => {
                     return Some((1001, "The server is stopping".to_owned()));
                 }
@@ -222,21 +212,31 @@ impl Conversation {
         });
         if let Some(key) = key {
             match self.endpoint.gate.of_credential(&key).await {
-                Ok(grant) => self.caller.grant = grant,
-                Err(AuthError::Refused(reason)) => {
-                    return Err(Some((4403, format!("Forbidden: {reason}"))));
+                Ok(grant) => {
+                    self.session = self.endpoint.gate.session(&grant);
+                    self.caller.grant = grant;
                 }
-                Err(AuthError::Unavailable(reason)) => {
-                    tracing::error!(reason, "nobody can be let in");
-                    return Err(Some((
-                        1013,
-                        "Keys cannot be checked at the moment".to_owned(),
-                    )));
-                }
+                Err(error) => return Err(Some(self.refused(error))),
             }
         }
         self.is_acknowledged = true;
         self.send_json(&json!({"type": "connection_ack"})).await
+    }
+
+    /// How to close who came with a key or token that is not good, or cannot be checked.
+    fn refused(&self, error: AuthError) -> Close {
+        let (source, rate) = (&self.caller.source, &self.endpoint.rate);
+        match error {
+            AuthError::Refused(reason) => match rate.charge_account(source, REFUSED_POINTS) {
+                Ok(_) => (4403, format!("Forbidden: {reason}")),
+                Err(_) => (1013, "Too many requests".to_owned()),
+            },
+            AuthError::Busy => (1013, error.to_string()),
+            AuthError::Unavailable(reason) => {
+                tracing::error!(reason, "nobody can be let in");
+                (1013, "Keys cannot be checked at the moment".to_owned())
+            }
+        }
     }
 
     async fn begin(&mut self, id: String, payload: Value) -> Result<(), Option<Close>> {

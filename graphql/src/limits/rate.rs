@@ -71,14 +71,22 @@ impl Rate {
 
     /// Takes points; at most a whole bucket of them.
     pub(crate) fn charge(&self, caller: &Caller, points: u32) -> Charged {
-        let Some(buckets) = self.buckets.as_ref().filter(|_| caller.is_limited()) else {
+        if !caller.is_limited() {
+            return Ok(None);
+        }
+        self.charge_account(caller.account(), points)
+    }
+
+    /// Takes points of an account.
+    pub(crate) fn charge_account(&self, account: &str, points: u32) -> Charged {
+        let Some(buckets) = &self.buckets else {
             return Ok(None);
         };
         if self.charges.fetch_add(1, Ordering::Relaxed) % TIDIED == TIDIED - 1 {
             buckets.retain_recent();
         }
         let points = NonZeroU32::new(points).unwrap_or(NonZeroU32::MIN);
-        let key = caller.account().to_owned();
+        let key = account.to_owned();
         match buckets.check_key_n(&key, points.min(self.points)) {
             Ok(Ok(left)) => Ok(Some(self.budget(left.remaining_burst_capacity()))),
             Ok(Err(not_until)) => Err(Emptied {

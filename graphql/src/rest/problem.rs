@@ -138,6 +138,11 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Refused(detail) => Self::refused("UNAUTHENTICATED", detail),
+            AuthError::Busy => Self::of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Keys cannot be checked",
+                error.to_string(),
+            ),
             AuthError::Unavailable(reason) => {
                 tracing::error!(reason, "nobody can be let in");
                 let detail =

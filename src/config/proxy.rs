@@ -1,0 +1,36 @@
+//! Settings of the reverse proxies that stand before the server.
+
+use marketlake_graphql::{ForwardedHeader, TrustedProxies};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{ConfigError, Settings};
+
+/// Headers in which proxies name their peers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProxyHeader {
+    #[default]
+    XForwardedFor,
+    Forwarded,
+}
+
+impl Settings {
+    /// The proxies that stand before the server.
+    pub(crate) fn trusted_proxies(&self) -> TrustedProxies {
+        TrustedProxies {
+            count: self.server.trusted_proxies,
+            header: match self.server.forwarded_header {
+                ProxyHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+                ProxyHeader::Forwarded => ForwardedHeader::Forwarded,
+            },
+        }
+    }
+
+    /// Origin of the public address, where one is configured.
+    pub(crate) fn public_origin(&self) -> Result<Option<String>, ConfigError> {
+        let url = Url::parse(&self.public_url()?).ok();
+        let origin = url.map(|url| url.origin().ascii_serialization());
+        Ok(origin.filter(|_| self.server.public_url.is_some()))
+    }
+}
