@@ -1,5 +1,5 @@
-//! Pages for those who write programs: the REST routes described (`/openapi.json`, `/docs`), and GraphQL to try out (`/graphiql`). All that
-//! they are made of is served from here.
+//! Pages for those who write programs: the REST routes described (`/openapi.json`, `/docs`), and GraphQL to try out (`/graphiql`, where `/`
+//! leads). All that they are made of is served from here.
 
 use std::sync::{Arc, LazyLock};
 
@@ -28,6 +28,8 @@ static DESCRIBED: LazyLock<String> =
 pub(super) fn router() -> Router {
     Router::new()
         .route("/openapi.json", get(described))
+        // Browsers take the fragment along, in which the operator's link has its key.
+        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
         .route("/docs/", get(|uri: Uri| docs(uri, Path(String::new()))))
         .route(
