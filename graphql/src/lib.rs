@@ -82,7 +82,6 @@ impl Http {
     }
 
     /// Every route of the API.
-    #[must_use]
     pub fn api(&self) -> Router {
         let (lake, options) = (&self.lake, &self.options);
         let desk = Desk {
@@ -131,7 +130,6 @@ impl Http {
     }
 
     /// What operators' machines ask: health and `/metrics`.
-    #[must_use]
     pub fn operations(&self) -> Router {
         let metrics = Arc::new(Metrics {
             lake: Arc::clone(&self.lake),

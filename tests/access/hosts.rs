@@ -69,6 +69,9 @@ async fn an_open_server_answers_on_its_own_machine_s_names_only() {
     }
 }
 
+/// A server, the headers that a browser sends, and whether it lets the request in.
+type Case<'a> = (&'a Running, &'a [(&'a str, &'a str)], bool);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_other_sites_ask_for_no_subscription_and_open_no_socket() {
     let base = Base::local().await;
@@ -80,7 +83,7 @@ async fn pages_of_other_sites_ask_for_no_subscription_and_open_no_socket() {
     let other = Base::local().await;
     let open = serve(&other, HISTORY).await;
     let own = open.url("");
-    let cases: [(&Running, &[(&str, &str)], bool); 15] = [
+    let cases: [Case<'_>; 15] = [
         (&open, &[], true),
         (&open, &[("origin", &own)], true),
         (

@@ -224,6 +224,6 @@ async fn the_documented_nginx_serves_all_and_hides_what_clients_say_of_themselve
             .unwrap()
             .unwrap()
             .unwrap();
-        heard += &message.to_text().unwrap();
+        heard += message.to_text().unwrap();
     }
 }

@@ -173,7 +173,7 @@ async fn headers_and_keys_that_are_for_something_else_are_refused() {
         assert_eq!(status(&nobody, token).await, 401, "{}", token.len());
     }
     let algorithms = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
-    let key = jsonwebtoken::EncodingKey::from_secret(&good.1.public_key_raw());
+    let key = jsonwebtoken::EncodingKey::from_secret(good.1.public_key_raw());
     for algorithm in algorithms {
         let mut header = jsonwebtoken::Header::new(algorithm);
         header.kid = Some("good".to_owned());
