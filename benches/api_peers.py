@@ -118,6 +118,7 @@ class Program:
 def marketlake(name, port, environment):
     settings = {
         "MARKETLAKE_SERVER__LISTEN": f"127.0.0.1:{port}",
+        "MARKETLAKE_OPERATIONS__LISTEN": "off",
         "MARKETLAKE_SERVER__POINTS_A_MINUTE": "0",
         "MARKETLAKE_FEEDS": "[]",
         **environment,

@@ -1,9 +1,10 @@
 //! The operator key of a data folder: made at the first start, read by commands that speak HTTP.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use marketlake_entities::private_file;
 use marketlake_graphql::auth::{ApiKey, read_operator_key};
 
 use crate::config::Settings;
@@ -20,9 +21,10 @@ pub(crate) fn path(settings: &Settings) -> PathBuf {
 pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     let path = path(settings);
     if !path.exists()
-        && let Err(error) = write(&path, Existing::Keep)
+        && let Err(error) = write_if_missing(&path)
     {
-        tracing::warn!(path = %path.display(), %error, "no operator key can be written; make one with: marketlake key create --scopes admin NAME");
+        let hint = "make a key with: marketlake key create --scopes admin NAME";
+        tracing::warn!(path = %path.display(), %error, hint, "no operator key can be written");
         return None;
     }
     match read_operator_key(&path) {
@@ -37,29 +39,21 @@ pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
 /// Puts a new key in the place of the old one, which is refused within a second.
 pub(crate) fn rotate(settings: &Settings) -> io::Result<PathBuf> {
     let path = path(settings);
-    write(&path, Existing::Replace)?;
+    private_file::create_folder(&settings.data)?;
+    private_file::write(&path, content().as_bytes())?;
     Ok(path)
 }
 
-/// What becomes of a file that is there already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Existing {
-    Keep,
-    Replace,
-}
-
-/// Writes a new key beside the file and moves it there whole: a crash leaves no half of a key, and
-/// of two processes that start at once one key stays.
-fn write(path: &Path, existing: Existing) -> io::Result<()> {
+/// Writes a key beside the file and moves it there whole, unless there is one by then: a crash
+/// leaves no half of a key, and of processes that start at once the first one's key stays.
+fn write_if_missing(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let beside = folder.join(format!(".{FILE}.{}", std::process::id()));
-    let written = write_new(&beside).and_then(|()| match existing {
-        Existing::Replace => fs::rename(&beside, path),
-        Existing::Keep => match fs::hard_link(&beside, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        },
+    private_file::create_folder(folder)?;
+    // By chance and not by process: containers that share the folder have the same numbers.
+    let beside = folder.join(format!(".{FILE}.{}", ApiKey::random().id()));
+    let written = write_new(&beside).and_then(|()| match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
     });
     let _ = fs::remove_file(&beside);
     written?;
@@ -67,16 +61,11 @@ fn write(path: &Path, existing: Existing) -> io::Result<()> {
 }
 
 fn write_new(path: &Path) -> io::Result<()> {
-    // What a process of the same number left when it was killed.
-    let _ = fs::remove_file(path);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    writeln!(file, "{}", ApiKey::random_operators().reveal())?;
+    let mut file = private_file::options().create_new(true).open(path)?;
+    file.write_all(content().as_bytes())?;
     file.sync_all()
+}
+
+fn content() -> String {
+    format!("{}\n", ApiKey::random_operators().reveal())
 }

@@ -86,7 +86,10 @@ fn beside(file: &Path) -> PathBuf {
 
 /// Makes a rename durable.
 fn sync_folder(file: &Path) -> io::Result<()> {
-    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    match file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
