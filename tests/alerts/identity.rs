@@ -77,11 +77,8 @@ async fn a_mail_that_is_judged_and_sent_again_after_a_restore_has_the_same_messa
         for row in &rows {
             let identity = row.message_id.as_deref().unwrap();
             assert_ne!(row.id, identity);
-            let same = |other: &&_| -> bool {
-                let other: &marketlake_entities::records::deliveries::Model = other;
-                other.message_id.as_deref() == Some(identity)
-            };
-            let copy = copies.iter().find(same).unwrap();
+            let copy = copies.iter().find(|copy| copy.message_id == row.message_id);
+            let copy = copy.unwrap();
             assert_ne!(row.id, copy.id, "judged again it is another row");
         }
         // The link in the first digest ends what the second told of.

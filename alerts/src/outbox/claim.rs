@@ -42,6 +42,13 @@ pub(super) fn due_sql(backend: DbBackend) -> String {
     )
 }
 
+fn channels_sql(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Mail => "d.channel = 'mail'",
+        Lane::Webhook => "d.channel in ('webhook', 'slack')",
+    }
+}
+
 /// Takes at most `limit` deliveries of a lane that are due: the first of every destination, then
 /// the second of every one, and so on, those of destinations that fail at the moment last; of no
 /// destination more than `max_per_destination` at once.
@@ -60,10 +67,7 @@ pub(super) async fn claim(
         DbBackend::Postgres => "for update of d skip locked",
         _ => "",
     };
-    let channels = match lane {
-        Lane::Mail => "d.channel = 'mail'",
-        Lane::Webhook => "d.channel in ('webhook', 'slack')",
-    };
+    let channels = channels_sql(lane);
     let due = due_sql(backend);
     let order = "d.not_before, d.created_at, d.id";
     let sql = format!(
@@ -87,6 +91,12 @@ pub(super) async fn claim(
          where id in (select id from taken) returning *",
         lease = LEASE.as_millis(),
     );
+    // A look takes no lock: a lane that is idle keeps no writer waiting.
+    let look = format!("select d.id from deliveries d where {channels} and {due} limit 1");
+    let look = Statement::from_string(backend, look);
+    if database.query_one_raw(look).await?.is_none() {
+        return Ok(Vec::new());
+    }
     let rows = database
         .query_all_raw(Statement::from_string(backend, sql))
         .await?;
@@ -121,7 +131,7 @@ pub(super) async fn hand_over(
     Ok(database.execute_raw(statement).await?.rows_affected() == 1)
 }
 
-/// Gives back what was taken and not begun.
+/// Gives back what was taken and not handed over.
 pub(super) async fn give_back(
     database: &DatabaseConnection,
     deliveries: impl IntoIterator<Item = Model>,
@@ -130,7 +140,8 @@ pub(super) async fn give_back(
     for delivery in deliveries {
         // A delivery that was unknown before stays so by its count.
         let sql = "update deliveries set state = 'retry', attempts = attempts - 1, \
-             lease_until = null where id = $1 and token = $2 and state = 'sending'";
+             lease_until = null \
+             where id = $1 and token = $2 and state = 'sending' and handed_at is null";
         let values: Vec<Value> = vec![delivery.id.into(), delivery.token.into()];
         database
             .execute_raw(Statement::from_sql_and_values(backend, sql, values))

@@ -126,18 +126,8 @@ async fn record(
     round: &mut Round,
 ) -> Result<(), DbErr> {
     let Tried { delivery, parcel } = tried;
-    let word = round.count(end.state);
-    let is_expired = end
-        .error
-        .as_deref()
-        .is_some_and(|error| error.starts_with("expired: "));
-    let outcome = if is_expired { "expired" } else { word };
-    counter!("marketlake_deliveries_total", "outcome" => outcome).increment(1);
-    if let Some(error) = &end.error {
-        let to = masked(&delivery.address);
-        tracing::warn!(delivery = delivery.id, to, outcome, error, "not sent");
-    }
-    let ended = matches!(end.state, State::Sent | State::Dead);
+    let (state, error) = (end.state, end.error.clone());
+    let ended = matches!(state, State::Sent | State::Dead);
     let mut update = ActiveModel {
         state: Set(end.state),
         not_before: Set(end.not_before),
@@ -161,6 +151,16 @@ async fn record(
         .filter(Column::Token.eq(delivery.token))
         .exec(connection)
         .await?;
+    let word = round.count(state);
+    let is_expired = error
+        .as_deref()
+        .is_some_and(|error| error.starts_with("expired: "));
+    let outcome = if is_expired { "expired" } else { word };
+    counter!("marketlake_deliveries_total", "outcome" => outcome).increment(1);
+    if let Some(error) = error {
+        let to = masked(&delivery.address);
+        tracing::warn!(delivery = delivery.id, to, outcome, error, "not sent");
+    }
     if result.rows_affected == 0 {
         tracing::warn!(
             delivery = delivery.id,

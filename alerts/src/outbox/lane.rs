@@ -223,6 +223,13 @@ impl Run {
             gate.pass().await;
             let attempt = sender.attempt(&delivery, &keys, line.as_mut(), &throttles);
             let attempt = attempt.await;
+            if attempt.is_err() {
+                // What was not handed over need not wait for its lease to run out.
+                let given = claim::give_back(&sender.database, [delivery]).await;
+                if let Err(error) = given {
+                    tracing::warn!(%error, "cannot give a delivery back; its lease will run out");
+                }
+            }
             (line, attempt)
         });
     }

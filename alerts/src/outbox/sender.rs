@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use fail::fail_point;
-use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{Kind, Model, State};
+use marketlake_entities::{backoff, database};
 use sea_orm::DatabaseConnection;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::lane::{self, LANES, Lane, Limits, Shared};
 use super::throttle::{Key, Throttles};
@@ -22,6 +23,11 @@ use crate::{AlertError, Keyring, Sending};
 pub const RETRY_FOR: Duration = Duration::from_secs(6 * 3_600);
 /// How long any other message may.
 const RETRY_OTHERS_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// Attempts to record an outcome beside the first.
+const MAX_RECORD_RETRIES: u32 = 4;
+const RECORD_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(5);
 
 /// How fast deliveries leave, and how long they are tried.
 #[derive(Clone, Copy, Debug)]
@@ -215,15 +221,35 @@ impl Sender {
             delivery,
             parcel: parcel.as_ref(),
         };
-        attempt.throttled = finish::finish(
-            &self.database,
-            tried,
-            sending,
-            throttles,
-            &mut attempt.round,
-        )
-        .await?;
+        attempt.throttled = self
+            .record(tried, &sending, throttles, &mut attempt.round)
+            .await?;
         Ok(attempt)
+    }
+
+    /// Records an outcome, and insists: a mail that was taken, and is not known to be, comes twice.
+    async fn record(
+        &self,
+        tried: finish::Tried<'_>,
+        sending: &Sending,
+        throttles: &Throttles,
+        round: &mut Round,
+    ) -> Result<Option<Key>, AlertError> {
+        let mut failures = 0;
+        loop {
+            let done =
+                finish::finish(&self.database, tried, sending.clone(), throttles, round).await;
+            match done {
+                Err(error) if failures < MAX_RECORD_RETRIES => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "cannot record a delivery yet");
+                    let chance = 0.5 + rand::random::<f64>() / 2.0;
+                    let pause = backoff(RECORD_BACKOFF, MAX_RECORD_BACKOFF, failures, chance);
+                    sleep(pause).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Why a delivery is too old to be tried, if it is.
