@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::Channels;
@@ -11,7 +12,11 @@ use marketlake_alerts::outbox::{Pace, Sender};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
-use crate::config::{ConfigError, Settings, duration};
+use crate::config::{ConfigError, Settings, within};
+
+/// Limits of `mail.patience`; a worker holds a delivery for 90 seconds a step.
+const MIN_PATIENCE: Duration = Duration::from_secs(1);
+const MAX_PATIENCE: Duration = Duration::from_secs(75);
 
 /// What sends deliveries.
 pub(crate) fn sender(
@@ -24,17 +29,15 @@ pub(crate) fn sender(
         webhook: webhook(settings)?,
     };
     let pace = Pace {
-        lines: settings.mail.connections,
+        lines: at_once("mail.connections", settings.mail.connections)?,
         per_second: settings.mail.rate,
+        webhooks: at_once("webhooks.connections", settings.webhooks.connections)?,
+        webhooks_per_host: at_once(
+            "webhooks.connections_per_host",
+            settings.webhooks.connections_per_host,
+        )?,
+        retry_for: settings.alerts.retry_for()?,
     };
-    if pace.lines == 0 || pace.lines > 256 {
-        let text = pace.lines.to_string();
-        return Err(ConfigError::setting(
-            "mail.connections",
-            &text,
-            "expected a number from 1 to 256",
-        ));
-    }
     if pace.per_second == 0 {
         return Err(ConfigError::setting(
             "mail.rate",
@@ -43,6 +46,19 @@ pub(crate) fn sender(
         ));
     }
     Ok(Sender::new(database.clone(), channels, writer, pace))
+}
+
+/// Connections at once.
+fn at_once(name: &str, number: usize) -> Result<usize, ConfigError> {
+    if (1..=256).contains(&number) {
+        return Ok(number);
+    }
+    let text = number.to_string();
+    Err(ConfigError::setting(
+        name,
+        &text,
+        "expected a number from 1 to 256",
+    ))
 }
 
 /// What makes their bytes.
@@ -104,7 +120,12 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
         .hello
         .as_deref()
         .unwrap_or_else(|| from.email.domain());
-    let patience = duration("mail.patience", &settings.mail.patience)?;
+    let patience = within(
+        "mail.patience",
+        &settings.mail.patience,
+        MIN_PATIENCE,
+        MAX_PATIENCE,
+    )?;
     match url.scheme() {
         "file" => {
             let folder: PathBuf = url

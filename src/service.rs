@@ -60,6 +60,7 @@ pub(crate) async fn jobs(
         pace: feeds.pace,
         sender: alerting::sender(settings, lake.database())?,
         mails_a_day: settings.alerts.mails_per_address,
+        max_alert_age: settings.alerts.max_age()?,
         watch: Watch {
             operator: settings.alerts.operator()?,
             feed_stale_after: settings.alerts.stale_after()?,

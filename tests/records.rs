@@ -159,6 +159,8 @@ async fn every_record_comes_back_as_it_was_written() {
             error: Set(Some("x".to_owned())),
             created_at: Set(Millis(1)),
             finished_at: Set(None),
+            message_id: Set(Some("m".to_owned())),
+            destination: Set("mail:b.c".to_owned()),
         };
         let delivery = delivery.insert(&database).await.unwrap();
         assert_eq!(

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::subscription::{Change, State, change_in};
 use crate::token::{Keyring, TokenError};
-use crate::{AlertError, recipients};
+use crate::{AlertError, outbox, recipients};
 
 /// So many soft notices within [`SOFT_SPAN`] suspend an address too.
 const SOFT_MOST: u64 = 5;
@@ -292,18 +292,16 @@ async fn record(
     let mut ours = None;
     for path in &notice.return_paths {
         match keys.returned(path.split('@').next().unwrap_or_default()) {
-            Ok(delivery) => ours = Some(delivery),
+            Ok(identity) => ours = Some(identity),
             Err(error) if wrong == TokenError::Malformed => wrong = error,
             Err(_) => (),
         }
     }
-    let Some(delivery_id) = ours else {
+    let Some(identity) = ours else {
         return Ok(Err(NoticeError::NotOurs(wrong)));
     };
     let transaction = database::begin_write(database).await?;
-    let delivery = deliveries::Entity::find_by_id(&delivery_id)
-        .one(&transaction)
-        .await?;
+    let delivery = outbox::by_identity(&transaction, &identity).await?;
     let Some(delivery) = delivery else {
         return Ok(Err(NoticeError::NotOurs(TokenError::UnknownKey)));
     };

@@ -238,17 +238,43 @@ impl Keyring {
         String::from_utf8(payload[HEAD..].to_vec()).map_err(|_| TokenError::Malformed)
     }
 
-    /// The part before the `@` of a return address that names one delivery: `b-KEY-DELIVERY-SIGNATURE`.
+    /// Identity of a message: a UUID that is the same whenever the same is said, and tells nobody
+    /// what that is. It is signed by the oldest key, even if that was retired: a message that is
+    /// repeated after a new key was made is the same message.
     ///
     /// # Errors
     /// Where there is no key.
-    pub fn return_path(&self, delivery: &str) -> Result<String, AlertError> {
+    pub(crate) fn identity<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String, AlertError> {
+        let oldest = self.keys.last();
+        let oldest = oldest
+            .ok_or_else(|| AlertError::corrupt("signing_keys", "oldest", "not there".to_owned()))?;
+        let mut payload = Vec::new();
+        for part in parts {
+            payload.extend((part.len() as u64).to_be_bytes());
+            payload.extend(part.as_bytes());
+        }
+        let mac = mac(oldest, "message", &payload).finalize().into_bytes();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&mac[..16]);
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        Ok(id.to_string())
+    }
+
+    /// The part before the `@` of a return address that names one message:
+    /// `b-KEY-IDENTITY-SIGNATURE`.
+    ///
+    /// # Errors
+    /// Where there is no key.
+    pub fn return_path(&self, identity: &str) -> Result<String, AlertError> {
         let key = self.newest()?;
-        let short: String = delivery.chars().filter(|c| *c != '-').collect();
+        let short: String = identity.chars().filter(|c| *c != '-').collect();
         Ok(format!("b-{}-{short}-{}", key.id, short_mac(key, &short)))
     }
 
-    /// The delivery that a return address of ours names.
+    /// The identity of the message that a return address of ours names.
     ///
     /// # Errors
     /// Why it is not ours.

@@ -59,6 +59,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         pace: None,
         sender: sender(lake.database(), &sink.url, 8)?,
         mails_a_day: 1_000_000,
+        max_alert_age: Duration::from_secs(86_400),
         watch: Watch {
             operator: None,
             feed_stale_after: Duration::from_secs(600),

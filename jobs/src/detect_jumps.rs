@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_alerts::detector;
-use marketlake_alerts::outbox::Telling;
+use marketlake_alerts::outbox::{TOO_OLD, Telling};
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, database};
 use marketlake_lake::Lake;
@@ -20,8 +20,9 @@ use crate::{
 /// The longest window of a rule: what must be ingested before a minute can be judged.
 const BACK_MS: i64 = 24 * 3_600_000;
 
-/// Jumps that are judged so long after their minute came in are recorded, and not sent.
-const STALE_HOURS: i64 = 6;
+/// The same of a replay's minutes, from when they came in: a fast one is ahead of its detection.
+const MAX_REPLAYED_AGE: Duration = Duration::from_secs(6 * 3_600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long the window may take to have the minute; without it the files answer.
 const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
@@ -29,17 +30,28 @@ const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
 /// The job. It leaves: alerts, deliveries, states and why they changed, and a slot of `deliver-alerts` where there are any.
 pub struct DetectJumps {
     lake: Arc<Lake>,
-    mails_a_day: u64,
+    options: DetectOptions,
+}
+
+/// How new alerts are told of.
+#[derive(Clone, Copy, Debug)]
+pub struct DetectOptions {
+    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    pub mails_a_day: u64,
+    /// A minute that ended so long before it is judged has its alerts recorded, and not sent.
+    pub max_age: Duration,
+    /// Whether minutes are of the present. Those of a replay are as old as its history.
+    pub is_live: bool,
 }
 
 impl DetectJumps {
     /// Its name.
     pub const NAME: &'static str = "detect-jumps";
 
-    /// The job over a lake; after so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    /// The job over a lake.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, mails_a_day: u64) -> Self {
-        Self { lake, mails_a_day }
+    pub fn new(lake: Arc<Lake>, options: DetectOptions) -> Self {
+        Self { lake, options }
     }
 }
 
@@ -55,13 +67,19 @@ impl DetectJumps {
 }
 
 impl DetectJumps {
-    /// Why nobody wants the news of a minute any more, if it was judged so long after it came in.
-    async fn stale(&self, run: &Run, now: Millis) -> Result<Option<String>, JobError> {
-        let row = slots::find(self.lake.database(), Self::NAME, run.slot, run.shard).await?;
-        let age = row.map_or(0, |row| now.0 - row.created_at.0);
-        let hours = age / 3_600_000;
-        Ok((hours >= STALE_HOURS)
-            .then(|| format!("stale news: judged {hours} h after its minute came in")))
+    /// Why the alerts of a minute are too old to be sent, if they are.
+    async fn too_old(&self, run: &Run, now: Millis) -> Result<Option<String>, JobError> {
+        let (since, max_age) = if self.options.is_live {
+            (run.slot.plus(MINUTE), self.options.max_age)
+        } else {
+            let row = slots::find(self.lake.database(), Self::NAME, run.slot, run.shard).await?;
+            (row.map_or(now, |row| row.created_at), MAX_REPLAYED_AGE)
+        };
+        let age = now.0.saturating_sub(since.0);
+        Ok((now > since.plus(max_age)).then(|| {
+            let minutes = age / 60_000;
+            format!("{TOO_OLD}: judged {minutes} minutes after its minute ended")
+        }))
     }
 }
 
@@ -111,10 +129,10 @@ impl Job for DetectJumps {
         }
         let transaction = database::begin_write(database).await?;
         let now = database::clock(&transaction).await?;
-        let stale = self.stale(run, now).await?;
+        let too_old = self.too_old(run, now).await?;
         let telling = Telling {
-            stale: stale.as_deref(),
-            mails_a_day: self.mails_a_day,
+            stale: too_old.as_deref(),
+            mails_a_day: self.options.mails_a_day,
         };
         let recorded = verdict.record(&transaction, now, telling).await?;
         let outcome = json!({
@@ -124,9 +142,10 @@ impl Job for DetectJumps {
             "deliveries": recorded.deliveries,
             "transitions": recorded.transitions,
             "missing_shards": missing,
+            "not_sent": too_old,
         });
         run.finish(&transaction, &outcome).await?;
-        if recorded.deliveries > 0 {
+        if recorded.deliveries > 0 && too_old.is_none() {
             slots::enter(
                 &transaction,
                 DeliverAlerts::NAME,

@@ -29,7 +29,7 @@ pub use backfill::{Backfill, OnSymbol};
 pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;
 pub use deliver_alerts::DeliverAlerts;
-pub use detect_jumps::DetectJumps;
+pub use detect_jumps::{DetectJumps, DetectOptions};
 pub use error::JobError;
 pub use ingest_minute::IngestMinute;
 pub use job::{Due, Job, Moment, Policy, Run, WaitsFor};

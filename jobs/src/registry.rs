@@ -9,8 +9,8 @@ use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, IngestMinute, Job, PublishManifests,
-    ReviewJumps, Source, TendSubscriptions, Vacuum, Watch, Watchman,
+    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, DetectOptions, IngestMinute, Job,
+    PublishManifests, ReviewJumps, Source, TendSubscriptions, Vacuum, Watch, Watchman,
 };
 
 /// What the jobs work with.
@@ -25,6 +25,8 @@ pub struct Parts {
     pub sender: Sender,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
     pub mails_a_day: u64,
+    /// A minute that ended so long before it is judged has its alerts recorded, and not sent.
+    pub max_alert_age: Duration,
     /// Who is told when something is wrong, and when a feed is.
     pub watch: Watch,
     /// How long vacuum leaves alone what was replaced.
@@ -49,6 +51,7 @@ impl JobSet {
             pace,
             sender,
             mails_a_day,
+            max_alert_age,
             watch,
             grace,
             retention,
@@ -57,9 +60,14 @@ impl JobSet {
         let database = lake.database().clone();
         // A replay's minutes are as old as its history.
         let is_live = pace.is_none() && !feeds.is_empty();
+        let detection = DetectOptions {
+            mails_a_day,
+            max_age: max_alert_age,
+            is_live: pace.is_none(),
+        };
         Self(vec![
             Arc::new(IngestMinute::new(Arc::clone(&lake), feeds, pace)),
-            Arc::new(DetectJumps::new(Arc::clone(&lake), mails_a_day)),
+            Arc::new(DetectJumps::new(Arc::clone(&lake), detection)),
             Arc::new(DeliverAlerts::new(database.clone(), sender, stop)),
             Arc::new(ReviewJumps::new(Arc::clone(&lake))),
             Arc::new(TendSubscriptions::new(database.clone())),

@@ -51,7 +51,10 @@ impl Job for TendSubscriptions {
         let deleted = subscription::delete_unconfirmed(&transaction, now).await?;
         let expired = subscription::expire(&transaction, now).await?;
         let forgotten = outbox::forget_messages(&transaction, now).await?;
-        let outcome = json!({"unconfirmed": deleted, "expired": expired, "messages": forgotten});
+        let throttles = outbox::forget_throttles(&transaction, now).await?;
+        let outcome = json!({
+            "unconfirmed": deleted, "expired": expired, "messages": forgotten, "throttles": throttles,
+        });
         run.finish(&transaction, &outcome).await?;
         transaction.commit().await?;
         if deleted + expired + forgotten > 0 {

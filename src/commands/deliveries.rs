@@ -43,7 +43,7 @@ enum DeliveriesCommand {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Stops all deliveries until they are started again; nothing is lost by it.
+    /// Stops all deliveries until they are started again; what becomes too old meanwhile expires.
     ///
     /// Example: marketlake deliveries stop --reason "wrong prices from the exchange"
     Stop {

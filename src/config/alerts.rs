@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::MAILS_A_DAY;
+use marketlake_alerts::outbox::{MAILS_A_DAY, Pace};
 use marketlake_alerts::subscription::{Caps, check_address};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,10 @@ pub(crate) struct Alerts {
     pub(crate) operator: Option<String>,
     /// How old the newest minute may be.
     pub(crate) feed_stale_after: String,
+    /// Age of a minute, when it is judged, up to which its alerts are sent, like 10m.
+    pub(crate) max_age: String,
+    /// How long an alert that was fresh then may wait until it is delivered, like 6h.
+    pub(crate) retry_for: String,
     /// The most metrics that one subscription may mean.
     pub(crate) most_metrics: usize,
     /// Mails about alerts to one address a day; the rest goes into hourly digests.
@@ -61,14 +65,30 @@ pub(crate) struct Alerts {
     pub(crate) confirmations_per_day: u64,
 }
 
-/// Where webhooks may lead.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+/// Where webhooks may lead, and how many leave at once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Webhooks {
     /// Networks of one's own that may be called, like 10.0.0.0/8; none, unless said.
     pub(crate) allow_networks: Vec<String>,
     /// Certificates that are trusted beside the system's, as PEM.
     pub(crate) ca_file: Option<PathBuf>,
+    /// Webhooks that are called at once, by one process.
+    pub(crate) connections: usize,
+    /// Webhooks of one host that are called at once.
+    pub(crate) connections_per_host: usize,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        let pace = Pace::default();
+        Self {
+            allow_networks: Vec::new(),
+            ca_file: None,
+            connections: pace.webhooks,
+            connections_per_host: pace.webhooks_per_host,
+        }
+    }
 }
 
 impl Default for Mail {
@@ -93,6 +113,8 @@ impl Default for Alerts {
         Self {
             operator: None,
             feed_stale_after: "10m".to_owned(),
+            max_age: "10m".to_owned(),
+            retry_for: "6h".to_owned(),
             most_metrics: 10_000,
             mails_per_address: MAILS_A_DAY,
             confirmations_per_address: caps.mails_of_address,
@@ -117,6 +139,16 @@ impl Alerts {
         duration("alerts.feed_stale_after", text)
     }
 
+    /// Age of a minute up to which its alerts are sent.
+    pub(crate) fn max_age(&self) -> Result<Duration, ConfigError> {
+        within("alerts.max_age", &self.max_age, MIN_AGE, MAX_AGE)
+    }
+
+    /// How long an alert may wait until it is delivered.
+    pub(crate) fn retry_for(&self) -> Result<Duration, ConfigError> {
+        within("alerts.retry_for", &self.retry_for, MIN_AGE, MAX_AGE)
+    }
+
     /// The operator's address.
     pub(crate) fn operator(&self) -> Result<Option<String>, ConfigError> {
         let checked = self.operator.as_deref().map(|text| {
@@ -125,6 +157,25 @@ impl Alerts {
         });
         checked.transpose()
     }
+}
+
+const MIN_AGE: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// A time as people write it, within limits.
+pub(crate) fn within(
+    name: &str,
+    text: &str,
+    min: Duration,
+    max: Duration,
+) -> Result<Duration, ConfigError> {
+    let time = duration(name, text)?;
+    if (min..=max).contains(&time) {
+        return Ok(time);
+    }
+    let shown = humantime::format_duration;
+    let expected = format!("expected a time from {} to {}", shown(min), shown(max));
+    Err(ConfigError::setting(name, text, &expected))
 }
 
 /// A time as people write it.

@@ -8,6 +8,6 @@ mod operations;
 mod proxy;
 mod settings;
 
-pub(crate) use alerts::duration;
+pub(crate) use alerts::within;
 pub(crate) use load::{ConfigError, Loaded, load};
 pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

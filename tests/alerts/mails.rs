@@ -48,7 +48,8 @@ async fn a_mail_says_what_happened_shows_it_and_proves_it() {
             "the bytes are let go of once they were taken"
         );
         let raw = mailbox.mails().remove(0);
-        assert_eq!(message_id(&raw), format!("{}@lake.example", delivery.id));
+        let identity = delivery.message_id.unwrap();
+        assert_eq!(message_id(&raw), format!("{identity}@lake.example"));
         let mail = MessageParser::default().parse(raw.as_bytes()).unwrap();
         assert_eq!(mail.subject().unwrap(), "HOT/TRY volume 3.4x its last hour");
         let text = mail.body_text(0).unwrap();

@@ -115,7 +115,8 @@ async fn meet(name: &str, fault: Option<Fault>, stage: Stage) -> (State, usize, 
         i32::from(delivery.state == State::Unknown),
         "{delivery:?}"
     );
-    let id = format!("{}@lake.example", delivery.id);
+    let identity = delivery.message_id.clone().unwrap_or_default();
+    let id = format!("{identity}@lake.example");
     let count = mailbox.counts().get(&id).copied().unwrap_or(0);
     assert_eq!(
         mailbox.mails().len(),
@@ -161,7 +162,7 @@ async fn what_a_server_asks_for_slows_the_server_and_not_the_row_alone() {
         );
         alerting
             .database
-            .execute_unprepared("update brakes set until = 9000000000000000")
+            .execute_unprepared("update delivery_throttles set until = 9000000000000000")
             .await
             .unwrap();
         // Another mail, due now, is not begun while the server wants to be left alone.
@@ -176,12 +177,12 @@ async fn what_a_server_asks_for_slows_the_server_and_not_the_row_alone() {
         assert_eq!(mailbox.mails().len(), 0);
         alerting
             .database
-            .execute_unprepared("update brakes set until = 0")
+            .execute_unprepared("update delivery_throttles set until = 0")
             .await
             .unwrap();
         assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
         // A mail that was taken ends it.
-        let left = "select 1 as n from brakes";
+        let left = "select 1 as n from delivery_throttles";
         let backend = alerting.database.get_database_backend();
         let row = alerting
             .database
@@ -299,6 +300,6 @@ async fn stale_news_is_given_up() {
         delivery
             .error
             .unwrap()
-            .starts_with("given up as stale news")
+            .starts_with("expired: not delivered within alerts.retry_for")
     );
 }

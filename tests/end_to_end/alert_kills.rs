@@ -70,7 +70,7 @@ async fn free(database: &DatabaseConnection) {
         "update job_runs set lease_until = 1 where state = 'running'",
         "update deliveries set lease_until = 1 where state = 'sending'",
         "update deliveries set not_before = 0 where state in ('retry', 'unknown') and not_before < 9000000000000000",
-        "delete from brakes",
+        "delete from delivery_throttles",
     ] {
         database.execute_unprepared(sql).await.unwrap();
     }
@@ -175,7 +175,7 @@ async fn verify(
         let row = &rows[&told[&alert.id]];
         assert!(matches!(row.state, State::Sent | State::Unknown), "{row:?}");
         let came = counts
-            .get(&format!("{}@localhost", row.id))
+            .get(&format!("{}@localhost", row.message_id.as_deref().unwrap()))
             .copied()
             .unwrap_or(0);
         assert!(came >= 1, "lost: {row:?}");

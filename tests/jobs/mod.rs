@@ -1,5 +1,6 @@
 //! The slot table and what runs by it.
 
+mod age;
 mod backfill;
 mod ingest;
 mod planning;

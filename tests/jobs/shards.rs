@@ -1,12 +1,13 @@
 //! A minute ingested in parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use marketlake_entities::records::job_runs::{Entity, State};
 use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
 use marketlake_jobs::{
-    DetectJumps, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source, slots,
+    DetectJumps, DetectOptions, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source, slots,
 };
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
@@ -115,7 +116,14 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let runner = runner(&lake, "one");
         let first = runner.run_once(&ingest, slot, 0, false).await.unwrap();
         assert!(matches!(first, RunOnce::Done(_)), "{first:?}");
-        let detect = DetectJumps::new(Arc::clone(&lake), 30);
+        let detect = DetectJumps::new(
+            Arc::clone(&lake),
+            DetectOptions {
+                mails_a_day: 30,
+                max_age: Duration::from_secs(600),
+                is_live: true,
+            },
+        );
         let claim = async || {
             let waits_for = detect.policy().waits_for;
             slots::claim(lake.database(), DetectJumps::NAME, "two", waits_for)

@@ -156,7 +156,7 @@ impl Alerting {
     pub async fn make_due(&self) {
         for sql in [
             "update deliveries set not_before = 0 where not_before < 9000000000000000",
-            "delete from brakes",
+            "delete from delivery_throttles",
         ] {
             self.database.execute_unprepared(sql).await.unwrap();
         }

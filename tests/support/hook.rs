@@ -1,6 +1,7 @@
 //! A receiver of webhooks on loopback, over https.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +22,12 @@ pub struct Hook {
 impl Hook {
     /// Answers every request with a status line and headers.
     pub async fn open(answer: &'static str) -> Self {
+        Self::endless(answer, b"", Duration::ZERO).await
+    }
+
+    /// Answers every request with a text, and then for ever with some bytes after each pause, where
+    /// there are any.
+    pub async fn endless(answer: &'static str, more: &'static [u8], pause: Duration) -> Self {
         let made = rcgen::generate_simple_self_signed(vec![
             "localhost".to_owned(),
             "hook.example".to_owned(),
@@ -68,6 +75,10 @@ impl Hook {
                         return;
                     }
                     let _ = stream.write_all(answer.as_bytes()).await;
+                    while !more.is_empty() && stream.write_all(more).await.is_ok() {
+                        let _ = stream.flush().await;
+                        tokio::time::sleep(pause).await;
+                    }
                     let _ = stream.shutdown().await;
                 });
             }

@@ -28,6 +28,12 @@ pub enum Fault {
     SlowBanner(Duration),
     /// Says all that it says a byte a second.
     ByteASecond,
+    /// Answers recipients whose address holds the first text by the second.
+    Refuse(&'static str, &'static str),
+    /// Never answers this command.
+    MuteAt(&'static str),
+    /// Greets by this text, again and again.
+    Endless(&'static str),
 }
 
 /// A running mail server.
@@ -126,6 +132,9 @@ async fn talk(
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+        Fault::Endless(text) => loop {
+            write.write_all(text.repeat(100).as_bytes()).await?;
+        },
         _ => (),
     }
     if fault != Fault::ByteASecond {
@@ -137,6 +146,9 @@ async fn talk(
             .next()
             .unwrap_or_default()
             .to_uppercase();
+        if matches!(fault, Fault::MuteAt(mute) if mute == verb) {
+            std::future::pending::<()>().await;
+        }
         let reply = match verb.as_str() {
             "EHLO" | "HELO" => "250 mailbox.test\r\n".to_owned(),
             "MAIL" => {
@@ -146,6 +158,7 @@ async fn talk(
             }
             "RCPT" => match fault {
                 Fault::Recipient(code) => format!("{code} no\r\n"),
+                Fault::Refuse(some, reply) if line.contains(some) => format!("{reply}\r\n"),
                 _ => "250 ok\r\n".to_owned(),
             },
             "DATA" => {

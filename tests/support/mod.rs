@@ -4,6 +4,7 @@ pub mod alerting;
 pub mod athena;
 pub mod base;
 pub mod client;
+pub mod dump;
 pub mod exchange;
 pub mod faulty;
 pub mod hook;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Channel, ChannelError, Line, Parcel, Sending};
 
-/// Mails as files, `DELIVERY.eml`. The same delivery is the same file.
+/// Mails as files, `MESSAGE-ID.eml`. The same message is the same file.
 #[derive(Clone, Debug)]
 pub struct FileChannel {
     folder: PathBuf,
@@ -24,7 +24,7 @@ impl FileChannel {
     }
 
     fn write(&self, parcel: &Parcel) -> std::io::Result<()> {
-        let id = &parcel.delivery_id;
+        let id = &parcel.message_id;
         let unfinished = self.folder.join(format!(".{id}.unfinished"));
         std::fs::write(&unfinished, &parcel.bytes)?;
         std::fs::rename(unfinished, self.folder.join(format!("{id}.eml")))

@@ -1,15 +1,19 @@
 //! How a message leaves the house.
 
+mod bounded;
 mod file;
 pub(crate) mod smtp;
+mod smtp_reply;
 pub mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::records::subscriptions::Channel as Kind;
 
+use crate::outbox::Lane;
 pub use file::FileChannel;
+pub use marketlake_entities::records::delivery_throttles::Scope;
 pub use smtp::SmtpChannel;
 pub use webhook::{Guard, WebhookChannel};
 
@@ -22,8 +26,20 @@ pub enum Sending {
     Retry(String),
     /// The same, and the server would say so to everybody: it is to be left alone for a while.
     Slow(String),
+    /// Surely not sent, and the same holds for others: of the recipient's domain or the webhook's
+    /// host, or of the address.
+    Throttled {
+        /// Which deliveries are to wait.
+        scope: Scope,
+        /// What was said.
+        reason: String,
+        /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
+        retry_after: Option<Duration>,
+    },
     /// Surely not sent, and no attempt will help.
     Dead(String),
+    /// The same, and nothing is to be sent there again: subscriptions that lead there end.
+    Gone(String),
     /// The connection broke after the message was handed over: nobody can know.
     Unknown(String),
 }
@@ -39,8 +55,8 @@ pub enum ChannelError {
 /// One message, rendered.
 #[derive(Clone, Debug)]
 pub struct Parcel {
-    /// The delivery that it is.
-    pub delivery_id: String,
+    /// Its identity, derived from what it says: the same at every attempt, and after a restore too.
+    pub message_id: String,
     /// The sender's address on the envelope: where notices about it come back to.
     pub return_path: String,
     /// To whom: a mail address, or an address of the web.
@@ -83,29 +99,12 @@ pub struct Channels {
     pub webhook: Arc<dyn Channel>,
 }
 
-/// One worker's lines.
-pub(crate) struct Lines {
-    mail: Box<dyn Line>,
-    webhook: Box<dyn Line>,
-}
-
-impl Lines {
-    pub(crate) fn of(channels: &Channels) -> Self {
-        Self {
-            mail: channels.mail.line(),
-            webhook: channels.webhook.line(),
+impl Channels {
+    /// A line of the channel of a lane.
+    pub(crate) fn line(&self, lane: Lane) -> Box<dyn Line> {
+        match lane {
+            Lane::Mail => self.mail.line(),
+            Lane::Webhook => self.webhook.line(),
         }
-    }
-
-    pub(crate) fn line(&mut self, kind: Kind) -> &mut dyn Line {
-        match kind {
-            Kind::Mail => self.mail.as_mut(),
-            Kind::Webhook | Kind::Slack => self.webhook.as_mut(),
-        }
-    }
-
-    pub(crate) async fn close(&mut self) {
-        self.mail.close().await;
-        self.webhook.close().await;
     }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use lettre::Address;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
@@ -19,7 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{Channel, ChannelError, Line, Parcel, Sending};
+use super::bounded::{Bounded, Budget};
+use super::smtp_reply::{Stage, refused};
+use super::{Channel, ChannelError, Line, Parcel, Scope, Sending};
 
 /// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,32 +97,38 @@ impl SmtpChannel {
         })
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Sending> {
-        let server = (self.host.as_str(), self.port);
-        let parameters = || TlsParameters::new(self.host.clone()).map_err(|e| refused(&e));
-        let mut connection = if self.tls == Tls::Wrapped {
-            let tls = Some(parameters()?);
-            AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, tls, None)
-                .await
-                .map_err(|error| refused(&error))?
+    async fn connect(&self, budget: &Budget) -> Result<AsyncSmtpConnection, Sending> {
+        let refused = |error: SmtpError| refused(Stage::Connect, &error);
+        let parameters = || TlsParameters::new(self.host.clone()).map_err(refused);
+        let unreachable = |error: std::io::Error| Sending::Slow(format!("connection: {error}"));
+        budget.renew();
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(unreachable)?;
+        // A mail is written in two parts; else the second waits 40 ms for the first's
+        // acknowledgement.
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = Bounded::new(stream, budget.clone());
+        let stream: Box<dyn AsyncTokioStream> = if self.tls == Tls::Wrapped {
+            budget.renew_for_handshake();
+            let encrypted = stream.encrypt(parameters()?).await.map_err(refused)?;
+            budget.renew();
+            Box::new(encrypted)
         } else {
-            let unreachable = |error: std::io::Error| Sending::Slow(format!("connection: {error}"));
-            let stream = TcpStream::connect(server).await.map_err(unreachable)?;
-            // A mail is written in two parts; else the second waits 40 ms for the first's acknowledgement.
-            stream.set_nodelay(true).map_err(unreachable)?;
-            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello)
-                .await
-                .map_err(|error| refused(&error))?
+            Box::new(stream)
         };
+        let connection = AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await;
+        let mut connection = connection.map_err(refused)?;
         match self.tls {
             Tls::Required if !connection.can_starttls() => {
                 let reason = "the server offers no STARTTLS, and no mail goes over without";
                 return Err(Sending::Slow(reason.to_owned()));
             }
-            Tls::Required | Tls::Opportunistic if connection.can_starttls() => connection
-                .starttls(parameters()?, &self.hello)
-                .await
-                .map_err(|error| refused(&error))?,
+            Tls::Required | Tls::Opportunistic if connection.can_starttls() => {
+                budget.renew_for_handshake();
+                let encrypted = connection.starttls(parameters()?, &self.hello).await;
+                encrypted.map_err(refused)?;
+                budget.renew();
+            }
             _ => (),
         }
         if let Some(credentials) = &self.credentials {
@@ -128,6 +136,7 @@ impl SmtpChannel {
             // A wrong password is the operator's to mend: the mails wait.
             said.map_err(|error| Sending::Slow(reason(&error)))?;
         }
+        budget.renew();
         Ok(connection)
     }
 }
@@ -152,6 +161,7 @@ impl Channel for SmtpChannel {
         Box::new(SmtpLine {
             channel: self.clone(),
             connection: None,
+            budget: Budget::new(),
         })
     }
 }
@@ -160,40 +170,45 @@ impl Channel for SmtpChannel {
 struct SmtpLine {
     channel: SmtpChannel,
     connection: Option<AsyncSmtpConnection>,
+    budget: Budget,
 }
 
 impl SmtpLine {
-    /// Up to the server's leave to send the message.
-    async fn open(&mut self, parcel: &Parcel) -> Result<AsyncSmtpConnection, Sending> {
+    /// Up to the server's leave to send the message. `stage` says how far it came.
+    async fn open(
+        &mut self,
+        parcel: &Parcel,
+        stage: &mut Stage,
+    ) -> Result<AsyncSmtpConnection, Sending> {
         let envelope = |text: &str| {
             let address = text.parse::<Address>();
             address.map_err(|error| Sending::Dead(format!("address: {error}")))
         };
         let (from, to) = (envelope(&parcel.return_path)?, envelope(&parcel.address)?);
+        self.budget.renew();
         let (kept, mut connection) = match self.connection.take() {
             Some(connection) => (true, connection),
-            None => (false, self.channel.connect().await?),
+            None => (false, self.channel.connect(&self.budget).await?),
         };
+        *stage = Stage::Sender;
         let begin = || Mail::new(Some(from.clone()), Vec::new());
         if let Err(error) = connection.command(begin()).await {
             if !kept {
-                return Err(refused(&error));
+                return Err(refused(*stage, &error));
             }
             // The server may close a connection that was idle: once more on a new one.
-            connection = self.channel.connect().await?;
-            connection
-                .command(begin())
-                .await
-                .map_err(|error| refused(&error))?;
+            *stage = Stage::Connect;
+            connection = self.channel.connect(&self.budget).await?;
+            *stage = Stage::Sender;
+            let begun = connection.command(begin()).await;
+            begun.map_err(|error| refused(*stage, &error))?;
         }
-        connection
-            .command(Rcpt::new(to, Vec::new()))
-            .await
-            .map_err(|error| refused(&error))?;
-        connection
-            .command(Data)
-            .await
-            .map_err(|error| refused(&error))?;
+        *stage = Stage::Recipient;
+        let accepted = connection.command(Rcpt::new(to, Vec::new())).await;
+        accepted.map_err(|error| refused(*stage, &error))?;
+        *stage = Stage::Data;
+        let ready = connection.command(Data).await;
+        ready.map_err(|error| refused(*stage, &error))?;
         Ok(connection)
     }
 }
@@ -202,14 +217,24 @@ impl SmtpLine {
 impl Line for SmtpLine {
     async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending> {
         let patience = self.channel.patience;
+        let mut stage = Stage::Connect;
         // Given up or refused, the connection is dropped: it is put back only after its last word was read.
-        let connection = match timeout(patience, self.open(parcel)).await {
+        let opened = timeout(patience, self.open(parcel, &mut stage)).await;
+        let connection = match opened {
             Ok(opened) => opened?,
             Err(_) => {
                 let seconds = patience.as_secs();
-                return Err(Sending::Slow(format!(
-                    "the server took over {seconds} s before the message"
-                )));
+                let reason = format!("the server took over {seconds} s, up to {stage}");
+                return Err(match stage {
+                    // Servers ask the recipient's own server here, or hold off those whom they do
+                    // not know.
+                    Stage::Recipient => Sending::Throttled {
+                        scope: Scope::Destination,
+                        reason,
+                        retry_after: None,
+                    },
+                    _ => Sending::Slow(reason),
+                });
             }
         };
         self.connection = Some(connection);
@@ -221,6 +246,7 @@ impl Line for SmtpLine {
             return Sending::Retry("there is no connection".to_owned());
         };
         let patience = self.channel.patience;
+        self.budget.renew();
         match timeout(patience, connection.message(&parcel.bytes)).await {
             Err(_) => Sending::Unknown(format!("no answer within {} s", patience.as_secs())),
             Ok(Ok(response)) => {
@@ -230,7 +256,8 @@ impl Line for SmtpLine {
                 }
                 sending
             }
-            Ok(Err(error)) => answered(&error).unwrap_or_else(|| Sending::Unknown(reason(&error))),
+            Ok(Err(error)) if error.status().is_some() => refused(Stage::Data, &error),
+            Ok(Err(error)) => Sending::Unknown(reason(&error)),
         }
     }
 
@@ -248,20 +275,4 @@ fn taken(response: &Response) -> Sending {
         return Sending::Sent;
     }
     Sending::Unknown(format!("the server answered {code} where 250 was expected"))
-}
-
-/// What the server's own word means, if it gave one: 5xx never, 4xx later and for everybody.
-fn answered(error: &SmtpError) -> Option<Sending> {
-    if error.is_permanent() {
-        Some(Sending::Dead(reason(error)))
-    } else if error.is_transient() {
-        Some(Sending::Slow(reason(error)))
-    } else {
-        None
-    }
-}
-
-/// What an error before the message means: it was not sent.
-fn refused(error: &SmtpError) -> Sending {
-    answered(error).unwrap_or_else(|| Sending::Slow(reason(error)))
 }

@@ -12,21 +12,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use hmac::Mac;
 use ipnet::IpNet;
 use marketlake_entities::{Millis, causes, hex, reason};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
-use super::{Channel, ChannelError, Line, Parcel, Sending};
+use super::{Channel, ChannelError, Line, Parcel, Scope, Sending};
 use crate::token::keyed;
 
 /// The header with the time and the signature.
 pub const SIGNATURE: &str = "marketlake-signature";
-/// The header with the delivery's id: the same at every attempt.
+/// The header with the delivery's identity: the same at every attempt, and after a restore.
 pub const DELIVERY: &str = "marketlake-delivery";
+/// How the reason begins where the receiver's status says that it does not take a delivery.
+pub(crate) const ANSWERED: &str = "the receiver answered ";
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: usize = 2_000;
 
@@ -258,11 +262,13 @@ impl Line for WebhookChannel {
             .client
             .post(&parcel.address)
             .header("content-type", "application/json")
-            .header(DELIVERY, &parcel.delivery_id)
+            .header(DELIVERY, &parcel.message_id)
             .header(SIGNATURE, signature(secret, now, &parcel.bytes))
             .body(parcel.bytes.to_vec());
         match request.send().await {
-            Ok(response) => judged(response.status()),
+            // The body is not read: it is the receiver's to say what it likes there, for as long as
+            // it likes.
+            Ok(response) => judged(response.status(), retry_after(response.headers(), now)),
             Err(error) => failed(&error),
         }
     }
@@ -278,21 +284,41 @@ pub fn signature(secret: &str, now: Millis, body: &[u8]) -> String {
     format!("t={seconds},v1={}", hex(&mac.finalize().into_bytes()))
 }
 
-fn judged(status: StatusCode) -> Sending {
+/// The time that a receiver asks for (RFC 9110, 10.2.3): seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are a time without end; whoever keeps to it has a limit.
+        let seconds = text.parse().unwrap_or(u64::from(u32::MAX));
+        return Some(Duration::from_secs(seconds.min(u64::from(u32::MAX))));
+    }
+    let date = DateTime::parse_from_rfc2822(text).ok()?;
+    let left = date.timestamp_millis().saturating_sub(now.0);
+    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+}
+
+fn judged(status: StatusCode, retry_after: Option<Duration>) -> Sending {
     if status.is_success() {
         return Sending::Sent;
     }
-    let reason = format!("the receiver answered {status}");
+    let reason = format!("{ANSWERED}{status}");
     if status.is_redirection() {
         return Sending::Dead(format!("{reason}, and redirects are not followed"));
     }
     let passing = status.is_server_error()
         || matches!(
             status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
         );
     if passing {
-        Sending::Retry(reason)
+        // Many receivers share a host: what one of them says holds back its own deliveries.
+        Sending::Throttled {
+            scope: Scope::Address,
+            reason,
+            retry_after,
+        }
+    } else if status == StatusCode::GONE {
+        Sending::Gone(reason)
     } else {
         Sending::Dead(reason)
     }
@@ -304,7 +330,11 @@ fn failed(error: &reqwest::Error) -> Sending {
     if forbidden || error.is_builder() {
         Sending::Dead(reason)
     } else if error.is_connect() {
-        Sending::Retry(reason)
+        Sending::Throttled {
+            scope: Scope::Destination,
+            reason,
+            retry_after: None,
+        }
     } else {
         Sending::Unknown(reason)
     }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use marketlake_entities::records::{alerts, transitions, watches};
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_entities::{Jump, Millis, Minute, database};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,
 };
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
 
 use super::{Fired, Verdict, WatchChange};
 use crate::AlertError;
@@ -152,7 +152,7 @@ async fn write_alerts(
         .into_iter()
         .filter(is_new)
         .map(|fired| Told {
-            alert_id: Uuid::new_v4().to_string(),
+            alert_id: alert_id(&fired.subscription.id, &fired.jump),
             subscription: fired.subscription,
             jump: fired.jump,
         })
@@ -160,6 +160,22 @@ async fn write_alerts(
     let rows = told.iter().map(|told| alert(told, now)).collect();
     database::insert_all(transaction, rows, None).await?;
     Ok(told)
+}
+
+/// The key of an alert: the same whenever the same minute is judged by the same subscription, after
+/// a restore too.
+fn alert_id(subscription_id: &str, jump: &Jump) -> String {
+    let mut hash = Sha256::new();
+    let ts = jump.ts.start().0.to_string();
+    for part in [subscription_id, jump.metric.id(), &ts] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
 }
 
 fn alert(told: &Told, now: Millis) -> alerts::ActiveModel {

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use super::story::SHOWN;
 use crate::evidence::Evidence;
 use crate::subscription::State;
+use crate::token::Keyring;
 use crate::{AlertError, Subscription, recipients};
 
 const CHUNK: usize = 500;
@@ -33,11 +34,14 @@ pub(super) async fn refusal(
     Ok(None)
 }
 
-/// The alerts of a delivery whose subscriptions have not ended, the largest first; those that are shown with their evidence.
-pub(super) async fn alerts(
+/// The alerts that a delivery tells of.
+pub(super) async fn members(
     connection: &impl ConnectionTrait,
     delivery: &Model,
-) -> Result<Vec<Gathered>, AlertError> {
+) -> Result<Vec<alerts::Model>, AlertError> {
+    if !matches!(delivery.kind, Kind::Alert | Kind::Digest) {
+        return Ok(Vec::new());
+    }
     let members = delivery_alerts::Entity::find()
         .filter(delivery_alerts::Column::DeliveryId.eq(delivery.id.as_str()))
         .all(connection)
@@ -51,6 +55,43 @@ pub(super) async fn alerts(
             .await?;
         found.extend(rows);
     }
+    Ok(found)
+}
+
+/// Identity of a message: of its kind, its address, and the alerts in it, or what else it is about.
+/// Keys of rows are no part of it, since a minute that is judged again after a restore makes new
+/// ones.
+pub(super) fn identity(
+    delivery: &Model,
+    members: &[alerts::Model],
+    keys: &Keyring,
+) -> Result<String, AlertError> {
+    let (kind, created) = (delivery.kind.to_string(), delivery.created_at.0.to_string());
+    let mut alerts: Vec<[String; 3]> = members
+        .iter()
+        .map(|alert| {
+            let ts = alert.ts.0.to_string();
+            [alert.subscription_id.clone(), alert.metric.clone(), ts]
+        })
+        .collect();
+    alerts.sort();
+    let mut parts = vec![kind.as_str(), delivery.address.as_str()];
+    if alerts.is_empty() {
+        // Asked for twice they are two: the time is part of what they are about.
+        parts.push(delivery.subscription_id.as_deref().unwrap_or_default());
+        parts.push(delivery.content.as_deref().unwrap_or_default());
+        parts.push(&created);
+    }
+    parts.extend(alerts.iter().flatten().map(String::as_str));
+    keys.identity(parts)
+}
+
+/// Of some alerts those whose subscriptions have not ended, the largest first; those that are shown
+/// with their evidence.
+pub(super) async fn alerts(
+    connection: &impl ConnectionTrait,
+    found: Vec<alerts::Model>,
+) -> Result<Vec<Gathered>, AlertError> {
     let mut subscriptions: BTreeMap<String, Option<Subscription>> = BTreeMap::new();
     let mut kept = Vec::new();
     for alert in found {

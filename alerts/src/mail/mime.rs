@@ -14,7 +14,7 @@ use crate::AlertError;
 pub(super) struct Draft<'a> {
     pub(super) from: &'a Mailbox,
     pub(super) to: &'a str,
-    /// Message-ID and boundaries are made of it, so that the same delivery is the same mail.
+    /// Message-ID and boundaries are made of it, so that the same message is the same mail.
     pub(super) id: &'a str,
     pub(super) date: Millis,
     pub(super) words: Words,

@@ -134,6 +134,8 @@ fn delivery(kind: Kind, now: Millis) -> Model {
         error: None,
         created_at: now,
         finished_at: None,
+        message_id: None,
+        destination: "mail:example.com".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use lettre::message::Mailbox;
+use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
@@ -49,6 +50,12 @@ pub struct Writer {
 /// What a delivery became, or why it is not to be sent any more.
 type Written = Result<Vec<u8>, String>;
 
+/// Identity of a message. One that was rendered by a version that knew none has its delivery's key
+/// in its bytes.
+fn identity(delivery: &Model) -> &str {
+    delivery.message_id.as_deref().unwrap_or(&delivery.id)
+}
+
 impl Writer {
     /// A writer.
     #[must_use]
@@ -75,12 +82,20 @@ impl Writer {
         if let Some(reason) = gather::refusal(connection, delivery).await? {
             return Ok(Err(reason));
         }
-        let bytes = match &delivery.message {
-            Some(bytes) => bytes.clone(),
-            None => match self.write(connection, delivery, keys).await? {
-                Ok(bytes) => bytes,
-                Err(reason) => return Ok(Err(reason)),
-            },
+        let (message_id, bytes) = match &delivery.message {
+            Some(bytes) => (identity(delivery).to_owned(), bytes.clone()),
+            None => {
+                let members = gather::members(connection, delivery).await?;
+                let identity = gather::identity(delivery, &members, keys)?;
+                let delivery = Model {
+                    message_id: Some(identity.clone()),
+                    ..delivery.clone()
+                };
+                match self.write(connection, &delivery, members, keys).await? {
+                    Ok(bytes) => (identity, bytes),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
         };
         let secret = match (&delivery.subscription_id, delivery.channel) {
             (_, Channel::Mail) | (None, _) => None,
@@ -91,8 +106,8 @@ impl Writer {
         let domain = self.options.bounce_domain.as_deref();
         let domain = domain.unwrap_or_else(|| self.options.from.email.domain());
         Ok(Ok(Parcel {
-            delivery_id: delivery.id.clone(),
-            return_path: format!("{}@{domain}", keys.return_path(&delivery.id)?),
+            return_path: format!("{}@{domain}", keys.return_path(&message_id)?),
+            message_id,
             address: delivery.address.clone(),
             secret,
             bytes: bytes.into(),
@@ -103,6 +118,7 @@ impl Writer {
         &self,
         connection: &impl ConnectionTrait,
         delivery: &Model,
+        members: Vec<alerts::Model>,
         keys: &Keyring,
     ) -> Result<Written, AlertError> {
         let linked = Linked {
@@ -112,7 +128,7 @@ impl Writer {
         };
         match delivery.kind {
             Kind::Alert | Kind::Digest => {
-                let gathered = gather::alerts(connection, delivery).await?;
+                let gathered = gather::alerts(connection, members).await?;
                 self.write_alerts(delivery, &gathered, &linked)
             }
             Kind::Test => match self.subscription(connection, delivery).await? {
@@ -193,7 +209,11 @@ impl Writer {
         let chart = match &one.evidence {
             None => None,
             Some(_) => {
-                let id = format!("chart-{}@{}", delivery.id, self.options.from.email.domain());
+                let id = format!(
+                    "chart-{}@{}",
+                    identity(delivery),
+                    self.options.from.email.domain()
+                );
                 Some((id, self.chart(one)?.to_vec()))
             }
         };
@@ -223,7 +243,7 @@ impl Writer {
         let jumps = shown.map(|one| JumpStory::of(&one.alert, &one.subscription));
         let jumps = jumps.collect::<Result<Vec<_>, _>>()?;
         let links = Links {
-            unsubscribe: linked.link(Purpose::Unsubscribe, &format!("d:{}", delivery.id))?,
+            unsubscribe: linked.link(Purpose::Unsubscribe, &format!("d:{}", identity(delivery)))?,
             ..linked.of(&many[0].subscription)?
         };
         let story = DigestStory {
@@ -266,7 +286,7 @@ impl Writer {
             }
             _ => json!({
                 "type": "jumps",
-                "delivery": delivery.id,
+                "delivery": identity(delivery),
                 "test": delivery.kind == Kind::Test,
                 "created": delivery.created_at.to_string(),
                 "alerts": proofs,
@@ -335,7 +355,7 @@ impl Writer {
         Draft {
             from: &self.options.from,
             to: &delivery.address,
-            id: &delivery.id,
+            id: identity(delivery),
             date: delivery.created_at,
             words: super::templates::Words::default(),
             chart: None,

@@ -9,7 +9,7 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
-use super::NOT_WANTED;
+use super::{NOT_WANTED, TOO_OLD};
 use crate::subscription::{Channel, masked};
 
 /// A delivery, as an operator sees it.
@@ -35,6 +35,8 @@ pub struct Listed {
     pub created_at: Millis,
     /// When it ended.
     pub finished_at: Option<Millis>,
+    /// The left part of its Message-ID, once it was rendered.
+    pub message_id: Option<String>,
 }
 
 impl From<Model> for Listed {
@@ -50,6 +52,7 @@ impl From<Model> for Listed {
             error: row.error,
             created_at: row.created_at,
             finished_at: row.finished_at,
+            message_id: row.message_id,
         }
     }
 }
@@ -85,7 +88,24 @@ pub async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Option<
     Ok(row.map(Listed::from))
 }
 
-/// How many deliveries died since a time, those left out that nobody wanted any more.
+/// The delivery of a message; of one that was rendered by a version without identities, by its key.
+pub(crate) async fn by_identity(
+    connection: &impl ConnectionTrait,
+    identity: &str,
+) -> Result<Option<Model>, DbErr> {
+    let found = Entity::find()
+        .filter(Column::MessageId.eq(identity))
+        .order_by_desc(Column::CreatedAt)
+        .one(connection)
+        .await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    Entity::find_by_id(identity).one(connection).await
+}
+
+/// How many deliveries died since a time, those left out that nobody wanted any more, or that were
+/// too old when they were judged.
 ///
 /// # Errors
 /// Where the database fails.
@@ -93,13 +113,14 @@ pub async fn dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u6
     Entity::find()
         .filter(Column::State.eq(State::Dead))
         .filter(Column::Error.not_like(format!("{NOT_WANTED}%")))
+        .filter(Column::Error.not_like(format!("{TOO_OLD}%")))
         .filter(Column::FinishedAt.gt(since))
         .count(connection)
         .await
 }
 
-/// Makes a delivery that was given up, or of which nobody knows, due again, as if it had just been decided. `false` where there is none of
-/// that id in such a state.
+/// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age: one
+/// that is too old expires anew. `false` where there is none of that id in such a state.
 ///
 /// # Errors
 /// Where the database fails.
@@ -114,7 +135,6 @@ pub async fn requeue(
             not_before: Set(now),
             attempts: Set(0),
             unknowns: Set(0),
-            created_at: Set(now),
             finished_at: Set(None),
             // It was not to anybody's liking: it is rendered anew.
             message: Set(None),

@@ -8,34 +8,95 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, Value,
 };
 
-/// Longer than any channel's two steps.
-pub(super) const LEASE: Duration = Duration::from_secs(90);
-/// How many a worker takes at once.
-const HANDFUL: usize = 16;
+use super::Lane;
 
+/// Longer than either of any channel's two steps.
+pub(super) const LEASE: Duration = Duration::from_secs(90);
+/// Deliveries that a destination has at once while it fails.
+const MAX_PROBES: usize = 1;
+
+/// Deliveries that may be tried now, as a condition on `d`.
 pub(super) fn due_sql(backend: DbBackend) -> String {
     let clock = database::clock_sql(backend);
+    let throttled = |scope: &str, name: &str| {
+        format!(
+            "not exists (select 1 from delivery_throttles t where t.scope = '{scope}' \
+             and t.name = {name} and t.until > {clock})"
+        )
+    };
+    let lane = format!(
+        "case when d.channel = '{}' then '{}' else '{}' end",
+        Lane::Mail.name(),
+        Lane::Mail.name(),
+        Lane::Webhook.name()
+    );
     format!(
-        "((d.state in ('pending', 'retry', 'unknown') and d.not_before <= {clock}) \
+        "d.state in ('pending', 'retry', 'sending', 'unknown') \
+         and ((d.state <> 'sending' and d.not_before <= {clock}) \
          or (d.state = 'sending' and d.lease_until < {clock})) \
-         and not exists (select 1 from brakes b where b.until > {clock} and (b.name = 'all' or b.name = d.channel))"
+         and {} and {} and {} and {}",
+        throttled("all", "'all'"),
+        throttled("channel", &lane),
+        throttled("destination", "d.destination"),
+        throttled("address", "d.address"),
     )
 }
 
-/// Takes the deliveries that have been due for longest. What is found in `sending` after its lease belongs to a worker that died: if
-/// it had begun to hand the bytes over, they may have arrived, and that is counted.
-pub(super) async fn claim(database: &DatabaseConnection) -> Result<Vec<Model>, DbErr> {
+fn channels_sql(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Mail => "d.channel = 'mail'",
+        Lane::Webhook => "d.channel in ('webhook', 'slack')",
+    }
+}
+
+/// Takes at most `limit` deliveries of a lane that are due: the first of every destination, then
+/// the second of every one, and so on, those of destinations that fail at the moment last; of no
+/// destination more than `max_per_destination` at once.
+///
+/// What is found in `sending` after its lease belongs to a worker that died: if it had begun to
+/// hand the bytes over, they may have arrived, and that is counted.
+pub(super) async fn claim(
+    database: &DatabaseConnection,
+    lane: Lane,
+    limit: usize,
+    max_per_destination: usize,
+) -> Result<Vec<Model>, DbErr> {
     let backend = database.get_database_backend();
-    let skip = database::skip_locked_sql(backend);
+    let clock = database::clock_sql(backend);
+    let skip = match backend {
+        DbBackend::Postgres => "for update of d skip locked",
+        _ => "",
+    };
+    let channels = channels_sql(lane);
+    let due = due_sql(backend);
+    let order = "d.not_before, d.created_at, d.id";
     let sql = format!(
-        "update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, lease_until = {clock} + {lease}, \
-         unknowns = unknowns + (case when state = 'sending' and handed_at is not null then 1 else 0 end), handed_at = null \
-         where id in (select d.id from deliveries d where {due} order by d.not_before, d.created_at, d.id limit {HANDFUL} {skip}) \
-         returning *",
-        clock = database::clock_sql(backend),
+        "with busy as (select d.destination, count(*) as n from deliveries d \
+           where d.state = 'sending' and d.lease_until >= {clock} and {channels} \
+           group by d.destination), \
+         ranked as (select d.id, \
+           row_number() over (partition by d.destination order by {order}) + coalesce( \
+             (select b.n from busy b where b.destination = d.destination), 0) as place, \
+           (select count(*) from delivery_throttles t \
+             where t.scope = 'destination' and t.name = d.destination) as failing \
+           from deliveries d where {channels} and {due}), \
+         taken as (select d.id from deliveries d join ranked r on r.id = d.id \
+           where {channels} and {due} \
+           and r.place <= case when r.failing > 0 then {MAX_PROBES} else {max_per_destination} end \
+           order by r.failing, r.place, {order} limit {limit} {skip}) \
+         update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, \
+           lease_until = {clock} + {lease}, unknowns = unknowns + \
+           (case when state = 'sending' and handed_at is not null then 1 else 0 end), \
+           handed_at = null \
+         where id in (select id from taken) returning *",
         lease = LEASE.as_millis(),
-        due = due_sql(backend),
     );
+    // A look takes no lock: a lane that is idle keeps no writer waiting.
+    let look = format!("select d.id from deliveries d where {channels} and {due} limit 1");
+    let look = Statement::from_string(backend, look);
+    if database.query_one_raw(look).await?.is_none() {
+        return Ok(Vec::new());
+    }
     let rows = database
         .query_all_raw(Statement::from_string(backend, sql))
         .await?;
@@ -50,17 +111,19 @@ pub(super) async fn claim(database: &DatabaseConnection) -> Result<Vec<Model>, D
 pub(super) async fn hand_over(
     database: &DatabaseConnection,
     delivery: &Model,
+    message_id: &str,
     bytes: &[u8],
 ) -> Result<bool, DbErr> {
     let backend = database.get_database_backend();
     let clock = database::clock_sql(backend);
     let sql = format!(
-        "update deliveries set handed_at = {clock}, lease_until = {clock} + {lease}, message = $1 \
-         where id = $2 and token = $3 and state = 'sending'",
+        "update deliveries set handed_at = {clock}, lease_until = {clock} + {lease}, \
+         message = $1, message_id = $2 where id = $3 and token = $4 and state = 'sending'",
         lease = LEASE.as_millis(),
     );
     let values: Vec<Value> = vec![
         bytes.to_vec().into(),
+        message_id.into(),
         delivery.id.as_str().into(),
         delivery.token.into(),
     ];
@@ -68,17 +131,18 @@ pub(super) async fn hand_over(
     Ok(database.execute_raw(statement).await?.rows_affected() == 1)
 }
 
-/// Gives back what was taken and not begun.
+/// Gives back what was taken and not handed over.
 pub(super) async fn give_back(
     database: &DatabaseConnection,
-    deliveries: &[Model],
+    deliveries: impl IntoIterator<Item = Model>,
 ) -> Result<(), DbErr> {
     let backend = database.get_database_backend();
     for delivery in deliveries {
         // A delivery that was unknown before stays so by its count.
-        let sql = "update deliveries set state = 'retry', attempts = attempts - 1, lease_until = null \
-             where id = $1 and token = $2 and state = 'sending'";
-        let values: Vec<Value> = vec![delivery.id.as_str().into(), delivery.token.into()];
+        let sql = "update deliveries set state = 'retry', attempts = attempts - 1, \
+             lease_until = null \
+             where id = $1 and token = $2 and state = 'sending' and handed_at is null";
+        let values: Vec<Value> = vec![delivery.id.into(), delivery.token.into()];
         database
             .execute_raw(Statement::from_sql_and_values(backend, sql, values))
             .await?;

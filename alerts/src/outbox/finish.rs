@@ -2,80 +2,132 @@
 
 use std::time::Duration;
 
-use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, Model, State};
+use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
 use marketlake_entities::{Millis, backoff, database};
 use metrics::counter;
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set,
+};
 
-use super::{Round, brakes};
-use crate::Sending;
-use crate::subscription::{Channel, masked};
+use super::throttle::{Cause, Key, Throttles};
+use super::{Lane, Round, gone};
+use crate::channel::{Parcel, Scope};
+use crate::subscription::masked;
+use crate::{AlertError, Sending};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
-/// A jump is stale news after so long.
-const STALE_JUMP: Duration = Duration::from_secs(6 * 3_600);
-/// Anything else is after so long.
-const STALE: Duration = Duration::from_secs(24 * 3_600);
+/// Pauses of a delivery that failed for a reason that concerns others too: its throttle holds it
+/// back besides.
+const INITIAL_SHARED_BACKOFF: Duration = Duration::from_secs(4);
+const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
 /// A receiver that broke off twice after the bytes went over is not tried again.
 const BROKEN_OFF: i32 = 2;
 /// Workers of ours that died so often while they handed the same bytes over are enough.
 pub(super) const MOST_UNKNOWN: i32 = 5;
 const NEVER: Millis = Millis(i64::MAX);
 
-/// Records what came of an attempt.
-pub(super) async fn finish(
-    database: &DatabaseConnection,
-    delivery: &Model,
-    sending: Sending,
-    bytes: Option<&[u8]>,
-    round: &mut Round,
-) -> Result<(), DbErr> {
-    let now = database::clock(database).await?;
-    if let (Sending::Slow(reason), Channel::Mail) = (&sending, delivery.channel) {
-        brakes::slow(database, reason, now).await?;
-    }
-    let end = decide(delivery, sending, now);
-    record(database, delivery, end, bytes, now, round).await
+/// A delivery that was tried, with its bytes, where they could be made.
+#[derive(Clone, Copy)]
+pub(super) struct Tried<'a> {
+    pub(super) delivery: &'a Model,
+    pub(super) parcel: Option<&'a Parcel>,
 }
 
-/// Records that a delivery was handed over too often by workers that died: nobody will know.
+/// Records what came of an attempt. Returns what is to be left alone for a while.
+pub(super) async fn finish(
+    database: &DatabaseConnection,
+    tried: Tried<'_>,
+    sending: Sending,
+    throttles: &Throttles,
+    round: &mut Round,
+) -> Result<Option<Key>, AlertError> {
+    let now = database::clock(database).await?;
+    let delivery = tried.delivery;
+    let well: &[Scope] = match sending {
+        Sending::Sent => &[Scope::Channel, Scope::Destination, Scope::Address],
+        // Who speaks of a recipient has taken the sender: the server itself is well.
+        Sending::Throttled { .. } => &[Scope::Channel],
+        _ => &[],
+    };
+    throttles.clear(database, delivery, well).await?;
+    let throttled = match cause(delivery, &sending) {
+        Some(cause) => Some(throttles.set(database, delivery, &cause, now).await?),
+        None => None,
+    };
+    let is_gone = matches!(sending, Sending::Gone(_));
+    let end = decide(delivery, sending, now);
+    let reason = end.error.clone().unwrap_or_default();
+    if is_gone {
+        let transaction = database::begin_write(database).await?;
+        record(&transaction, tried, end, now, round).await?;
+        gone::end(&transaction, delivery, &reason, now).await?;
+        transaction.commit().await?;
+    } else {
+        let dead = end.state == State::Dead;
+        record(database, tried, end, now, round).await?;
+        if dead {
+            gone::suspend_if_refused(database, delivery, &reason, now).await?;
+        }
+    }
+    Ok(throttled)
+}
+
+/// Records that nobody will know whether a delivery arrived, and why it is not tried again.
 pub(super) async fn give_up(
     database: &DatabaseConnection,
     delivery: &Model,
+    reason: String,
     round: &mut Round,
-) -> Result<(), DbErr> {
+) -> Result<(), AlertError> {
     let now = database::clock(database).await?;
     let end = End {
         state: State::Unknown,
         not_before: NEVER,
         unknowns: delivery.unknowns,
-        error: Some("the process died each time while it was handed over".to_owned()),
+        error: Some(reason),
     };
-    record(database, delivery, end, None, now, round).await
+    let tried = Tried {
+        delivery,
+        parcel: None,
+    };
+    record(database, tried, end, now, round).await?;
+    Ok(())
+}
+
+/// What an outcome says of others than the delivery itself.
+fn cause(delivery: &Model, sending: &Sending) -> Option<Cause> {
+    let lane = Lane::of(delivery.channel);
+    let (scope, reason, retry_after) = match sending {
+        Sending::Slow(reason) => (Scope::Channel, reason, None),
+        Sending::Throttled {
+            scope,
+            reason,
+            retry_after,
+        } => (*scope, reason, *retry_after),
+        // A mail server that broke off or is mute may do so to every mail, a receiver of webhooks
+        // to all of its own.
+        Sending::Unknown(reason) if lane == Lane::Mail => (Scope::Channel, reason, None),
+        Sending::Unknown(reason) => (Scope::Destination, reason, None),
+        _ => return None,
+    };
+    Some(Cause {
+        scope,
+        reason: reason.clone(),
+        retry_after,
+    })
 }
 
 async fn record(
-    database: &DatabaseConnection,
-    delivery: &Model,
+    connection: &impl ConnectionTrait,
+    tried: Tried<'_>,
     end: End,
-    bytes: Option<&[u8]>,
     now: Millis,
     round: &mut Round,
 ) -> Result<(), DbErr> {
-    let word = round.count(end.state);
-    counter!("marketlake_deliveries_total", "outcome" => word).increment(1);
-    if let Some(error) = &end.error {
-        let to = masked(&delivery.address);
-        tracing::warn!(
-            delivery = delivery.id,
-            to,
-            outcome = word,
-            error,
-            "not sent"
-        );
-    }
-    let ended = matches!(end.state, State::Sent | State::Dead);
+    let Tried { delivery, parcel } = tried;
+    let (state, error) = (end.state, end.error.clone());
+    let ended = matches!(state, State::Sent | State::Dead);
     let mut update = ActiveModel {
         state: Set(end.state),
         not_before: Set(end.not_before),
@@ -86,17 +138,29 @@ async fn record(
         finished_at: Set(ended.then_some(now)),
         ..Default::default()
     };
-    match end.state {
-        State::Sent => update.message = Set(None),
-        _ if bytes.is_some() => update.message = Set(bytes.map(<[u8]>::to_vec)),
-        _ => (),
+    if let Some(parcel) = parcel {
+        update.message_id = Set(Some(parcel.message_id.clone()));
+        update.message = Set(Some(parcel.bytes.to_vec()));
+    }
+    if end.state == State::Sent {
+        update.message = Set(None);
     }
     let result = Entity::update_many()
         .set(update)
         .filter(Column::Id.eq(delivery.id.as_str()))
         .filter(Column::Token.eq(delivery.token))
-        .exec(database)
+        .exec(connection)
         .await?;
+    let word = round.count(state);
+    let is_expired = error
+        .as_deref()
+        .is_some_and(|error| error.starts_with("expired: "));
+    let outcome = if is_expired { "expired" } else { word };
+    counter!("marketlake_deliveries_total", "outcome" => outcome).increment(1);
+    if let Some(error) = error {
+        let to = masked(&delivery.address);
+        tracing::warn!(delivery = delivery.id, to, outcome, error, "not sent");
+    }
     if result.rows_affected == 0 {
         tracing::warn!(
             delivery = delivery.id,
@@ -114,39 +178,31 @@ struct End {
 }
 
 fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
-    let life = match delivery.kind {
-        Kind::Alert | Kind::Digest => STALE_JUMP,
-        _ => STALE,
-    };
-    let stale = now > delivery.created_at.plus(life);
     let end = |state, not_before, error| End {
         state,
         not_before,
         unknowns: delivery.unknowns,
         error,
     };
+    let own = || now.plus(pause(delivery.attempts));
     match sending {
         Sending::Sent => end(State::Sent, NEVER, None),
-        Sending::Retry(reason) | Sending::Slow(reason) if stale => {
-            let reason = format!("given up as stale news: {reason}");
-            end(State::Dead, NEVER, Some(reason))
+        Sending::Retry(reason)
+        | Sending::Throttled {
+            scope: Scope::Address,
+            reason,
+            ..
+        } => end(State::Retry, own(), Some(reason)),
+        Sending::Slow(reason) | Sending::Throttled { reason, .. } => {
+            let at = now.plus(shared_pause(delivery.attempts));
+            end(State::Retry, at, Some(reason))
         }
-        Sending::Retry(reason) | Sending::Slow(reason) => end(
-            State::Retry,
-            now.plus(pause(delivery.attempts)),
-            Some(reason),
-        ),
-        Sending::Dead(reason) => end(State::Dead, NEVER, Some(reason)),
+        Sending::Dead(reason) | Sending::Gone(reason) => end(State::Dead, NEVER, Some(reason)),
         Sending::Unknown(reason) => {
             let unknowns = delivery.unknowns + 1;
-            let not_before = if unknowns < BROKEN_OFF && !stale {
-                now.plus(pause(delivery.attempts))
-            } else {
-                NEVER
-            };
             End {
                 state: State::Unknown,
-                not_before,
+                not_before: if unknowns < BROKEN_OFF { own() } else { NEVER },
                 unknowns,
                 error: Some(reason),
             }
@@ -157,4 +213,10 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
 fn pause(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
     backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
+}
+
+fn shared_pause(attempts: i32) -> Duration {
+    let failed = u32::try_from(attempts).unwrap_or(1);
+    let chance = 0.5 + rand::random::<f64>() / 2.0;
+    backoff(INITIAL_SHARED_BACKOFF, MAX_SHARED_BACKOFF, failed, chance)
 }

@@ -4,16 +4,18 @@
 //!   pending ──> sending ──> sent
 //!                 │ ├─────> retry ──> sending            surely not sent
 //!                 │ ├─────> unknown ──> sending, or the end   it may have arrived
-//!                 │ └─────> dead                         refused for good, stale, or its bytes cannot be made
+//!                 │ └─────> dead                         refused for good, expired, or its bytes cannot be made
 //!                 └ lease ran out: before the bytes went over a retry, after that unknown
 //! ```
 
 mod admin;
-mod brakes;
 mod claim;
 mod finish;
+mod gone;
+mod lane;
 mod sender;
 mod tell;
+mod throttle;
 
 use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{self, ActiveModel, Kind, State};
@@ -21,15 +23,21 @@ use marketlake_entities::records::subscriptions::Channel;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Set, Statement};
 use uuid::Uuid;
 
+pub(crate) use admin::by_identity;
 pub use admin::{Listed, dead, find, forget_messages, list, requeue};
-pub use brakes::{brake, brakes, release};
-pub use sender::{Pace, Round, Sender};
+pub use lane::Lane;
+pub use sender::{Pace, RETRY_FOR, Round, Sender};
 pub use tell::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
+pub use throttle::{Throttle, brake, brakes, forget_throttles, release};
 
 use crate::AlertError;
 
 /// How the reason begins where a delivery is given up because nobody wants it any more.
 pub(crate) const NOT_WANTED: &str = "not wanted any more: ";
+/// How the reason begins where an alert was too old when its minute was judged.
+pub const TOO_OLD: &str = "expired: older than alerts.max_age";
+/// How the reason begins where a delivery could not be made in time.
+const EXPIRED: &str = "expired: not delivered within alerts.retry_for";
 
 /// A message that is not about alerts.
 #[derive(Clone, Debug)]
@@ -84,6 +92,8 @@ pub async fn post(
 fn new_row(kind: Kind, channel: Channel, address: String, now: Millis) -> ActiveModel {
     ActiveModel {
         id: Set(Uuid::new_v4().to_string()),
+        message_id: Set(None),
+        destination: Set(lane::destination(channel, &address)),
         kind: Set(kind),
         subscription_id: Set(None),
         channel: Set(channel),

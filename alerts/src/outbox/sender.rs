@@ -1,30 +1,47 @@
-//! Sends what is due, on several lines at once.
+//! Sends what is due, in every lane at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use fail::fail_point;
-use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{Model, State};
+use marketlake_entities::records::deliveries::{Kind, Model, State};
+use marketlake_entities::{backoff, database};
 use sea_orm::DatabaseConnection;
-use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
-use super::{NOT_WANTED, brakes, claim, finish};
-use crate::channel::{Channels, Lines, Parcel};
+use super::lane::{self, LANES, Lane, Limits, Shared};
+use super::throttle::{Key, Throttles};
+use super::{EXPIRED, NOT_WANTED, claim, finish};
+use crate::channel::{Channels, Line, Parcel};
 use crate::mail::Writer;
-use crate::subscription::Channel;
 use crate::{AlertError, Keyring, Sending};
 
-/// How fast deliveries leave.
+/// How long an alert that was fresh when it was judged may wait until it is delivered, where
+/// nothing else is said.
+pub const RETRY_FOR: Duration = Duration::from_secs(6 * 3_600);
+/// How long any other message may.
+const RETRY_OTHERS_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// Attempts to record an outcome beside the first.
+const MAX_RECORD_RETRIES: u32 = 4;
+const RECORD_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How fast deliveries leave, and how long they are tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Lines at once.
+    /// Connections to the mail server at once.
     pub lines: usize,
-    /// Deliveries a second, of this process, on all lines together.
+    /// Mails a second, of this process, on all connections together.
     pub per_second: u32,
+    /// Webhooks that are called at once.
+    pub webhooks: usize,
+    /// Webhooks of one host that are called at once.
+    pub webhooks_per_host: usize,
+    /// How long an alert may wait until it is delivered.
+    pub retry_for: Duration,
 }
 
 impl Default for Pace {
@@ -32,6 +49,24 @@ impl Default for Pace {
         Self {
             lines: 8,
             per_second: 500,
+            webhooks: 32,
+            webhooks_per_host: 8,
+            retry_for: RETRY_FOR,
+        }
+    }
+}
+
+impl Pace {
+    fn limits(&self, lane: Lane) -> Limits {
+        match lane {
+            Lane::Mail => Limits {
+                connections: self.lines.max(1),
+                per_destination: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
+            },
+            Lane::Webhook => Limits {
+                connections: self.webhooks.max(1),
+                per_destination: self.webhooks_per_host.max(1),
+            },
         }
     }
 }
@@ -61,7 +96,7 @@ impl Round {
         word
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.retry += other.retry;
         self.dead += other.dead;
@@ -72,12 +107,18 @@ impl Round {
 /// Sends deliveries.
 #[derive(Clone)]
 pub struct Sender {
-    database: DatabaseConnection,
-    channels: Channels,
+    pub(super) database: DatabaseConnection,
+    pub(super) channels: Channels,
     writer: Arc<Writer>,
     pace: Pace,
-    /// Whether the mail server asked for time, and has not taken a mail since.
-    slowed: Arc<AtomicBool>,
+}
+
+/// What one attempt did.
+#[derive(Default)]
+pub(super) struct Attempt {
+    pub(super) round: Round,
+    /// What is to be left alone for a while.
+    pub(super) throttled: Option<Key>,
 }
 
 impl Sender {
@@ -94,11 +135,11 @@ impl Sender {
             channels,
             writer,
             pace,
-            slowed: Arc::default(),
         }
     }
 
-    /// Sends all that is due until nothing is, or until `stop` says so.
+    /// Sends all that is due until nothing is, until `stop` says so, or for five minutes. A lane
+    /// that is idle looks for more for as long as another one is busy.
     ///
     /// # Errors
     /// Where the database fails; what was sent and recorded until then stays so.
@@ -106,18 +147,26 @@ impl Sender {
         &self,
         stop: impl Fn() -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Round, AlertError> {
-        // Another process, or this one before it started anew, may have heard it.
-        let slowed = brakes::is_slowed(&self.database).await?;
-        self.slowed.store(slowed, Ordering::Relaxed);
-        let gate = Arc::new(Gate::new(self.pace.per_second));
-        let mut workers = JoinSet::new();
-        for _ in 0..self.pace.lines.max(1) {
-            let (sender, gate, stop) = (self.clone(), Arc::clone(&gate), stop.clone());
-            workers.spawn(async move { sender.work(&gate, stop).await });
+        let shared = Shared {
+            throttles: Arc::new(Throttles::load(&self.database).await?),
+            busy: Arc::new(AtomicUsize::new(LANES.len())),
+            stop: Arc::new(stop),
+        };
+        let mut lanes = JoinSet::new();
+        for lane in LANES {
+            let limits = self.pace.limits(lane);
+            let per_second = self.pace.per_second;
+            lanes.spawn(lane::run(
+                self.clone(),
+                lane,
+                limits,
+                per_second,
+                shared.clone(),
+            ));
         }
         let mut round = Round::default();
         let mut failed = None;
-        while let Some(ended) = workers.join_next().await {
+        while let Some(ended) = lanes.join_next().await {
             match ended {
                 Ok(Ok(done)) => round.add(done),
                 Ok(Err(error)) => failed = Some(error),
@@ -127,116 +176,112 @@ impl Sender {
         failed.map_or(Ok(round), Err)
     }
 
-    async fn work(&self, gate: &Gate, stop: impl Fn() -> bool) -> Result<Round, AlertError> {
-        let mut lines = Lines::of(&self.channels);
-        let mut round = Round::default();
-        while !stop() {
-            let taken = claim::claim(&self.database).await?;
-            if taken.is_empty() {
-                break;
-            }
-            let now = database::clock(&self.database).await?;
-            let keys = Keyring::load(&self.database, now).await?;
-            let mut taken = taken.into_iter();
-            while let Some(delivery) = taken.next() {
-                gate.pass().await;
-                let slowed = self.send(&delivery, &keys, &mut lines, &mut round).await?;
-                if slowed || stop() {
-                    claim::give_back(&self.database, taken.as_slice()).await?;
-                    break;
-                }
-            }
-        }
-        lines.close().await;
-        Ok(round)
-    }
-
-    /// Sends one delivery. Whether its server asked to be left alone.
-    async fn send(
+    /// Tries one delivery.
+    pub(super) async fn attempt(
         &self,
         delivery: &Model,
         keys: &Keyring,
-        lines: &mut Lines,
-        round: &mut Round,
-    ) -> Result<bool, AlertError> {
-        if delivery.unknowns >= finish::MOST_UNKNOWN {
-            finish::give_up(&self.database, delivery, round).await?;
-            return Ok(false);
-        }
-        let parcel = self.writer.parcel(&self.database, delivery, keys).await;
-        let parcel = match parcel {
-            Ok(Ok(parcel)) => Ok(parcel),
-            Ok(Err(unwanted)) => Err(format!("{NOT_WANTED}{unwanted}")),
-            Err(error) if error.is_lasting() => Err(error.to_string()),
-            Err(error) => return Err(error),
-        };
-        let parcel = match parcel {
-            Ok(parcel) => parcel,
-            Err(reason) => {
-                let sending = Sending::Dead(reason);
-                finish::finish(&self.database, delivery, sending, None, round).await?;
-                return Ok(false);
+        line: &mut dyn Line,
+        throttles: &Throttles,
+    ) -> Result<Attempt, AlertError> {
+        let mut attempt = Attempt::default();
+        let expired = self.expired(delivery).await?;
+        let surrender = match &expired {
+            _ if delivery.unknowns >= finish::MOST_UNKNOWN => {
+                Some("the process died each time while it was handed over".to_owned())
             }
+            // It may have arrived: that is not forgotten for its age.
+            Some(reason) if delivery.unknowns > 0 => Some(reason.clone()),
+            _ => None,
         };
-        let line = lines.line(delivery.channel);
-        let sending = match line.prepare(&parcel).await {
-            Err(sending) => sending,
-            Ok(()) => match self.go(line, delivery, &parcel).await? {
-                Some(sending) => sending,
-                None => return Ok(false),
+        if let Some(reason) = surrender {
+            finish::give_up(&self.database, delivery, reason, &mut attempt.round).await?;
+            return Ok(attempt);
+        }
+        let ended = match expired {
+            Some(reason) => Err(reason),
+            None => match self.writer.parcel(&self.database, delivery, keys).await {
+                Ok(Ok(parcel)) => Ok(parcel),
+                Ok(Err(unwanted)) => Err(format!("{NOT_WANTED}{unwanted}")),
+                Err(error) if error.is_lasting() => Err(error.to_string()),
+                Err(error) => return Err(error),
             },
         };
-        let slowed = matches!(sending, Sending::Slow(_));
-        let kept = Some(&*parcel.bytes);
-        let is_mail = delivery.channel == Channel::Mail;
-        if is_mail && slowed {
-            self.slowed.store(true, Ordering::Relaxed);
-        } else if is_mail && sending == Sending::Sent && self.slowed.swap(false, Ordering::Relaxed)
-        {
-            brakes::well(&self.database).await?;
+        let (sending, parcel) = match ended {
+            Err(reason) => (Sending::Dead(reason), None),
+            Ok(parcel) => match line.prepare(&parcel).await {
+                Err(sending) => (sending, Some(parcel)),
+                Ok(()) => match self.go(line, delivery, &parcel).await? {
+                    Some(sending) => (sending, Some(parcel)),
+                    None => return Ok(attempt),
+                },
+            },
+        };
+        let tried = finish::Tried {
+            delivery,
+            parcel: parcel.as_ref(),
+        };
+        attempt.throttled = self
+            .record(tried, &sending, throttles, &mut attempt.round)
+            .await?;
+        Ok(attempt)
+    }
+
+    /// Records an outcome, and insists: a mail that was taken, and is not known to be, comes twice.
+    async fn record(
+        &self,
+        tried: finish::Tried<'_>,
+        sending: &Sending,
+        throttles: &Throttles,
+        round: &mut Round,
+    ) -> Result<Option<Key>, AlertError> {
+        let mut failures = 0;
+        loop {
+            let done =
+                finish::finish(&self.database, tried, sending.clone(), throttles, round).await;
+            match done {
+                Err(error) if failures < MAX_RECORD_RETRIES => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "cannot record a delivery yet");
+                    let chance = 0.5 + rand::random::<f64>() / 2.0;
+                    let pause = backoff(RECORD_BACKOFF, MAX_RECORD_BACKOFF, failures, chance);
+                    sleep(pause).await;
+                }
+                done => return done,
+            }
         }
-        finish::finish(&self.database, delivery, sending, kept, round).await?;
-        Ok(slowed && is_mail)
+    }
+
+    /// Why a delivery is too old to be tried, if it is.
+    async fn expired(&self, delivery: &Model) -> Result<Option<String>, AlertError> {
+        let (life, setting) = match delivery.kind {
+            Kind::Alert | Kind::Digest => (self.pace.retry_for, EXPIRED),
+            _ => (RETRY_OTHERS_FOR, "expired: not delivered within a day"),
+        };
+        let now = database::clock(&self.database).await?;
+        if now <= delivery.created_at.plus(life) {
+            return Ok(None);
+        }
+        let last = delivery.error.as_deref();
+        let last = last.map_or_else(String::new, |error| format!("; last: {error}"));
+        let since = delivery.created_at;
+        Ok(Some(format!("{setting}: it waited since {since}{last}")))
     }
 
     /// `None` where the delivery is another worker's by now.
     async fn go(
         &self,
-        line: &mut dyn crate::channel::Line,
+        line: &mut dyn Line,
         delivery: &Model,
         parcel: &Parcel,
     ) -> Result<Option<Sending>, AlertError> {
         fail_point!("before-handing-over");
-        if !claim::hand_over(&self.database, delivery, &parcel.bytes).await? {
+        let (id, bytes) = (&parcel.message_id, &parcel.bytes);
+        if !claim::hand_over(&self.database, delivery, id, bytes).await? {
             return Ok(None);
         }
         let sending = line.hand_over(parcel).await;
         fail_point!("after-handing-over");
         Ok(Some(sending))
-    }
-}
-
-/// Lets so many pass a second.
-struct Gate {
-    step: Duration,
-    next: Mutex<Instant>,
-}
-
-impl Gate {
-    fn new(per_second: u32) -> Self {
-        Self {
-            step: Duration::from_secs(1) / per_second.max(1),
-            next: Mutex::new(Instant::now()),
-        }
-    }
-
-    async fn pass(&self) {
-        let mine = {
-            let mut next = self.next.lock().await;
-            let mine = (*next).max(Instant::now());
-            *next = mine + self.step;
-            mine
-        };
-        sleep_until(mine).await;
     }
 }

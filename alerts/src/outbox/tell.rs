@@ -7,9 +7,10 @@ use std::time::Duration;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
 use marketlake_entities::records::delivery_alerts;
 use marketlake_entities::{Jump, Millis, database};
+use metrics::counter;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
-    Unchanged,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, Set, Unchanged,
 };
 
 use super::new_row;
@@ -105,7 +106,8 @@ fn only(told: &[Told]) -> Option<String> {
         .then(|| first.clone())
 }
 
-/// How many mails about alerts an address was written in the last 24 hours.
+/// How many mails about alerts an address was written in the last 24 hours; those that were too old
+/// to be sent count for none.
 async fn lately(
     connection: &impl ConnectionTrait,
     address: &str,
@@ -115,6 +117,11 @@ async fn lately(
         .filter(Column::Address.eq(address))
         .filter(Column::CreatedAt.gt(now.minus(DAY)))
         .filter(Column::Kind.is_in([Kind::Alert, Kind::Digest]))
+        .filter(
+            Column::Error
+                .is_null()
+                .or(Column::Error.not_like("expired: %")),
+        )
         .count(connection)
         .await
 }
@@ -214,6 +221,9 @@ impl Plan {
         }
         database::insert_all(connection, rows, None).await?;
         database::insert_all(connection, self.members, None).await?;
+        if stale.is_some() {
+            counter!("marketlake_deliveries_total", "outcome" => "expired").increment(written);
+        }
         Ok(written)
     }
 }

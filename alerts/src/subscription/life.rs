@@ -32,6 +32,8 @@ pub enum Change {
     Edit(Box<NewSubscription>),
     /// It ends, for a reason in a few words.
     Unsubscribe(&'static str),
+    /// It ends for good, for a reason that was not its owner's wish.
+    End(String),
     /// Its last day or mail is over.
     Expire(String),
     /// Its address does not take mail.
@@ -264,6 +266,13 @@ fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Pl
                 ..to(State::Deleted)
             };
             (update, "unsubscribed", (*reason).to_owned())
+        }
+        Change::End(reason) => {
+            let update = ActiveModel {
+                deleted_at: Set(Some(now)),
+                ..ended(State::Deleted, reason)
+            };
+            (update, "ended", reason.clone())
         }
         Change::Expire(reason) => (ended(State::Expired, reason), "expired", reason.clone()),
         Change::Suspend(reason) => (ended(State::Suspended, reason), "suspended", reason.clone()),

@@ -19,8 +19,8 @@ use crate::outbox::{self, Letter};
 /// Tests of one address are at least so far apart.
 const TEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:DELIVERY` for all that a digest told of. Returns how many ended
-/// by it; what has ended already is no error.
+/// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:IDENTITY` for all that a digest
+/// told of. Returns how many ended by it; what has ended already is no error.
 ///
 /// # Errors
 /// Where the database fails.
@@ -42,15 +42,18 @@ pub async fn unsubscribe(
 
 /// The subscriptions that an unsubscribe link names.
 async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<String>, DbErr> {
-    let Some(delivery) = subject.strip_prefix("d:") else {
+    let Some(identity) = subject.strip_prefix("d:") else {
         return Ok(subject
             .strip_prefix("s:")
             .map(str::to_owned)
             .into_iter()
             .collect());
     };
+    let Some(delivery) = outbox::by_identity(connection, identity).await? else {
+        return Ok(Vec::new());
+    };
     let members = delivery_alerts::Entity::find()
-        .filter(delivery_alerts::Column::DeliveryId.eq(delivery))
+        .filter(delivery_alerts::Column::DeliveryId.eq(delivery.id))
         .all(connection)
         .await?;
     let mut ids = Vec::new();

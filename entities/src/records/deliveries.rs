@@ -68,7 +68,7 @@ impl fmt::Display for State {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deliveries")]
 pub struct Model {
-    /// A UUID; the mail's Message-ID is made of it.
+    /// A UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     /// What it says.
@@ -103,6 +103,10 @@ pub struct Model {
     pub created_at: Millis,
     /// When it ended, as sent or dead.
     pub finished_at: Option<Millis>,
+    /// The left part of its Message-ID, derived from what it says; set when it is first rendered.
+    pub message_id: Option<String>,
+    /// The recipient domain (`mail:example.com`) or host (`webhook:example.com:443`).
+    pub destination: String,
 }
 
 /// It has none.

@@ -37,7 +37,7 @@ enum DeliveryState {
 /// A message on its way to one address.
 #[derive(SimpleObject)]
 pub(super) struct Delivery {
-    /// Its key; the mail's Message-ID is made of it.
+    /// Its key.
     pub(super) id: ID,
     /// alert, digest, confirmation, manage, test or incident.
     kind: String,
@@ -57,6 +57,8 @@ pub(super) struct Delivery {
     created_at: DateTime,
     /// When it ended.
     finished_at: Option<DateTime>,
+    /// The left part of its Message-ID, and the id that a webhook gets; null until it is rendered.
+    message_id: Option<String>,
 }
 
 impl From<outbox::Listed> for Delivery {
@@ -72,6 +74,7 @@ impl From<outbox::Listed> for Delivery {
             error: row.error,
             created_at: row.created_at.into(),
             finished_at: row.finished_at.map(DateTime::from),
+            message_id: row.message_id,
         }
     }
 }
@@ -79,7 +82,8 @@ impl From<outbox::Listed> for Delivery {
 /// What holds deliveries back.
 #[derive(SimpleObject)]
 struct Brake {
-    /// all, or the channel.
+    /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
+    /// or a masked address.
     name: String,
     /// Until when; null where it is until somebody lets go.
     until: Option<DateTime>,
@@ -169,7 +173,8 @@ pub(super) struct DeliveriesMutation;
 
 #[Object]
 impl DeliveriesMutation {
-    /// Makes a delivery that was given up, or of which nobody knows, due again. Needs the scope admin.
+    /// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age:
+    /// one that is too old expires anew. Needs the scope admin.
     #[graphql(guard = "Scope::Admin")]
     async fn requeue_delivery(
         &self,
