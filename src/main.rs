@@ -11,6 +11,7 @@ mod migrate;
 mod operator_key;
 mod output;
 mod progress;
+mod server;
 mod service;
 mod smoke;
 
@@ -21,9 +22,25 @@ use clap::Parser;
 use commands::{Cli, Usage};
 use config::ConfigError;
 
+/// Stack of each thread: what recurses is bounded to need far less, also where nothing is optimised.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Exit status: 0 done, 1 failed, 2 bad usage or configuration.
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run()),
+        Err(error) => {
+            report(&anyhow::Error::new(error).context("cannot start threads"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> ExitCode {
     // Reads FAILPOINTS in a build with that feature; does nothing in any other.
     let _failpoints = fail::FailScenario::setup();
     match commands::execute(Cli::parse()).await {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use clap::ValueEnum;
 use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
@@ -17,7 +16,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Settings};
-use crate::{alerting, feeds};
+use crate::server::{ConnectionLimits, Connections, FileLimit};
+use crate::{alerting, feeds, server};
 
 /// How soon what other processes commit is seen.
 const FOLLOW: Duration = Duration::from_millis(500);
@@ -44,6 +44,7 @@ pub(crate) struct Service {
     operations: Option<TcpListener>,
     figures: PrometheusHandle,
     options: Options,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 }
 
@@ -96,6 +97,7 @@ impl Service {
             }
         });
         let options = options(settings, &stop)?;
+        let limits = settings.connection_limits(FileLimit::raise())?;
         let listener = if has(Role::Api) {
             Some(listen("server.listen", address(settings)?, "").await?)
         } else {
@@ -119,6 +121,7 @@ impl Service {
             operations,
             figures,
             options,
+            limits,
             stop,
         })
     }
@@ -147,6 +150,7 @@ impl Service {
             operations,
             figures,
             options,
+            limits,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -158,10 +162,14 @@ impl Service {
             Ok(())
         });
         if let Some(listener) = listener {
-            tasks.spawn(serve(listener, http.api(), stop.clone()));
+            let router = http.api();
+            let connections = Connections::new(limits);
+            tasks.spawn(server::serve(listener, router, connections, stop.clone()));
         }
         if let Some(listener) = operations {
-            tasks.spawn(serve(listener, http.operations(), stop.clone()));
+            let router = http.operations();
+            let connections = Connections::new(limits.of_operations());
+            tasks.spawn(server::serve(listener, router, connections, stop.clone()));
         }
         if !jobs.is_empty() {
             let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
@@ -226,18 +234,6 @@ async fn listen(
         let problem = format!("cannot listen there: {error}{hint}");
         ConfigError::setting(setting, &address.to_string(), problem)
     })
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service);
-    Ok(served
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await?)
 }
 
 /// Keeps the window equal to what is committed.

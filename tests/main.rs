@@ -16,6 +16,7 @@ mod deploy;
 mod end_to_end;
 mod feeds;
 mod graphql;
+mod http;
 mod jobs;
 mod lake;
 mod project;

@@ -38,6 +38,7 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
         limits: Limits {
             // One address asks for all.
             points_a_minute: 0,
+            max_streams_per_client: 20_000,
             ..Limits::default()
         },
         ..Options::default()

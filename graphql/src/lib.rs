@@ -44,7 +44,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Semaphore;
 
 use auth::Gate;
 use browser::Sites;
@@ -52,11 +51,12 @@ use caller::Door;
 pub use client_address::{ForwardedHeader, TrustedProxies};
 use clock::Clock;
 use graphql_http::{Endpoint, Parts};
-use limits::{Rate, shed};
+use limits::{Rate, Room, shed};
 use operations::Metrics;
 pub use options::{Limits, Options};
 use pages::Desk;
 pub use rest::openapi;
+pub use shell::MAX_BODY_BYTES;
 
 /// Requests of operators' machines answered at once.
 const MAX_OPERATIONS_REQUESTS: usize = 16;
@@ -95,6 +95,7 @@ impl Http {
             own: options.public_origin.clone(),
             allowed: options.origins.clone(),
         });
+        let room = Room::new(options.limits.most_requests);
         let endpoint = Arc::new(Endpoint::new(Parts {
             schema: schema::build(desk.clone()),
             lake: Arc::clone(lake),
@@ -105,8 +106,10 @@ impl Http {
             most_batch: options.limits.most_batch,
             most_live: options.limits.most_live,
             cache_bytes: options.limits.cache_bytes,
+            max_response_bytes: options.limits.max_response_bytes,
+            max_streams_per_client: options.limits.max_streams_per_client,
+            permits: Arc::clone(&room.permits),
         }));
-        let permits = Arc::new(Semaphore::new(options.limits.most_requests));
         let door = Door {
             gate: Arc::clone(&self.gate),
             rate: Arc::clone(&rate),
@@ -122,7 +125,7 @@ impl Http {
             .route("/bounces", post(hooks::post).with_state(desk.clone()))
             .merge(pages::router(desk))
             .fallback(rest::not_found)
-            .layer(from_fn_with_state(permits, shed))
+            .layer(from_fn_with_state(room, shed))
             // Outside, so that who waits to be identified takes nobody's place.
             .layer(from_fn_with_state(door, caller::know));
         let routes = answering.merge(self.health());
@@ -137,11 +140,11 @@ impl Http {
             gate: Arc::clone(&self.gate),
             without_key: self.options.metrics_without_key,
         });
-        let permits = Arc::new(Semaphore::new(MAX_OPERATIONS_REQUESTS));
+        let room = Room::new(MAX_OPERATIONS_REQUESTS);
         let routes = Router::new()
             .route("/metrics", get(operations::metrics).with_state(metrics))
             .fallback(rest::not_found)
-            .layer(from_fn_with_state(permits, shed))
+            .layer(from_fn_with_state(room, shed))
             .merge(self.health());
         // No page of another origin reads them.
         let options = Options {

@@ -45,6 +45,10 @@ pub struct Limits {
     pub most_batch: usize,
     /// Memory for answers that may be given again until the next commit, for each face, in bytes.
     pub cache_bytes: u64,
+    /// Bytes of a response, before it is compressed.
+    pub max_response_bytes: usize,
+    /// WebSockets and event streams open at once of each key, or network address.
+    pub max_streams_per_client: usize,
 }
 
 impl Default for Options {
@@ -72,6 +76,8 @@ impl Default for Limits {
             most_live: 20_000,
             most_batch: 0,
             cache_bytes: 64 << 20,
+            max_response_bytes: 64 << 20,
+            max_streams_per_client: 1_000,
         }
     }
 }

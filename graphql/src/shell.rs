@@ -26,7 +26,8 @@ use crate::graphql_http::multipart;
 use crate::rest::Problem;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const MOST_BODY_BYTES: usize = 1 << 20;
+/// Bytes of a request's body.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(3_600);
 
 /// Puts it around routes.
@@ -38,7 +39,7 @@ pub(crate) fn around(routes: Router, options: &Options) -> Router {
     let light = CompressionLevel::Fastest;
     let streams = NotForContentType::const_new(multipart::MEDIA_TYPE);
     let mut routes = routes
-        .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             PATIENCE,

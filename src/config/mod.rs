@@ -6,6 +6,7 @@ mod engine;
 mod load;
 mod operations;
 mod proxy;
+mod server;
 mod settings;
 
 pub(crate) use alerts::within;

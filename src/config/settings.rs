@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_graphql::Limits;
 use marketlake_lake::{ParseEncryptionError, StoreOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -14,7 +13,7 @@ use super::alerts::{Alerts, Mail, Webhooks};
 use super::auth::Auth;
 use super::engine::Engine;
 use super::operations::Operations;
-use super::proxy::ProxyHeader;
+use super::server::Server;
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -37,31 +36,6 @@ pub(crate) struct Settings {
     pub(crate) feeds: Vec<Feed>,
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
-}
-
-/// Where the HTTP face listens.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Server {
-    pub(crate) listen: String,
-    /// Where the server is reached from outside; links in mails lead there. The address that it listens on, where there is none.
-    pub(crate) public_url: Option<String>,
-    /// Proxies of one's own that stand before it.
-    pub(crate) trusted_proxies: usize,
-    /// The header in which they name their peers; the other one is never read.
-    pub(crate) forwarded_header: ProxyHeader,
-    /// Pages of these origins may ask from browsers; `*` stands for all.
-    pub(crate) origins: Vec<String>,
-    /// Points that each key, or network address, may use up a minute; 0: no limit.
-    pub(crate) points_a_minute: u32,
-    /// Requests answered at once.
-    pub(crate) most_requests: usize,
-    /// WebSockets and event streams open at once.
-    pub(crate) most_live: usize,
-    /// GraphQL requests of a batch; 0: there are no batches.
-    pub(crate) most_batch: usize,
-    /// Memory for answers that may be given again until the next commit, for each face, in megabytes.
-    pub(crate) cache_megabytes: u64,
 }
 
 /// The catalog and the records.
@@ -205,24 +179,6 @@ impl Default for Settings {
     }
 }
 
-impl Default for Server {
-    fn default() -> Self {
-        let limits = Limits::default();
-        Self {
-            listen: "127.0.0.1:8080".to_owned(),
-            public_url: None,
-            trusted_proxies: 0,
-            forwarded_header: ProxyHeader::default(),
-            origins: Vec::new(),
-            points_a_minute: limits.points_a_minute,
-            most_requests: limits.most_requests,
-            most_live: limits.most_live,
-            most_batch: limits.most_batch,
-            cache_megabytes: limits.cache_bytes >> 20,
-        }
-    }
-}
-
 impl Default for Jobs {
     fn default() -> Self {
         Self {
@@ -277,58 +233,6 @@ impl Settings {
             .url
             .clone()
             .unwrap_or_else(|| self.below("outbox"))
-    }
-
-    /// Where links in mails lead.
-    pub(crate) fn public_url(&self) -> Result<String, ConfigError> {
-        let Some(text) = &self.server.public_url else {
-            return Ok(format!("http://{}", self.server.listen));
-        };
-        let wrong = || {
-            ConfigError::setting(
-                "server.public_url",
-                text,
-                "expected an address like https://lake.example.com",
-            )
-        };
-        let url = Url::parse(text).map_err(|_| wrong())?;
-        let fits =
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
-        if fits { Ok(text.clone()) } else { Err(wrong()) }
-    }
-
-    /// Pages of which origins may ask.
-    pub(crate) fn origins(&self) -> Result<Vec<String>, ConfigError> {
-        let origins = self.server.origins.iter();
-        let checked = origins.map(|text| {
-            let url = Url::parse(text).ok();
-            let is_origin = url.is_some_and(|url| url.origin().ascii_serialization() == *text);
-            if is_origin || text == "*" {
-                return Ok(text.clone());
-            }
-            let expected = "expected origins like https://app.example.com, or *";
-            Err(ConfigError::setting("server.origins", text, expected))
-        });
-        checked.collect()
-    }
-
-    /// How much may be asked for.
-    pub(crate) fn limits(&self) -> Result<Limits, ConfigError> {
-        let server = &self.server;
-        let counts = [
-            ("server.most_requests", server.most_requests),
-            ("server.most_live", server.most_live),
-        ];
-        if let Some((name, _)) = counts.iter().find(|(_, most)| *most == 0) {
-            return Err(ConfigError::setting(name, "0", "expected 1 or more"));
-        }
-        Ok(Limits {
-            points_a_minute: server.points_a_minute,
-            most_requests: server.most_requests,
-            most_live: server.most_live,
-            most_batch: server.most_batch,
-            cache_bytes: server.cache_megabytes << 20,
-        })
     }
 
     fn below(&self, folder: &str) -> String {

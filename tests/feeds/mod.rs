@@ -2,6 +2,7 @@
 
 mod binance;
 mod cryptowatch;
+mod hostile_files;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@ use super::client::Client;
 #[derive(Clone)]
 pub struct Program {
     settings: Vec<(String, String)>,
+    max_files: Option<u32>,
 }
 
 /// What one call said.
@@ -28,6 +29,7 @@ impl Program {
     pub fn on(base: &Base) -> Self {
         Self {
             settings: base.settings(),
+            max_files: None,
         }
     }
 
@@ -35,7 +37,14 @@ impl Program {
     pub fn bare() -> Self {
         Self {
             settings: Vec::new(),
+            max_files: None,
         }
+    }
+
+    /// With so many files that it may have open.
+    pub fn with_max_files(mut self, files: u32) -> Self {
+        self.max_files = Some(files);
+        self
     }
 
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -44,7 +53,16 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_marketlake"));
+        let program = env!("CARGO_BIN_EXE_marketlake");
+        let mut command = match self.max_files {
+            None => Command::new(program),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, program]);
+                shell
+            }
+        };
         command.args(arguments).stdin(Stdio::null());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
@@ -255,6 +273,11 @@ impl Running {
             .take()
             .map(|log| log.join().unwrap())
             .unwrap_or_default()
+    }
+
+    /// Its number among the system's processes.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn is_running(&mut self) -> bool {

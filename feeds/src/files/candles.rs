@@ -1,13 +1,52 @@
 //! JSON candles `[[ms,open,high,low,close,volume],..]`: a price (the close) and a volume a row.
 
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use marketlake_entities::{Metric, Millis, PRICE, Sample, VOLUME};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::limited::Limited;
 use super::{FileError, FileOptions, Samples, check_minute, check_value, open, unreadable};
 use crate::json::decimal_text;
+
+/// Bytes of a file, which is held in memory.
+const MAX_TEXT_BYTES: usize = 256 << 20;
+/// Rows of a file: minutes of seven years.
+const MAX_ROWS: usize = 4_000_000;
+
+/// At most so many rows.
+struct Rows(Vec<Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AtMost;
+        impl<'de> Visitor<'de> for AtMost {
+            type Value = Rows;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of candles")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Rows, A::Error> {
+                let mut rows = Vec::new();
+                while let Some(row) = items.next_element()? {
+                    if rows.len() == MAX_ROWS {
+                        let problem = format!("expected at most {MAX_ROWS} candles in a file");
+                        return Err(A::Error::custom(problem));
+                    }
+                    rows.push(row);
+                }
+                Ok(Rows(rows))
+            }
+        }
+        deserializer.deserialize_seq(AtMost)
+    }
+}
 
 pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
     let unusable = |reason: String| FileError::Unusable {
@@ -22,10 +61,12 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
         |measure| Metric::new(market, &pair, measure).map_err(|error| unusable(error.to_string()));
     let (price, volume) = (metric(PRICE)?, metric(VOLUME)?);
     let mut text = String::new();
-    open(path)?
+    // Unpacked; what is packed may be a thousandth of it.
+    let count = Arc::new(AtomicUsize::new(0));
+    Limited::new(open(path)?, MAX_TEXT_BYTES, &count)
         .read_to_string(&mut text)
         .map_err(|error| unreadable(path, &error))?;
-    let rows: Vec<Box<RawValue>> = serde_json::from_str(&text).map_err(|error| {
+    let Rows(rows) = serde_json::from_str(&text).map_err(|error| {
         unusable(format!(
             "expected JSON candles [[ms,o,h,l,c,v],..]: {error}"
         ))

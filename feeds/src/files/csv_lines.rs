@@ -1,19 +1,27 @@
 //! CSV: `metric,ts,value`, with or without that header.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ReaderBuilder};
 use marketlake_entities::{Millis, Sample, parse_time};
 
+use super::limited::Limited;
 use super::names::Names;
 use super::{FileError, FileOptions, Samples, check_minute, check_value, open, unreadable};
 
+/// Bytes of a line, or of a quoted field that goes on for several.
+const MAX_RECORD_BYTES: usize = 1 << 20;
+
 pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
+    // A line that never ends must not fill the memory, packed as small as it may be.
+    let read_since = Arc::new(AtomicUsize::new(0));
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(1 << 18)
-        .from_reader(open(path)?);
+        .from_reader(Limited::new(open(path)?, MAX_RECORD_BYTES, &read_since));
     let (path, options) = (path.to_owned(), options.clone());
     let mut names = Names::new(options.market.clone());
     let mut record = ByteRecord::new();
@@ -23,6 +31,7 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
             if broken {
                 return None;
             }
+            read_since.store(0, Ordering::Relaxed);
             let read = reader.read_byte_record(&mut record);
             let line = record.position().map_or(0, csv::Position::line);
             return match read {

@@ -2,10 +2,14 @@
 
 mod candles;
 mod csv_lines;
+mod limited;
 mod names;
+mod parquet_footer;
+mod parquet_pages;
 mod parquet_rows;
 #[cfg(test)]
 mod tests;
+mod thrift;
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -18,7 +18,10 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::names::Names;
-use super::{FileError, FileOptions, Samples, check_minute, check_sign, unreadable};
+use super::{
+    FileError, FileOptions, Samples, check_minute, check_sign, parquet_footer, parquet_pages,
+    unreadable,
+};
 
 const BATCH_ROWS: usize = 1 << 16;
 const COLUMNS: [&str; 5] = ["metric", "ts", "value", "unscaled", "scale"];
@@ -30,9 +33,15 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let refuse = |reason: String| FileError::Unusable {
+        path: path.to_owned(),
+        reason,
+    };
+    parquet_footer::check(&mut file).map_err(&refuse)?;
     let plain = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .map_err(|error| unusable(&error))?;
+    parquet_pages::check(&mut file, plain.metadata(), &COLUMNS).map_err(&refuse)?;
     let options_with_names = ArrowReaderOptions::new().with_schema(names_once(plain.schema()));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options_with_names)
         .map_err(|error| unusable(&error))?;

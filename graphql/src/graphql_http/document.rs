@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::{Name, Positioned, Request};
 
+use super::introspection::{Model, count};
 use super::refusal::Refusal;
 use crate::tokens;
 
@@ -36,10 +37,12 @@ pub(super) struct Shape {
     pub(super) operation: OperationType,
     /// Whether the answer stays true until the next commit.
     pub(super) lasts: bool,
+    /// Fields of the schema itself that are asked for, lists included.
+    pub(super) introspected: usize,
 }
 
 /// Parses a request's document, and looks at what would be executed of it.
-pub(super) fn examine(request: &mut Request) -> Result<Shape, Refusal> {
+pub(super) fn examine(model: &Model, request: &mut Request) -> Result<Shape, Refusal> {
     let counted = tokens::count(&request.query);
     if counted.tokens > MOST_TOKENS {
         return Err(Refusal::too_much(format!(
@@ -78,9 +81,11 @@ pub(super) fn examine(request: &mut Request) -> Result<Shape, Refusal> {
     let operation = &operation.node;
     let lasts = operation.ty == OperationType::Query
         && lasts(document, &operation.selection_set.node, &mut HashSet::new());
+    let introspected = count(model, document, &operation.selection_set.node)?;
     Ok(Shape {
         operation: operation.ty,
         lasts,
+        introspected,
     })
 }
 

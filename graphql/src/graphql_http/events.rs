@@ -8,8 +8,9 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 
+use super::body::to_json;
 use super::envelope::Asked;
-use super::run::{Endpoint, Origin, Refused, to_json};
+use super::run::{Endpoint, Origin, Refused};
 use crate::caller::Caller;
 
 /// Silence after which a comment shows that the stream is alive.
@@ -23,8 +24,13 @@ pub(super) async fn stream(
     origin: &Origin,
 ) -> Result<Response, Refused> {
     let results = endpoint.stream(asked, caller, origin).await?;
+    let (charged, caller) = (Arc::clone(endpoint), caller.clone());
     let events = results
-        .map(|response| event("next", &to_json(&response)))
+        .map(move |response| {
+            let json = to_json(&response, charged.max_bytes);
+            charged.charge_bytes(&caller, json.len());
+            event("next", &json)
+        })
         .chain(stream::once(async { event("complete", "") }));
     Ok(respond(events))
 }

@@ -16,6 +16,9 @@ use crate::schema::Schema;
 /// So much complexity is a point.
 const A_POINT: usize = 100;
 
+/// Errors of a response.
+const MAX_ERRORS: usize = 100;
+
 /// The complexity of a request, once it is validated. In the request's data.
 #[derive(Clone, Default)]
 struct Complexity(Arc<AtomicUsize>);
@@ -44,8 +47,13 @@ impl Extension for Meter {
     }
 }
 
-/// Points that a request costs, one at least; else the response that says what is wrong with it. `judge` is a schema with the [`Meter`].
-pub(super) async fn points(judge: &Schema, request: &mut Request) -> Result<u32, Response> {
+/// Points that a request costs, one at least; else the response that says what is wrong with it. `judge` is a schema with the [`Meter`];
+/// `introspected` are fields that it does not know to be many.
+pub(super) async fn points(
+    judge: &Schema,
+    request: &mut Request,
+    introspected: usize,
+) -> Result<u32, Response> {
     let complexity = Complexity::default();
     let document = request.parsed_query().cloned();
     let document = document.map_err(|error| Response::from_errors(vec![error]))?;
@@ -58,12 +66,16 @@ pub(super) async fn points(judge: &Schema, request: &mut Request) -> Result<u32,
     if response.is_err() {
         return Err(response);
     }
-    let points = complexity.0.load(Ordering::Relaxed).div_ceil(A_POINT);
+    let complexity = complexity.0.load(Ordering::Relaxed);
+    let points = complexity.saturating_add(introspected).div_ceil(A_POINT);
     Ok(u32::try_from(points).unwrap_or(u32::MAX).max(1))
 }
 
 /// Gives each error a code; what was not meant for askers is logged, and they get its number.
 pub(super) fn tidy(response: &mut Response) {
+    // Each field of a document may be wrong, and each item of a list may fail.
+    let left_out = response.errors.len().saturating_sub(MAX_ERRORS);
+    response.errors.truncate(MAX_ERRORS);
     if response
         .errors
         .iter()
@@ -90,6 +102,11 @@ pub(super) fn tidy(response: &mut Response) {
             mask(error, &mut extensions);
         }
         error.extensions = Some(extensions);
+    }
+    if left_out > 0
+        && let Some(last) = response.errors.last_mut()
+    {
+        last.message = format!("{}; {left_out} more errors are left out", last.message);
     }
 }
 

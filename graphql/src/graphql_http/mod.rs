@@ -2,15 +2,19 @@
 //! foreign page can send one without a preflight; subscriptions as events (GraphQL over SSE, distinct connections), as `multipart/mixed`, or
 //! over a WebSocket ([`websocket`]).
 
+mod body;
 mod document;
 mod envelope;
 mod events;
+mod idempotency;
+mod introspection;
 mod meter;
 pub(crate) mod multipart;
 mod negotiate;
 mod persisted;
 mod refusal;
 mod run;
+mod streams;
 pub(crate) mod websocket;
 
 use std::sync::Arc;
@@ -26,10 +30,11 @@ use axum::response::{IntoResponse, Response};
 use crate::caller::Caller;
 use crate::limits::Budget;
 use envelope::{Asked, Envelope, InAddress};
+pub(crate) use idempotency::{IdempotencyKey, check_key};
 pub(crate) use meter::Meter;
 use negotiate::{Form, negotiate};
 use refusal::Refusal;
-pub(crate) use run::{Endpoint, IdempotencyKey, Parts, check_key};
+pub(crate) use run::{Endpoint, Parts};
 use run::{Origin, Ran, Refused};
 
 /// `POST /graphql`.
@@ -69,11 +74,11 @@ pub(crate) async fn post(
     }
     match Envelope::of_body(&body) {
         Err(refusal) => refuse(refusal),
-        Ok(Envelope::Batch(asked)) if asked.len() <= endpoint.most_batch() => {
+        Ok(Envelope::Batch(asked)) if asked.len() <= endpoint.most_batch => {
             batch(&endpoint, form, asked, &caller, &origin).await
         }
         Ok(Envelope::Batch(_)) => {
-            let message = match endpoint.most_batch() {
+            let message = match endpoint.most_batch {
                 0 => "the body is a batch: expected one request".to_owned(),
                 most => format!("the body is a batch: expected at most {most} requests"),
             };
@@ -135,11 +140,18 @@ async fn batch(
     origin: &Origin,
 ) -> Response {
     let (mut bodies, mut budget) = (Vec::with_capacity(all.len()), None);
+    let mut bytes = 0;
     for asked in all {
         match endpoint.run(asked, caller, origin).await {
             Ok(ran) => {
                 budget = ran.budget;
-                bodies.push(endpoint.body(&ran).await);
+                let body = endpoint.body(&ran).await;
+                bytes += body.len();
+                if let Err(error) = endpoint.max_bytes.check(bytes) {
+                    let refusal = Refusal::of_document("TOO_LARGE", error.to_string());
+                    return refused(form, &Refused::of(refusal));
+                }
+                bodies.push(body);
             }
             Err(wrong) => bodies.push(format!("{{\"errors\":{}}}", wrong.refusal.errors())),
         }

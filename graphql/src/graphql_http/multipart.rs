@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 
+use super::body::bounded;
 use super::envelope::Asked;
 use super::refusal::Refusal;
 use super::run::{Endpoint, Origin, Refused};
@@ -39,6 +40,12 @@ pub(super) async fn stream(
 ) -> Result<Response, Refused> {
     let asked = read(body).await.map_err(Refused::of)?;
     let results = endpoint.stream(asked, caller, origin).await?;
+    let (charged, caller) = (Arc::clone(endpoint), caller.clone());
+    let results = results.map(move |response| {
+        let (response, bytes) = bounded(response, charged.max_bytes);
+        charged.charge_bytes(&caller, bytes);
+        response
+    });
     let parts = create_multipart_mixed_stream(Box::pin(results), SILENCE);
     let parts = parts.map(Ok::<_, std::convert::Infallible>);
     let headers = [

@@ -8,25 +8,31 @@ use async_graphql::{ErrorExtensionValues, Request, Response, ServerError};
 use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use marketlake_entities::Millis;
 use marketlake_lake::{Lake, witnessed};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::task::spawn;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::body::{cost, head, overloaded, was_executed};
 use super::document::{Shape, examine};
 use super::envelope::Asked;
+use super::idempotency::{IdempotencyKey, LONGEST_KEY, check_key};
+use super::introspection::Model;
 use super::meter::{points, tidy};
 use super::persisted::Persisted;
 use super::refusal::Refusal;
+use super::streams::{OpenStream, Streams};
 use crate::auth::{Gate, Scope, Session};
 use crate::cache::{Answers, Key, Made, Weigh};
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::limits::{Budget, Emptied, Rate, charge_rest};
+use crate::limits::{Budget, Emptied, MaxBytes, Rate, charge_rest, points_of_bytes};
 use crate::schema::{self, Loaders, Schema};
 
-const LONGEST_KEY: usize = 255;
+/// Of a query or mutation that comes as a stream; others have the time of a request.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a request needs to be executed.
 pub(crate) struct Endpoint {
@@ -38,11 +44,14 @@ pub(crate) struct Endpoint {
     pub(crate) clock: Arc<Clock>,
     /// Ends what would else go on for ever.
     pub(crate) stop: CancellationToken,
-    /// As many WebSockets and event streams as there may be at once.
-    pub(crate) live: Arc<Semaphore>,
-    most_batch: usize,
+    pub(super) most_batch: usize,
     persisted: Persisted,
     answers: Answers<Answer>,
+    model: Model,
+    pub(super) max_bytes: MaxBytes,
+    /// As many requests as may run at once; over a WebSocket they come by no other way.
+    permits: Arc<Semaphore>,
+    streams: Streams,
 }
 
 /// What there is besides the request itself.
@@ -51,10 +60,6 @@ pub(super) struct Origin {
     method: Method,
     idempotency_key: IdempotencyKey,
 }
-
-/// The asker's own name for a request. In the request's data.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 
 /// An answer, but for what it cost.
 pub(super) struct Answer {
@@ -129,12 +134,6 @@ impl Origin {
     }
 }
 
-pub(crate) fn check_key(key: &[u8]) -> Option<String> {
-    let fits = (1..=LONGEST_KEY).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
-    let text = std::str::from_utf8(key).ok()?;
-    fits.then(|| text.to_owned())
-}
-
 /// What an endpoint is made of.
 pub(crate) struct Parts {
     pub(crate) schema: Schema,
@@ -148,11 +147,18 @@ pub(crate) struct Parts {
     /// WebSockets and event streams at once.
     pub(crate) most_live: usize,
     pub(crate) cache_bytes: u64,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) max_streams_per_client: usize,
+    pub(crate) permits: Arc<Semaphore>,
 }
 
 impl Endpoint {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            model: Model::new(&parts.schema),
+            max_bytes: MaxBytes(parts.max_response_bytes),
+            permits: parts.permits,
+            streams: Streams::new(parts.most_live, parts.max_streams_per_client),
             judge: schema::judge(),
             schema: parts.schema,
             lake: parts.lake,
@@ -160,15 +166,15 @@ impl Endpoint {
             rate: parts.rate,
             clock: parts.clock,
             stop: parts.stop,
-            live: Arc::new(Semaphore::new(parts.most_live)),
             most_batch: parts.most_batch,
             persisted: Persisted::new(),
             answers: Answers::new("graphql", parts.cache_bytes),
         }
     }
 
-    pub(super) fn most_batch(&self) -> usize {
-        self.most_batch
+    /// Counts a WebSocket or event stream that is open.
+    pub(super) fn open_stream(&self, caller: &Caller) -> Option<OpenStream> {
+        self.streams.open(caller.account())
     }
 
     /// Looks at a request, and takes the point that each costs.
@@ -190,7 +196,12 @@ impl Endpoint {
         let variables = serde_json::to_string(&asked.variables).unwrap_or_default();
         let question = format!("{name}\0{variables}\0{document}");
         let mut request = asked.into_request(document);
-        let shape = examine(&mut request).map_err(Refused::of)?;
+        let shape = examine(&self.model, &mut request).map_err(Refused::of)?;
+        if shape.introspected > 0
+            && let Some((code, message)) = caller.grant.refusal(Scope::Read)
+        {
+            return Err(Refused::of(Refusal::of_document(code, message)));
+        }
         if origin.method == Method::GET && shape.operation == OperationType::Mutation {
             let message = "by GET only queries are answered: use POST";
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -224,18 +235,18 @@ impl Endpoint {
             let message = "expected a query or a mutation: subscriptions are answered as text/event-stream, and over a WebSocket at /graphql/ws";
             return Err(Refused::of(Refusal::bad_request(message)));
         }
-        let budget = ready.budget;
+        let (budget, introspected) = (ready.budget, ready.shape.introspected);
         let version = self.lake.window().version();
         let kept = version.filter(|_| ready.shape.lasts && caller.grant.may(Scope::Read));
         let answer = match kept {
-            None => Arc::new(self.execute(ready.request).await.0),
+            None => Arc::new(self.execute(ready.request, introspected).await.0),
             Some(version) => {
                 let key = Key {
                     version,
                     question: ready.question,
                 };
                 let make = async {
-                    match self.execute(ready.request).await {
+                    match self.execute(ready.request, introspected).await {
                         (answer, true) => Made::Lasting(answer),
                         (answer, false) => Made::Passing(answer),
                     }
@@ -248,17 +259,19 @@ impl Endpoint {
     }
 
     /// The answer, and whether it is free of errors.
-    async fn execute(&self, mut request: Request) -> (Answer, bool) {
-        let ((mut response, engines), points) = match points(&self.judge, &mut request).await {
+    async fn execute(&self, mut request: Request, introspected: usize) -> (Answer, bool) {
+        let points = points(&self.judge, &mut request, introspected).await;
+        let ((mut response, engines), points) = match points {
             Ok(points) => (witnessed(self.schema.execute(request)).await, points),
             Err(wrong) => ((wrong, Vec::new()), 1),
         };
         tidy(&mut response);
         let is_ok = response.errors.is_empty();
+        let head = head(&response, self.max_bytes);
         let answer = Answer {
             was_executed: was_executed(&response),
-            head: head(&response),
-            points,
+            points: points.saturating_add(points_of_bytes(head.len() as u64)),
+            head,
             engines,
         };
         (answer, is_ok)
@@ -272,7 +285,7 @@ impl Endpoint {
         origin: &Origin,
     ) -> Result<impl Stream<Item = Response> + Send + use<>, Refused> {
         let ready = self.prepare(asked, caller, origin).await?;
-        let permit = Arc::clone(&self.live).try_acquire_owned().map_err(|_| {
+        let permit = self.open_stream(caller).ok_or_else(|| {
             let message = "as many streams are open as there may be; try again later";
             let status = StatusCode::SERVICE_UNAVAILABLE;
             Refused::of(Refusal::new(status, "OVERLOADED", message))
@@ -293,10 +306,18 @@ impl Endpoint {
         mut ready: Ready,
         caller: &Caller,
     ) -> impl Stream<Item = Response> + Send + use<> {
-        let results = match points(&self.judge, &mut ready.request).await {
+        let introspected = ready.shape.introspected;
+        let results = match points(&self.judge, &mut ready.request, introspected).await {
             Ok(points) => {
                 charge_rest(&self.rate, caller, ready.budget, points - 1);
-                self.schema.execute_stream(ready.request).left_stream()
+                if ready.shape.operation == OperationType::Subscription {
+                    let results = self.schema.execute_stream(ready.request);
+                    results.left_stream().left_stream()
+                } else {
+                    stream::once(self.run_apart(ready.request))
+                        .right_stream()
+                        .left_stream()
+                }
             }
             Err(wrong) => stream::once(async { wrong }).right_stream(),
         };
@@ -304,6 +325,35 @@ impl Endpoint {
             tidy(&mut response);
             response
         })
+    }
+
+    /// Executes what ends by itself in a task of its own, under a permit like any other request: it
+    /// goes on while its client reads something else.
+    fn run_apart(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
+        let (schema, permits) = (self.schema.clone(), Arc::clone(&self.permits));
+        async move {
+            let Ok(permit) = permits.try_acquire_owned() else {
+                return overloaded();
+            };
+            let task = spawn(async move {
+                let _permit = permit;
+                timeout(QUERY_TIMEOUT, schema.execute(request)).await
+            });
+            match task.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(_)) | Err(_) => overloaded(),
+            }
+        }
+    }
+
+    /// Charges for the bytes of a result whose other points are charged.
+    pub(super) fn charge_bytes(&self, caller: &Caller, bytes: usize) {
+        let points = points_of_bytes(bytes as u64);
+        if points > 0
+            && let Ok(budget) = self.rate.charge(caller, 1)
+        {
+            charge_rest(&self.rate, caller, budget, points - 1);
+        }
     }
 
     /// The whole body.
@@ -339,36 +389,4 @@ fn until_ended(
             }
         }
     })
-}
-
-/// `extensions.cost`; who is not limited has nothing that remains.
-fn cost(points: u32, budget: Option<Budget>, now: Option<Millis>) -> String {
-    let whole = |reset: Duration| now.map(|now| now.plus(reset).to_string());
-    let remaining = Value::from(budget.map(|budget| budget.remaining));
-    let reset_at = Value::from(budget.and_then(|budget| whole(budget.reset)));
-    format!("{{\"requested\":{points},\"remaining\":{remaining},\"resetAt\":{reset_at}}}")
-}
-
-/// A response as JSON; what was not executed has no data, not even null.
-pub(super) fn to_json(response: &Response) -> String {
-    let json = if was_executed(response) {
-        serde_json::to_string(response)
-    } else {
-        serde_json::to_string(&response.errors).map(|errors| format!("{{\"errors\":{errors}}}"))
-    };
-    // Names, texts and numbers can always be written.
-    json.unwrap_or_else(|_| "{\"data\":null}".to_owned())
-}
-
-/// The same without its last brace.
-fn head(response: &Response) -> Bytes {
-    let mut json = to_json(response).into_bytes();
-    json.pop();
-    json.into()
-}
-
-/// Whether a response is one of fields; else all that went wrong did so before.
-pub(super) fn was_executed(response: &Response) -> bool {
-    let has_no_data = response.data == async_graphql::Value::Null;
-    !(response.is_err() && has_no_data && response.errors.iter().all(|e| e.path.is_empty()))
 }

@@ -20,8 +20,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
+use super::body::{to_json, was_executed};
 use super::envelope::Asked;
-use super::run::{Endpoint, Origin, was_executed};
+use super::run::{Endpoint, Origin};
 use crate::auth::{AuthError, Ended, Session};
 use crate::caller::{Caller, REFUSED_POINTS};
 use crate::rest::Problem;
@@ -73,7 +74,7 @@ pub(crate) async fn upgrade(
     Extension(caller): Extension<Caller>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let Ok(permit) = Arc::clone(&endpoint.live).try_acquire_owned() else {
+    let Some(permit) = endpoint.open_stream(&caller) else {
         return Problem::overloaded().into_response();
     };
     upgrade
@@ -286,9 +287,11 @@ impl Conversation {
         }
         match result {
             Some(response) if was_executed(&response) => {
-                let payload = serde_json::to_value(&response).unwrap_or_default();
-                self.send_json(&json!({"type": "next", "id": id, "payload": payload}))
-                    .await
+                let payload = to_json(&response, self.endpoint.max_bytes);
+                self.endpoint.charge_bytes(&self.caller, payload.len());
+                let id = Value::from(id);
+                let message = format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{payload}}}");
+                self.send(Message::Text(message.into())).await
             }
             Some(response) => {
                 self.open.remove(&id);

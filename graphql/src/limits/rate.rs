@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue};
@@ -16,6 +17,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::size::points_of_bytes;
 use crate::caller::Caller;
 use crate::rest::Problem;
 
@@ -155,7 +157,7 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Charges for what is asked by REST, and tells what is left.
+/// Charges for what is asked by REST and for the bytes of the answer, and tells what is left.
 pub(crate) async fn charge(
     State(rate): State<Arc<Rate>>,
     Extension(caller): Extension<Caller>,
@@ -165,6 +167,8 @@ pub(crate) async fn charge(
     match rate.charge(&caller, cost(request.uri().path())) {
         Ok(budget) => {
             let mut response = next.run(request).await;
+            let bytes = response.body().size_hint().lower();
+            let budget = charge_rest(&rate, &caller, budget, points_of_bytes(bytes));
             if let Some(budget) = budget {
                 budget.tell(response.headers_mut());
             }

@@ -1,5 +1,7 @@
 //! Answers in the shapes of Prometheus' HTTP API.
 
+use std::fmt::{self, Write};
+
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -7,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::labels::Labels;
 use super::value::{Element, PromError, Samples, Value};
+use crate::limits::{Bounded, MaxBytes};
 
 /// A number as Prometheus writes it.
 pub(super) fn number(value: f64) -> String {
@@ -23,54 +26,86 @@ pub(super) fn number(value: f64) -> String {
     clippy::cast_precision_loss,
     reason = "seconds with three digits behind the point"
 )]
-fn sample(ts: i64, value: f64) -> Json {
+fn sample(text: &mut Bounded, ts: i64, value: &str) -> fmt::Result {
+    let value = Json::from(value);
     if ts % 1_000 == 0 {
-        json!([ts / 1_000, number(value)])
+        write!(text, "[{},{value}]", ts / 1_000)
     } else {
-        json!([ts as f64 / 1_000.0, number(value)])
+        write!(text, "[{},{value}]", Json::from(ts as f64 / 1_000.0))
     }
 }
 
-pub(super) fn success(data: &Json) -> Response {
-    json_response(StatusCode::OK, &json!({"status": "success", "data": data}))
+pub(super) fn success(data: &Json, max: MaxBytes) -> Result<Response, PromError> {
+    written(max, |text| write!(text, "{data}"))
 }
 
 /// What an expression comes to at one instant.
-pub(super) fn instant(value: Value, ts: i64) -> Json {
+pub(super) fn instant(value: Value, ts: i64, max: MaxBytes) -> Result<Response, PromError> {
+    let one = |kind: &str, value: &str| {
+        written(max, |text| {
+            write!(text, "{{\"resultType\":\"{kind}\",\"result\":")?;
+            sample(text, ts, value)?;
+            text.write_char('}')
+        })
+    };
     match value {
-        Value::Scalar(value) => json!({"resultType": "scalar", "result": sample(ts, value)}),
-        Value::Text(text) => {
-            let mut result = sample(ts, 0.0);
-            result[1] = text.into();
-            json!({"resultType": "string", "result": result})
-        }
-        Value::Vector(elements) => {
-            let result: Vec<Json> = elements
-                .iter()
-                .map(|Element { labels, value }| {
-                    json!({"metric": labels.to_json(), "value": sample(ts, *value)})
-                })
-                .collect();
-            json!({"resultType": "vector", "result": result})
-        }
-        Value::Matrix(series, _) => matrix(series),
+        Value::Scalar(value) => one("scalar", &number(value)),
+        Value::Text(value) => one("string", &value),
+        Value::Vector(elements) => written(max, |text| {
+            text.write_str("{\"resultType\":\"vector\",\"result\":[")?;
+            for (index, Element { labels, value }) in elements.iter().enumerate() {
+                let comma = if index > 0 { "," } else { "" };
+                write!(text, "{comma}{{\"metric\":{},\"value\":", labels.to_json())?;
+                sample(text, ts, &number(*value))?;
+                text.write_char('}')?;
+            }
+            text.write_str("]}")
+        }),
+        Value::Matrix(series, _) => matrix(series, max),
     }
 }
 
 /// Series, by their labels.
-pub(super) fn matrix(mut series: Vec<(Labels, Samples)>) -> Json {
+pub(super) fn matrix(
+    mut series: Vec<(Labels, Samples)>,
+    max: MaxBytes,
+) -> Result<Response, PromError> {
     series.sort_by(|a, b| a.0.cmp(&b.0));
-    let result: Vec<Json> = series
-        .iter()
-        .map(|(labels, samples)| {
-            let values: Vec<Json> = samples
-                .iter()
-                .map(|(ts, value)| sample(*ts, *value))
-                .collect();
-            json!({"metric": labels.to_json(), "values": values})
-        })
-        .collect();
-    json!({"resultType": "matrix", "result": result})
+    written(max, |text| {
+        text.write_str("{\"resultType\":\"matrix\",\"result\":[")?;
+        for (index, (labels, samples)) in series.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(
+                text,
+                "{comma}{{\"metric\":{},\"values\":[",
+                labels.to_json()
+            )?;
+            for (index, (ts, value)) in samples.iter().enumerate() {
+                if index > 0 {
+                    text.write_char(',')?;
+                }
+                sample(text, *ts, &number(*value))?;
+            }
+            text.write_str("]}")?;
+        }
+        text.write_str("]}")
+    })
+}
+
+/// A good answer of at most so many bytes.
+fn written(
+    max: MaxBytes,
+    write: impl FnOnce(&mut Bounded) -> fmt::Result,
+) -> Result<Response, PromError> {
+    let mut text = max.buffer(1 << 10);
+    let whole = |text: &mut Bounded| {
+        text.write_str("{\"status\":\"success\",\"data\":")?;
+        write(text)?;
+        text.write_char('}')
+    };
+    whole(&mut text).map_err(|_| PromError::Execution(max.exceeded().to_string()))?;
+    let typed = [(CONTENT_TYPE, "application/json")];
+    Ok((StatusCode::OK, typed, text.into_bytes()).into_response())
 }
 
 impl IntoResponse for PromError {
@@ -82,11 +117,7 @@ impl IntoResponse for PromError {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         let body = json!({"status": "error", "errorType": kind, "error": self.to_string()});
-        json_response(status, &body)
+        let typed = [(CONTENT_TYPE, "application/json")];
+        (status, typed, body.to_string()).into_response()
     }
-}
-
-fn json_response(status: StatusCode, body: &Json) -> Response {
-    let typed = [(CONTENT_TYPE, "application/json")];
-    (status, typed, body.to_string()).into_response()
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 use super::labels::Labels;
 use super::plan::{LOOKBACK, Plan, When};
 use super::value::{Element, PromError, Samples, Series, Value};
-use super::{aggregate, binary, functions};
+use super::{aggregate, binary, check_samples, functions};
 
 const MOST_STEPS: i64 = 11_000;
+const MAX_SUBQUERY_SAMPLES: usize = 5_000_000;
 
 /// What computing goes by.
 #[derive(Clone, Copy)]
@@ -99,6 +100,7 @@ impl Evaluator {
         let mut found: BTreeMap<Labels, Samples> = BTreeMap::new();
         // The first step behind the range's begin, which is left out.
         let mut ts = (to - range).div_euclid(step) * step + step;
+        let mut count = 0;
         while ts <= to {
             match self.at(inner, ts)? {
                 Value::Scalar(value) => found
@@ -106,7 +108,10 @@ impl Evaluator {
                     .or_default()
                     .push((ts, value)),
                 other => {
-                    for element in other.vector()? {
+                    let elements = other.vector()?;
+                    count += elements.len();
+                    check_samples(count, MAX_SUBQUERY_SAMPLES)?;
+                    for element in elements {
                         let samples = found.entry(element.labels).or_default();
                         samples.push((ts, element.value));
                     }

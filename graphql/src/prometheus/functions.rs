@@ -5,10 +5,13 @@ mod over_time;
 use over_time::OverTime;
 pub(super) use over_time::{mean, quantile, sum, variance};
 
+use super::bounds::regex;
 use super::eval::Evaluator;
 use super::labels::Labels;
 use super::plan::Plan;
 use super::value::{Element, PromError, Value};
+
+const MAX_LABEL_BYTES: usize = 4_096;
 
 /// A function.
 #[derive(Clone, Copy, Debug)]
@@ -218,25 +221,22 @@ fn label_replace(arguments: &Arguments<'_>) -> Result<Value, PromError> {
     let (to, replacement) = (arguments.text(1)?, arguments.text(2)?);
     let (from, pattern) = (arguments.text(3)?, arguments.text(4)?);
     check_label(&to)?;
-    let pattern = regex::Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+    let pattern = regex(&format!("^(?s:{pattern})$")).map_err(|_| {
         let shown: String = pattern.chars().take(80).collect();
         PromError::BadData(format!(
-            "label_replace: expected a regular expression, got {shown:?}"
+            "label_replace: expected a regular expression that is not too large, got {shown:?}"
         ))
     })?;
     let elements = arguments.vector(0)?.into_iter();
     let replaced = elements.map(|element| {
         let Some(found) = pattern.captures(element.labels.get(&from)) else {
-            return element;
+            return Ok(element);
         };
         let mut value = String::new();
         found.expand(&replacement, &mut value);
-        Element {
-            labels: element.labels.with(&to, &value),
-            ..element
-        }
+        relabelled(element, &to, &value)
     });
-    Ok(Value::Vector(replaced.collect()))
+    Ok(Value::Vector(replaced.collect::<Result<_, _>>()?))
 }
 
 fn label_join(arguments: &Arguments<'_>) -> Result<Value, PromError> {
@@ -248,12 +248,25 @@ fn label_join(arguments: &Arguments<'_>) -> Result<Value, PromError> {
     let elements = arguments.vector(0)?.into_iter();
     let joined = elements.map(|element| {
         let values: Vec<&str> = names.iter().map(|name| element.labels.get(name)).collect();
-        Element {
-            labels: element.labels.with(&to, &values.join(&separator)),
-            ..element
-        }
+        let value = values.join(&separator);
+        relabelled(element, &to, &value)
     });
-    Ok(Value::Vector(joined.collect()))
+    Ok(Value::Vector(joined.collect::<Result<_, _>>()?))
+}
+
+/// An element with another value of a label, which must not grow with each function around it.
+fn relabelled(element: Element, name: &str, value: &str) -> Result<Element, PromError> {
+    if value.len() > MAX_LABEL_BYTES {
+        let problem = format!(
+            "expected a label's value of at most {MAX_LABEL_BYTES} bytes, got {}",
+            value.len()
+        );
+        return Err(PromError::Execution(problem));
+    }
+    Ok(Element {
+        labels: element.labels.with(name, value),
+        ..element
+    })
 }
 
 fn check_label(name: &str) -> Result<(), PromError> {

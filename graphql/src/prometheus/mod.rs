@@ -6,6 +6,7 @@
 mod aggregate;
 mod answer;
 mod binary;
+mod bounds;
 mod eval;
 mod functions;
 mod labels;
@@ -30,9 +31,8 @@ use tokio::task::spawn_blocking;
 
 use crate::Options;
 use crate::clock::Clock;
-use crate::limits::{Rate, charge};
+use crate::limits::{MaxBytes, Rate, charge};
 use crate::rest::{Shelf, cached, engines, needs_read};
-use crate::tokens;
 use eval::Evaluator;
 use labels::{Labels, NAME};
 use parameters::Parameters;
@@ -41,11 +41,11 @@ use value::{PromError, Value};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_POINTS: i64 = 11_000;
-const LONGEST_QUERY: usize = 10_000;
-const MOST_NESTING: usize = 64;
+/// Samples of an answer, all series together.
+const MAX_RESULT_SAMPLES: usize = 1_000_000;
 
 type Answer = Result<Response, PromError>;
-type Face = State<(Arc<Lake>, Arc<Clock>)>;
+type Face = State<(Arc<Lake>, Arc<Clock>, MaxBytes)>;
 
 /// The routes.
 pub(crate) fn router(
@@ -70,13 +70,17 @@ pub(crate) fn router(
         .route("/status/buildinfo", get(buildinfo));
     let api = lasting
         .merge(passing)
-        .with_state((Arc::clone(lake), Arc::clone(clock)))
+        .with_state((
+            Arc::clone(lake),
+            Arc::clone(clock),
+            MaxBytes(options.limits.max_response_bytes),
+        ))
         .route_layer(from_fn(needs_read))
         .route_layer(from_fn_with_state(Arc::clone(rate), charge));
     Router::new().nest("/prometheus/api/v1", api)
 }
 
-async fn query(State((lake, clock)): Face, parameters: Parameters) -> Answer {
+async fn query(State((lake, clock, max)): Face, parameters: Parameters) -> Answer {
     let expression = read(parameters.needed("query")?)?;
     let ts = match parameters.time("time")? {
         Some(ts) => ts,
@@ -87,10 +91,10 @@ async fn query(State((lake, clock)): Face, parameters: Parameters) -> Answer {
         .plan(&expression, bounds)
         .await?;
     let value = compute(move |evaluator| evaluator.at(&plan, ts)).await?;
-    Ok(answer::success(&answer::instant(value, ts)))
+    answer::instant(value, ts, max)
 }
 
-async fn query_range(State((lake, _)): Face, parameters: Parameters) -> Answer {
+async fn query_range(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let expression = read(parameters.needed("query")?)?;
     let missing = |name| move || PromError::BadData(format!("{name}: expected a time, got none"));
     let from = parameters.time("start")?.ok_or_else(missing("start"))?;
@@ -111,7 +115,7 @@ async fn query_range(State((lake, _)): Face, parameters: Parameters) -> Answer {
         .await?;
     let series = compute(move |evaluator| {
         let mut series: BTreeMap<Labels, value::Samples> = BTreeMap::new();
-        let mut ts = from;
+        let (mut ts, mut samples) = (from, 0);
         while ts <= to {
             match evaluator.at(&plan, ts)? {
                 Value::Scalar(value) => {
@@ -121,7 +125,10 @@ async fn query_range(State((lake, _)): Face, parameters: Parameters) -> Answer {
                         .push((ts, value));
                 }
                 other => {
-                    for element in other.vector()? {
+                    let elements = other.vector()?;
+                    samples += elements.len();
+                    check_samples(samples, MAX_RESULT_SAMPLES)?;
+                    for element in elements {
                         let samples = series.entry(element.labels).or_default();
                         samples.push((ts, element.value));
                     }
@@ -132,20 +139,20 @@ async fn query_range(State((lake, _)): Face, parameters: Parameters) -> Answer {
         Ok(series)
     });
     let series = series.await?.into_iter().collect();
-    Ok(answer::success(&answer::matrix(series)))
+    answer::matrix(series, max)
 }
 
-async fn series(State((lake, _)): Face, parameters: Parameters) -> Answer {
+async fn series(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     if parameters.get("match[]").is_none() {
         let problem = "match[]: expected one selector at least";
         return Err(PromError::BadData(problem.to_owned()));
     }
     let metrics = wanted(&lake, &parameters).await?;
     let labels: Vec<Json> = metrics.iter().map(|m| Labels::of(m).to_json()).collect();
-    Ok(answer::success(&Json::Array(labels)))
+    answer::success(&Json::Array(labels), max)
 }
 
-async fn label_names(State((lake, _)): Face, parameters: Parameters) -> Answer {
+async fn label_names(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let metrics = wanted(&lake, &parameters).await?;
     let all: Vec<Labels> = metrics.iter().map(Labels::of).collect();
     let names: BTreeSet<&str> = all
@@ -153,11 +160,11 @@ async fn label_names(State((lake, _)): Face, parameters: Parameters) -> Answer {
         .flat_map(Labels::iter)
         .map(|(name, _)| name)
         .collect();
-    Ok(answer::success(&json!(names)))
+    answer::success(&json!(names), max)
 }
 
 async fn label_values(
-    State((lake, _)): Face,
+    State((lake, _, max)): Face,
     Path(name): Path<String>,
     parameters: Parameters,
 ) -> Answer {
@@ -166,10 +173,10 @@ async fn label_values(
         .iter()
         .map(|metric| Labels::of(metric).get(&name).to_owned());
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
-    Ok(answer::success(&json!(values)))
+    answer::success(&json!(values), max)
 }
 
-async fn metadata(State((lake, _)): Face, parameters: Parameters) -> Answer {
+async fn metadata(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let wanted = parameters.get("metric");
     let directory = lake.directory();
     let names = directory
@@ -190,19 +197,20 @@ async fn metadata(State((lake, _)): Face, parameters: Parameters) -> Answer {
         };
         (name, json!([{"type": "gauge", "help": help, "unit": ""}]))
     });
-    Ok(answer::success(&Json::Object(described.collect())))
+    answer::success(&Json::Object(described.collect()), max)
 }
 
 /// By its version Grafana chooses what it asks for.
-async fn buildinfo() -> Response {
-    answer::success(&json!({
+async fn buildinfo(State((_, _, max)): Face) -> Answer {
+    let info = json!({
         "version": "3.0.0",
         "revision": env!("CARGO_PKG_VERSION"),
         "branch": "marketlake",
         "buildUser": "",
         "buildDate": "",
         "goVersion": "",
-    }))
+    });
+    answer::success(&info, max)
 }
 
 /// The metrics of `match[]`, all of them where nothing is said; with `start` or `end` those that have a sample between.
@@ -257,20 +265,17 @@ async fn alive(lake: &Lake, span: Span) -> Result<Vec<Metric>, marketlake_lake::
 }
 
 fn read(query: &str) -> Result<Expr, PromError> {
-    if query.len() > LONGEST_QUERY {
-        let problem = format!(
-            "query: expected at most {LONGEST_QUERY} bytes, got {}",
-            query.len()
-        );
-        return Err(PromError::BadData(problem));
-    }
-    let nesting = tokens::count(query).nesting;
-    if nesting > MOST_NESTING {
-        let problem =
-            format!("query: expected brackets at most {MOST_NESTING} deep, got {nesting}");
-        return Err(PromError::BadData(problem));
-    }
+    bounds::check(query)?;
     parse(query).map_err(|error| PromError::BadData(format!("query: {error}")))
+}
+
+/// Refuses what would take too much memory.
+fn check_samples(samples: usize, max: usize) -> Result<(), PromError> {
+    if samples <= max {
+        return Ok(());
+    }
+    let problem = format!("expected at most {max} samples; ask for less, or with a longer step");
+    Err(PromError::Execution(problem))
 }
 
 async fn now(lake: &Lake, clock: &Clock) -> Result<Millis, PromError> {

@@ -1,5 +1,6 @@
 //! An expression, with the samples that it needs read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -81,6 +82,8 @@ pub(super) struct Planner<'a> {
     /// All that is asked about: `start()` and `end()`.
     whole: Bounds,
     samples: usize,
+    /// What was read already: an expression may name the same again and again.
+    known: HashMap<(Vec<Metric>, Minute, Minute), Arc<Vec<Series>>>,
 }
 
 impl<'a> Planner<'a> {
@@ -89,6 +92,7 @@ impl<'a> Planner<'a> {
             lake,
             whole,
             samples: 0,
+            known: HashMap::new(),
         }
     }
 
@@ -211,6 +215,11 @@ impl<'a> Planner<'a> {
             );
             return Err(PromError::Execution(problem));
         }
+        let key = (metrics, span.from, span.to);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let metrics = &key.0;
         let minutes = usize::try_from(span.to.number() - span.from.number() + 1).unwrap_or(0);
         self.samples = self
             .samples
@@ -222,7 +231,7 @@ impl<'a> Planner<'a> {
             );
             return Err(PromError::Execution(problem));
         }
-        let read = self.lake.engine().series(&metrics, span).await;
+        let read = self.lake.engine().series(metrics, span).await;
         let read = read.map_err(|error| {
             tracing::error!(%error, "a PromQL query cannot read the lake");
             PromError::Unavailable
@@ -238,7 +247,9 @@ impl<'a> Planner<'a> {
                 samples: Arc::new(samples.collect()),
             }
         });
-        Ok(Arc::new(series.collect()))
+        let series: Arc<Vec<Series>> = Arc::new(series.collect());
+        self.known.insert(key, Arc::clone(&series));
+        Ok(series)
     }
 }
 

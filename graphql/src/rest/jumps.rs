@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -14,6 +15,7 @@ use super::format::Format;
 use super::parameters::Parameters;
 use super::table::{self, Table, Values};
 use super::{Problem, problem};
+use crate::limits::MaxBytes;
 use crate::schema::jumps;
 
 const KNOWN: [&str; 10] = [
@@ -56,6 +58,7 @@ const KNOWN: [&str; 10] = [
 )]
 pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
+    Extension(max): Extension<MaxBytes>,
     headers: HeaderMap,
     query: Query<HashMap<String, String>>,
     uri: Uri,
@@ -106,5 +109,5 @@ pub(super) async fn get(
             "samples",
             Values::Count(page.iter().map(|j| j.samples.into()).collect()),
         )
-        .respond(format, &uri, next.as_deref())
+        .respond(format, max, &uri, next.as_deref())
 }

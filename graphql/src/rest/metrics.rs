@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -12,6 +13,7 @@ use super::Problem;
 use super::format::Format;
 use super::parameters::Parameters;
 use super::table::{self, Table, Values};
+use crate::limits::MaxBytes;
 
 /// The metrics that have a sample in the last 24 hours, by id.
 #[utoipa::path(
@@ -36,6 +38,7 @@ use super::table::{self, Table, Values};
 )]
 pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
+    Extension(max): Extension<MaxBytes>,
     headers: HeaderMap,
     query: Query<HashMap<String, String>>,
     uri: Uri,
@@ -64,5 +67,5 @@ pub(super) async fn get(
         .column("market", text(|l| l.metric.market()))
         .column("pair", text(|l| l.metric.pair()))
         .column("measure", text(|l| l.metric.measure()))
-        .respond(format, &uri, next)
+        .respond(format, max, &uri, next)
 }

@@ -33,7 +33,7 @@ use crate::Options;
 use crate::auth::Scope;
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::limits::{Rate, charge};
+use crate::limits::{MaxBytes, Rate, charge};
 use crate::pages::Desk;
 
 /// Names the engines: `window`, `embedded`, `athena`.
@@ -56,6 +56,7 @@ pub(crate) fn router(
         .route("/v1/ranking", get(ranking::get))
         .route("/v1/jumps", get(jumps::get))
         .with_state(Arc::clone(lake))
+        .route_layer(Extension(MaxBytes(options.limits.max_response_bytes)))
         .route_layer(from_fn(engines))
         .route_layer(from_fn_with_state(shelf, cached))
         .route_layer(from_fn(needs_read))

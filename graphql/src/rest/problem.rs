@@ -9,6 +9,7 @@ use marketlake_lake::{AthenaError, Lake, LakeError};
 use serde_json::{Value, json};
 
 use crate::auth::AuthError;
+use crate::limits::TooLarge;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -125,6 +126,16 @@ impl From<LakeError> for Problem {
             }
             error => Self::unreadable(&error),
         }
+    }
+}
+
+impl From<TooLarge> for Problem {
+    fn from(error: TooLarge) -> Self {
+        Self::of(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Response too large",
+            error.to_string(),
+        )
     }
 }
 

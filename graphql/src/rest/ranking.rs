@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -13,6 +14,7 @@ use super::Problem;
 use super::format::Format;
 use super::parameters::Parameters;
 use super::table::{self, Table, Values};
+use crate::limits::MaxBytes;
 
 /// All ranked metrics of a measure over the last 24 hours, by place, then id.
 #[utoipa::path(
@@ -37,6 +39,7 @@ use super::table::{self, Table, Values};
 )]
 pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
+    Extension(max): Extension<MaxBytes>,
     headers: HeaderMap,
     query: Query<HashMap<String, String>>,
     uri: Uri,
@@ -87,5 +90,5 @@ pub(super) async fn get(
             "value",
             Values::Float(page.iter().map(|s| Some(s.value)).collect()),
         )
-        .respond(format, &uri, next)
+        .respond(format, max, &uri, next)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -16,6 +17,7 @@ use super::format::Format;
 use super::parameters::Parameters;
 use super::table::{self, Table, Values};
 use super::{Problem, problem};
+use crate::limits::MaxBytes;
 
 const KNOWN: [&str; 8] = [
     "at",
@@ -64,6 +66,7 @@ enum Gathering {
 pub(super) async fn get(
     State(lake): State<Arc<Lake>>,
     Path(name): Path<String>,
+    Extension(max): Extension<MaxBytes>,
     headers: HeaderMap,
     query: Query<HashMap<String, String>>,
     uri: Uri,
@@ -99,7 +102,7 @@ pub(super) async fn get(
             .await?;
         buckets.retain(|bucket| is_behind(bucket.start));
         let next = cut(&mut buckets, limit, |bucket| bucket.start);
-        return candles(&listed, span, &buckets).respond(format, &uri, next.as_deref());
+        return candles(&listed, span, &buckets).respond(format, max, &uri, next.as_deref());
     }
     let gathering = gathering.and_then(|(interval, gathering)| match gathering {
         Gathering::Value(aggregate) => Some((interval, aggregate)),
@@ -111,7 +114,7 @@ pub(super) async fn get(
         .await?;
     points.retain(|point| is_behind(point.ts));
     let next = cut(&mut points, limit, |point| point.ts);
-    samples(&listed, span, &points).respond(format, &uri, next.as_deref())
+    samples(&listed, span, &points).respond(format, max, &uri, next.as_deref())
 }
 
 /// Leaves a page of rows; the place of its last one, where there are more.

@@ -13,6 +13,7 @@ use super::Problem;
 use super::format::Format;
 use super::parameters::Parameters;
 use crate::cursor;
+use crate::limits::MaxBytes;
 
 /// One column.
 pub(super) struct Column {
@@ -84,18 +85,20 @@ impl Table {
     pub(super) fn respond(
         &self,
         format: Format,
+        max: MaxBytes,
         uri: &Uri,
         next: Option<&str>,
     ) -> Result<Response, Problem> {
         let next = next.map(cursor::encode);
         let body = match format {
-            Format::Rows => text::rows(self, next.as_deref()),
-            Format::Columns => text::columns(self, next.as_deref()),
-            Format::Ndjson => text::ndjson(self),
-            Format::Csv => text::csv(self).map_err(Problem::internal)?,
+            Format::Rows => text::rows(self, max, next.as_deref())?,
+            Format::Columns => text::columns(self, max, next.as_deref())?,
+            Format::Ndjson => text::ndjson(self, max)?,
+            Format::Csv => text::csv(self, max)?,
             Format::Arrow => binary::arrow(self).map_err(Problem::internal)?,
             Format::Parquet => binary::parquet(self).map_err(Problem::internal)?,
         };
+        max.check(body.len())?;
         let mut response = body.into_response();
         let headers = response.headers_mut();
         headers.insert(

@@ -1,108 +1,132 @@
 //! Tables as text. Numbers have exactly the digits that the exchange sent, trailing zeros aside.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
 use super::{Column, Table, Values};
+use crate::limits::{Bounded, MaxBytes, TooLarge};
+use crate::rest::Problem;
 
 /// `{"data":[{..}],"next":..}`.
-pub(super) fn rows(table: &Table, next: Option<&str>) -> Vec<u8> {
-    let mut text = String::with_capacity(table.rows() * 96 + 64);
-    text.push_str("{\"data\":[");
-    for row in 0..table.rows() {
-        if row > 0 {
-            text.push(',');
+pub(super) fn rows(table: &Table, max: MaxBytes, next: Option<&str>) -> Result<Vec<u8>, TooLarge> {
+    let write = |text: &mut Bounded| {
+        text.write_str("{\"data\":[")?;
+        for row in 0..table.rows() {
+            if row > 0 {
+                text.write_char(',')?;
+            }
+            object(text, table, row)?;
         }
-        object(&mut text, table, row);
-    }
-    text.push_str("],\"next\":");
-    text.push_str(&Value::from(next).to_string());
-    text.push('}');
-    text.into_bytes()
+        write!(text, "],\"next\":{}}}", Value::from(next))
+    };
+    written(max, table.rows() * 96 + 64, write)
 }
 
 /// An object a line.
-pub(super) fn ndjson(table: &Table) -> Vec<u8> {
-    let mut text = String::with_capacity(table.rows() * 96);
-    for row in 0..table.rows() {
-        object(&mut text, table, row);
-        text.push('\n');
-    }
-    text.into_bytes()
+pub(super) fn ndjson(table: &Table, max: MaxBytes) -> Result<Vec<u8>, TooLarge> {
+    let write = |text: &mut Bounded| {
+        for row in 0..table.rows() {
+            object(text, table, row)?;
+            text.write_char('\n')?;
+        }
+        Ok(())
+    };
+    written(max, table.rows() * 96, write)
 }
 
 /// What rows share, the columns' names, and an array for each, named in the plural.
-pub(super) fn columns(table: &Table, next: Option<&str>) -> Vec<u8> {
+pub(super) fn columns(
+    table: &Table,
+    max: MaxBytes,
+    next: Option<&str>,
+) -> Result<Vec<u8>, TooLarge> {
     let own = || table.columns.iter().filter(|column| !column.is_shared);
-    let mut text = String::with_capacity(table.rows() * 40 + 256);
-    text.push('{');
-    for (name, value) in &table.shared {
-        let _ = write!(text, "{}:{value},", Value::from(*name));
-    }
-    let names: Vec<Value> = own().map(|column| column.name.into()).collect();
-    let _ = write!(text, "\"columns\":{}", Value::Array(names));
-    for column in own() {
-        let _ = write!(text, ",\"{}\":[", plural(column.name));
-        for row in 0..table.rows() {
-            if row > 0 {
-                text.push(',');
-            }
-            value(&mut text, column, row);
+    let write = |text: &mut Bounded| {
+        text.write_char('{')?;
+        for (name, value) in &table.shared {
+            write!(text, "{}:{value},", Value::from(*name))?;
         }
-        text.push(']');
-    }
-    if let Some(next) = next {
-        let _ = write!(text, ",\"next\":{}", Value::from(next));
-    }
-    text.push('}');
-    text.into_bytes()
+        let names: Vec<Value> = own().map(|column| column.name.into()).collect();
+        write!(text, "\"columns\":{}", Value::Array(names))?;
+        for column in own() {
+            write!(text, ",\"{}\":[", plural(column.name))?;
+            for row in 0..table.rows() {
+                if row > 0 {
+                    text.write_char(',')?;
+                }
+                value(text, column, row)?;
+            }
+            text.write_char(']')?;
+        }
+        if let Some(next) = next {
+            write!(text, ",\"next\":{}", Value::from(next))?;
+        }
+        text.write_char('}')
+    };
+    written(max, table.rows() * 40 + 256, write)
+}
+
+/// A text of at most so many bytes.
+fn written(
+    max: MaxBytes,
+    expected: usize,
+    write: impl FnOnce(&mut Bounded) -> fmt::Result,
+) -> Result<Vec<u8>, TooLarge> {
+    let mut text = max.buffer(expected);
+    write(&mut text).map_err(|_| max.exceeded())?;
+    Ok(text.into_bytes())
 }
 
 /// RFC 4180, with a line of names.
-pub(super) fn csv(table: &Table) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::with_capacity(table.rows() * 48));
-    writer.write_record(table.columns.iter().map(|column| column.name))?;
+pub(super) fn csv(table: &Table, max: MaxBytes) -> Result<Vec<u8>, Problem> {
+    let failed = |error: csv::Error| match error.kind() {
+        csv::ErrorKind::Io(_) => Problem::from(max.exceeded()),
+        _ => Problem::internal(error),
+    };
+    let mut writer = csv::Writer::from_writer(max.buffer(table.rows() * 48));
+    let names = table.columns.iter().map(|column| column.name);
+    writer.write_record(names).map_err(failed)?;
     let mut field = String::new();
     for row in 0..table.rows() {
         for column in &table.columns {
             if let Values::Text(values) = &column.values {
-                writer.write_field(&values[row])?;
+                writer.write_field(&values[row]).map_err(failed)?;
                 continue;
             }
             field.clear();
-            value(&mut field, column, row);
+            let _ = value(&mut field, column, row);
             let plain = field.trim_matches('"');
-            writer.write_field(if plain == "null" { "" } else { plain })?;
+            let plain = if plain == "null" { "" } else { plain };
+            writer.write_field(plain).map_err(failed)?;
         }
-        writer.write_record(None::<&[u8]>)?;
+        writer.write_record(None::<&[u8]>).map_err(failed)?;
     }
-    Ok(writer
-        .into_inner()
-        .map_err(csv::IntoInnerError::into_error)?)
+    let written = writer.into_inner().map_err(|_| max.exceeded())?;
+    Ok(written.into_bytes())
 }
 
-fn object(text: &mut String, table: &Table, row: usize) {
-    text.push('{');
+fn object(text: &mut impl Write, table: &Table, row: usize) -> fmt::Result {
+    text.write_char('{')?;
     for (index, column) in table.columns.iter().enumerate() {
         if index > 0 {
-            text.push(',');
+            text.write_char(',')?;
         }
-        let _ = write!(text, "\"{}\":", column.name);
-        value(text, column, row);
+        write!(text, "\"{}\":", column.name)?;
+        value(text, column, row)?;
     }
-    text.push('}');
+    text.write_char('}')
 }
 
 /// One value as JSON.
-fn value(text: &mut String, column: &Column, row: usize) {
-    let _ = match &column.values {
+fn value(text: &mut impl Write, column: &Column, row: usize) -> fmt::Result {
+    match &column.values {
         Values::Text(values) => write!(text, "{}", Value::from(values[row].as_str())),
         Values::Time(values) => write!(text, "\"{}\"", values[row]),
         Values::Exact(values) | Values::Number(values) => write!(text, "{}", values[row]),
         Values::Float(values) => write!(text, "{}", Value::from(values[row])),
         Values::Count(values) => write!(text, "{}", values[row]),
-    };
+    }
 }
 
 fn plural(name: &str) -> String {

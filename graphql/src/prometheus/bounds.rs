@@ -1,0 +1,81 @@
+//! Bounds of an expression, checked on its tokens before it is parsed: the parser, the planner, the
+//! evaluator and the destructor of a tree each go as deep as it is.
+
+use lrpar::{Lexeme, Lexer, NonStreamingLexer};
+use promql_parser::parser::lexer;
+use promql_parser::parser::token::{
+    T_EQL_REGEX, T_LEFT_BRACE, T_LEFT_BRACKET, T_LEFT_PAREN, T_NEQ_REGEX, T_RIGHT_BRACE,
+    T_RIGHT_BRACKET, T_RIGHT_PAREN, TokenType,
+};
+use promql_parser::util::unquote_string;
+use regex::{Error, Regex, RegexBuilder};
+
+use super::value::PromError;
+
+const MAX_QUERY_BYTES: usize = 10_000;
+/// Depth of brackets of all kinds.
+const MAX_NESTING: usize = 64;
+/// Operators, each of which makes the tree of a chain one level deeper.
+const MAX_OPERATORS: usize = 200;
+const MAX_REGEXES: usize = 32;
+/// Memory of one compiled regular expression.
+const MAX_REGEX_BYTES: usize = 256 << 10;
+
+/// Refuses an expression that is longer or deeper than can be computed.
+pub(super) fn check(query: &str) -> Result<(), PromError> {
+    if query.len() > MAX_QUERY_BYTES {
+        return Err(too_much(MAX_QUERY_BYTES, "bytes", query.len()));
+    }
+    let tokens = lexer(query).map_err(|error| PromError::BadData(format!("query: {error}")))?;
+    let (mut depth, mut nesting, mut operators, mut regexes) = (0_usize, 0, 0, 0);
+    let mut is_regex = false;
+    for token in tokens.iter().flatten() {
+        if is_regex && let Ok(pattern) = unquote_string(tokens.span_str(token.span())) {
+            check_regex(&pattern)?;
+        }
+        is_regex = matches!(token.tok_id(), T_EQL_REGEX | T_NEQ_REGEX);
+        regexes += usize::from(is_regex);
+        match token.tok_id() {
+            T_LEFT_PAREN | T_LEFT_BRACE | T_LEFT_BRACKET => {
+                depth += 1;
+                nesting = nesting.max(depth);
+            }
+            T_RIGHT_PAREN | T_RIGHT_BRACE | T_RIGHT_BRACKET => depth = depth.saturating_sub(1),
+            id => operators += usize::from(TokenType::new(id).is_operator()),
+        }
+    }
+    for (max, what, got) in [
+        (MAX_NESTING, "levels of brackets", nesting),
+        (MAX_OPERATORS, "operators", operators),
+        (MAX_REGEXES, "regular expressions", regexes),
+    ] {
+        if got > max {
+            return Err(too_much(max, what, got));
+        }
+    }
+    Ok(())
+}
+
+fn too_much(max: usize, what: &str, got: usize) -> PromError {
+    PromError::BadData(format!("query: expected at most {max} {what}, got {got}"))
+}
+
+/// Compiles a regular expression that must not take more memory than it may.
+pub(super) fn regex(pattern: &str) -> Result<Regex, Error> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_REGEX_BYTES)
+        .dfa_size_limit(MAX_REGEX_BYTES)
+        .build()
+}
+
+/// What is wrong with one otherwise is for the parser to say.
+fn check_regex(pattern: &str) -> Result<(), PromError> {
+    match regex(&format!("^(?:{pattern})$")) {
+        Err(Error::CompiledTooBig(_)) => {
+            let shown: String = pattern.chars().take(40).collect();
+            let problem = format!("query: expected a smaller regular expression, got {shown:?}");
+            Err(PromError::BadData(problem))
+        }
+        _ => Ok(()),
+    }
+}
