@@ -1,7 +1,10 @@
 //! Logs, on stderr.
 
+use std::backtrace::Backtrace;
 use std::io::IsTerminal;
+use std::panic;
 
+use marketlake_jobs::supervisor::panic_message;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
@@ -23,4 +26,9 @@ pub(crate) fn start(format: LogFormat, quiet: bool) {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    panic::set_hook(Box::new(|panic| {
+        let message = panic_message(panic.payload());
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, backtrace = %Backtrace::capture(), "panic: {message}");
+    }));
 }

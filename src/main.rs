@@ -2,6 +2,7 @@
 
 mod alerting;
 mod app;
+mod background;
 mod commands;
 mod config;
 mod feeds;

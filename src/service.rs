@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use marketlake_entities::Health;
 use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::config::{ConfigError, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::{alerting, feeds, server};
 
-/// How soon what other processes commit is seen.
-const FOLLOW: Duration = Duration::from_millis(500);
 /// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease.
 const STOPPING: Duration = Duration::from_secs(9);
 
@@ -45,6 +45,9 @@ pub(crate) struct Service {
     figures: PrometheusHandle,
     options: Options,
     limits: ConnectionLimits,
+    health: Health,
+    /// How old the newest minute may be, where it is not a replay's.
+    stale_after: Option<Duration>,
     stop: CancellationToken,
 }
 
@@ -96,7 +99,10 @@ impl Service {
                 has(Role::Scheduler)
             }
         });
-        let options = options(settings, &stop)?;
+        let health = Health::default();
+        let options = options(settings, &health, &stop)?;
+        let is_live = pace.is_none() && !settings.feeds.is_empty();
+        let stale_after = settings.alerts.stale_after()?;
         let limits = settings.connection_limits(FileLimit::raise())?;
         let listener = if has(Role::Api) {
             Some(listen("server.listen", address(settings)?, "").await?)
@@ -122,6 +128,8 @@ impl Service {
             figures,
             options,
             limits,
+            health,
+            stale_after: is_live.then_some(stale_after),
             stop,
         })
     }
@@ -151,10 +159,26 @@ impl Service {
             figures,
             options,
             limits,
+            health,
+            stale_after,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        tasks.spawn(follow(Arc::clone(&lake), stop.clone()));
+        let background = Background {
+            lake: Arc::clone(&lake),
+            health: health.clone(),
+            figures: figures.clone(),
+            is_api: listener.is_some(),
+            stale_after,
+            stop: stop.clone(),
+        };
+        background.spawn(&mut tasks);
+        if !jobs.is_empty() {
+            let runner =
+                Runner::new(lake.database().clone(), worker(), stop.clone()).with_health(health);
+            let scheduler = Scheduler::new(jobs, pace, runner);
+            tasks.spawn(async move { Ok(scheduler.run().await?) });
+        }
         let http = Http::new(&lake, figures.clone(), options);
         let background = http.background();
         tasks.spawn(async move {
@@ -171,12 +195,6 @@ impl Service {
             let connections = Connections::new(limits.of_operations());
             tasks.spawn(server::serve(listener, router, connections, stop.clone()));
         }
-        if !jobs.is_empty() {
-            let runner = Runner::new(lake.database().clone(), worker(), stop.clone());
-            let scheduler = Scheduler::new(jobs, pace, runner);
-            tasks.spawn(async move { Ok(scheduler.run().await?) });
-        }
-        tasks.spawn(upkeep(figures, stop.clone()));
         // The first that ends unasked ends all.
         let first = tokio::select! {
             first = tasks.join_next() => first,
@@ -196,7 +214,11 @@ impl Service {
 }
 
 /// How the HTTP face behaves, as configured.
-fn options(settings: &Settings, stop: &CancellationToken) -> Result<Options, ConfigError> {
+fn options(
+    settings: &Settings,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<Options, ConfigError> {
     Ok(Options {
         caps: settings.alerts.caps(),
         most_metrics: settings.alerts.most_metrics,
@@ -210,6 +232,7 @@ fn options(settings: &Settings, stop: &CancellationToken) -> Result<Options, Con
             .operations
             .address()?
             .is_some_and(|address| address.ip().to_canonical().is_loopback()),
+        health: health.clone(),
         stop: stop.clone(),
     })
 }
@@ -234,33 +257,4 @@ async fn listen(
         let problem = format!("cannot listen there: {error}{hint}");
         ConfigError::setting(setting, &address.to_string(), problem)
     })
-}
-
-/// Keeps the window equal to what is committed.
-async fn follow(lake: Arc<Lake>, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut seen = 0;
-    while !stop.is_cancelled() {
-        match lake.follow(seen).await {
-            Ok(newest) => seen = newest,
-            Err(error) => tracing::warn!(%error, "cannot follow the lake, trying again"),
-        }
-        tokio::select! {
-            () = lake.committed() => (),
-            () = sleep(FOLLOW) => (),
-            () = stop.cancelled() => (),
-        }
-    }
-    Ok(())
-}
-
-/// Keeps histograms from growing between scrapes.
-async fn upkeep(figures: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
-    while !stop.is_cancelled() {
-        figures.run_upkeep();
-        tokio::select! {
-            () = sleep(Duration::from_secs(5)) => (),
-            () = stop.cancelled() => (),
-        }
-    }
-    Ok(())
 }

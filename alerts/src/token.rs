@@ -186,7 +186,7 @@ impl Keyring {
     /// Where there is no key.
     pub fn sign(&self, purpose: Purpose, subject: &str, now: Millis) -> Result<String, AlertError> {
         let key = self.newest()?;
-        let expires = now.0 + purpose.days() * 86_400_000;
+        let expires = now.0.saturating_add(purpose.days() * 86_400_000);
         let mut payload = vec![VERSION, purpose.number()];
         payload.extend(expires.to_be_bytes());
         payload.extend(subject.as_bytes());

@@ -100,6 +100,9 @@ pub async fn settle(
 
 fn title(row: &Model) -> String {
     match row.kind {
+        Kind::FeedStale if row.subject != "all" => {
+            format!("the feed {} gives nothing", row.subject)
+        }
         Kind::FeedStale => "no new minute comes in".to_owned(),
         Kind::JobFailing => format!("the job {} keeps failing", row.subject),
         Kind::DeliveriesDying => "deliveries are given up".to_owned(),

@@ -116,7 +116,14 @@ async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<
         "ms",
     );
     let took = median(31, async || {
-        marketlake_jobs::slots::claim(lake.database(), "ingest-minute", "bench", &[]).await?;
+        marketlake_jobs::slots::claim(
+            lake.database(),
+            "ingest-minute",
+            "bench",
+            &[],
+            &marketlake_jobs::Clock::system(),
+        )
+        .await?;
         Ok(())
     });
     figure(

@@ -33,10 +33,16 @@ impl Millis {
         )
     }
 
+    /// Milliseconds from an earlier instant to this one; negative where it is later. Bounded where 64 bits cannot hold them.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The minute that it lies in.
     #[must_use]
     pub fn minute(self) -> Minute {
-        Minute(self.0.div_euclid(MILLIS_A_MINUTE))
+        Minute::from_number(self.0.div_euclid(MILLIS_A_MINUTE))
     }
 
     /// As a calendar time; an instant outside of what a calendar holds becomes the epoch.
@@ -58,15 +64,25 @@ impl fmt::Display for Millis {
     }
 }
 
-/// A UTC minute, named by its start; counted from 1970-01-01T00:00Z.
+/// No minute is further from the epoch than its start in milliseconds fits into 64 bits.
+const MAX_NUMBER: i64 = i64::MAX / MILLIS_A_MINUTE / 1_440 * 1_440;
+
+/// A UTC minute, named by its start; counted from 1970-01-01T00:00Z. It is never further from there than [`Millis`] can say, so
+/// that neither its start nor the difference of two overflows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(i64);
 
 impl Minute {
-    /// The minute by its number since the epoch.
+    /// The minute by its number since the epoch; the nearest that there is, where the number is beyond all.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {
-        Self(number)
+        if number > MAX_NUMBER {
+            Self(MAX_NUMBER)
+        } else if number < -MAX_NUMBER {
+            Self(-MAX_NUMBER)
+        } else {
+            Self(number)
+        }
     }
 
     /// Its number since the epoch.
@@ -78,13 +94,13 @@ impl Minute {
     /// The instant at which it starts.
     #[must_use]
     pub const fn start(self) -> Millis {
-        Millis(self.0.saturating_mul(MILLIS_A_MINUTE))
+        Millis(self.0 * MILLIS_A_MINUTE)
     }
 
     /// The minute so many later (earlier, where negative).
     #[must_use]
     pub const fn plus(self, minutes: i64) -> Self {
-        Self(self.0.saturating_add(minutes))
+        Self::from_number(self.0.saturating_add(minutes))
     }
 
     /// The first minute of its hour.
@@ -200,6 +216,28 @@ mod tests {
                 Minute::from_date(text).map(Minute::date).as_deref(),
                 Some(text)
             );
+        }
+    }
+
+    #[test]
+    fn no_arithmetic_on_any_time_overflows() {
+        let odd = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
+        let spans = [Duration::ZERO, Duration::from_secs(1), Duration::MAX];
+        for a in odd {
+            let (at, minute) = (Millis(a), Minute::from_number(a));
+            for ts in [at.minute(), minute] {
+                assert_eq!(ts.start().minute(), ts);
+                assert!(ts.hour() <= ts && ts.day() <= ts.hour());
+                assert!(ts.date().len() == 10 && ts.hour_of_day() < 24);
+            }
+            for span in spans {
+                assert!(at.minus(span) <= at && at <= at.plus(span));
+            }
+            for b in odd {
+                assert_eq!(at.since(Millis(b)) > 0, a > b);
+                let moved = minute.plus(b);
+                assert_eq!(moved.number() - minute.number() > 0, moved > minute);
+            }
         }
     }
 

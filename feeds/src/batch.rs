@@ -8,6 +8,13 @@ use crate::FeedError;
 
 /// How many rejected entries are kept by name; the rest is counted.
 const NAMED: usize = 20;
+/// Of a rejected entry and its reason so many characters are kept.
+const MAX_ENTRY_CHARS: usize = 100;
+const MAX_REASON_CHARS: usize = 300;
+/// Kinds that are counted by name; what is of yet another is counted as `other`.
+const MAX_KINDS: usize = 20;
+/// Far more metrics than all exchanges together have; what one answer holds beyond is not kept.
+pub const MAX_SAMPLES: usize = 500_000;
 
 /// The samples of one slot, and an account of what was not kept.
 #[derive(Debug, Default)]
@@ -40,7 +47,12 @@ impl Batch {
 
     /// Takes a sample in whose value is known to be good, or counts it where its metric was seen before.
     pub fn keep(&mut self, entry: &str, sample: Sample) {
-        if self.seen.insert(sample.metric.clone()) {
+        if self.samples.len() >= MAX_SAMPLES {
+            self.reject(
+                entry,
+                &format!("expected at most {MAX_SAMPLES} entries in one answer"),
+            );
+        } else if self.seen.insert(sample.metric.clone()) {
             self.samples.push(sample);
         } else {
             self.reject(entry, "the same metric came earlier in this answer");
@@ -49,12 +61,44 @@ impl Batch {
 
     /// Counts an entry that is not kept.
     pub fn reject(&mut self, entry: &str, reason: &str) {
-        self.rejected += 1;
+        self.rejected = self.rejected.saturating_add(1);
         if self.first_rejected.len() < NAMED {
             self.first_rejected.push(Rejected {
-                entry: entry.chars().take(100).collect(),
-                reason: reason.to_owned(),
+                entry: entry.chars().take(MAX_ENTRY_CHARS).collect(),
+                reason: reason.chars().take(MAX_REASON_CHARS).collect(),
             });
+        }
+    }
+
+    /// Counts an entry of another kind.
+    pub(crate) fn count_other(&mut self, kind: &str) {
+        self.count_others(kind, 1);
+    }
+
+    fn count_others(&mut self, kind: &str, count: u64) {
+        let kind: String = kind.chars().take(MAX_ENTRY_CHARS).collect();
+        let known = self.other_kinds.contains_key(&kind);
+        let kind = if known || self.other_kinds.len() < MAX_KINDS {
+            kind
+        } else {
+            "other".to_owned()
+        };
+        let sum = self.other_kinds.entry(kind).or_default();
+        *sum = sum.saturating_add(count);
+    }
+
+    /// Takes out samples of another minute than the one that was asked for, and counts them.
+    pub fn retain_slot(&mut self, slot: Minute) {
+        let (kept, others) = std::mem::take(&mut self.samples)
+            .into_iter()
+            .partition(|sample: &Sample| sample.ts == slot);
+        self.samples = kept;
+        for sample in others {
+            let reason = format!(
+                "ts: expected {slot}, the minute asked for, got {}",
+                sample.ts
+            );
+            self.reject(sample.metric.id(), &reason);
         }
     }
 
@@ -64,12 +108,12 @@ impl Batch {
             let entry = sample.metric.clone();
             self.keep(entry.id(), sample);
         }
-        self.rejected += other.rejected;
+        self.rejected = self.rejected.saturating_add(other.rejected);
         let room = NAMED.saturating_sub(self.first_rejected.len());
         self.first_rejected
             .extend(other.first_rejected.into_iter().take(room));
         for (kind, count) in other.other_kinds {
-            *self.other_kinds.entry(kind).or_default() += count;
+            self.count_others(&kind, count);
         }
     }
 

@@ -11,12 +11,14 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
-use crate::http::{Answer, Http, malformed};
+use crate::http::{Answer, Http, malformed, said};
 use crate::json::{Entries, decimal_text};
 use crate::{Batch, Feed, FeedError, Recall};
 
 /// Far more pages than there ever were; a cursor that never ends is an error.
 const MOST_PAGES: usize = 1_000;
+/// Cursors are short; a longer one is no cursor.
+const MAX_CURSOR_BYTES: usize = 1_000;
 /// Its allowance was renewed within the day; asked again after an hour.
 const ALLOWANCE_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -95,7 +97,7 @@ impl Cryptowatch {
             return batch.reject(key, "expected a key of the form kind:exchange:pair");
         };
         if kind != "market" {
-            *batch.other_kinds.entry(kind.to_owned()).or_default() += 1;
+            batch.count_other(kind);
         } else if self.markets.is_empty() || self.markets.iter().any(|m| m == market) {
             match Metric::new(market, pair, PRICE) {
                 Ok(metric) => batch.offer(key, metric, slot, value),
@@ -129,6 +131,13 @@ impl Feed for Cryptowatch {
             batch.merge(page);
             match next {
                 None => return batch.or_empty(self.page_url(None)?.as_str()),
+                Some(next) if next.len() > MAX_CURSOR_BYTES => {
+                    let length = next.len();
+                    let reason = format!(
+                        "cursor.last: expected at most {MAX_CURSOR_BYTES} bytes, got {length}"
+                    );
+                    return Err(malformed(url.as_str(), reason));
+                }
                 Some(next) if cursor.as_ref() == Some(&next) => {
                     return Err(malformed(
                         url.as_str(),
@@ -156,7 +165,7 @@ impl Cryptowatch {
         let page: Page<'_> =
             serde_json::from_str(&answer.body).map_err(|error| malformed(url, error))?;
         if let Some(message) = page.error {
-            return Err(refused(url, message));
+            return Err(refused(url, &message));
         }
         let entries = page
             .result
@@ -179,8 +188,8 @@ impl Cryptowatch {
     }
 }
 
-fn refused(url: &str, message: String) -> FeedError {
-    let url = url.to_owned();
+fn refused(url: &str, message: &str) -> FeedError {
+    let (url, message) = (url.to_owned(), said(message));
     if message.to_lowercase().contains("allowance") {
         return FeedError::Throttled {
             url,

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use marketlake_entities::{backoff, causes};
 use parking_lot::Mutex;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::FeedError;
+use crate::pause::{MAX_BAN, pause};
 
 /// How long one answer may take. With two retries it stays within a minute's half.
 const PATIENCE: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The pause after a 429 or 418 that names none.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
+/// Of what an exchange says in words, so much goes into errors.
+const MAX_SAID_CHARS: usize = 300;
 /// The largest known answer is 2 MB.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -78,9 +79,11 @@ impl Http {
         }
     }
 
-    /// Keeps every further question back for a while.
+    /// Keeps every further question back for a while; a longer pause that is under way stays.
     pub(crate) fn be_quiet_for(&self, pause: Duration) {
-        *self.quiet_until.lock() = Some(Instant::now() + pause);
+        let until = Instant::now().checked_add(pause.min(MAX_BAN));
+        let mut quiet_until = self.quiet_until.lock();
+        *quiet_until = (*quiet_until).max(until);
     }
 
     fn refuse_while_quiet(&self, url: &str) -> Result<(), FeedError> {
@@ -132,7 +135,7 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::IM_A_TEAPOT => FeedError::Throttled {
             url,
-            pause: retry_after(&headers).unwrap_or(DEFAULT_PAUSE),
+            pause: pause(status, &headers),
             message: format!("{}: {message}", status.as_u16()),
         },
         _ => FeedError::Status {
@@ -141,17 +144,6 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
             message,
         },
     })
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> FeedError {
@@ -164,6 +156,11 @@ fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> FeedErro
 pub(crate) fn malformed(url: &str, reason: impl ToString) -> FeedError {
     FeedError::Malformed {
         url: url.to_owned(),
-        reason: reason.to_string(),
+        reason: said(&reason.to_string()),
     }
+}
+
+/// What an exchange said, shortened: it may be of any length.
+pub(crate) fn said(text: &str) -> String {
+    text.chars().take(MAX_SAID_CHARS).collect()
 }

@@ -11,12 +11,14 @@ mod feed;
 pub mod files;
 mod http;
 mod json;
+mod pause;
 mod replay;
 mod simulated;
 
-pub use batch::Batch;
+pub use batch::{Batch, MAX_SAMPLES};
 pub use binance::Binance;
 pub use cryptowatch::Cryptowatch;
 pub use feed::{Feed, FeedError, Recall};
+pub use pause::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};
 pub use replay::{Pace, Replay};
 pub use simulated::Simulated;

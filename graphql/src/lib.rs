@@ -53,6 +53,7 @@ use clock::Clock;
 use graphql_http::{Endpoint, Parts};
 use limits::{Rate, Room, shed};
 use operations::Metrics;
+pub use operations::{API_PARTS, watch};
 pub use options::{Limits, Options};
 use pages::Desk;
 pub use rest::openapi;
@@ -162,9 +163,13 @@ impl Http {
     }
 
     fn health(&self) -> Router {
-        let state = (Arc::clone(&self.lake), self.options.stop.clone());
+        let looked = operations::Looked {
+            health: self.options.health.clone(),
+            stop: self.options.stop.clone(),
+        };
         Router::new()
             .route("/healthz", get(operations::healthz))
-            .route("/readyz", get(operations::readyz).with_state(state))
+            .route("/readyz", get(operations::readyz))
+            .with_state(looked)
     }
 }

@@ -1,20 +1,24 @@
 //! What operators and their machines ask.
+//!
+//! A look at how the process does waits for nobody: [`watch`] asks the catalog and the store from time to time, jobs say how they go, and what was
+//! said last is the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use marketlake_entities::database;
+use marketlake_entities::health::{Part, Role, WINDOW};
+use marketlake_entities::{Health, Millis, Minute, database};
 use marketlake_lake::Lake;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
-use tokio::time::timeout;
+use serde_json::{Map, Value, json};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, Scope};
@@ -23,42 +27,148 @@ use crate::caller::peer;
 use crate::client_address::is_forwarded;
 use crate::rest::Problem;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the catalog and the store may take for a sign of life.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often they are asked for one.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long one is good for.
+const SIGN_TTL: Duration = Duration::from_secs(30);
 
-/// The process is alive.
-pub(crate) async fn healthz() -> &'static str {
-    "ok\n"
+/// What an API answers from: parts of its health, which [`watch`] keeps.
+pub const API_PARTS: [&str; 3] = [WINDOW, "catalog", "store"];
+
+/// What a look at the process reads.
+#[derive(Clone)]
+pub(crate) struct Looked {
+    pub(crate) health: Health,
+    pub(crate) stop: CancellationToken,
 }
 
-/// It can answer: the catalog and the store are reachable, and the window is filled.
-pub(crate) async fn readyz(State((lake, stop)): State<(Arc<Lake>, CancellationToken)>) -> Response {
-    if stop.is_cancelled() {
-        let parts = json!({"process": "stopping"});
+/// The process is alive. With `verbose`: each role and part, and what is worth knowing beside.
+pub(crate) async fn healthz(State(looked): State<Looked>, RawQuery(query): RawQuery) -> Response {
+    let asked = query.unwrap_or_default();
+    let verbose = asked.split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        name == "verbose" && !matches!(value, "0" | "false")
+    });
+    if !verbose {
+        return "ok\n".into_response();
+    }
+    let (ready, roles) = shown(&looked);
+    let notes = looked.health.notes();
+    Json(json!({"ready": ready, "roles": roles, "notes": notes})).into_response()
+}
+
+/// Each role does its work: an API can answer, a scheduler plans and can write, a sender sends.
+pub(crate) async fn readyz(State(looked): State<Looked>) -> Response {
+    if looked.stop.is_cancelled() {
+        let parts = json!({"ready": false, "process": "stopping"});
         return (StatusCode::SERVICE_UNAVAILABLE, Json(parts)).into_response();
     }
-    let catalog = timeout(PATIENCE, database::clock(lake.database())).await;
-    let store = timeout(PATIENCE, lake.store().probe()).await;
-    let shown = |result: Result<(), String>| result.err().unwrap_or_else(|| "ok".to_owned());
-    let slow = |_| format!("no answer within {} s", PATIENCE.as_secs());
-    let catalog = catalog
-        .map_err(slow)
-        .and_then(|r| r.map(drop).map_err(|error| error.to_string()));
-    let store = store
-        .map_err(slow)
-        .and_then(|r| r.map_err(|error| error.to_string()));
-    let window = if lake.window().is_ready() {
-        Ok(())
-    } else {
-        Err("being filled".to_owned())
-    };
-    let ready = catalog.is_ok() && store.is_ok() && window.is_ok();
+    let (ready, roles) = shown(&looked);
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let parts = json!({"catalog": shown(catalog), "store": shown(store), "window": shown(window)});
-    (status, Json(parts)).into_response()
+    (status, Json(json!({"ready": ready, "roles": roles}))).into_response()
+}
+
+fn shown(looked: &Looked) -> (bool, Value) {
+    let roles = looked.health.roles();
+    let ready = roles.iter().all(|role| role.ready);
+    let shown: Map<String, Value> = roles
+        .into_iter()
+        .map(|report| {
+            let parts: Map<String, Value> = report
+                .parts
+                .into_iter()
+                .map(|(name, state)| (name, state.err().unwrap_or_else(|| "ok".to_owned()).into()))
+                .collect();
+            let shown = json!({"ready": report.ready, "parts": parts});
+            (report.role.to_string(), shown)
+        })
+        .collect();
+    (ready, shown.into())
+}
+
+/// Asks for signs of life, until the process is to stop: of what an API answers from, where it is one; and whether the newest minute is what it
+/// ought to be, which makes no role unready.
+pub async fn watch(
+    lake: Arc<Lake>,
+    health: Health,
+    is_api: bool,
+    stale_after: Option<Duration>,
+    stop: CancellationToken,
+) {
+    let parts = is_api.then(|| API_PARTS.map(|name| health.part(Role::Api, name)));
+    while !stop.is_cancelled() {
+        if let Some([window, catalog, store]) = &parts {
+            if lake.window().is_ready() {
+                window.good_for_ever();
+            } else {
+                window.bad("being filled");
+            }
+            let asking = (
+                sign(catalog, database::clock(lake.database())),
+                sign(store, lake.store().probe()),
+            );
+            tokio::join!(asking.0, asking.1);
+        }
+        let look = timeout(WATCH_TIMEOUT, look(&lake)).await;
+        if let Ok(Some(seen)) = look {
+            note(&health, seen, stale_after);
+        }
+        tokio::select! {
+            () = sleep(WATCH_INTERVAL) => (),
+            () = stop.cancelled() => (),
+        }
+    }
+}
+
+async fn sign<T, E: std::fmt::Display>(part: &Part, asked: impl Future<Output = Result<T, E>>) {
+    match timeout(WATCH_TIMEOUT, asked).await {
+        Ok(Ok(_)) => part.good(SIGN_TTL),
+        Ok(Err(error)) => part.bad(error.to_string()),
+        Err(_) => part.bad(format!("no answer within {} s", WATCH_TIMEOUT.as_secs())),
+    }
+}
+
+/// What the catalog says of the minutes that there are.
+struct Seen {
+    now: Millis,
+    newest: Option<Millis>,
+    impossible: usize,
+}
+
+/// `None` where it cannot be asked; then its part says so.
+async fn look(lake: &Lake) -> Option<Seen> {
+    let now = database::clock(lake.database()).await.ok()?;
+    let newest = lake.newest().await.ok()?;
+    Some(Seen {
+        now,
+        newest: newest.map(Minute::start),
+        impossible: lake.impossible_segments(now).await.ok()?,
+    })
+}
+
+fn note(health: &Health, seen: Seen, stale_after: Option<Duration>) {
+    if let Some(newest) = seen.newest {
+        let age = seen.now.since(newest) / 1_000;
+        gauge!("marketlake_newest_sample_age_seconds").set(as_f64(age));
+        let stale = stale_after.filter(|after| seen.now > newest.plus(*after));
+        let text = stale.map(|after| {
+            let most = after.as_secs();
+            format!("stale: the newest minute is {age} s old, expected at most {most} s")
+        });
+        health.note("feeds", text);
+    }
+    let count = seen.impossible;
+    gauge!("marketlake_impossible_segments").set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
+    let text = format!(
+        "{count} segments hold samples that lie in the future, or before 2009: `marketlake check --repair` takes them out"
+    );
+    health.note("samples", (count > 0).then_some(text));
 }
 
 /// What `/metrics` is made of.

@@ -1,6 +1,7 @@
 //! How the face behaves.
 
 use marketlake_alerts::subscription::Caps;
+use marketlake_entities::Health;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::AuthOptions;
@@ -28,6 +29,8 @@ pub struct Options {
     /// Whether whoever reaches the operations listener on this machine may read `/metrics` without
     /// a key.
     pub metrics_without_key: bool,
+    /// What is known of the process: `/readyz` and `/healthz?verbose` say it.
+    pub health: Health,
     /// Cancelled where the server is to stop: what would go on for ever ends.
     pub stop: CancellationToken,
 }
@@ -63,6 +66,7 @@ impl Default for Options {
             public_origin: None,
             is_https: false,
             metrics_without_key: false,
+            health: Health::default(),
             stop: CancellationToken::new(),
         }
     }

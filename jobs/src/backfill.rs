@@ -121,7 +121,7 @@ impl Job for Backfill {
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let part = self.part_of(Span::day(run.slot.minute()));
-        let now = database::clock(self.lake.database()).await?;
+        let now = run.now(self.lake.database()).await?;
         let mut import = self.lake.importer(now);
         let mut answers = stream::iter(self.symbols.clone())
             .map(|symbol| async move { self.symbol(&symbol, part).await })

@@ -83,7 +83,7 @@ pub(crate) async fn commit_merge(
     };
     fail_point!("between-merge-and-commit");
     let transaction = database::begin_write(lake.database()).await?;
-    let now = database::clock(&transaction).await?;
+    let now = run.now(&transaction).await?;
     run.finish(&transaction, &outcome).await?;
     if let Some(staged) = &staged {
         staged.publish(&transaction, now).await?;

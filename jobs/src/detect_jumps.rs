@@ -75,7 +75,7 @@ impl DetectJumps {
             let row = slots::find(self.lake.database(), Self::NAME, run.slot, run.shard).await?;
             (row.map_or(now, |row| row.created_at), MAX_REPLAYED_AGE)
         };
-        let age = now.0.saturating_sub(since.0);
+        let age = now.since(since);
         Ok((now > since.plus(max_age)).then(|| {
             let minutes = age / 60_000;
             format!("{TOO_OLD}: judged {minutes} minutes after its minute ended")
@@ -128,7 +128,7 @@ impl Job for DetectJumps {
             tracing::warn!(slot = %run.slot, ?missing, "jumps detected without some parts of the minute");
         }
         let transaction = database::begin_write(database).await?;
-        let now = database::clock(&transaction).await?;
+        let now = run.now(&transaction).await?;
         let too_old = self.too_old(run, now).await?;
         let telling = Telling {
             stale: too_old.as_deref(),

@@ -8,6 +8,8 @@ use marketlake_feeds::FeedError;
 use marketlake_lake::LakeError;
 use sea_orm::DbErr;
 
+use crate::supervisor::TaskError;
+
 /// Why a run did not end well. Each decides whether the slot is tried again: see [`JobError::retry`].
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -37,6 +39,9 @@ pub enum JobError {
     /// Its time has passed.
     #[error("too late: the slot was to be done by {0}")]
     TooLate(Millis),
+    /// It panicked; what it was about to commit is rolled back.
+    #[error("panicked: {0}")]
+    Panicked(String),
     /// Every attempt was used up, the last ones by workers that died.
     #[error("given up after {0} attempts")]
     WornOut(i32),
@@ -51,27 +56,48 @@ pub enum JobError {
         /// How many there are.
         parts: usize,
     },
-    /// The bell could not be hung.
+    /// A task of the scheduler ended too often.
+    #[error(transparent)]
+    Ended(#[from] TaskError),
+    /// A task of the scheduler is lost.
     #[error("scheduler: {0}")]
     Bell(String),
 }
 
 impl JobError {
+    /// Why nothing can be written, where it is that: a full disk, a store or a database that refuses.
+    #[must_use]
+    pub fn write_failure(&self) -> Option<String> {
+        match self {
+            Self::Lake(LakeError::Store(_) | LakeError::Catalog(_) | LakeError::Aside(_))
+            | Self::Records(_) => Some(format!("the last run could not write: {self}")),
+            _ => None,
+        }
+    }
+
     /// Whether another attempt may help, and after what pause where the cause asks for one.
     #[must_use]
     pub fn retry(&self) -> Option<Option<Duration>> {
         match self {
             Self::Feed { error, .. } => Some(error.pause()),
             Self::Lake(
-                LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_),
+                LakeError::Corrupt { .. }
+                | LakeError::Address(_)
+                | LakeError::Encode(_)
+                | LakeError::Time { .. },
             )
             | Self::Fenced
             | Self::NoSuchPart { .. }
             | Self::Bell(_)
+            | Self::Ended(_)
             | Self::WornOut(_) => None,
             Self::Alerts(error) if error.is_lasting() => None,
             Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),
-            Self::Lake(_) | Self::Alerts(_) | Self::Records(_) | Self::TimedOut(_) => Some(None),
+            Self::Lake(_)
+            | Self::Alerts(_)
+            | Self::Records(_)
+            | Self::TimedOut(_)
+            | Self::Panicked(_) => Some(None),
         }
     }
 }

@@ -9,7 +9,7 @@ use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, Minute, database};
 use marketlake_feeds::{Batch, Pace, Recall};
 use marketlake_lake::{Lake, LakeError};
-use metrics::counter;
+use metrics::{counter, gauge};
 use serde_json::{Value, json};
 
 use crate::parts::{Part, parts};
@@ -62,7 +62,12 @@ impl IngestMinute {
         let mut first_error = None;
         for feed in &part.feeds {
             match feed.samples(slot).await {
-                Ok(batch) => whole.merge(batch),
+                Ok(mut batch) => {
+                    batch.retain_slot(slot);
+                    gauge!("marketlake_feed_last_answer_slot_seconds", "feed" => feed.name().to_owned())
+                        .set(seconds(slot));
+                    whole.merge(batch);
+                }
                 Err(error) => {
                     counter!("marketlake_feed_errors_total", "feed" => feed.name().to_owned())
                         .increment(1);
@@ -100,7 +105,7 @@ impl IngestMinute {
             fail_point!("between-object-and-commit");
             outcome["bytes"] = json!(staged.byte_count());
             let transaction = database::begin_write(database).await?;
-            let now = database::clock(&transaction).await?;
+            let now = run.now(&transaction).await?;
             run.finish(&transaction, &outcome).await?;
             match staged.publish(&transaction, now).await {
                 Ok(()) => {
@@ -123,6 +128,11 @@ impl IngestMinute {
             }
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+fn seconds(minute: Minute) -> f64 {
+    (minute.start().0 / 1_000) as f64
 }
 
 #[async_trait]

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_entities::{Millis, Minute};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use serde_json::Value;
 
-use crate::JobError;
+use crate::{Clock, JobError};
 
 /// The time for which the planner plans.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// By the database's clock.
+    /// By the [`Clock`].
     pub now: Millis,
     /// The minute that the feeds are at: the running one, or a replay's.
     pub minute: Minute,
@@ -104,8 +104,9 @@ pub trait Job: Send + Sync {
 }
 
 /// A claimed slot.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Run {
+    pub(crate) clock: Clock,
     pub(crate) id: i64,
     pub(crate) token: i64,
     pub(crate) attempts: i32,
@@ -116,6 +117,20 @@ pub struct Run {
 }
 
 impl Run {
+    /// The time to go by: not the database's clock as such, which may just have been set wrongly.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn now(&self, connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
+        self.clock.now(connection).await
+    }
+
+    /// Whether the clock was set within so much time, and is gone along with: what looks old may be young.
+    #[must_use]
+    pub fn clock_stepped_within(&self, span: Duration) -> bool {
+        self.clock.held().is_some() || self.clock.stepped_within(span)
+    }
+
     /// Marks the slot as done, within the transaction that commits the run's effects.
     ///
     /// # Errors
@@ -125,10 +140,10 @@ impl Run {
         transaction: &impl ConnectionTrait,
         outcome: &Value,
     ) -> Result<(), JobError> {
-        let clock = database::clock_sql(transaction.get_database_backend());
+        let now = self.now(transaction).await?;
         let result = Entity::update_many()
             .col_expr(Column::State, Expr::value(State::Done))
-            .col_expr(Column::FinishedAt, Expr::cust(clock))
+            .col_expr(Column::FinishedAt, Expr::value(now.0))
             .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(Column::Outcome, Expr::value(outcome.to_string()))
             .filter(Column::Id.eq(self.id))

@@ -2,11 +2,12 @@
 //!
 //! A [`Job`] says which slots it wants and does one; the slot table ([`slots`]) decides who does which, once; the
 //! [`Runner`] claims, renews leases and retries; the [`Scheduler`] rings each second. The machinery knows
-//! no job, and the jobs know no clock but the slot.
+//! no job, and the jobs know no clock but the slot and the [`Clock`]. What runs long is watched over by the [`supervisor`].
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 
 mod backfill;
+mod clock;
 mod compact_daily;
 mod compact_hourly;
 mod deliver_alerts;
@@ -21,11 +22,17 @@ mod review_jumps;
 mod runner;
 mod scheduler;
 pub mod slots;
+pub mod supervisor;
 mod tend_subscriptions;
 mod vacuum;
 mod watchman;
+mod wrong_clock;
 
 pub use backfill::{Backfill, OnSymbol};
+pub use clock::{
+    Clock, Event as ClockEvent, Line as ClockLine, MAX_CLOCK_DIFFERENCE, Reading as ClockReading,
+    STEP_SETTLE_TIME, STEP_TOLERANCE,
+};
 pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;
 pub use deliver_alerts::DeliverAlerts;

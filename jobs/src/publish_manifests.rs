@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::database;
 use marketlake_lake::Lake;
 use serde_json::json;
 
@@ -55,7 +54,7 @@ impl Job for PublishManifests {
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let database = self.lake.database();
-        let now = database::clock(database).await?;
+        let now = run.now(database).await?;
         let days = self.lake.publish_manifests(now, false).await?;
         run.finish(database, &json!({ "days": days })).await?;
         Ok(())

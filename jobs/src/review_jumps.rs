@@ -97,7 +97,7 @@ impl Job for ReviewJumps {
         let judged = judged(database, span).await?;
         let replay = replay::replay(&self.lake, span, &judged).await?;
         let transaction = database::begin_write(database).await?;
-        let now = database::clock(&transaction).await?;
+        let now = run.now(&transaction).await?;
         let notes = replay::note(&transaction, &replay, now).await?;
         let outcome = json!({
             "same": replay.same.len(),

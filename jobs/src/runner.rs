@@ -1,17 +1,23 @@
 //! Claims slots, does them under a renewed lease, and decides what follows from a failure.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
+use futures::FutureExt;
+use marketlake_entities::health::{Part, Role};
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, backoff, database};
+use marketlake_entities::{Health, Millis, backoff};
 use metrics::{counter, histogram};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Due, Job, JobError, Run, slots};
+use crate::supervisor::panic_message;
+use crate::wrong_clock::MAX_PAUSE;
+use crate::{Clock, DeliverAlerts, Due, Job, JobError, Run, slots};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -21,6 +27,13 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a run may go on once the process is to stop.
 const STOPPING: Duration = Duration::from_secs(7);
+/// A worker that looks for slots says so within this time; one that does a slot, within the job's timeout and this.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A run that could not write is held against its worker until one can, or for so long: some jobs run once an hour.
+const WRITE_FAILURE_TTL: Duration = Duration::from_secs(600);
+const CANNOT_CLAIM: &str = "cannot claim slots";
+/// Of an error so many characters are kept.
+const MAX_ERROR_CHARS: usize = 2_000;
 
 /// Does slots in this process.
 #[derive(Clone)]
@@ -29,6 +42,8 @@ pub struct Runner {
     worker: String,
     wake: Arc<Notify>,
     stop: CancellationToken,
+    clock: Clock,
+    health: Health,
 }
 
 /// What came of [`Runner::run_once`].
@@ -53,7 +68,45 @@ impl Runner {
             worker,
             wake: Arc::new(Notify::new()),
             stop,
+            clock: Clock::default(),
+            health: Health::default(),
         }
+    }
+
+    /// Goes by this clock, in place of one of its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Says here how it goes.
+    #[must_use]
+    pub fn with_health(mut self, health: Health) -> Self {
+        self.health = health;
+        self
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Enters a job's worker as a part of the process's health.
+    pub(crate) fn part(&self, job: &str) -> Part {
+        let role = if job == DeliverAlerts::NAME {
+            Role::Deliver
+        } else {
+            Role::Scheduler
+        };
+        self.health.part(role, job)
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     pub(crate) fn database(&self) -> &DatabaseConnection {
@@ -72,19 +125,33 @@ impl Runner {
 
     /// Does a job's slots, one at a time, until told to stop; then ends what runs, or gives it back.
     pub async fn work(&self, job: Arc<dyn Job>) {
+        let part = self.part(job.name());
+        let policy = job.policy();
+        let mut unwritable: Option<(Instant, String)> = None;
         while !self.stop.is_cancelled() {
+            fail_point!("worker-loop");
             let woken = self.wake.notified();
-            let waits_for = job.policy().waits_for;
-            let claim = slots::claim(&self.database, job.name(), &self.worker, waits_for);
+            unwritable = unwritable.filter(|(at, _)| at.elapsed() < WRITE_FAILURE_TTL);
+            stand(&part, unwritable.as_ref(), WORKER_TIMEOUT);
+            let (name, waits_for) = (job.name(), policy.waits_for);
+            let claim = slots::claim(&self.database, name, &self.worker, waits_for, &self.clock);
             match in_time(claim).await {
                 Ok(Some(run)) => {
-                    self.execute(job.as_ref(), &run).await;
+                    let longest = policy.timeout.saturating_add(WORKER_TIMEOUT);
+                    stand(&part, unwritable.as_ref(), longest);
+                    let done = self.execute(job.as_ref(), &run).await;
+                    unwritable = done.err().map(|reason| (Instant::now(), reason));
                     // What a run committed may be another job's start.
                     self.wake();
                 }
-                Ok(None) => self.idle(woken).await,
+                Ok(None) => {
+                    // A claim writes nothing where there is nothing to do.
+                    unwritable = unwritable.filter(|(_, why)| !why.starts_with(CANNOT_CLAIM));
+                    self.idle(woken).await;
+                }
                 Err(error) => {
                     tracing::error!(job = job.name(), %error, "cannot claim slots");
+                    unwritable = Some((Instant::now(), format!("{CANNOT_CLAIM}: {error}")));
                     self.idle(woken).await;
                 }
             }
@@ -110,7 +177,7 @@ impl Runner {
         shard: i32,
         again: bool,
     ) -> Result<RunOnce, JobError> {
-        let now = database::clock(&self.database).await?;
+        let now = self.clock.now(&self.database).await?;
         let due = Due {
             shard,
             ..Due::pending(slot)
@@ -120,9 +187,11 @@ impl Runner {
         if again {
             slots::reopen(&self.database, name, slot, shard, &slots::ENDED, now).await?;
         }
-        let claimed = slots::claim_slot(&self.database, name, &self.worker, slot, shard).await?;
+        let claimed =
+            slots::claim_slot(&self.database, name, &self.worker, slot, shard, &self.clock).await?;
         if let Some(run) = &claimed {
-            self.execute(job, run).await;
+            // Its row says what came of it.
+            let _ = self.execute(job, run).await;
         }
         let row = slots::find(&self.database, name, slot, shard).await?;
         let row =
@@ -137,11 +206,13 @@ impl Runner {
         })
     }
 
-    async fn execute(&self, job: &dyn Job, run: &Run) {
+    /// Does a claimed slot, and records what came of it. The error says why nothing can be written.
+    async fn execute(&self, job: &dyn Job, run: &Run) -> Result<(), String> {
         let begun = Instant::now();
         let result = self.attempt(job, run).await;
         histogram!("marketlake_job_seconds", "job" => job.name())
             .record(begun.elapsed().as_secs_f64());
+        let unwritable = result.as_ref().err().and_then(JobError::write_failure);
         let outcome = match result {
             Ok(()) => "done",
             Err(error) => match in_time(self.after_failure(job, run, &error)).await {
@@ -154,6 +225,7 @@ impl Runner {
         };
         counter!("marketlake_job_runs_total", "job" => job.name(), "outcome" => outcome)
             .increment(1);
+        unwritable.map_or(Ok(()), Err)
     }
 
     async fn attempt(&self, job: &dyn Job, run: &Run) -> Result<(), JobError> {
@@ -162,12 +234,23 @@ impl Runner {
             return Err(JobError::WornOut(policy.attempts));
         }
         if let Some(deadline) = job.deadline(run.slot)
-            && in_time(database::clock(&self.database)).await? > deadline
+            && in_time(self.clock.now(&self.database)).await? > deadline
         {
             return Err(JobError::TooLate(deadline));
         }
+        // A run that panics fails; its worker goes on.
+        let running = AssertUnwindSafe(job.run(run)).catch_unwind();
         tokio::select! {
-            result = timeout(policy.timeout, job.run(run)) => result.unwrap_or(Err(JobError::TimedOut(policy.timeout))),
+            result = timeout(policy.timeout, running) => match result {
+                Ok(Ok(result)) => result,
+                Ok(Err(panic)) => {
+                    let message = panic_message(&*panic);
+                    counter!("marketlake_job_panics_total", "job" => job.name()).increment(1);
+                    tracing::error!(job = job.name(), slot = %run.slot, panic = message, "run panicked");
+                    Err(JobError::Panicked(message))
+                }
+                Err(_) => Err(JobError::TimedOut(policy.timeout)),
+            },
             lost = self.keep_lease(run) => lost,
             () = self.stopped() => Err(JobError::Stopped),
         }
@@ -196,7 +279,8 @@ impl Runner {
         run: &Run,
         error: &JobError,
     ) -> Result<&'static str, JobError> {
-        let now = database::clock(&self.database).await?;
+        let now = self.clock.now(&self.database).await?;
+        // Who asked for longer is not asked before by the feed itself.
         let again_at = error
             .retry()
             .map(|asked| now.plus(asked.unwrap_or_else(|| pause(run.attempts))));
@@ -209,8 +293,9 @@ impl Runner {
             _ => (State::Failed, "failed"),
         };
         tracing::warn!(job = job.name(), slot = %run.slot, attempt = run.attempts, outcome = word, %error, "run failed");
-        let not_before = again_at.unwrap_or(now);
-        slots::give_back(&self.database, run, state, not_before, &error.to_string()).await?;
+        let not_before = again_at.unwrap_or(now).min(now.plus(MAX_PAUSE));
+        let error: String = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
+        slots::give_back(&self.database, run, state, not_before, &error).await?;
         Ok(word)
     }
 }
@@ -222,6 +307,14 @@ pub(crate) async fn in_time<T, E: Into<JobError>>(
     match timeout(PATIENCE, statement).await {
         Ok(result) => result.map_err(Into::into),
         Err(_) => Err(JobError::TimedOut(PATIENCE)),
+    }
+}
+
+/// Says how a worker stands.
+fn stand(part: &Part, unwritable: Option<&(Instant, String)>, within: Duration) {
+    match unwritable {
+        Some((_, reason)) => part.bad(reason.as_str()),
+        None => part.good(within),
     }
 }
 

@@ -1,19 +1,37 @@
-//! Rings each second: plans what is due and missing, and wakes the workers.
+//! Plans each second what is due and missing, and wakes the workers.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use marketlake_entities::{Millis, Minute, database};
+use fail::fail_point;
+use futures::FutureExt;
+use marketlake_entities::health::{Part, Role};
+use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::Pace;
+use metrics::counter;
 use sea_orm::DatabaseConnection;
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_cron_scheduler::{Job as Ring, JobScheduler};
 
 use crate::runner::in_time;
-use crate::{Due, IngestMinute, JobError, JobSet, Moment, Runner, slots};
+use crate::supervisor::{Restarts, panic_message, supervise};
+use crate::wrong_clock::mend;
+use crate::{Due, IngestMinute, Job, JobError, JobSet, Moment, Runner, slots};
 
 /// Every second; the slot table decides what follows.
 const EACH_SECOND: &str = "* * * * * *";
+/// The bell waits for the machine's clock, which may be set back; without a ring for so long, planning goes on by itself.
+const RING_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Without a ring for so long, that is worth a line in the log.
+const SILENCE: Duration = Duration::from_secs(10);
+/// A planner that has not planned for so long is not well.
+const PLAN_TIMEOUT: Duration = Duration::from_secs(60);
+const PLANNER: &str = "planner";
+/// How often the slot table is looked through for what a wrong clock left.
+const MEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs a set of jobs until told to stop.
 pub struct Scheduler {
@@ -25,19 +43,25 @@ struct Planner {
     database: DatabaseConnection,
     jobs: JobSet,
     pace: Option<Pace>,
-    /// A ring that comes while one is still planning does nothing.
-    planning: Mutex<()>,
+    runner: Runner,
+    bell: Arc<Notify>,
 }
 
 impl Scheduler {
     /// A scheduler of some jobs, at a replay's pace where there is one.
     #[must_use]
     pub fn new(jobs: JobSet, pace: Option<Pace>, runner: Runner) -> Self {
+        // From the first moment on: nobody is ready before they have said so.
+        let _ = runner.health().part(Role::Scheduler, PLANNER);
+        for job in jobs.iter() {
+            let _ = runner.part(job.name());
+        }
         let planner = Planner {
             database: runner.database().clone(),
             jobs,
             pace,
-            planning: Mutex::new(()),
+            runner: runner.clone(),
+            bell: Arc::default(),
         };
         Self {
             planner: Arc::new(planner),
@@ -45,59 +69,153 @@ impl Scheduler {
         }
     }
 
-    /// Rings and works until told to stop; then waits for what runs, for some seconds at most.
+    /// Plans and works until told to stop; then waits for what runs, for some seconds at most. Each task is started again where it
+    /// panics or ends.
     ///
     /// # Errors
-    /// Where the bell cannot be hung.
+    /// Where one of them ended too often.
     pub async fn run(self) -> Result<(), JobError> {
-        let bell =
-            |error: tokio_cron_scheduler::JobSchedulerError| JobError::Bell(error.to_string());
-        let mut rings = JobScheduler::new().await.map_err(bell)?;
-        let (planner, runner) = (Arc::clone(&self.planner), self.runner.clone());
-        let ring = Ring::new_async(EACH_SECOND, move |_, _| {
-            let (planner, runner) = (Arc::clone(&planner), runner.clone());
-            Box::pin(async move {
-                planner.ring().await;
-                runner.wake();
-            })
+        let mut tasks = JoinSet::new();
+        let Self { planner, runner } = self;
+        let stop = runner.stop().clone();
+        let bell = Arc::clone(&planner.bell);
+        let ringing = (runner.clone(), stop.clone());
+        tasks.spawn(async move {
+            let (runner, stop) = ringing;
+            let start = || ring(Arc::clone(&bell), runner.clone());
+            supervise("bell", Restarts::default(), &stop, start).await
         });
-        rings.add(ring.map_err(bell)?).await.map_err(bell)?;
-        self.planner.ring().await;
-        rings.start().await.map_err(bell)?;
-        let mut workers = JoinSet::new();
-        for job in self.planner.jobs.iter() {
-            let (runner, job) = (self.runner.clone(), Arc::clone(job));
-            workers.spawn(async move { runner.work(job).await });
+        let planning = (Arc::clone(&planner), stop.clone());
+        tasks.spawn(async move {
+            let (planner, stop) = planning;
+            let start = || {
+                let planner = Arc::clone(&planner);
+                async move {
+                    planner.work().await;
+                    Ok(())
+                }
+            };
+            supervise("planner", Restarts::default(), &stop, start).await
+        });
+        for job in planner.jobs.iter() {
+            let (runner, job, stop) = (runner.clone(), Arc::clone(job), stop.clone());
+            tasks.spawn(async move {
+                let start = || {
+                    let (runner, job) = (runner.clone(), Arc::clone(&job));
+                    async move {
+                        runner.work(job).await;
+                        Ok(())
+                    }
+                };
+                supervise(job.name(), Restarts::default(), &stop, start).await
+            });
         }
-        self.runner.stopping().await;
-        rings.shutdown().await.map_err(bell)?;
-        workers.join_all().await;
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => (),
+                Ok(Err(error)) => return Err(JobError::Ended(error)),
+                Err(error) => return Err(JobError::Bell(error.to_string())),
+            }
+        }
         Ok(())
     }
 }
 
+/// Has tokio-cron-scheduler ring the planner's bell each second.
+async fn ring(bell: Arc<Notify>, runner: Runner) -> Result<(), String> {
+    let failed = |error: tokio_cron_scheduler::JobSchedulerError| error.to_string();
+    let mut rings = JobScheduler::new().await.map_err(failed)?;
+    let ring = Ring::new_async(EACH_SECOND, move |_, _| {
+        let bell = Arc::clone(&bell);
+        Box::pin(async move { bell.notify_one() })
+    });
+    rings.add(ring.map_err(failed)?).await.map_err(failed)?;
+    rings.start().await.map_err(failed)?;
+    runner.stopping().await;
+    rings.shutdown().await.map_err(failed)
+}
+
 impl Planner {
-    async fn ring(&self) {
-        let Ok(_planning) = self.planning.try_lock() else {
-            return;
-        };
-        if let Err(error) = in_time(self.plan()).await {
-            tracing::error!(%error, "cannot plan slots");
+    /// Plans at each ring, or without one, until told to stop.
+    async fn work(&self) {
+        let part = self.runner.health().part(Role::Scheduler, PLANNER);
+        let (mut rung, mut silent) = (Instant::now(), false);
+        let mut mended: Option<Instant> = None;
+        while !self.runner.stop().is_cancelled() {
+            fail_point!("planner-loop");
+            let mend = mended.is_none_or(|at| at.elapsed() >= MEND_INTERVAL);
+            if mend {
+                mended = Some(Instant::now());
+            }
+            self.plan_once(&part, mend).await;
+            self.runner.wake();
+            tokio::select! {
+                () = self.bell.notified() => {
+                    rung = Instant::now();
+                    if std::mem::take(&mut silent) {
+                        tracing::warn!("the cron scheduler rings again");
+                    }
+                }
+                () = sleep(RING_TIMEOUT) => (),
+                () = self.runner.stopping() => (),
+            }
+            if rung.elapsed() >= SILENCE && !silent {
+                silent = true;
+                counter!("marketlake_bell_silences_total").increment(1);
+                tracing::warn!(
+                    seconds = rung.elapsed().as_secs(),
+                    "the cron scheduler does not ring, as when the machine's clock was set back; planning goes on without it"
+                );
+            }
         }
     }
 
-    async fn plan(&self) -> Result<(), JobError> {
-        let now = database::clock(&self.database).await?;
+    async fn plan_once(&self, part: &Part, mend: bool) {
+        match in_time(self.plan(mend)).await {
+            Ok(None) => part.good(PLAN_TIMEOUT),
+            Ok(Some(held)) => part.bad(held),
+            Err(error) => {
+                tracing::error!(%error, "cannot plan slots");
+                part.bad(format!("cannot plan slots: {error}"));
+            }
+        }
+    }
+
+    /// Plans every job's slots; what one job cannot does not cost the others theirs. Returns why nothing can be planned.
+    async fn plan(&self, mend_too: bool) -> Result<Option<String>, JobError> {
+        let clock = self.runner.clock();
+        let now = clock.now(&self.database).await?;
+        self.runner.health().note("clock", clock.describe());
+        if let Some(held) = clock.held() {
+            return Ok(Some(held));
+        }
+        if mend_too {
+            mend(&self.database, now).await?;
+        }
         let minute = match self.pace {
             None => now.minute(),
             Some(pace) => self.replayed(pace, now).await?,
         };
+        let moment = Moment { now, minute };
+        let mut failed = None;
         for job in self.jobs.iter() {
-            let due = job.due(Moment { now, minute }).await?;
-            let entered = slots::enter(&self.database, job.name(), &due, now).await?;
-            if entered > 0 {
-                tracing::debug!(job = job.name(), entered, "slots planned");
-            }
+            let planning = AssertUnwindSafe(self.plan_job(job.as_ref(), moment)).catch_unwind();
+            let error = match planning.await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(panic) => JobError::Panicked(panic_message(&*panic)),
+            };
+            tracing::error!(job = job.name(), %error, "cannot plan a job's slots");
+            failed.get_or_insert(error);
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    async fn plan_job(&self, job: &dyn Job, moment: Moment) -> Result<(), JobError> {
+        let due = job.due(moment).await?;
+        let entered = slots::enter(&self.database, job.name(), &due, moment.now).await?;
+        if entered > 0 {
+            tracing::debug!(job = job.name(), entered, "slots planned");
         }
         Ok(())
     }
@@ -114,6 +232,6 @@ impl Planner {
         .await?;
         let row = slots::find(&self.database, IngestMinute::NAME, first, 0).await?;
         let begun = row.map_or(now, |row| row.created_at);
-        Ok(pace.minute(Millis(now.0 - begun.0)))
+        Ok(pace.minute(Millis(now.since(begun))))
     }
 }

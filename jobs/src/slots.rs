@@ -1,4 +1,4 @@
-//! The slot table's few statements. All times are by the database's clock.
+//! The slot table's few statements. All times are by the [`Clock`], which is the database's as long as that runs on steadily.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
 };
 
-use crate::{Due, Run, WaitsFor};
+use crate::{Clock, Due, Run, WaitsFor};
 
 /// In the words of the index over what is not done yet.
 const OPEN: &str = "r.state in ('pending', 'running')";
@@ -156,10 +156,12 @@ pub async fn claim(
     job: &str,
     worker: &str,
     waits_for: &[WaitsFor],
+    clock: &Clock,
 ) -> Result<Option<Run>, DbErr> {
-    let clock = database::clock_sql(database.get_database_backend());
+    let now = clock.now(database).await?;
+    let (at, expired) = (now.0, lease_expiry(clock, now));
     let mut condition = format!(
-        "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {clock}) or (r.state = 'running' and r.lease_until < {clock}))"
+        "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {at}) or (r.state = 'running' and r.lease_until < {expired}))"
     );
     for WaitsFor {
         job,
@@ -173,7 +175,8 @@ pub async fn claim(
              and e.slot < r.slot + {to_ms} and e.state in ('pending', 'running'))"
         );
     }
-    claim_where(database, &condition, vec![worker.into(), job.into()]).await
+    let values = vec![worker.into(), job.into()];
+    claim_where(database, &condition, values, clock, now).await
 }
 
 /// Takes one slot, unless it has ended or another worker holds it.
@@ -186,32 +189,43 @@ pub async fn claim_slot(
     worker: &str,
     slot: Millis,
     shard: i32,
+    clock: &Clock,
 ) -> Result<Option<Run>, DbErr> {
-    let clock = database::clock_sql(database.get_database_backend());
+    let now = clock.now(database).await?;
+    let expired = lease_expiry(clock, now);
     let condition = format!(
-        "r.job = $2 and r.slot = $3 and r.shard = $4 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {clock}))"
+        "r.job = $2 and r.slot = $3 and r.shard = $4 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {expired}))"
     );
     claim_where(
         database,
         &condition,
         vec![worker.into(), job.into(), slot.0.into(), shard.into()],
+        clock,
+        now,
     )
     .await
+}
+
+/// Leases that ran out before it may be taken over: none, while nobody can know what the time is.
+fn lease_expiry(clock: &Clock, now: Millis) -> i64 {
+    if clock.held().is_some() { 0 } else { now.0 }
 }
 
 async fn claim_where(
     database: &DatabaseConnection,
     condition: &str,
     values: Vec<Value>,
+    clock: &Clock,
+    now: Millis,
 ) -> Result<Option<Run>, DbErr> {
     let backend = database.get_database_backend();
-    let clock = database::clock_sql(backend);
     let skip = database::skip_locked_sql(backend);
     let sql = format!(
         "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
-         started_at = {clock}, finished_at = null, lease_until = {clock} + {lease} \
+         started_at = {now}, finished_at = null, lease_until = {lease} \
          where id = (select r.id from job_runs r where {condition} order by r.slot, r.shard limit 1 {skip}) returning *",
-        lease = LEASE.as_millis(),
+        now = now.0,
+        lease = now.plus(LEASE).0,
     );
     let row = database
         .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
@@ -225,6 +239,7 @@ async fn claim_where(
         attempts: model.attempts,
         slot: model.slot,
         shard: model.shard,
+        clock: clock.clone(),
     }))
 }
 
@@ -233,10 +248,9 @@ async fn claim_where(
 /// # Errors
 /// Where the database fails.
 pub async fn renew(database: &DatabaseConnection, run: &Run) -> Result<bool, DbErr> {
-    let clock = database::clock_sql(database.get_database_backend());
-    let until = Expr::cust(format!("{clock} + {}", LEASE.as_millis()));
+    let until = run.now(database).await?.plus(LEASE);
     let result = held(run)
-        .col_expr(Column::LeaseUntil, until)
+        .col_expr(Column::LeaseUntil, Expr::value(until.0))
         .exec(database)
         .await?;
     Ok(result.rows_affected == 1)
@@ -253,14 +267,14 @@ pub async fn give_back(
     not_before: Millis,
     error: &str,
 ) -> Result<(), DbErr> {
-    let clock = database::clock_sql(database.get_database_backend());
+    let now = run.now(database).await?;
     let mut update = held(run)
         .col_expr(Column::State, Expr::value(state))
         .col_expr(Column::NotBefore, Expr::value(not_before.0))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(Column::Error, Expr::value(error));
     if state != State::Pending {
-        update = update.col_expr(Column::FinishedAt, Expr::cust(clock));
+        update = update.col_expr(Column::FinishedAt, Expr::value(now.0));
     }
     update.exec(database).await?;
     Ok(())

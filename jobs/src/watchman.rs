@@ -1,16 +1,17 @@
 //! `watchman`: looks each minute whether the feed is stale, a job keeps failing or deliveries die, and has the operator told.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_alerts::outbox;
 use marketlake_alerts::watchman::{self, Finding, Kind};
+use marketlake_entities::Millis;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
-use marketlake_entities::{Millis, database};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run};
 
@@ -21,6 +22,7 @@ const FAILURES: usize = 3;
 /// How far back deaths of deliveries are looked for, and how many are an incident.
 const DEATHS_SPAN: Duration = Duration::from_secs(900);
 const DEATHS: u64 = 3;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Who is told, and when a feed is stale.
 #[derive(Clone, Debug)]
@@ -77,11 +79,15 @@ impl Job for Watchman {
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {
-        let now = database::clock(&self.database).await?;
+        let now = run.now(&self.database).await?;
         let mut findings = failing(&self.database, now).await?;
         findings.extend(dying(&self.database, now).await?);
         if self.is_live {
-            findings.extend(self.stale(now).await?);
+            let all = self.stale(now).await?;
+            if all.is_none() {
+                findings.extend(self.stale_feeds(now).await?);
+            }
+            findings.extend(all);
         }
         let operator = self.watch.operator.as_deref();
         let settled = watchman::settle(&self.database, &findings, operator, now).await?;
@@ -119,6 +125,54 @@ impl Watchman {
             detail: format!("the last minute that came in ended at {since}"),
         }))
     }
+}
+
+impl Watchman {
+    /// Feeds without which every minute had to go on for so long.
+    async fn stale_feeds(&self, now: Millis) -> Result<Vec<Finding>, DbErr> {
+        let after = self.watch.feed_stale_after;
+        let since = now.minus(after);
+        // One more than the span, so that its first minute is known to lie before it.
+        let rows = Entity::find()
+            .filter(Column::Job.eq(IngestMinute::NAME))
+            .filter(Column::State.eq(State::Done))
+            .filter(Column::Slot.gte(since.minus(MINUTE)))
+            .order_by_asc(Column::Slot)
+            .all(&self.database)
+            .await?;
+        // By part: a feed may be in several, and is stale where it failed in one all the time.
+        let mut failing: BTreeMap<i32, (Millis, BTreeSet<String>)> = BTreeMap::new();
+        for row in rows {
+            let failed = feeds_failed(row.outcome.as_deref());
+            match failing.get_mut(&row.shard) {
+                Some((_, feeds)) => feeds.retain(|feed| failed.contains(feed)),
+                None => {
+                    failing.insert(row.shard, (row.slot, failed));
+                }
+            }
+        }
+        let long_enough = failing.into_values().filter(|(first, _)| *first <= since);
+        let feeds: BTreeSet<String> = long_enough.flat_map(|(_, feeds)| feeds).collect();
+        let findings = feeds.into_iter().map(|feed| Finding {
+            kind: Kind::FeedStale,
+            detail: format!(
+                "{feed} gave nothing for over {} minutes; other feeds went on",
+                after.as_secs() / 60
+            ),
+            subject: feed,
+        });
+        Ok(findings.collect())
+    }
+}
+
+/// The names of the feeds that a run went on without.
+fn feeds_failed(outcome: Option<&str>) -> BTreeSet<String> {
+    let outcome: Value = outcome
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let failed = outcome["feeds_failed"].as_array().into_iter().flatten();
+    let names = failed.filter_map(|failure| failure.as_str()?.split_once(": "));
+    names.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Jobs whose last slots failed, or that try one in vain.

@@ -7,11 +7,12 @@ use marketlake_entities::records::segments::{Column, Entity, Model, Origin, Stat
 use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, Order,
-    QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExprTrait,
+    Order, QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 
 use crate::Span;
+use crate::times::{EARLIEST_MINUTE, latest_minute};
 use crate::window::DAY;
 
 /// Live segments that may hold samples of a span, in the order in which they were committed.
@@ -126,24 +127,52 @@ pub(crate) async fn to_read(
     Ok(read.sum())
 }
 
-/// From the oldest to the newest minute with a committed sample.
+/// From the oldest to the newest minute with a committed sample; what lies in the future is none.
 pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<Span>, DbErr> {
-    let oldest = bound(connection, Column::MinTs.min()).await?;
+    let possible = Column::MinTs.gte(EARLIEST_MINUTE.start());
+    let oldest = bound(connection, Column::MinTs.min(), possible).await?;
     let newest = newest(connection).await?;
-    Ok(oldest.zip(newest).map(|(from, to)| Span { from, to }))
+    let forwards = oldest.zip(newest).filter(|(from, to)| from <= to);
+    Ok(forwards.map(|(from, to)| Span { from, to }))
 }
 
-/// The newest minute with a committed sample.
+/// The newest minute with a committed sample; what lies in the future is none.
 pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
-    bound(connection, Column::MaxTs.max()).await
+    let last = latest_minute(database::clock(connection).await?);
+    let whole = Column::MaxTs.lte(last.start());
+    let newest = bound(connection, Column::MaxTs.max(), whole).await?;
+    // Of a segment with samples of the future too, the first is known.
+    let begun = Column::MinTs.lte(last.start());
+    let first = bound(connection, Column::MinTs.max(), begun).await?;
+    Ok(newest.max(first))
+}
+
+/// Live segments with samples that lie in the future at a time, or before there were markets.
+pub(crate) async fn impossible(
+    connection: &impl ConnectionTrait,
+    now: Millis,
+) -> Result<Vec<Model>, DbErr> {
+    let future = Column::MaxTs.gt(latest_minute(now).start());
+    let past = Column::MinTs.lt(EARLIEST_MINUTE.start());
+    Entity::find()
+        .filter(Column::State.eq(State::Live))
+        .filter(future.or(past))
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
 }
 
 /// One bound a question, which an index answers.
-async fn bound(connection: &impl ConnectionTrait, bound: Expr) -> Result<Option<Minute>, DbErr> {
+async fn bound(
+    connection: &impl ConnectionTrait,
+    bound: Expr,
+    possible: Expr,
+) -> Result<Option<Minute>, DbErr> {
     let bound: Option<Option<i64>> = Entity::find()
         .select_only()
         .column_as(bound, "bound")
         .filter(Column::State.eq(State::Live))
+        .filter(possible)
         .into_tuple()
         .one(connection)
         .await?;

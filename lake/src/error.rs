@@ -1,10 +1,11 @@
 //! What can go wrong with the lake.
 
-use marketlake_entities::Minute;
+use marketlake_entities::{Metric, Minute};
 use sea_orm::DbErr;
 
 use crate::AthenaError;
 use crate::s3::with_hint;
+use crate::times::EARLIEST_MINUTE;
 
 /// Why the lake could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,16 @@ pub enum LakeError {
     Moved {
         /// Its first minute.
         first: Minute,
+    },
+    /// A sample of a minute that cannot be true yet, or ever.
+    #[error("{metric}: ts: expected a minute from {EARLIEST_MINUTE} to {last}, got {ts}")]
+    Time {
+        /// Its metric.
+        metric: Metric,
+        /// Its minute.
+        ts: Minute,
+        /// The latest minute that can be true.
+        last: Minute,
     },
     /// Samples that wait for their turn could not be put aside, or read back.
     #[error("cannot use the folder for temporary files: {0}")]

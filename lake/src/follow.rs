@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use marketlake_entities::records::segments::Model;
+use marketlake_entities::{Minute, database};
 use tokio::task::spawn_blocking;
 
 use crate::codec::Reader;
 use crate::object::Object;
+use crate::times::latest_minute;
 use crate::{Lake, LakeError, Span, catalog};
 
 impl Lake {
@@ -16,9 +18,11 @@ impl Lake {
     /// # Errors
     /// Where the catalog or the store fails; the next call goes on from `seen`.
     pub async fn follow(&self, seen: i64) -> Result<i64, LakeError> {
-        if seen > 0 {
+        let now = database::clock(self.database()).await?;
+        let last = latest_minute(now);
+        if seen > 0 && !self.window().left_out_before(last) {
             let segments = catalog::new_since(self.database(), seen).await?;
-            match self.take_in(&segments).await {
+            match self.take_in(&segments, last).await {
                 // Replaced and vacuumed before it was read: what is live now holds its samples.
                 Err(LakeError::Store(object_store::Error::NotFound { path, .. })) => {
                     tracing::warn!(
@@ -37,7 +41,7 @@ impl Lake {
         let stands_at = catalog::newest_id(self.database()).await?;
         if let Some(newest) = catalog::newest(self.database()).await? {
             let segments = catalog::live(self.database(), Span::day_to(newest)).await?;
-            self.take_in(&segments).await?;
+            self.take_in(&segments, last).await?;
         }
         self.window().set_version(stands_at);
         self.window().set_ready();
@@ -45,12 +49,13 @@ impl Lake {
     }
 
     /// Returns the newest of the segments.
-    async fn take_in(&self, segments: &[Model]) -> Result<Option<i64>, LakeError> {
+    async fn take_in(&self, segments: &[Model], last: Minute) -> Result<Option<i64>, LakeError> {
         if segments.is_empty() {
             return Ok(None);
         }
         self.refresh_directory().await?;
         let newest = segments.iter().map(|segment| segment.max_ts.minute()).max();
+        let newest = newest.map(|newest| newest.min(last));
         let day = newest.max(self.window().newest()).map(Span::day_to);
         let recent: Vec<Object> = segments
             .iter()
@@ -68,7 +73,7 @@ impl Lake {
                     Ok(reader) => Box::new(reader) as crate::merge::Source,
                     Err(error) => Box::new(std::iter::once(Err(error))),
                 });
-                window.apply(rows)
+                window.apply(rows, last)
             });
             applied
                 .await

@@ -17,6 +17,7 @@ use crate::merge::{Source, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
 use crate::stage::{NewRows, Unit};
+use crate::times::Extremes;
 use crate::{Lake, LakeError, Span, Staged, catalog};
 
 /// Samples that are held in memory before they are put aside.
@@ -37,6 +38,7 @@ pub struct Import {
     most_in_memory: usize,
     aside: Arc<Mutex<Option<File>>>,
     metrics: HashSet<Metric>,
+    times: Extremes,
     samples: u64,
 }
 
@@ -77,6 +79,7 @@ impl Lake {
             most_in_memory: IN_MEMORY,
             aside: Arc::default(),
             metrics: HashSet::new(),
+            times: Extremes::default(),
             samples: 0,
         }
     }
@@ -113,6 +116,7 @@ impl Import {
         let mut units: BTreeMap<(Minute, Tier), Vec<Sample>> = BTreeMap::new();
         let mut last: Option<(Minute, (Minute, Tier))> = None;
         for sample in samples {
+            self.times.add(&sample);
             let hour = sample.ts.hour();
             let unit = match last {
                 Some((last_hour, unit)) if last_hour == hour => unit,
@@ -178,8 +182,10 @@ impl Import {
     /// Writes the objects of all hours and days; nobody sees them until they are published.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Where the store or the catalog fails; [`LakeError::Time`] where a sample lies in the future, or before there were markets.
     pub async fn stage(&self) -> Result<Staged, LakeError> {
+        self.times
+            .check(database::clock(self.lake.database()).await?)?;
         let mut staged = Staged::new(Vec::new(), self.new_metrics());
         let days: BTreeSet<Minute> = self.units.keys().map(|(first, _)| first.day()).collect();
         let mut planned = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::records::segments::Model;
 use marketlake_entities::records::{metrics, segments};
-use marketlake_entities::{Metric, Minute};
+use marketlake_entities::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
@@ -186,6 +186,14 @@ impl Lake {
             return Ok(self.window.newest());
         }
         Ok(catalog::newest(&self.database).await?)
+    }
+
+    /// How many live segments hold samples of minutes that cannot be true at a time: in the future, or before there were markets.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub async fn impossible_segments(&self, now: Millis) -> Result<usize, LakeError> {
+        Ok(catalog::impossible(&self.database, now).await?.len())
     }
 
     /// The id of the newest segment, whatever became of it; 0 where there was none yet.

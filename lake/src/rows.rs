@@ -1,6 +1,6 @@
 //! Samples of several metrics in the order in which files hold them.
 
-use marketlake_entities::{Metric, Sample};
+use marketlake_entities::{Metric, Minute, Sample};
 
 use crate::Point;
 
@@ -44,6 +44,22 @@ impl Rows {
             Some((last, last_end)) if last == metric => *last_end = end,
             _ => self.runs.push((metric.clone(), end)),
         }
+    }
+
+    /// Those up to a minute, and the first minute of the others.
+    pub(crate) fn up_to(self, last: Minute) -> (Self, Option<Minute>) {
+        let behind = self.points.iter().map(|point| point.ts);
+        let Some(first) = behind.filter(|ts| *ts > last).min() else {
+            return (self, None);
+        };
+        let mut kept = Self::default();
+        for (metric, points) in self.series() {
+            let held: Vec<Point> = points.iter().copied().filter(|p| p.ts <= last).collect();
+            if !held.is_empty() {
+                kept.extend(metric, &held);
+            }
+        }
+        (kept, Some(first))
     }
 
     /// How many points there are.

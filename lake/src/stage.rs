@@ -14,6 +14,7 @@ use crate::encode::Segment;
 use crate::merge::{Effect, Merge, Source, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
+use crate::times::Extremes;
 use crate::{Lake, LakeError, Span, catalog};
 
 /// Objects that are written, and what their publication will change.
@@ -21,6 +22,8 @@ use crate::{Lake, LakeError, Span, catalog};
 pub struct Staged {
     units: Vec<Unit>,
     new_metrics: Vec<Metric>,
+    /// Of new samples, where they were not looked at before.
+    times: Extremes,
 }
 
 /// One hour's or day's change: a new segment, perhaps in place of others.
@@ -72,8 +75,8 @@ impl Lake {
         mut samples: Vec<Sample>,
         twin: Twin,
     ) -> Result<Staged, LakeError> {
-        let times = || samples.iter().map(|sample| sample.ts);
-        let (Some(from), Some(to)) = (times().min(), times().max()) else {
+        let minutes = || samples.iter().map(|sample| sample.ts);
+        let (Some(from), Some(to)) = (minutes().min(), minutes().max()) else {
             return Ok(Staged::default());
         };
         let span = Span { from, to };
@@ -85,6 +88,7 @@ impl Lake {
         if twin == Twin::Stays {
             samples.retain(|sample| !there.contains(&sample.metric));
         }
+        let times = Extremes::of(&samples);
         let rows = Arc::new(Rows::sorted(samples));
         let new_metrics = self.new_metrics(&rows);
         let shared = rows.series().any(|(metric, _)| there.contains(metric));
@@ -105,7 +109,9 @@ impl Lake {
             self.rewrite(from.hour(), Tier::Hour, Some(new), Origin::Ingest)
                 .await?
         };
-        Ok(Staged::new(unit.into_iter().collect(), new_metrics))
+        let mut staged = Staged::new(unit.into_iter().collect(), new_metrics);
+        staged.times = times;
+        Ok(staged)
     }
 
     /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.
@@ -232,7 +238,11 @@ impl Lake {
 
 impl Staged {
     pub(crate) fn new(units: Vec<Unit>, new_metrics: Vec<Metric>) -> Self {
-        Self { units, new_metrics }
+        Self {
+            units,
+            new_metrics,
+            times: Extremes::default(),
+        }
     }
 
     pub(crate) fn extend(&mut self, units: impl IntoIterator<Item = Unit>) {
@@ -247,12 +257,14 @@ impl Staged {
     /// Makes the objects part of the lake, within the caller's transaction.
     ///
     /// # Errors
-    /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and stage again.
+    /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and stage again. [`LakeError::Time`] where a sample
+    /// lies in the future.
     pub async fn publish(
         &self,
         transaction: &DatabaseTransaction,
         now: Millis,
     ) -> Result<(), LakeError> {
+        self.times.check(now)?;
         catalog::lock(transaction).await?;
         for unit in &self.units {
             let moved = || LakeError::Moved { first: unit.first };

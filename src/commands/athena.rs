@@ -81,7 +81,7 @@ impl Publish {
         let begun = database::clock(lake.database()).await?;
         let days = lake.publish_manifests(begun, self.again).await?;
         let ended = database::clock(lake.database()).await?;
-        let taken = Duration::from_millis(u64::try_from(ended.0 - begun.0).unwrap_or(0));
+        let taken = Duration::from_millis(u64::try_from(ended.since(begun)).unwrap_or(0));
         output::line(&format!(
             "athena: manifests of {days} days written in {taken:?}"
         ))

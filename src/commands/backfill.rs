@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use marketlake_entities::{Minute, database};
 use marketlake_feeds::Binance;
 use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
-use marketlake_lake::Span;
+use marketlake_lake::{EARLIEST_MINUTE, Span};
 
 use super::Usage;
 use super::question::minute;
@@ -110,6 +110,11 @@ impl Backfill {
         let from = minute("--from", Some(&self.from))?.unwrap_or(now);
         let last = now.plus(-1);
         let to = minute("--to", self.to.as_deref())?.map_or(last, |to| to.min(last));
+        if from < EARLIEST_MINUTE {
+            return Err(Usage(format!(
+                "--from: expected {EARLIEST_MINUTE} or later, got {from}"
+            )));
+        }
         let span = Span { from, to };
         span.forwards()
             .map_err(|reason| Usage(format!("--from: {reason}")))

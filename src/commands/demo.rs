@@ -28,7 +28,7 @@ const ADDRESS: &str = "you@example.com";
 #[derive(Args)]
 pub(super) struct Demo {
     /// End after so long, with a summary; until Ctrl-C, if not given.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::times::flag)]
     duration: Option<Duration>,
 }
 

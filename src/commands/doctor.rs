@@ -71,7 +71,7 @@ async fn database(settings: &Settings) -> Vec<Finding> {
     let clock = match clock {
         Err(error) => Finding::new("database's clock", Health::Bad, error.to_string()),
         Ok(theirs) => {
-            let off = (machine_clock().0 - theirs.0) / 1_000;
+            let off = machine_clock().since(theirs) / 1_000;
             if off.abs() <= MOST_SKEW_SECONDS {
                 Finding::new("database's clock", Health::Good, "that of this machine")
             } else {

@@ -32,7 +32,7 @@ pub(super) struct Export {
     #[arg(long, conflicts_with = "out")]
     link: bool,
     /// How long the link is good for; no longer than vacuum leaves files alone (`jobs.vacuum_grace`).
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "link")]
+    #[arg(long, value_name = "TIME", value_parser = crate::config::times::flag, requires = "link")]
     valid: Option<Duration>,
 }
 

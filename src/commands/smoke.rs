@@ -26,7 +26,7 @@ pub(super) struct Smoke {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Wait so long for it to be ready.
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = crate::config::times::flag)]
     wait: Duration,
     /// Ask only whether it is ready: for health checks.
     #[arg(long)]

@@ -8,6 +8,7 @@ use marketlake_alerts::subscription::{Caps, check_address};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::times::{AGES, duration};
 
 /// How mails leave.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -136,7 +137,7 @@ impl Alerts {
     /// How old the newest minute may be.
     pub(crate) fn stale_after(&self) -> Result<Duration, ConfigError> {
         let text = &self.feed_stale_after;
-        duration("alerts.feed_stale_after", text)
+        duration("alerts.feed_stale_after", text, &AGES)
     }
 
     /// Age of a minute up to which its alerts are sent.
@@ -169,17 +170,5 @@ pub(crate) fn within(
     min: Duration,
     max: Duration,
 ) -> Result<Duration, ConfigError> {
-    let time = duration(name, text)?;
-    if (min..=max).contains(&time) {
-        return Ok(time);
-    }
-    let shown = humantime::format_duration;
-    let expected = format!("expected a time from {} to {}", shown(min), shown(max));
-    Err(ConfigError::setting(name, text, &expected))
-}
-
-/// A time as people write it.
-pub(crate) fn duration(name: &str, text: &str) -> Result<Duration, ConfigError> {
-    humantime::parse_duration(text)
-        .map_err(|_| ConfigError::setting(name, text, "expected a time like 10m or 30s"))
+    duration(name, text, &(min..=max))
 }

@@ -1,11 +1,13 @@
 //! Settings of who answers what.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use marketlake_lake::{AthenaOptions, Route};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::times::{AGES, TIMEOUTS, duration};
 
 /// Who answers what: the last day from memory, the rest from the files, and what is old or large by Athena, where workgroups are named.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -92,12 +94,12 @@ impl Engine {
             let price = self.price.to_string();
             return wrong("price", &price, "expected US dollars, 0 or more");
         }
-        let patience = time("patience", &self.patience)?;
+        let patience = time("patience", &self.patience, &TIMEOUTS)?;
         let older_than = self.route.older_than.as_deref();
         let megabytes = self.route.larger_than_megabytes;
         let route = Route {
             older_than: older_than
-                .map(|text| time("route.older_than", text))
+                .map(|text| time("route.older_than", text, &AGES))
                 .transpose()?,
             larger_than: (megabytes > 0).then_some(megabytes.saturating_mul(1_000_000)),
         };
@@ -119,12 +121,10 @@ impl Engine {
     }
 }
 
-fn time(name: &str, text: &str) -> Result<Duration, ConfigError> {
-    humantime::parse_duration(text).map_err(|_| {
-        ConfigError::setting(
-            &format!("engine.{name}"),
-            text,
-            "expected a time like 90s, 5m or 400d",
-        )
-    })
+fn time(
+    name: &str,
+    text: &str,
+    bounds: &RangeInclusive<Duration>,
+) -> Result<Duration, ConfigError> {
+    duration(&format!("engine.{name}"), text, bounds)
 }

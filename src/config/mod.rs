@@ -8,6 +8,7 @@ mod operations;
 mod proxy;
 mod server;
 mod settings;
+pub(crate) mod times;
 
 pub(crate) use alerts::within;
 pub(crate) use load::{ConfigError, Loaded, load};

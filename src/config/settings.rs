@@ -14,6 +14,7 @@ use super::auth::Auth;
 use super::engine::Engine;
 use super::operations::Operations;
 use super::server::Server;
+use super::times::{AGES, GRACES, duration};
 
 /// What answers about the last 24 hours, and what is still to be merged, must stay.
 const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
@@ -243,16 +244,14 @@ impl Settings {
     /// How long vacuum waits.
     pub(crate) fn vacuum_grace(&self) -> Result<Duration, ConfigError> {
         let text = &self.jobs.vacuum_grace;
-        humantime::parse_duration(text).map_err(|_| {
-            ConfigError::setting("jobs.vacuum_grace", text, "expected a time like 1h or 90m")
-        })
+        duration("jobs.vacuum_grace", text, &GRACES)
     }
 
     /// How long history is kept.
     pub(crate) fn retention(&self) -> Result<marketlake_lake::Retention, ConfigError> {
         let age = |name: &str, text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => match humantime::parse_duration(text) {
+            Some(text) => match duration(name, text, &AGES) {
                 Ok(age) if age >= LEAST_RETENTION => Ok(Some(age)),
                 _ => Err(ConfigError::setting(
                     &format!("store.retention.{name}"),

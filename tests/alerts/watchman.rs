@@ -125,3 +125,37 @@ async fn the_watchman_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
     }
     assert_eq!(content.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_feeds_that_gives_nothing_for_long_is_an_incident_of_its_own() {
+    let base = Base::local().await;
+    let alerting = Alerting::on(&base).await;
+    let now = alerting.now().await;
+    for back in 0..=12 {
+        let slot = now.minute().plus(-back).start();
+        let failed = if back == 3 {
+            r#"["dead: no route"]"#
+        } else {
+            r#"["dead: no route","flaky: 503"]"#
+        };
+        alerting.database.execute_unprepared(&format!(
+            "insert into job_runs (job, slot, shard, state, token, attempts, not_before, outcome, created_at, finished_at) \
+             values ('ingest-minute', {}, 0, 'done', 1, 1, 0, '{{\"feeds_failed\":{failed}}}', {now}, {now})",
+            slot.0, now = now.0,
+        )).await.unwrap();
+    }
+    let program = Program::on(&base).with("MARKETLAKE_ALERTS__OPERATOR", "ops@lake.example");
+    let slot = now.minute().start().to_string();
+    let said = program.ok(&["run", "watchman", "--slot", &slot]).await;
+    assert!(said.contains(r#""findings":1,"opened":1"#), "{said}");
+    let letters = alerting.deliveries().await.into_iter();
+    let content: Vec<String> = letters.filter_map(|row| row.content).collect();
+    assert!(
+        content[0].contains("the feed dead gives nothing"),
+        "{content:?}"
+    );
+    assert!(
+        content[0].contains("dead gave nothing for over 10 minutes"),
+        "{content:?}"
+    );
+}

@@ -54,3 +54,27 @@ async fn near_the_weight_limit_the_next_question_waits() {
     assert!(feed.samples(start()).await.unwrap_err().pause().is_some());
     assert_eq!(exchange.asked().len(), 1);
 }
+
+/// Since 2025 the exchange's files are in microseconds; one day its answers may be.
+#[tokio::test]
+async fn a_candle_of_a_minute_that_was_not_asked_for_is_left_out() {
+    let row = |time: i64| format!(r#"[{time},"1","1","1","2","3",0,"1",1,"1","1","0"]"#);
+    let first = start().start().0;
+    let odd = [first * 1_000, i64::MAX, i64::MIN, 0, first + 10 * 60_000];
+    let mut rows: Vec<String> = odd.into_iter().map(row).collect();
+    let all_odd = Exchange::with([Answer::ok(format!("[{}]", rows.join(",")))]).await;
+    let asked = feed(&all_odd).minutes("x", start(), start().plus(5)).await;
+    let error = asked.unwrap_err().to_string();
+    assert!(
+        error.contains("row 0: time: expected milliseconds from 2026-11-24T10:00:00Z to 2026-11-24T10:05:00Z, got 1795514400000000"),
+        "{error}"
+    );
+    rows.insert(2, row(first));
+    let one_good = Exchange::with([Answer::ok(format!("[{}]", rows.join(",")))]).await;
+    let samples = feed(&one_good)
+        .minutes("x", start(), start().plus(5))
+        .await
+        .unwrap();
+    let minutes: Vec<_> = samples.iter().map(|sample| sample.ts).collect();
+    assert_eq!(minutes, [start(); 2]);
+}

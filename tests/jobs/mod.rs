@@ -2,8 +2,13 @@
 
 mod age;
 mod backfill;
+mod clock_steps;
+mod clocks;
+mod hostile;
 mod ingest;
 mod planning;
+mod readiness;
 mod review;
 mod shards;
 mod slots;
+mod supervision;

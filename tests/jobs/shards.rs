@@ -7,7 +7,8 @@ use marketlake_entities::records::job_runs::{Entity, State};
 use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
 use marketlake_jobs::{
-    DetectJumps, DetectOptions, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source, slots,
+    Clock, DetectJumps, DetectOptions, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source,
+    slots,
 };
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
@@ -126,9 +127,15 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         );
         let claim = async || {
             let waits_for = detect.policy().waits_for;
-            slots::claim(lake.database(), DetectJumps::NAME, "two", waits_for)
-                .await
-                .unwrap()
+            slots::claim(
+                lake.database(),
+                DetectJumps::NAME,
+                "two",
+                waits_for,
+                &Clock::system(),
+            )
+            .await
+            .unwrap()
         };
         assert!(claim().await.is_none(), "the second part may still come");
         // The second part fails for good.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, database};
-use marketlake_jobs::{Due, Job, JobError, Moment, Policy, Run, RunOnce, Runner, WaitsFor, slots};
+use marketlake_jobs::{
+    Clock, Due, Job, JobError, Moment, Policy, Run, RunOnce, Runner, WaitsFor, slots,
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -153,12 +155,12 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
     on_both(async |base: Base| {
         let database = base.database().await;
         enter(&database, "count", &[1]).await;
-        let slow = slots::claim(&database, "count", "slow", &[])
+        let slow = slots::claim(&database, "count", "slow", &[], &Clock::system())
             .await
             .unwrap()
             .unwrap();
         assert!(
-            slots::claim(&database, "count", "quick", &[])
+            slots::claim(&database, "count", "quick", &[], &Clock::system())
                 .await
                 .unwrap()
                 .is_none()
@@ -167,7 +169,7 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
             .execute_unprepared("update job_runs set lease_until = 1")
             .await
             .unwrap();
-        let quick = slots::claim(&database, "count", "quick", &[])
+        let quick = slots::claim(&database, "count", "quick", &[], &Clock::system())
             .await
             .unwrap()
             .unwrap();
@@ -202,10 +204,11 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
             from_ms: -minute,
             to_ms: 0,
         }];
-        let claim = || slots::claim(&database, "count", "w", &waits_for);
+        let clock = Clock::system();
+        let claim = || slots::claim(&database, "count", "w", &waits_for, &clock);
         assert!(claim().await.unwrap().is_none());
         // The slot before the one that is waited for does not count; the other one ends.
-        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute), 0)
+        let earlier = slots::claim_slot(&database, "first", "w", Millis(minute), 0, &clock)
             .await
             .unwrap()
             .unwrap();

@@ -3,6 +3,7 @@
 mod conformance;
 mod damage;
 pub mod faults;
+mod future;
 mod keeping;
 mod keys;
 mod order;

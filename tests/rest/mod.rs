@@ -235,7 +235,8 @@ async fn an_empty_lake_answers_with_nothing() {
         assert_eq!(server.text("/healthz").await, "ok\n");
         assert_eq!(
             server.json("/readyz").await,
-            json!({"catalog": "ok", "store": "ok", "window": "ok"})
+            json!({"ready": true, "roles": {"api": {"ready": true, "parts":
+                {"catalog": "ok", "store": "ok", "window": "ok"}}}})
         );
         assert!(server.metrics().await.contains("marketlake_segments 0"));
     })

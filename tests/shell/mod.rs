@@ -191,7 +191,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"),
             vec!["vacuum"],
-            "setting jobs.vacuum_grace = \"soon\": expected a time like 1h or 90m",
+            "setting jobs.vacuum_grace = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
         ),
         (
             setting("MARKETLAKE_ENGINE__DATABASE", "my lake"),
@@ -201,7 +201,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_ENGINE__PATIENCE", "soon"),
             vec!["metrics"],
-            "setting engine.patience = \"soon\": expected a time like 90s, 5m or 400d",
+            "setting engine.patience = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
         ),
         (
             setting("MARKETLAKE_ENGINE__OUTPUT", "/tmp"),

@@ -1,6 +1,7 @@
 //! `GET /api/v3/klines`: a symbol's minutes, a thousand an answer of weight 2.
 //!
 //! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume, close time, ..]`; minutes without trades may be absent.
+//! A row whose time lies outside of the minutes that were asked for is left out and counted: exchanges have changed milliseconds to microseconds before.
 
 use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
 use reqwest::header::HeaderMap;
@@ -41,24 +42,36 @@ impl Binance {
         to: Minute,
     ) -> Result<Vec<Sample>, FeedError> {
         let mut samples = Vec::new();
-        let mut next = from;
+        let (mut next, mut outside, mut example) = (from, 0, None);
         while next <= to {
             let page = self.page(symbol, next, to).await?;
-            let Some(last) = page.last().map(|sample| sample.ts) else {
+            outside += page.outside;
+            example = example.or(page.example);
+            let Some(last) = page.samples.last().map(|sample| sample.ts) else {
                 break;
             };
-            // Two samples a row.
-            let full = page.len() >= 2 * PAGE;
-            samples.extend(page);
-            if !full || last < next {
+            samples.extend(page.samples);
+            if page.rows < PAGE || last < next {
                 break;
             }
             next = last.plus(1);
         }
+        if let Some(example) = example {
+            if samples.is_empty() {
+                let url = self.endpoint(&["api", "v3", "klines"])?;
+                return Err(malformed(url.as_str(), example));
+            }
+            tracing::warn!(
+                symbol,
+                rows = outside,
+                example,
+                "rows outside of the minutes that were asked for are left out"
+            );
+        }
         Ok(samples)
     }
 
-    async fn page(&self, symbol: &str, from: Minute, to: Minute) -> Result<Vec<Sample>, FeedError> {
+    async fn page(&self, symbol: &str, from: Minute, to: Minute) -> Result<Page, FeedError> {
         let mut url = self.endpoint(&["api", "v3", "klines"])?;
         url.query_pairs_mut()
             .append_pair("symbol", &symbol.to_uppercase())
@@ -68,19 +81,38 @@ impl Binance {
             .append_pair("limit", &PAGE.to_string());
         let read = |answer: &Answer| {
             self.mind_weight(&answer.headers);
-            parse(url.as_str(), symbol, &answer.body)
+            parse(url.as_str(), symbol, (from, to), &answer.body)
         };
         self.http.get(url.as_str(), &HeaderMap::new(), read).await
     }
 }
 
-fn parse(url: &str, symbol: &str, body: &str) -> Result<Vec<Sample>, FeedError> {
+/// One answer.
+struct Page {
+    samples: Vec<Sample>,
+    rows: usize,
+    /// Rows outside of the minutes that were asked for, and what the first of them says.
+    outside: usize,
+    example: Option<String>,
+}
+
+fn parse(
+    url: &str,
+    symbol: &str,
+    (from, to): (Minute, Minute),
+    body: &str,
+) -> Result<Page, FeedError> {
     let metric =
         |measure| Metric::new(MARKET, symbol, measure).map_err(|error| malformed(url, error));
     let (price, volume) = (metric(PRICE)?, metric(VOLUME)?);
     let rows: Vec<Vec<&RawValue>> =
         serde_json::from_str(body).map_err(|error| malformed(url, error))?;
-    let mut samples = Vec::with_capacity(rows.len() * 2);
+    let mut page = Page {
+        samples: Vec::with_capacity(rows.len().min(PAGE) * 2),
+        rows: rows.len(),
+        outside: 0,
+        example: None,
+    };
     for (number, row) in rows.iter().enumerate() {
         let wrong =
             |field: &str, text: &str| malformed(url, format!("row {number}: {field}: got {text}"));
@@ -88,18 +120,28 @@ fn parse(url: &str, symbol: &str, body: &str) -> Result<Vec<Sample>, FeedError> 
             return Err(wrong("expected 6 fields and more", &row.len().to_string()));
         };
         let millis = time.get().parse().map_err(|_| wrong("time", time.get()))?;
+        let ts = Millis(millis).minute();
+        if ts < from || ts > to {
+            page.outside += 1;
+            page.example.get_or_insert_with(|| {
+                format!(
+                    "row {number}: time: expected milliseconds from {from} to {to}, got {millis}"
+                )
+            });
+            continue;
+        }
         for (metric, field, value) in [(&price, "close", close), (&volume, "volume", traded)] {
             let text = decimal_text(value);
             let value: Exact = text.parse().map_err(|_| wrong(field, text))?;
             if value.is_negative() {
                 return Err(wrong(field, text));
             }
-            samples.push(Sample {
+            page.samples.push(Sample {
                 metric: metric.clone(),
-                ts: Millis(millis).minute(),
+                ts,
                 value,
             });
         }
     }
-    Ok(samples)
+    Ok(page)
 }

@@ -118,7 +118,7 @@ impl LakeQuery {
         let bounds = lake.bounds().await.map_err(errors::lake)?;
         let now = database::clock(lake.database()).await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
-        let age = |newest: marketlake_entities::Minute| (now.0 - newest.start().0) / 1_000;
+        let age = |newest: marketlake_entities::Minute| now.since(newest.start()) / 1_000;
         Ok(LakeFigures {
             segments: figures.segments,
             samples: figures.samples,

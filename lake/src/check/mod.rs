@@ -1,6 +1,7 @@
 //! Is catalog = objects = rows?
 
 mod deep;
+mod future;
 mod manifests;
 mod repair;
 
@@ -108,6 +109,7 @@ impl Lake {
         if options.deep {
             self.find_doubles(&whole, &mut report).await?;
         }
+        self.check_times(options, &mut report).await?;
         let there = manifests.into_iter().map(|object| &object.location);
         self.check_manifests(&there.collect(), options, &mut report)
             .await?;

@@ -64,7 +64,7 @@ impl Bucket {
         let mut found = Vec::new();
         let ours = self.sdk.region().map_or("", Region::as_ref);
         let theirs = seen.region.as_deref().unwrap_or(ours);
-        let skew = seen.date.map(|date| (now.0 - date.0) / 1_000);
+        let skew = seen.date.map(|date| now.since(date) / 1_000);
         found.push(match &answer {
             Ok(_) => Finding::new("bucket", Health::Good, format!("{name} is there")),
             Err(error) => Finding::new(

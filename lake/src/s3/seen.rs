@@ -44,7 +44,7 @@ impl Intercept for Seen {
         let headers = context.response().headers();
         let date = headers.get("date");
         let date = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
-        let date = date.map(|date| Millis(date.secs() * 1_000));
+        let date = date.map(|date| Millis(date.secs().saturating_mul(1_000)));
         let region = headers.get("x-amz-bucket-region").map(str::to_owned);
         *self.0.lock() = Headers { date, region };
         Ok(())

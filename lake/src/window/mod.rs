@@ -35,6 +35,8 @@ pub struct Window {
     newest: watch::Sender<Option<Minute>>,
     /// The newest segment that is in.
     version: AtomicI64,
+    /// The first minute that was left out because it lay in the future; its number, or `i64::MAX`.
+    left_out: AtomicI64,
 }
 
 impl Default for Window {
@@ -45,18 +47,27 @@ impl Default for Window {
             ready: AtomicBool::default(),
             newest: watch::Sender::new(None),
             version: AtomicI64::new(0),
+            left_out: AtomicI64::new(i64::MAX),
         }
     }
 }
 
 impl Window {
     /// Takes rows in, all of which become visible at once. The newest minute moves on with them; what is then older than a day
-    /// is forgotten.
-    pub(crate) fn apply<E>(&self, batches: impl Iterator<Item = Result<Rows, E>>) -> Result<(), E> {
+    /// is forgotten. Rows behind the `last` minute that can be true are left out.
+    pub(crate) fn apply<E>(
+        &self,
+        batches: impl Iterator<Item = Result<Rows, E>>,
+        last: Minute,
+    ) -> Result<(), E> {
         let _next = self.next.lock();
         let mut next = self.snapshot().next();
         for batch in batches {
-            next.take(&batch?);
+            let (rows, left_out) = batch?.up_to(last);
+            if let Some(first) = left_out {
+                self.left_out.fetch_min(first.number(), Ordering::AcqRel);
+            }
+            next.take(&rows);
         }
         let snapshot = Arc::new(next.finish());
         let newest = snapshot.newest();
@@ -97,6 +108,15 @@ impl Window {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Option<Minute>> {
         self.newest.subscribe()
+    }
+
+    /// Whether a minute was left out that is none of the future any more, as after a clock was behind for a while; asking forgets it.
+    pub(crate) fn left_out_before(&self, last: Minute) -> bool {
+        let due = self.left_out.load(Ordering::Acquire) <= last.number();
+        if due {
+            self.left_out.store(i64::MAX, Ordering::Release);
+        }
+        due
     }
 
     pub(crate) fn set_ready(&self) {

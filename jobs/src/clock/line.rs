@@ -1,0 +1,252 @@
+//! Which time to go by, decided from readings of two clocks and of what passed between them. Pure: it reads none.
+
+use std::time::Duration;
+
+use marketlake_entities::Millis;
+
+/// A clock that is further than this from where it ought to be was set, rather than slewed.
+pub const STEP_TOLERANCE: Duration = Duration::from_secs(5);
+/// The database's and the application's clock may differ by so much.
+pub const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+/// A step that both clocks made is gone along with after so long; before, it may be taken back.
+pub const STEP_SETTLE_TIME: Duration = Duration::from_secs(180);
+
+/// One look at both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// What the database's said.
+    pub database: Millis,
+    /// What the application's said.
+    pub application: Millis,
+    /// The time since the machine's start before the database was asked, and after.
+    pub uptime: (Duration, Duration),
+}
+
+/// Something worth a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The clocks differ at the start, by so many milliseconds: no time to go by.
+    Differ(i64),
+    /// The database's clock was set alone; its earlier time is gone by.
+    DatabaseStepped(i64),
+    /// The application's clock was set alone; it is not gone by.
+    ApplicationStepped(i64),
+    /// Both were set by the same; their earlier time is gone by until the step has settled.
+    BothStepped(i64),
+    /// They were set to times that differ.
+    Apart(i64),
+    /// The step has settled: the clocks are gone by again.
+    Accepted(i64),
+    /// Both are where they ought to be again.
+    Returned,
+}
+
+/// A clock's time at an uptime, from which it is expected to go on.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    at: Millis,
+    uptime: Duration,
+}
+
+/// What the readings so far come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// No reading yet.
+    #[default]
+    Unknown,
+    Steady,
+    Differ(i64),
+    /// One clock is off; which, and by how much.
+    DatabaseOff(i64),
+    ApplicationOff(i64),
+    BothOff {
+        by: i64,
+        since: Duration,
+    },
+    Apart(i64),
+}
+
+/// The time to go by.
+#[derive(Debug, Default)]
+pub struct Line {
+    tracks: Option<(Track, Track)>,
+    standing: Standing,
+    /// The step that was last gone along with.
+    accepted: Option<(i64, Duration)>,
+}
+
+impl Track {
+    fn expected(&self, uptime: Duration) -> Millis {
+        match uptime.checked_sub(self.uptime) {
+            Some(passed) => self.at.plus(passed),
+            None => self.at.minus(self.uptime.saturating_sub(uptime)),
+        }
+    }
+
+    /// By how much a clock is off; 0 within the tolerance.
+    fn off(&self, said: Millis, (before, after): (Duration, Duration)) -> i64 {
+        let (earliest, latest) = (self.expected(before), self.expected(after));
+        if said < earliest.minus(STEP_TOLERANCE) {
+            said.since(earliest)
+        } else if said > latest.plus(STEP_TOLERANCE) {
+            said.since(latest)
+        } else {
+            0
+        }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn near(one: i64, other: i64) -> bool {
+    one.saturating_sub(other).saturating_abs() <= 2 * millis(STEP_TOLERANCE)
+}
+
+impl Line {
+    /// Takes a reading in.
+    pub fn observe(&mut self, reading: Reading) -> Option<Event> {
+        let (before, after) = reading.uptime;
+        let (database, application) = (reading.database, reading.application);
+        let difference = database.since(application);
+        let asking = millis(after.saturating_sub(before));
+        let agree =
+            difference.saturating_abs() <= millis(MAX_CLOCK_DIFFERENCE).saturating_add(asking);
+        let Some((theirs, ours)) = self.tracks else {
+            let standing = if agree {
+                self.follow(reading);
+                Standing::Steady
+            } else {
+                Standing::Differ(difference)
+            };
+            return self.stand(standing);
+        };
+        let offs = (
+            theirs.off(database, reading.uptime),
+            ours.off(application, reading.uptime),
+        );
+        let standing = match offs {
+            (0, 0) => {
+                self.follow(reading);
+                Standing::Steady
+            }
+            (0, by) if agree => {
+                // Both are near enough: what it was set to is as good.
+                self.follow(reading);
+                Standing::ApplicationOff(by)
+            }
+            (0, by) => {
+                self.tracks = Some((track(database, after), ours));
+                Standing::ApplicationOff(by)
+            }
+            (by, 0) => {
+                self.tracks = Some((theirs, track(application, after)));
+                Standing::DatabaseOff(by)
+            }
+            (by, _) if agree => {
+                let since = match self.standing {
+                    Standing::BothOff { by: was, since } if near(was, by) => since,
+                    _ => after,
+                };
+                let undone = self
+                    .accepted
+                    .is_some_and(|(was, _)| near(by, was.saturating_neg()));
+                if undone || after.saturating_sub(since) >= STEP_SETTLE_TIME {
+                    self.follow(reading);
+                    self.accepted = Some((by, after));
+                    self.standing = Standing::Steady;
+                    return Some(Event::Accepted(by));
+                }
+                Standing::BothOff { by, since }
+            }
+            (_, _) => Standing::Apart(difference),
+        };
+        self.stand(standing)
+    }
+
+    fn follow(&mut self, reading: Reading) {
+        let (_, after) = reading.uptime;
+        let both = (
+            track(reading.database, after),
+            track(reading.application, after),
+        );
+        self.tracks = Some(both);
+    }
+
+    /// Notes how it stands now; says so where that is news.
+    fn stand(&mut self, now: Standing) -> Option<Event> {
+        let was = std::mem::replace(&mut self.standing, now);
+        match (was, now) {
+            (Standing::Unknown | Standing::Steady, Standing::Steady) | (_, Standing::Unknown) => {
+                None
+            }
+            (_, Standing::Steady) => Some(Event::Returned),
+            (Standing::Differ(a), Standing::Differ(b))
+            | (Standing::Apart(a), Standing::Apart(b))
+            | (Standing::DatabaseOff(a), Standing::DatabaseOff(b))
+            | (Standing::ApplicationOff(a), Standing::ApplicationOff(b))
+            | (Standing::BothOff { by: a, .. }, Standing::BothOff { by: b, .. })
+                if near(a, b) =>
+            {
+                None
+            }
+            (_, Standing::Differ(by)) => Some(Event::Differ(by)),
+            (_, Standing::DatabaseOff(by)) => Some(Event::DatabaseStepped(by)),
+            (_, Standing::ApplicationOff(by)) => Some(Event::ApplicationStepped(by)),
+            (_, Standing::BothOff { by, .. }) => Some(Event::BothStepped(by)),
+            (_, Standing::Apart(by)) => Some(Event::Apart(by)),
+        }
+    }
+
+    /// The time at an uptime; `None` before both clocks were found to agree.
+    #[must_use]
+    pub fn now(&self, uptime: Duration) -> Option<Millis> {
+        let (theirs, _) = self.tracks?;
+        Some(theirs.expected(uptime))
+    }
+
+    /// Why nothing is to be planned: nobody can know what the time is.
+    #[must_use]
+    pub fn held(&self) -> Option<String> {
+        let seconds = |by: i64| by / 1_000;
+        match self.standing {
+            Standing::Differ(by) | Standing::Apart(by) => Some(format!(
+                "the database's clock is {} s from this machine's, expected at most {} s: set one of them right",
+                seconds(by),
+                MAX_CLOCK_DIFFERENCE.as_secs()
+            )),
+            Standing::BothOff { by, .. } if by > 0 => Some(format!(
+                "the clock was set forward by {} s: planning waits until it is set back, or has stayed so for {} s",
+                seconds(by),
+                STEP_SETTLE_TIME.as_secs()
+            )),
+            _ => None,
+        }
+    }
+
+    /// Which clock is off, where one is.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        let off = |clock: &str, by: i64| {
+            format!("{clock} was set by {} s, and is not gone by", by / 1_000)
+        };
+        match self.standing {
+            Standing::DatabaseOff(by) => Some(off("the database's clock", by)),
+            Standing::ApplicationOff(by) => Some(off("this machine's clock", by)),
+            Standing::BothOff { by, .. } if by < 0 => Some(off("the clock", by)),
+            _ => self.held(),
+        }
+    }
+
+    /// How long ago a step was gone along with.
+    #[must_use]
+    pub fn accepted_ago(&self, uptime: Duration) -> Option<Duration> {
+        let (_, at) = self.accepted?;
+        Some(uptime.saturating_sub(at))
+    }
+}
+
+fn track(at: Millis, uptime: Duration) -> Track {
+    Track { at, uptime }
+}

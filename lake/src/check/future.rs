@@ -1,0 +1,115 @@
+//! Is every sample of a minute that can be true? What lies in the future, or before there were markets, is taken out.
+
+use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
+use marketlake_entities::{Metric, Minute, database};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{CheckOptions, Report};
+use crate::codec::Reader;
+use crate::encode::Segment;
+use crate::merge::{Merge, in_memory};
+use crate::object::Object;
+use crate::rows::Rows;
+use crate::stage::row;
+use crate::times::{EARLIEST_MINUTE, latest_minute};
+use crate::{Lake, LakeError, Point, catalog};
+
+/// A segment's rows, told apart.
+#[derive(Default)]
+struct Parted {
+    possible: Rows,
+    odd: i64,
+    example: Option<(Metric, Minute)>,
+}
+
+impl Parted {
+    fn take(&mut self, rows: &Rows, last: Minute) {
+        for (metric, points) in rows.series() {
+            let is_possible = |point: &Point| point.ts >= EARLIEST_MINUTE && point.ts <= last;
+            let kept: Vec<Point> = points.iter().copied().filter(is_possible).collect();
+            if let Some(odd) = points.iter().find(|point| !is_possible(point)) {
+                self.example.get_or_insert_with(|| (metric.clone(), odd.ts));
+                self.odd += i64::try_from(points.len() - kept.len()).unwrap_or(i64::MAX);
+            }
+            if !kept.is_empty() {
+                self.possible.extend(metric, &kept);
+            }
+        }
+    }
+}
+
+impl Lake {
+    /// Looks for samples of minutes that cannot be true; only segments are read whose bounds say that they hold such.
+    pub(super) async fn check_times(
+        &self,
+        options: CheckOptions,
+        report: &mut Report,
+    ) -> Result<(), LakeError> {
+        let now = database::clock(self.database()).await?;
+        let last = latest_minute(now);
+        for segment in catalog::impossible(self.database(), now).await? {
+            let parted = match self.part(&segment, last).await {
+                Ok(parted) => parted,
+                // That is a problem of its own, and reported as such.
+                Err(LakeError::Corrupt { .. } | LakeError::Store(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let (odd, path) = (parted.odd, &segment.path);
+            let example = parted.example.as_ref().map_or_else(
+                || "by the catalog".to_owned(),
+                |(metric, ts)| format!("{metric} at {ts}"),
+            );
+            report.problems.push(format!(
+                "{path}: {odd} rows of minutes that cannot be true, like {example}: expected {EARLIEST_MINUTE} to {last}; `marketlake check --repair` takes them out"
+            ));
+            if options.repair {
+                let kept = self.take_out(&segment, parted.possible).await?;
+                report.repairs.push(format!(
+                    "{path}: {odd} rows of minutes that cannot be true taken out, {kept} kept; the object stays, set aside"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn part(&self, segment: &Model, last: Minute) -> Result<Parted, LakeError> {
+        let object = Object::samples(segment);
+        let bytes = self.store().read(&object).await?;
+        let mut parted = Parted::default();
+        for rows in Reader::new(object, bytes)? {
+            parted.take(&rows?, last);
+        }
+        Ok(parted)
+    }
+
+    /// Writes what is kept of a segment in its place, in one transaction.
+    async fn take_out(&self, segment: &Model, possible: Rows) -> Result<i64, LakeError> {
+        let mut merge = Merge::new(vec![in_memory(possible.into())], Vec::new())?;
+        let mut kept = Segment::encode(segment.tier, Origin::Compact, &mut merge)?;
+        if let Some(kept) = &mut kept {
+            kept.write(self.store()).await?;
+        }
+        let transaction = database::begin_write(self.database()).await?;
+        let now = database::clock(&transaction).await?;
+        catalog::lock(&transaction).await?;
+        let taken_out = Entity::update_many()
+            .col_expr(Column::State, Expr::value(State::SetAside))
+            .col_expr(Column::RetiredAt, Expr::value(now.0))
+            .filter(Column::Id.eq(segment.id))
+            .filter(Column::State.eq(State::Live))
+            .exec(&transaction)
+            .await?;
+        let first = segment.hour.minute();
+        if taken_out.rows_affected != 1 {
+            return Err(LakeError::Moved { first });
+        }
+        if let Some(kept) = &kept {
+            Entity::insert(row(first, kept, now))
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(kept.map_or(0, |kept| kept.row_count))
+    }
+}

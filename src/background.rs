@@ -1,0 +1,102 @@
+//! What runs beside the roles: it follows the lake, looks how the process does, and keeps figures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fail::fail_point;
+use marketlake_entities::Health;
+use marketlake_entities::health::Role;
+use marketlake_jobs::supervisor::{Restarts, supervise};
+use marketlake_lake::Lake;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How soon what other processes commit is seen.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What it takes.
+#[derive(Clone)]
+pub(crate) struct Background {
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) health: Health,
+    pub(crate) figures: PrometheusHandle,
+    pub(crate) is_api: bool,
+    /// How old the newest minute may be, where it is not a replay's.
+    pub(crate) stale_after: Option<Duration>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Background {
+    /// Starts each task, which is started again where it panics or ends; the process ends where one does so too often.
+    pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
+        if self.is_api {
+            // From the first moment on: nobody is ready before they have said so.
+            for name in marketlake_graphql::API_PARTS {
+                let _ = self.health.part(Role::Api, name);
+            }
+        }
+        self.spawn_one(tasks, "follow", Self::follow);
+        self.spawn_one(tasks, "watch", Self::watch);
+        self.spawn_one(tasks, "upkeep", Self::upkeep);
+    }
+
+    fn spawn_one<T>(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        name: &'static str,
+        task: impl Fn(Self) -> T + Send + Sync + 'static,
+    ) where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let (own, stop) = (self.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            let start = || {
+                let running = task(own.clone());
+                async move {
+                    running.await;
+                    Ok(())
+                }
+            };
+            Ok(supervise(name, Restarts::default(), &stop, start).await?)
+        });
+    }
+
+    /// Keeps the window equal to what is committed.
+    async fn follow(self) {
+        let mut seen = 0;
+        while !self.stop.is_cancelled() {
+            fail_point!("follow-loop");
+            match self.lake.follow(seen).await {
+                Ok(newest) => seen = newest,
+                Err(error) => tracing::warn!(%error, "cannot follow the lake, trying again"),
+            }
+            tokio::select! {
+                () = self.lake.committed() => (),
+                () = sleep(FOLLOW_INTERVAL) => (),
+                () = self.stop.cancelled() => (),
+            }
+        }
+    }
+
+    /// Looks how the process does.
+    async fn watch(self) {
+        let Self {
+            lake, health, stop, ..
+        } = self;
+        marketlake_graphql::watch(lake, health, self.is_api, self.stale_after, stop).await;
+    }
+
+    /// Keeps histograms from growing between scrapes.
+    async fn upkeep(self) {
+        while !self.stop.is_cancelled() {
+            self.figures.run_upkeep();
+            tokio::select! {
+                () = sleep(UPKEEP_INTERVAL) => (),
+                () = self.stop.cancelled() => (),
+            }
+        }
+    }
+}

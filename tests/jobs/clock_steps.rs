@@ -1,0 +1,204 @@
+//! The same on the running program: on Postgres its clock is set, on `SQLite` the machine's.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use marketlake_entities::records::job_runs::{Column, Entity, Model, State};
+use marketlake_entities::{Millis, database};
+use marketlake_jobs::{Clock, Due, slots};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter};
+
+use crate::support::base::Base;
+use crate::support::eventually;
+use crate::support::exchange::{Answer, Exchange};
+use crate::support::program::Program;
+
+/// Debian's libfaketime, for the machine's clock.
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap();
+    let files = folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    let found = files.into_iter().find(|file| file.is_file());
+    found.expect("libfaketime sets the clock of one process: run scripts/test, which installs it")
+}
+
+fn true_now() -> Millis {
+    Millis::from(chrono::Utc::now())
+}
+
+/// Has a Postgres database tell a time that can be set.
+async fn with_clock(base: &Base) -> DatabaseConnection {
+    let database = base.database().await;
+    for statement in [
+        "create schema skewed".to_owned(),
+        "create table skewed.skew (by interval)".to_owned(),
+        "insert into skewed.skew values ('0')".to_owned(),
+        "create function skewed.clock_timestamp() returns timestamptz language sql volatile as \
+         'select pg_catalog.clock_timestamp() + (select by from skewed.skew)'"
+            .to_owned(),
+        "do $$ begin execute format('alter database %I set search_path = public, skewed, pg_catalog', \
+         current_database()); end $$"
+            .to_owned(),
+    ] {
+        database.execute_unprepared(&statement).await.unwrap();
+    }
+    database
+}
+
+async fn set(database: &DatabaseConnection, by: &str) {
+    let statement = format!("update skewed.skew set by = '{by}'");
+    database.execute_unprepared(&statement).await.unwrap();
+}
+
+async fn ingests(database: &DatabaseConnection) -> Vec<Model> {
+    let ingest = Column::Job.eq("ingest-minute");
+    Entity::find().filter(ingest).all(database).await.unwrap()
+}
+
+async fn live(base: &Base) -> (Exchange, Program) {
+    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let feeds = format!("[{{kind=\"binance\",base_url=\"{}\"}}]", exchange.url);
+    let program = Program::on(base).with("MARKETLAKE_FEEDS", feeds);
+    (exchange, program)
+}
+
+/// Minutes begin once a minute: longer than anything else takes.
+async fn within_two_minutes(what: &str, mut probe: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !probe().await {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn a_minute_is_done(database: &DatabaseConnection) -> usize {
+    eventually("a minute", async || {
+        let done = ingests(database).await;
+        let count = done.iter().filter(|row| row.state == State::Done).count();
+        (count > 0).then_some(count)
+    })
+    .await
+}
+
+/// Nothing may be missed or done that lies ahead of the true time.
+async fn nothing_lies_ahead(database: &DatabaseConnection) {
+    let now = true_now();
+    for row in ingests(database).await {
+        assert!(row.slot <= now, "{row:?}");
+        assert_ne!(row.state, State::Missed, "{row:?}");
+    }
+}
+
+async fn noted(server: &crate::support::program::Running, words: &str) {
+    eventually(words, async || {
+        let seen = server.json("/healthz?verbose").await;
+        let clock = seen["notes"]["clock"].as_str().unwrap_or_default();
+        clock.contains(words).then_some(())
+    })
+    .await;
+}
+
+async fn at_ease(server: &crate::support::program::Running) {
+    eventually("the clock to be right again", async || {
+        let seen = server.json("/healthz?verbose").await;
+        (seen["notes"].get("clock").is_none() && seen["ready"] == true).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_clock_that_is_set_marks_nothing_as_missed_and_planning_goes_on() {
+    let base = Base::remote().await;
+    let database = with_clock(&base).await;
+    let (_exchange, program) = live(&base).await;
+    let mut server = program.up(&[]).await;
+    let before = a_minute_is_done(&database).await;
+    for by in ["1 hour", "-1 hour"] {
+        set(&database, by).await;
+        noted(&server, "the database's clock was set by").await;
+        nothing_lies_ahead(&database).await;
+        if by == "1 hour" {
+            // Across a minute's begin: it is planned and done all the same.
+            within_two_minutes("the next minute", async || {
+                a_minute_is_done(&database).await > before
+            })
+            .await;
+        }
+        set(&database, "0").await;
+        at_ease(&server).await;
+        nothing_lies_ahead(&database).await;
+    }
+    let log = server.end_log();
+    for words in [
+        " direction=\"forward\"",
+        "direction=\"back\"",
+        "the clocks are right again",
+    ] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_clock_that_is_set_is_survived_in_either_direction() {
+    let base = Base::local().await;
+    let file = base.path().join("faketime");
+    std::fs::write(&file, "+0\n").unwrap();
+    let (_exchange, program) = live(&base).await;
+    let program = program
+        .with("LD_PRELOAD", faketime().display())
+        .with("FAKETIME_TIMESTAMP_FILE", file.display())
+        .with("FAKETIME_NO_CACHE", "1")
+        .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .with("DONT_FAKE_MONOTONIC", "1");
+    let mut server = program.up(&[]).await;
+    let database = base.database().await;
+    a_minute_is_done(&database).await;
+    for (skew, words) in [("+1d\n", "was set forward by"), ("-10m\n", "was set by -")] {
+        std::fs::write(&file, skew).unwrap();
+        noted(&server, words).await;
+        nothing_lies_ahead(&database).await;
+        std::fs::write(&file, "+0\n").unwrap();
+        at_ease(&server).await;
+    }
+    let before = ingests(&database).await.len();
+    within_two_minutes("planning to go on", async || {
+        ingests(&database).await.len() > before
+    })
+    .await;
+    nothing_lies_ahead(&database).await;
+    let log = server.end_log();
+    for sizes in [["86400", "86399"], ["-600", "-599"]] {
+        let logged = |size: &&str| log.contains(&format!("by_seconds={size} "));
+        assert!(sizes.iter().any(logged), "{sizes:?}: {log}");
+    }
+    assert!(log.contains("the clocks are right again"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_neither_stolen_nor_lasting_when_the_database_clock_is_set() {
+    let base = Base::remote().await;
+    let database = with_clock(&base).await;
+    let skewed = database::connect(&base.database_url).await.unwrap();
+    let clock = Clock::system();
+    let now = clock.now(&skewed).await.unwrap();
+    let due = [Due::pending(Millis(1)), Due::pending(Millis(2))];
+    slots::enter(&skewed, "count", &due, now).await.unwrap();
+    let claim = async || {
+        slots::claim(&skewed, "count", "w", &[], &clock)
+            .await
+            .unwrap()
+    };
+    let held = claim().await.unwrap();
+    for by in ["1 hour", "-1 hour", "0"] {
+        set(&database, by).await;
+        clock.observe(&skewed).await.unwrap();
+        assert!(slots::renew(&skewed, &held).await.unwrap());
+        let row = slots::find(&skewed, "count", Millis(1), 0).await.unwrap();
+        let until = row.unwrap().lease_until.unwrap();
+        let left = until.since(true_now());
+        assert!((0..=60_000).contains(&left), "{by}: {left}");
+    }
+    assert_eq!(claim().await.unwrap().slot, Millis(2));
+    set(&database, "1 hour").await;
+    clock.observe(&skewed).await.unwrap();
+    assert!(claim().await.is_none(), "nothing is free");
+}
