@@ -30,7 +30,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts each task, which is started again where it panics or ends; the process ends where one does so too often.
+    /// Starts each task, which is started again where it panics or ends; the process ends where one
+    /// does so too often.
     pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         if self.is_api {
             // From the first moment on: nobody is ready before they have said so.

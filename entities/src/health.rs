@@ -1,7 +1,8 @@
 //! How well a process does, part by part: what `/readyz` and `/healthz?verbose` say.
 //!
-//! Who does something says from time to time how it goes, and by when it will say so again; whoever asks reads what was said last, and waits for
-//! nobody. A part that says nothing any more is not well.
+//! Who does something says from time to time how it goes, and by when it will say so again; whoever
+//! asks reads what was said last, and waits for nobody. A part that says nothing any more is not
+//! well.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,7 +113,8 @@ impl Health {
         self.0.known.lock().notes.clone()
     }
 
-    /// Every role as it stands. Each needs all of its parts, but an API: that needs its window, or all of the others.
+    /// Every role as it stands. Each needs all of its parts, but an API: that needs its window, or
+    /// all of the others.
     #[must_use]
     pub fn roles(&self) -> Vec<RoleReport> {
         let roles = self.0.known.lock().roles.clone();

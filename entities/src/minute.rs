@@ -33,7 +33,8 @@ impl Millis {
         )
     }
 
-    /// Milliseconds from an earlier instant to this one; negative where it is later. Bounded where 64 bits cannot hold them.
+    /// Milliseconds from an earlier instant to this one; negative where it is later. Bounded where
+    /// 64 bits cannot hold them.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
@@ -67,13 +68,14 @@ impl fmt::Display for Millis {
 /// No minute is further from the epoch than its start in milliseconds fits into 64 bits.
 const MAX_NUMBER: i64 = i64::MAX / MILLIS_A_MINUTE / 1_440 * 1_440;
 
-/// A UTC minute, named by its start; counted from 1970-01-01T00:00Z. It is never further from there than [`Millis`] can say, so
-/// that neither its start nor the difference of two overflows.
+/// A UTC minute, named by its start; counted from 1970-01-01T00:00Z. It is never further from there
+/// than [`Millis`] can say, so that neither its start nor the difference of two overflows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(i64);
 
 impl Minute {
-    /// The minute by its number since the epoch; the nearest that there is, where the number is beyond all.
+    /// The minute by its number since the epoch; the nearest that there is, where the number is
+    /// beyond all.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {
         if number > MAX_NUMBER {

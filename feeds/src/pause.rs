@@ -1,4 +1,5 @@
-//! For how long an exchange asks to be left alone. What it says is bounded before anything is reckoned with it.
+//! For how long an exchange asks to be left alone. What it says is bounded before anything is
+//! reckoned with it.
 
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 /// The pause where none is named, or one that cannot be meant.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause that is believed of a 429: limits are by the minute, the hour, the day at most.
+/// The longest pause that is believed of a 429: limits are by the minute, the hour, the day at
+/// most.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 /// The longest that is believed of a 418: Binance bans for two minutes to three days.
 pub const MAX_BAN: Duration = Duration::from_secs(3 * 86_400);
 
-/// The pause that an answer asks for: `Retry-After` in seconds, or as a date against the answer's own `Date`. What is no such thing, or longer
-/// than exchanges ask for, is [`DEFAULT_PAUSE`]: data is not given up for a number that means nothing.
+/// The pause that an answer asks for: `Retry-After` in seconds, or as a date against the answer's
+/// own `Date`. What is no such thing, or longer than exchanges ask for, is [`DEFAULT_PAUSE`]: data
+/// is not given up for a number that means nothing.
 pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let max = if status == StatusCode::IM_A_TEAPOT {
         MAX_BAN
@@ -31,7 +34,8 @@ pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
         let shown: String = text.chars().take(64).collect();
         tracing::warn!(
             retry_after = shown,
-            "an exchange asks for a pause that cannot be meant: expected at most {} s; {} s are taken",
+            "an exchange asks for a pause that cannot be meant: expected at most {} s; {} s are \
+             taken",
             max.as_secs(),
             DEFAULT_PAUSE.as_secs()
         );

@@ -1,7 +1,7 @@
 //! What operators and their machines ask.
 //!
-//! A look at how the process does waits for nobody: [`watch`] asks the catalog and the store from time to time, jobs say how they go, and what was
-//! said last is the answer.
+//! A look at how the process does waits for nobody: [`watch`] asks the catalog and the store from
+//! time to time, jobs say how they go, and what was said last is the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,8 +92,8 @@ fn shown(looked: &Looked) -> (bool, Value) {
     (ready, shown.into())
 }
 
-/// Asks for signs of life, until the process is to stop: of what an API answers from, where it is one; and whether the newest minute is what it
-/// ought to be, which makes no role unready.
+/// Asks for signs of life, until the process is to stop: of what an API answers from, where it is
+/// one; and whether the newest minute is what it ought to be, which makes no role unready.
 pub async fn watch(
     lake: Arc<Lake>,
     health: Health,
@@ -166,7 +166,8 @@ fn note(health: &Health, seen: Seen, stale_after: Option<Duration>) {
     let count = seen.impossible;
     gauge!("marketlake_impossible_segments").set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
     let text = format!(
-        "{count} segments hold samples that lie in the future, or before 2009: `marketlake check --repair` takes them out"
+        "{count} segments hold samples that lie in the future, or before 2009: `marketlake check \
+         --repair` takes them out"
     );
     health.note("samples", (count > 0).then_some(text));
 }

@@ -65,7 +65,8 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// Why nothing can be written, where it is that: a full disk, a store or a database that refuses.
+    /// Why nothing can be written, where it is that: a full disk, a store or a database that
+    /// refuses.
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {
         match self {

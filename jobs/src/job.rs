@@ -125,7 +125,8 @@ impl Run {
         self.clock.now(connection).await
     }
 
-    /// Whether the clock was set within so much time, and is gone along with: what looks old may be young.
+    /// Whether the clock was set within so much time, and is gone along with: what looks old may be
+    /// young.
     #[must_use]
     pub fn clock_stepped_within(&self, span: Duration) -> bool {
         self.clock.held().is_some() || self.clock.stepped_within(span)

@@ -27,9 +27,11 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a run may go on once the process is to stop.
 const STOPPING: Duration = Duration::from_secs(7);
-/// A worker that looks for slots says so within this time; one that does a slot, within the job's timeout and this.
+/// A worker that looks for slots says so within this time; one that does a slot, within the job's
+/// timeout and this.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
-/// A run that could not write is held against its worker until one can, or for so long: some jobs run once an hour.
+/// A run that could not write is held against its worker until one can, or for so long: some jobs
+/// run once an hour.
 const WRITE_FAILURE_TTL: Duration = Duration::from_secs(600);
 const CANNOT_CLAIM: &str = "cannot claim slots";
 /// Of an error so many characters are kept.

@@ -23,7 +23,8 @@ use crate::{Due, IngestMinute, Job, JobError, JobSet, Moment, Runner, slots};
 
 /// Every second; the slot table decides what follows.
 const EACH_SECOND: &str = "* * * * * *";
-/// The bell waits for the machine's clock, which may be set back; without a ring for so long, planning goes on by itself.
+/// The bell waits for the machine's clock, which may be set back; without a ring for so long,
+/// planning goes on by itself.
 const RING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Without a ring for so long, that is worth a line in the log.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -69,8 +70,8 @@ impl Scheduler {
         }
     }
 
-    /// Plans and works until told to stop; then waits for what runs, for some seconds at most. Each task is started again where it
-    /// panics or ends.
+    /// Plans and works until told to stop; then waits for what runs, for some seconds at most. Each
+    /// task is started again where it panics or ends.
     ///
     /// # Errors
     /// Where one of them ended too often.
@@ -164,7 +165,8 @@ impl Planner {
                 counter!("marketlake_bell_silences_total").increment(1);
                 tracing::warn!(
                     seconds = rung.elapsed().as_secs(),
-                    "the cron scheduler does not ring, as when the machine's clock was set back; planning goes on without it"
+                    "the cron scheduler does not ring, as when the machine's clock was set back; \
+                     planning goes on without it"
                 );
             }
         }
@@ -181,7 +183,8 @@ impl Planner {
         }
     }
 
-    /// Plans every job's slots; what one job cannot does not cost the others theirs. Returns why nothing can be planned.
+    /// Plans every job's slots; what one job cannot does not cost the others theirs. Returns why
+    /// nothing can be planned.
     async fn plan(&self, mend_too: bool) -> Result<Option<String>, JobError> {
         let clock = self.runner.clock();
         let now = clock.now(&self.database).await?;

@@ -1,4 +1,5 @@
-//! The slot table's few statements. All times are by the [`Clock`], which is the database's as long as that runs on steadily.
+//! The slot table's few statements. All times are by the [`Clock`], which is the database's as long
+//! as that runs on steadily.
 
 use std::time::Duration;
 
@@ -161,7 +162,8 @@ pub async fn claim(
     let now = clock.now(database).await?;
     let (at, expired) = (now.0, lease_expiry(clock, now));
     let mut condition = format!(
-        "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {at}) or (r.state = 'running' and r.lease_until < {expired}))"
+        "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {at}) or (r.state = \
+         'running' and r.lease_until < {expired}))"
     );
     for WaitsFor {
         job,
@@ -194,7 +196,8 @@ pub async fn claim_slot(
     let now = clock.now(database).await?;
     let expired = lease_expiry(clock, now);
     let condition = format!(
-        "r.job = $2 and r.slot = $3 and r.shard = $4 and (r.state = 'pending' or (r.state = 'running' and r.lease_until < {expired}))"
+        "r.job = $2 and r.slot = $3 and r.shard = $4 and (r.state = 'pending' or (r.state = \
+         'running' and r.lease_until < {expired}))"
     );
     claim_where(
         database,

@@ -1,5 +1,5 @@
-//! Watches over what is to run for as long as the process does: a task that panics or ends is started again; one that does so again and again
-//! ends the process, for whoever runs that to see.
+//! Watches over what is to run for as long as the process does: a task that panics or ends is
+//! started again; one that does so again and again ends the process, for whoever runs that to see.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -50,7 +50,8 @@ pub struct TaskError {
     pub reason: String,
 }
 
-/// Runs a task until `stop`, however often it has to be started. It is to end by itself once `stop` is cancelled.
+/// Runs a task until `stop`, however often it has to be started. It is to end by itself once `stop`
+/// is cancelled.
 ///
 /// # Errors
 /// Where it ended more often than `restarts` allows.

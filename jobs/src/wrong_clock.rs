@@ -16,8 +16,8 @@ const MAX_AHEAD: Duration = Duration::from_secs(120);
 /// No slot is put off for longer.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(600);
 
-/// Takes out slots that lie in the future, however they ended, so that they are done when their time comes; and shortens leases and pauses that are
-/// longer than any is given.
+/// Takes out slots that lie in the future, however they ended, so that they are done when their
+/// time comes; and shortens leases and pauses that are longer than any is given.
 pub(crate) async fn mend(database: &DatabaseConnection, now: Millis) -> Result<(), DbErr> {
     let ahead = Column::Slot.gt(now.plus(MAX_AHEAD));
     let rows = Entity::find()
@@ -35,7 +35,8 @@ pub(crate) async fn mend(database: &DatabaseConnection, now: Millis) -> Result<(
             missed,
             first = %first.slot,
             last = %last.slot,
-            "slots that lie in the future were entered under a wrong clock, and are taken out; what the {done} done ones recorded is found by `marketlake check`"
+            "slots that lie in the future were entered under a wrong clock, and are taken out; \
+             what the {done} done ones recorded is found by `marketlake check`"
         );
     }
     let leased = Column::State

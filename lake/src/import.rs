@@ -182,7 +182,8 @@ impl Import {
     /// Writes the objects of all hours and days; nobody sees them until they are published.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; [`LakeError::Time`] where a sample lies in the future, or before there were markets.
+    /// Where the store or the catalog fails; [`LakeError::Time`] where a sample lies in the future,
+    /// or before there were markets.
     pub async fn stage(&self) -> Result<Staged, LakeError> {
         self.times
             .check(database::clock(self.lake.database()).await?)?;

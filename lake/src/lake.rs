@@ -188,7 +188,8 @@ impl Lake {
         Ok(catalog::newest(&self.database).await?)
     }
 
-    /// How many live segments hold samples of minutes that cannot be true at a time: in the future, or before there were markets.
+    /// How many live segments hold samples of minutes that cannot be true at a time: in the future,
+    /// or before there were markets.
     ///
     /// # Errors
     /// Where the catalog cannot be read.

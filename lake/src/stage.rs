@@ -257,8 +257,8 @@ impl Staged {
     /// Makes the objects part of the lake, within the caller's transaction.
     ///
     /// # Errors
-    /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and stage again. [`LakeError::Time`] where a sample
-    /// lies in the future.
+    /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and
+    /// stage again. [`LakeError::Time`] where a sample lies in the future.
     pub async fn publish(
         &self,
         transaction: &DatabaseTransaction,

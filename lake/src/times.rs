@@ -1,4 +1,5 @@
-//! Which minutes a sample can be of. The last line of defence: whatever a feed or a file says, nothing else is published.
+//! Which minutes a sample can be of. The last line of defence: whatever a feed or a file says,
+//! nothing else is published.
 
 use std::time::Duration;
 

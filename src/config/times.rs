@@ -1,4 +1,5 @@
-//! Spans of time as people write them, each within bounds: what is reckoned with them later never overflows.
+//! Spans of time as people write them, each within bounds: what is reckoned with them later never
+//! overflows.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

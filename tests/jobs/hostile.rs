@@ -1,4 +1,5 @@
-//! An exchange that says whatever it likes: a worker survives all of it, and goes on when the exchange does.
+//! An exchange that says whatever it likes: a worker survives all of it, and goes on when the
+//! exchange does.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! No sample is later than now, or older than any market; a lake that holds such is found and mended.
+//! No sample is later than now, or older than any market; a lake that holds such is found and
+//! mended.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! `GET /api/v3/klines`: a symbol's minutes, a thousand an answer of weight 2.
 //!
 //! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume, close time, ..]`; minutes without trades may be absent.
-//! A row whose time lies outside of the minutes that were asked for is left out and counted: exchanges have changed milliseconds to microseconds before.
+//! A row whose time lies outside of the minutes that were asked for is left out and counted:
+//! exchanges have changed milliseconds to microseconds before.
 
 use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
 use reqwest::header::HeaderMap;

@@ -1,4 +1,5 @@
-//! Which time to go by, decided from readings of two clocks and of what passed between them. Pure: it reads none.
+//! Which time to go by, decided from readings of two clocks and of what passed between them. Pure:
+//! it reads none.
 
 use std::time::Duration;
 
@@ -212,12 +213,14 @@ impl Line {
         let seconds = |by: i64| by / 1_000;
         match self.standing {
             Standing::Differ(by) | Standing::Apart(by) => Some(format!(
-                "the database's clock is {} s from this machine's, expected at most {} s: set one of them right",
+                "the database's clock is {} s from this machine's, expected at most {} s: set one \
+                 of them right",
                 seconds(by),
                 MAX_CLOCK_DIFFERENCE.as_secs()
             )),
             Standing::BothOff { by, .. } if by > 0 => Some(format!(
-                "the clock was set forward by {} s: planning waits until it is set back, or has stayed so for {} s",
+                "the clock was set forward by {} s: planning waits until it is set back, or has \
+                 stayed so for {} s",
                 seconds(by),
                 STEP_SETTLE_TIME.as_secs()
             )),

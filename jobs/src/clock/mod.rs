@@ -1,8 +1,11 @@
-//! The time by which slots are planned and leases run: the database's clock, on which all processes agree, for as long as it runs on steadily.
+//! The time by which slots are planned and leases run: the database's clock, on which all processes
+//! agree, for as long as it runs on steadily.
 //!
-//! Each second both clocks are compared with what the machine counts since its start, sleep included. A clock that was set does not move
-//! the time: it goes on as before. Where the database's was set alone, for as long as that lasts; where both were (one machine, one clock), until the step has stayed for
-//! [`STEP_SETTLE_TIME`]. A step forward holds planning meanwhile: nobody can know under which minute a price belongs.
+//! Each second both clocks are compared with what the machine counts since its start, sleep
+//! included. A clock that was set does not move the time: it goes on as before. Where the
+//! database's was set alone, for as long as that lasts; where both were (one machine, one clock),
+//! until the step has stayed for [`STEP_SETTLE_TIME`]. A step forward holds planning meanwhile:
+//! nobody can know under which minute a price belongs.
 
 mod line;
 mod uptime;
@@ -111,7 +114,8 @@ impl Clock {
         }
     }
 
-    /// The time as it goes on from the last comparison; `None` where there is none, or the clocks differed.
+    /// The time as it goes on from the last comparison; `None` where there is none, or the clocks
+    /// differed.
     #[must_use]
     pub fn estimate(&self) -> Option<Millis> {
         self.0.state.lock().line.now((self.0.uptime)())
@@ -129,7 +133,8 @@ impl Clock {
         self.0.state.lock().line.describe()
     }
 
-    /// Whether a step was gone along with in the last so much time. What is old by the new time may be young.
+    /// Whether a step was gone along with in the last so much time. What is old by the new time may
+    /// be young.
     #[must_use]
     pub fn stepped_within(&self, span: Duration) -> bool {
         let ago = self.0.state.lock().line.accepted_ago((self.0.uptime)());
@@ -153,7 +158,8 @@ impl Clock {
             tracing::warn!(
                 by_seconds,
                 until,
-                "the clock's step is gone along with; minutes recorded since the step, or since it was set wrongly before, may stand {} s off",
+                "the clock's step is gone along with; minutes recorded since the step, or since \
+                 it was set wrongly before, may stand {} s off",
                 by_seconds.saturating_abs()
             );
             return;

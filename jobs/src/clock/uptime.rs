@@ -23,7 +23,8 @@ struct Start {
     slept: Mutex<Duration>,
 }
 
-/// The time since this process first asked, and the time that the machine slept meanwhile, where the system tells.
+/// The time since this process first asked, and the time that the machine slept meanwhile, where
+/// the system tells.
 pub(super) fn uptime() -> Duration {
     let start = &*START;
     let counted = start.steady.elapsed();

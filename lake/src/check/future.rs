@@ -1,4 +1,5 @@
-//! Is every sample of a minute that can be true? What lies in the future, or before there were markets, is taken out.
+//! Is every sample of a minute that can be true? What lies in the future, or before there were
+//! markets, is taken out.
 
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
 use marketlake_entities::{Metric, Minute, database};
@@ -40,7 +41,8 @@ impl Parted {
 }
 
 impl Lake {
-    /// Looks for samples of minutes that cannot be true; only segments are read whose bounds say that they hold such.
+    /// Looks for samples of minutes that cannot be true; only segments are read whose bounds say
+    /// that they hold such.
     pub(super) async fn check_times(
         &self,
         options: CheckOptions,
@@ -61,12 +63,14 @@ impl Lake {
                 |(metric, ts)| format!("{metric} at {ts}"),
             );
             report.problems.push(format!(
-                "{path}: {odd} rows of minutes that cannot be true, like {example}: expected {EARLIEST_MINUTE} to {last}; `marketlake check --repair` takes them out"
+                "{path}: {odd} rows of minutes that cannot be true, like {example}: expected \
+                 {EARLIEST_MINUTE} to {last}; `marketlake check --repair` takes them out"
             ));
             if options.repair {
                 let kept = self.take_out(&segment, parted.possible).await?;
                 report.repairs.push(format!(
-                    "{path}: {odd} rows of minutes that cannot be true taken out, {kept} kept; the object stays, set aside"
+                    "{path}: {odd} rows of minutes that cannot be true taken out, {kept} kept; \
+                     the object stays, set aside"
                 ));
             }
         }

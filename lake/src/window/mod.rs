@@ -110,7 +110,8 @@ impl Window {
         self.newest.subscribe()
     }
 
-    /// Whether a minute was left out that is none of the future any more, as after a clock was behind for a while; asking forgets it.
+    /// Whether a minute was left out that is none of the future any more, as after a clock was
+    /// behind for a while; asking forgets it.
     pub(crate) fn left_out_before(&self, last: Minute) -> bool {
         let due = self.left_out.load(Ordering::Acquire) <= last.number();
         if due {
