@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use marketlake_entities::database::outage;
 use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, LakeError};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
-use crate::{alerting, feeds, server};
+use crate::{alerting, app, feeds, server};
 
 /// How soon what other processes commit is seen.
 const FOLLOW: Duration = Duration::from_millis(500);
@@ -38,6 +39,8 @@ pub(crate) enum Role {
 /// A process that is about to run.
 pub(crate) struct Service {
     lake: Arc<Lake>,
+    /// The same over connections of its own, so that requests do not wait for jobs.
+    api_lake: Arc<Lake>,
     jobs: JobSet,
     pace: Option<marketlake_feeds::Pace>,
     listener: Option<TcpListener>,
@@ -59,7 +62,7 @@ pub(crate) async fn jobs(
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
-        sender: alerting::sender(settings, lake.database())?,
+        sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
         mails_a_day: settings.alerts.mails_per_address,
         max_alert_age: settings.alerts.max_age()?,
         watch: Watch {
@@ -113,8 +116,10 @@ impl Service {
         let figures = PrometheusBuilder::new()
             .install_recorder()
             .context("cannot keep figures")?;
+        let api_lake = lake.with_database(app::pool(settings, Pool::Api)?);
         Ok(Self {
             lake,
+            api_lake,
             jobs,
             pace,
             listener,
@@ -144,6 +149,7 @@ impl Service {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self {
             lake,
+            api_lake,
             jobs,
             pace,
             listener,
@@ -154,8 +160,8 @@ impl Service {
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        tasks.spawn(follow(Arc::clone(&lake), stop.clone()));
-        let http = Http::new(&lake, figures.clone(), options);
+        tasks.spawn(follow(Arc::clone(&api_lake), stop.clone()));
+        let http = Http::new(&api_lake, figures.clone(), options);
         let background = http.background();
         tasks.spawn(async move {
             background.await;
@@ -239,10 +245,22 @@ async fn listen(
 /// Keeps the window equal to what is committed.
 async fn follow(lake: Arc<Lake>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut seen = 0;
+    let mut database = outage::DATABASE.reporter("follow");
+    let mut store = outage::STORE.reporter("follow");
     while !stop.is_cancelled() {
         match lake.follow(seen).await {
-            Ok(newest) => seen = newest,
-            Err(error) => tracing::warn!(%error, "cannot follow the lake, trying again"),
+            Ok(newest) => {
+                seen = newest;
+                database.succeed();
+                store.succeed();
+            }
+            Err(LakeError::Catalog(error)) => {
+                database.fail_statement(lake.database(), &error).await;
+            }
+            Err(error) => {
+                database.succeed();
+                store.fail(&error);
+            }
         }
         tokio::select! {
             () = lake.committed() => (),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use marketlake_entities::database::{self, outage};
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, backoff, database};
+use marketlake_entities::{Millis, backoff};
 use metrics::{counter, histogram};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
@@ -72,19 +73,24 @@ impl Runner {
 
     /// Does a job's slots, one at a time, until told to stop; then ends what runs, or gives it back.
     pub async fn work(&self, job: Arc<dyn Job>) {
+        let mut outage = outage::DATABASE.reporter(job.name());
         while !self.stop.is_cancelled() {
             let woken = self.wake.notified();
             let waits_for = job.policy().waits_for;
             let claim = slots::claim(&self.database, job.name(), &self.worker, waits_for);
             match in_time(claim).await {
                 Ok(Some(run)) => {
+                    outage.succeed();
                     self.execute(job.as_ref(), &run).await;
                     // What a run committed may be another job's start.
                     self.wake();
                 }
-                Ok(None) => self.idle(woken).await,
+                Ok(None) => {
+                    outage.succeed();
+                    self.idle(woken).await;
+                }
                 Err(error) => {
-                    tracing::error!(job = job.name(), %error, "cannot claim slots");
+                    outage.fail_statement(&self.database, &error).await;
                     self.idle(woken).await;
                 }
             }

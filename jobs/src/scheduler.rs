@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_entities::database::{self, outage, outage::Reporter};
+use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::Pace;
 use sea_orm::DatabaseConnection;
 use tokio::sync::Mutex;
@@ -26,7 +27,7 @@ struct Planner {
     jobs: JobSet,
     pace: Option<Pace>,
     /// A ring that comes while one is still planning does nothing.
-    planning: Mutex<()>,
+    planning: Mutex<Reporter>,
 }
 
 impl Scheduler {
@@ -37,7 +38,7 @@ impl Scheduler {
             database: runner.database().clone(),
             jobs,
             pace,
-            planning: Mutex::new(()),
+            planning: Mutex::new(outage::DATABASE.reporter("planner")),
         };
         Self {
             planner: Arc::new(planner),
@@ -78,11 +79,12 @@ impl Scheduler {
 
 impl Planner {
     async fn ring(&self) {
-        let Ok(_planning) = self.planning.try_lock() else {
+        let Ok(mut outage) = self.planning.try_lock() else {
             return;
         };
-        if let Err(error) = in_time(self.plan()).await {
-            tracing::error!(%error, "cannot plan slots");
+        match in_time(self.plan()).await {
+            Ok(()) => outage.succeed(),
+            Err(error) => outage.fail_statement(&self.database, &error).await,
         }
     }
 

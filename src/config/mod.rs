@@ -2,6 +2,7 @@
 
 mod alerts;
 mod auth;
+mod database;
 mod engine;
 mod load;
 mod operations;
@@ -10,5 +11,6 @@ mod server;
 mod settings;
 
 pub(crate) use alerts::within;
+pub(crate) use database::Pool;
 pub(crate) use load::{ConfigError, Loaded, load};
 pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

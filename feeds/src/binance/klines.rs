@@ -3,7 +3,6 @@
 //! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume, close time, ..]`; minutes without trades may be absent.
 
 use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
-use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::{Binance, MARKET};
@@ -70,7 +69,7 @@ impl Binance {
             self.mind_weight(&answer.headers);
             parse(url.as_str(), symbol, &answer.body)
         };
-        self.http.get(url.as_str(), &HeaderMap::new(), read).await
+        self.http.get(url.as_str(), read).await
     }
 }
 
