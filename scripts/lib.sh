@@ -25,3 +25,15 @@ have_rust() {
     fi
     command -v cc >/dev/null 2>&1 || have_packages gcc libc6-dev
 }
+
+# have_cargo_deny: cargo-deny, which reads deny.toml; built once into the target folder. Sets cargo_deny.
+have_cargo_deny() {
+    local version=0.20.2 root
+    root="${CARGO_TARGET_DIR:-target}/tools"
+    cargo_deny="$root/bin/cargo-deny"
+    if [ "$("$cargo_deny" --version 2>/dev/null)" != "cargo-deny $version" ]; then
+        say "building cargo-deny $version"
+        cargo install cargo-deny --version "$version" --locked --quiet --profile dev --root "$root" --target-dir "$root/build"
+        rm -rf "$root/build"
+    fi
+}

@@ -110,10 +110,12 @@ fn dkim(settings: &Settings) -> Result<Option<Dkim>, ConfigError> {
 }
 
 fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
-    let text = settings.mail_url();
-    let unusable =
-        |problem: &dyn std::fmt::Display| ConfigError::setting("mail.url", &text, problem);
-    let url = Url::parse(&text).map_err(|error| unusable(&error))?;
+    let address = settings.mail_url();
+    let text = address.expose();
+    let unusable = |problem: &dyn std::fmt::Display| {
+        ConfigError::setting("mail.url", &address.to_string(), problem)
+    };
+    let url = Url::parse(text).map_err(|error| unusable(&error))?;
     let from = from(settings)?;
     let hello = settings
         .mail
@@ -135,7 +137,7 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
             Ok(Arc::new(channel))
         }
         "smtp" | "smtps" => {
-            let channel = SmtpChannel::new(&text, hello, Some(patience));
+            let channel = SmtpChannel::new(text, hello, Some(patience));
             Ok(Arc::new(channel.map_err(|error| unusable(&error))?))
         }
         other => Err(unusable(&format!(

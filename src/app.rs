@@ -2,40 +2,48 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::database;
+use marketlake_entities::{database, private_file};
 use marketlake_lake::{Lake, LakeError, Store};
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Pool, Settings};
 use crate::migrate;
 
 /// Reaches the catalog, with its tables up to date.
 pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<DatabaseConnection> {
     let url = settings.database_url();
     let unusable =
-        |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
-    let file = database::sqlite_file(&url);
+        |problem: String| ConfigError::setting("database.url", &url.to_string(), problem);
+    let file = database::sqlite_file(url.expose());
     if let Some(folder) = file.as_deref().and_then(std::path::Path::parent) {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            unusable(&format!(
+        private_file::create_folder(folder).map_err(|error| {
+            unusable(format!(
                 "cannot make the folder {}: {error}",
                 folder.display()
             ))
         })?;
-    } else if !url.starts_with("sqlite:")
-        && !url.starts_with("postgres://")
-        && !url.starts_with("postgresql://")
-    {
-        return Err(unusable(&"expected sqlite://FILE or postgres://..").into());
     }
-    let database = database::connect(&url)
+    let options = settings.database.pool(Pool::Jobs)?;
+    let database = database::connect_with(url.expose(), &options).await;
+    let database = database.map_err(|error| match error {
+        // What it expects of the address, without more words.
+        DbErr::Conn(RuntimeErr::Internal(expected)) => unusable(expected),
+        error => unusable(format!("cannot reach the database: {error}")),
+    })?;
+    database::check_pooler(&database)
         .await
-        .map_err(|error| unusable(&format!("cannot reach the database: {error}")))?;
+        .map_err(|problem| unusable(format!("cannot use the database: {problem}")))?;
     migrate::up(&database)
         .await
-        .map_err(|error| unusable(&format!("cannot bring the tables up to date: {error}")))?;
+        .map_err(|error| unusable(format!("cannot bring the tables up to date: {error}")))?;
     Ok(database)
+}
+
+/// Another pool of connections to the same database.
+pub(crate) fn pool(settings: &Settings, pool: Pool) -> anyhow::Result<DatabaseConnection> {
+    let options = settings.database.pool(pool)?;
+    Ok(database::pool(settings.database_url().expose(), &options)?)
 }
 
 /// Reaches the catalog and the store.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use fail::fail_point;
 use marketlake_entities::Health;
+use marketlake_entities::database::outage;
 use marketlake_entities::health::Role;
 use marketlake_jobs::supervisor::{Restarts, supervise};
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, LakeError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -68,11 +69,23 @@ impl Background {
     /// Keeps the window equal to what is committed.
     async fn follow(self) {
         let mut seen = 0;
+        let mut database = outage::DATABASE.reporter("follow");
+        let mut store = outage::STORE.reporter("follow");
         while !self.stop.is_cancelled() {
             fail_point!("follow-loop");
             match self.lake.follow(seen).await {
-                Ok(newest) => seen = newest,
-                Err(error) => tracing::warn!(%error, "cannot follow the lake, trying again"),
+                Ok(newest) => {
+                    seen = newest;
+                    database.succeed();
+                    store.succeed();
+                }
+                Err(LakeError::Catalog(error)) => {
+                    database.fail_statement(self.lake.database(), &error).await;
+                }
+                Err(error) => {
+                    database.succeed();
+                    store.fail(&error);
+                }
             }
             tokio::select! {
                 () = self.lake.committed() => (),

@@ -11,10 +11,11 @@ use crate::config::LogFormat;
 
 /// Starts logging; `RUST_LOG` says what, by default `info` of marketlake and warnings of the rest.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
+    // What the pool warns of once a connection is said once an outage.
     let default = if quiet {
-        "warn,aws_config=error"
+        "warn,aws_config=error,sqlx=error,sqlx_core=error"
     } else {
-        "warn,aws_config=error,marketlake=info,marketlake_jobs=info,marketlake_alerts=info,marketlake_lake=info"
+        "warn,aws_config=error,sqlx=error,sqlx_core=error,marketlake=info,marketlake_jobs=info,marketlake_alerts=info,marketlake_lake=info"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use marketlake_entities::Health;
+use marketlake_entities::database::outage;
 use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;
@@ -17,9 +18,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
-use crate::{alerting, feeds, server};
+use crate::{alerting, app, feeds, server};
 
 /// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease.
 const STOPPING: Duration = Duration::from_secs(9);
@@ -38,6 +39,8 @@ pub(crate) enum Role {
 /// A process that is about to run.
 pub(crate) struct Service {
     lake: Arc<Lake>,
+    /// The same over connections of its own, so that requests do not wait for jobs.
+    api_lake: Arc<Lake>,
     jobs: JobSet,
     pace: Option<marketlake_feeds::Pace>,
     listener: Option<TcpListener>,
@@ -62,7 +65,7 @@ pub(crate) async fn jobs(
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
-        sender: alerting::sender(settings, lake.database())?,
+        sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
         mails_a_day: settings.alerts.mails_per_address,
         max_alert_age: settings.alerts.max_age()?,
         watch: Watch {
@@ -119,8 +122,10 @@ impl Service {
         let figures = PrometheusBuilder::new()
             .install_recorder()
             .context("cannot keep figures")?;
+        let api_lake = lake.with_database(app::pool(settings, Pool::Api)?);
         Ok(Self {
             lake,
+            api_lake,
             jobs,
             pace,
             listener,
@@ -152,6 +157,7 @@ impl Service {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self {
             lake,
+            api_lake,
             jobs,
             pace,
             listener,
@@ -165,7 +171,7 @@ impl Service {
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         let background = Background {
-            lake: Arc::clone(&lake),
+            lake: Arc::clone(&api_lake),
             health: health.clone(),
             figures: figures.clone(),
             is_api: listener.is_some(),
@@ -179,7 +185,7 @@ impl Service {
             let scheduler = Scheduler::new(jobs, pace, runner);
             tasks.spawn(async move { Ok(scheduler.run().await?) });
         }
-        let http = Http::new(&lake, figures.clone(), options);
+        let http = Http::new(&api_lake, figures.clone(), options);
         let background = http.background();
         tasks.spawn(async move {
             background.await;

@@ -12,6 +12,7 @@ mod access;
 mod alerts;
 mod athena;
 mod aws;
+mod database;
 mod deploy;
 mod end_to_end;
 mod feeds;

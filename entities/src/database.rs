@@ -1,24 +1,24 @@
 //! The connection to the catalog: `SQLite` or Postgres, with the same promises on both.
 
+mod connect;
+pub mod outage;
+mod pooler;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, DbBackend, DbErr, EntityTrait, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::Millis;
+pub use connect::{PoolOptions, connect, connect_with, diagnose, pool};
+pub use pooler::check_pooler;
 
 /// What would end the path within an address, or be decoded there.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
-/// How long to wait for a connection, and for another process's write on `SQLite`.
-const PATIENCE: Duration = Duration::from_secs(10);
-const CONNECTIONS: u32 = 16;
 
 /// The address of a `SQLite` file, whatever characters its path holds.
 #[must_use]
@@ -32,30 +32,6 @@ pub fn sqlite_url(file: &Path) -> String {
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite://")?.split('?').next()?;
     Some(percent_decode_str(path).decode_utf8().ok()?.as_ref().into())
-}
-
-/// Connects to `sqlite://FILE` or `postgres://..`.
-///
-/// A `SQLite` file is made where it is missing, and every commit is flushed to the disk before it returns.
-///
-/// # Errors
-/// Where the database cannot be reached within ten seconds.
-pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(CONNECTIONS)
-        .connect_timeout(PATIENCE)
-        .acquire_timeout(PATIENCE)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(PATIENCE)
-        });
-    Database::connect(options).await
 }
 
 /// Begins a transaction that writes. On `SQLite` it takes the write lock at once, so that it

@@ -22,6 +22,7 @@ mod pattern;
 pub mod private_file;
 pub mod records;
 mod sample;
+mod secret;
 
 pub use backoff::backoff;
 pub use causes::{causes, reason};
@@ -33,3 +34,4 @@ pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};
 pub use sample::{Rejected, Sample};
+pub use secret::{REDACTED, Secret, SecretUrl, redact_url, scrub};

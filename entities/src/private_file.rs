@@ -1,7 +1,9 @@
-//! Files and folders that only their owner may read, whatever the umask: databases, keys, mails, exports.
+//! Files and folders that only their owner may read, whatever the umask: databases, keys, mails,
+//! exports.
 //!
-//! Modes apply to what is created here (0600 for files, 0700 for folders). What exists already keeps its mode:
-//! an operator may have opened it to a group on purpose; `marketlake doctor` names such files.
+//! Modes apply to what is created here (0600 for files, 0700 for folders). What exists already
+//! keeps its mode: an operator may have opened it to a group on purpose; `marketlake doctor` names
+//! such files.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -42,7 +44,8 @@ pub fn create_if_missing(file: &Path) -> io::Result<()> {
     options().create(true).truncate(false).open(file).map(drop)
 }
 
-/// Creates or replaces a file: readers see the old content or the new, never a part. The new file has mode 0600.
+/// Creates or replaces a file: readers see the old content or the new, never a part. The new file
+/// has mode 0600.
 ///
 /// # Errors
 /// Where the folder is missing, or the file cannot be written.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::{Metric, Minute, PRICE};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderName;
 use serde::Deserialize;
 use url::Url;
 
+use crate::credentials::Credentials;
 use crate::http::{Answer, Http, malformed, said};
 use crate::json::{Entries, decimal_text};
 use crate::{Batch, Feed, FeedError, Recall};
@@ -19,6 +20,7 @@ use crate::{Batch, Feed, FeedError, Recall};
 const MOST_PAGES: usize = 1_000;
 /// Cursors are short; a longer one is no cursor.
 const MAX_CURSOR_BYTES: usize = 1_000;
+const API_KEY: HeaderName = HeaderName::from_static("x-cw-api-key");
 /// Its allowance was renewed within the day; asked again after an hour.
 const ALLOWANCE_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -26,7 +28,6 @@ const ALLOWANCE_PAUSE: Duration = Duration::from_secs(3_600);
 pub struct Cryptowatch {
     http: Http,
     base: Url,
-    headers: HeaderMap,
     markets: Vec<String>,
 }
 
@@ -55,26 +56,20 @@ impl Cryptowatch {
     /// # Errors
     /// Where the key is no header value.
     pub fn new(
-        base: Url,
+        mut base: Url,
         api_key: Option<&str>,
         markets: Vec<String>,
         patience: Option<Duration>,
     ) -> Result<Self, FeedError> {
-        let mut headers = HeaderMap::new();
+        let mut credentials = Credentials::take_from(&mut base);
         if let Some(key) = api_key {
-            let mut value = HeaderValue::from_str(key).map_err(|_| {
-                malformed(
-                    base.as_str(),
-                    "the API key holds characters that no header may hold",
-                )
-            })?;
-            value.set_sensitive(true);
-            headers.insert("x-cw-api-key", value);
+            let with_key = credentials.with_api_key(API_KEY, key);
+            let problem = "the API key holds characters that no header may hold";
+            credentials = with_key.ok_or_else(|| malformed(base.as_str(), problem))?;
         }
         Ok(Self {
-            http: Http::new(patience)?,
+            http: Http::new(credentials, patience)?,
             base,
-            headers,
             markets,
         })
     }
@@ -124,7 +119,7 @@ impl Feed for Cryptowatch {
             let url = self.page_url(cursor.as_deref())?;
             let (page, next) = self
                 .http
-                .get(url.as_str(), &self.headers, |answer| {
+                .get(url.as_str(), |answer| {
                     self.parse(url.as_str(), slot, answer)
                 })
                 .await?;

@@ -96,6 +96,25 @@ pub enum FeedError {
 }
 
 impl FeedError {
+    /// The same with its texts changed, for instance without secrets.
+    #[must_use]
+    pub(crate) fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::Unreachable { url, reason } | Self::Malformed { url, reason } => {
+                (*url, *reason) = (change(url), change(reason));
+            }
+            Self::Throttled { url, message, .. } | Self::Status { url, message, .. } => {
+                (*url, *message) = (change(url), change(message));
+            }
+            Self::Slow { url, .. } => *url = change(url),
+            Self::Empty { url, first, .. } => {
+                *url = change(url);
+                *first = first.as_deref().map(change);
+            }
+        }
+        self
+    }
+
     /// For how long the exchange must be left alone, where it said so.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {

@@ -1,14 +1,20 @@
 //! Asking over HTTP: timeouts, a size limit, a bounded retry with jitter, and pauses obeyed.
+//!
+//! Credentials go to the host that is configured and to no other, and are in no address or error
+//! that leaves this file.
 
 use std::time::Duration;
 
 use marketlake_entities::{backoff, causes};
 use parking_lot::Mutex;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
+use url::Url;
 
 use crate::FeedError;
+use crate::credentials::{Credentials, follow_on_same_host};
 use crate::pause::{MAX_BAN, pause};
 
 /// How long one answer may take. With two retries it stays within a minute's half.
@@ -26,6 +32,7 @@ pub(crate) struct Http {
     client: Client,
     patience: Duration,
     quiet_until: Mutex<Option<Instant>>,
+    credentials: Credentials,
 }
 
 /// A whole answer.
@@ -35,13 +42,18 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    pub(crate) fn new(patience: Option<Duration>) -> Result<Self, FeedError> {
+    pub(crate) fn new(
+        credentials: Credentials,
+        patience: Option<Duration>,
+    ) -> Result<Self, FeedError> {
         let client = Client::builder()
             .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
+            .redirect(Policy::custom(follow_on_same_host))
             .build()
-            .map_err(|error| unreachable("the HTTP client", &error))?;
+            .map_err(|error| unreachable("the HTTP client", error))?;
         Ok(Self {
+            credentials,
             client,
             patience: patience.unwrap_or(PATIENCE),
             quiet_until: Mutex::new(None),
@@ -52,16 +64,16 @@ impl Http {
     pub(crate) async fn get<T>(
         &self,
         url: &str,
-        headers: &HeaderMap,
         parse: impl Fn(&Answer) -> Result<T, FeedError> + Send + Sync,
     ) -> Result<T, FeedError> {
         let mut attempt = 1;
         loop {
             self.refuse_while_quiet(url)?;
             let result = self
-                .ask(url, headers)
+                .ask(url)
                 .await
-                .and_then(|answer| parse(&answer));
+                .and_then(|answer| parse(&answer))
+                .map_err(|error| error.map_text(|text| self.credentials.scrub(text)));
             match result {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                     tracing::debug!(%error, attempt, "asking again");
@@ -98,10 +110,12 @@ impl Http {
         }
     }
 
-    async fn ask(&self, url: &str, headers: &HeaderMap) -> Result<Answer, FeedError> {
+    async fn ask(&self, url: &str) -> Result<Answer, FeedError> {
         let whole = async {
-            let response = self.client.get(url).headers(headers.clone()).send().await;
-            read(url, response.map_err(|error| unreachable(url, &error))?).await
+            let request = self.client.get(self.credentials.address(url));
+            let response = self.credentials.sign(request).send().await;
+            let response = response.map_err(|error| unreachable(url, error))?;
+            read(url, response).await
         };
         timeout(self.patience, whole).await.unwrap_or_else(|_| {
             Err(FeedError::Slow {
@@ -119,7 +133,7 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| unreachable(url, &error))?
+        .map_err(|error| unreachable(url, error))?
     {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MOST_BYTES {
@@ -130,7 +144,10 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
         let body = String::from_utf8(bytes).map_err(|error| malformed(url, error))?;
         return Ok(Answer { body, headers });
     }
-    let message: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
+    let message = match headers.get(LOCATION) {
+        Some(location) if status.is_redirection() => elsewhere(location),
+        _ => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+    };
     let url = url.to_owned();
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::IM_A_TEAPOT => FeedError::Throttled {
@@ -146,10 +163,25 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
     })
 }
 
-fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> FeedError {
+/// Where a redirect leads that is not followed.
+fn elsewhere(location: &HeaderValue) -> String {
+    let url = location
+        .to_str()
+        .ok()
+        .and_then(|text| Url::parse(text).ok());
+    let host = url
+        .as_ref()
+        .and_then(Url::host_str)
+        .unwrap_or("another address");
+    format!("redirects are followed on the configured host only, this one leads to {host}")
+}
+
+fn unreachable(url: &str, error: reqwest::Error) -> FeedError {
+    // Its own address has our parameters.
+    let error = error.without_url();
     FeedError::Unreachable {
         url: url.to_owned(),
-        reason: causes(error).last().unwrap_or(error).to_string(),
+        reason: causes(&error).last().unwrap_or(&error).to_string(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod batch;
 mod binance;
+mod credentials;
 mod cryptowatch;
 mod feed;
 pub mod files;

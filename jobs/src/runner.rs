@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
+use marketlake_entities::database::outage;
 use marketlake_entities::health::{Part, Role};
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Health, Millis, backoff};
@@ -130,6 +131,7 @@ impl Runner {
         let part = self.part(job.name());
         let policy = job.policy();
         let mut unwritable: Option<(Instant, String)> = None;
+        let mut outage = outage::DATABASE.reporter(job.name());
         while !self.stop.is_cancelled() {
             fail_point!("worker-loop");
             let woken = self.wake.notified();
@@ -139,6 +141,7 @@ impl Runner {
             let claim = slots::claim(&self.database, name, &self.worker, waits_for, &self.clock);
             match in_time(claim).await {
                 Ok(Some(run)) => {
+                    outage.succeed();
                     let longest = policy.timeout.saturating_add(WORKER_TIMEOUT);
                     stand(&part, unwritable.as_ref(), longest);
                     let done = self.execute(job.as_ref(), &run).await;
@@ -147,12 +150,13 @@ impl Runner {
                     self.wake();
                 }
                 Ok(None) => {
+                    outage.succeed();
                     // A claim writes nothing where there is nothing to do.
                     unwritable = unwritable.filter(|(_, why)| !why.starts_with(CANNOT_CLAIM));
                     self.idle(woken).await;
                 }
                 Err(error) => {
-                    tracing::error!(job = job.name(), %error, "cannot claim slots");
+                    outage.fail_statement(&self.database, &error).await;
                     unwritable = Some((Instant::now(), format!("{CANNOT_CLAIM}: {error}")));
                     self.idle(woken).await;
                 }

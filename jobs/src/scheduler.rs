@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
+use marketlake_entities::database::outage;
+use marketlake_entities::database::outage::Reporter;
 use marketlake_entities::health::{Part, Role};
 use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::Pace;
@@ -140,6 +142,7 @@ impl Planner {
     /// Plans at each ring, or without one, until told to stop.
     async fn work(&self) {
         let part = self.runner.health().part(Role::Scheduler, PLANNER);
+        let mut outage = outage::DATABASE.reporter(PLANNER);
         let (mut rung, mut silent) = (Instant::now(), false);
         let mut mended: Option<Instant> = None;
         while !self.runner.stop().is_cancelled() {
@@ -148,7 +151,7 @@ impl Planner {
             if mend {
                 mended = Some(Instant::now());
             }
-            self.plan_once(&part, mend).await;
+            self.plan_once(&part, mend, &mut outage).await;
             self.runner.wake();
             tokio::select! {
                 () = self.bell.notified() => {
@@ -172,12 +175,16 @@ impl Planner {
         }
     }
 
-    async fn plan_once(&self, part: &Part, mend: bool) {
-        match in_time(self.plan(mend)).await {
+    async fn plan_once(&self, part: &Part, mend: bool, outage: &mut Reporter) {
+        let planned = in_time(self.plan(mend)).await;
+        if planned.is_ok() {
+            outage.succeed();
+        }
+        match planned {
             Ok(None) => part.good(PLAN_TIMEOUT),
             Ok(Some(held)) => part.bad(held),
             Err(error) => {
-                tracing::error!(%error, "cannot plan slots");
+                outage.fail_statement(&self.database, &error).await;
                 part.bad(format!("cannot plan slots: {error}"));
             }
         }

@@ -23,10 +23,10 @@ pub struct Lake {
     window: Arc<Window>,
     embedded: Embedded,
     athena: OnceLock<(Athena, Route)>,
-    directory: RwLock<Arc<Directory>>,
+    directory: Arc<RwLock<Arc<Directory>>>,
     market_order: Vec<String>,
-    committed: Notify,
-    kept_listing: Mutex<Option<KeptListing>>,
+    committed: Arc<Notify>,
+    kept_listing: Arc<Mutex<Option<KeptListing>>>,
 }
 
 /// What the lake holds.
@@ -61,13 +61,32 @@ impl Lake {
             store,
             window: Arc::new(Window::default()),
             athena: OnceLock::new(),
-            directory: RwLock::default(),
+            directory: Arc::default(),
             market_order,
-            committed: Notify::new(),
-            kept_listing: Mutex::default(),
+            committed: Arc::default(),
+            kept_listing: Arc::default(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
+    }
+
+    /// The same lake, window and directory over another pool of connections, so that its users do
+    /// not wait for those of this one.
+    #[must_use]
+    pub fn with_database(&self, database: DatabaseConnection) -> Arc<Self> {
+        let athena = self.athena.get().cloned();
+        let athena = athena.map(|(athena, route)| (athena.with_database(&database), route));
+        Arc::new(Self {
+            embedded: self.embedded.with_database(&database),
+            athena: athena.map_or_else(OnceLock::new, OnceLock::from),
+            database,
+            store: self.store.clone(),
+            window: Arc::clone(&self.window),
+            directory: Arc::clone(&self.directory),
+            market_order: self.market_order.clone(),
+            committed: Arc::clone(&self.committed),
+            kept_listing: Arc::clone(&self.kept_listing),
+        })
     }
 
     /// Tells those who wait in [`Lake::committed`] that something was committed by this process.

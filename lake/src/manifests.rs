@@ -72,6 +72,11 @@ impl Manifests {
         Self { database, store }
     }
 
+    /// The same over another pool of connections.
+    pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
+        Self::new(database.clone(), self.store.clone())
+    }
+
     /// Brings the manifests of a span's days up to what is committed. Returns what then is the state of those days.
     pub(crate) async fn publish_span(&self, span: Span, now: Millis) -> Result<String, LakeError> {
         let days = Span {

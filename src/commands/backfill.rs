@@ -125,13 +125,11 @@ impl Backfill {
         let Source::Binance = self.feed;
         let mut feeds = settings.feeds.iter();
         let configured = feeds.find(|feed| feed.kind == FeedKind::Binance);
-        let url = configured
-            .and_then(|feed| feed.base_url.as_deref())
-            .unwrap_or(Binance::DEFAULT_URL);
-        let base = url.parse().map_err(|_| {
-            Usage(format!(
-                "feeds.base_url: expected an address like https://api.example.com, got {url:?}"
-            ))
+        let configured = configured.and_then(|feed| feed.base_url.clone());
+        let url = configured.unwrap_or_else(|| Binance::DEFAULT_URL.to_owned().into());
+        let base = url.expose().parse().map_err(|_| {
+            let expected = "expected an address like https://api.example.com";
+            Usage(format!("feeds.base_url: {expected}, got {url:?}"))
         })?;
         Ok(Binance::new(base, None)?)
     }

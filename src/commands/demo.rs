@@ -44,7 +44,7 @@ impl Demo {
         let roles = [Role::Api, Role::Scheduler, Role::Deliver];
         let service = Service::prepare(&settings, Arc::clone(&lake), &roles, stop.clone()).await?;
         if let Some(address) = service.address() {
-            welcome(&address.to_string(), &settings.mail_url())?;
+            welcome(&address.to_string(), settings.mail_url().expose())?;
         }
         greeting::print(&service, &settings)?;
         if let Some(duration) = self.duration {

@@ -1,10 +1,11 @@
 //! `marketlake doctor`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, database, private_file};
 use marketlake_lake::{Finding, Health, Store};
 
 use crate::app;
@@ -27,6 +28,7 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let mut found = database(settings).await;
+        found.push(permissions(settings));
         match Store::open(&settings.store()?).await {
             Ok(store) => found.extend(store.examine(machine_clock()).await),
             Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
@@ -82,6 +84,37 @@ async fn database(settings: &Settings) -> Vec<Finding> {
         }
     };
     vec![reached, clock]
+}
+
+/// Whether others on this machine may read what is ours only. Nothing is changed: a group may be let in on purpose.
+fn permissions(settings: &Settings) -> Finding {
+    let mut private = Vec::new();
+    if let Some(file) = database::sqlite_file(settings.database_url().expose()) {
+        private.push(file.clone());
+        for suffix in ["-wal", "-shm"] {
+            let mut name = file.clone().into_os_string();
+            name.push(suffix);
+            private.push(PathBuf::from(name));
+        }
+    }
+    private.extend(settings.mail.dkim.key_file.clone());
+    let mail = url::Url::parse(settings.mail_url().expose()).ok();
+    let outbox = mail.filter(|url| url.scheme() == "file");
+    private.extend(outbox.and_then(|url| url.to_file_path().ok()));
+    // What cannot be looked at is not there, or not ours to judge.
+    let wide = private.iter().filter_map(|path| {
+        let mode = private_file::wider_mode(path).ok()??;
+        let private = if path.is_dir() { 700 } else { 600 };
+        Some(format!("mode {mode:o}: chmod {private} {}", path.display()))
+    });
+    let wide: Vec<String> = wide.collect();
+    let what = "file permissions";
+    if wide.is_empty() {
+        let detail = "database, keys and mails are their owner's only";
+        return Finding::new(what, Health::Good, detail);
+    }
+    let detail = format!("others may read what is there: {}", wide.join("; "));
+    Finding::new(what, Health::Warning, detail)
 }
 
 #[expect(

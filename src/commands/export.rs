@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use marketlake_entities::private_file;
 
 use super::Usage;
 use super::question::Asking;
@@ -62,8 +63,8 @@ impl Export {
         let bytes = file.len();
         match self.out {
             Some(path) => {
-                let mut open = tokio::fs::OpenOptions::new();
-                let opened = open.write(true).create_new(true).open(&path).await;
+                let mut open = tokio::fs::OpenOptions::from(private_file::options());
+                let opened = open.create_new(true).open(&path).await;
                 let mut out =
                     opened.map_err(|error| Usage(format!("--out {}: {error}", path.display())))?;
                 tokio::io::AsyncWriteExt::write_all(&mut out, &file).await?;

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use marketlake_alerts::Keyring;
 use marketlake_alerts::mail::preview;
-use marketlake_entities::database;
+use marketlake_entities::{database, private_file};
 
 use crate::config::Settings;
 use crate::{alerting, app, output};
@@ -41,10 +41,10 @@ impl Mail {
         let now = database::clock(&database).await?;
         let keys = Keyring::load(&database, now).await?;
         let previews = preview(&writer, &keys, zone, now)?;
-        std::fs::create_dir_all(&out)?;
+        private_file::create_folder(&out)?;
         for mail in &previews {
             let file = out.join(format!("{}.eml", mail.name));
-            std::fs::write(&file, &mail.bytes)?;
+            private_file::write(&file, &mail.bytes)?;
             output::line(&format!("{} ({} bytes)", file.display(), mail.bytes.len()))?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use marketlake_alerts::outbox::{MAILS_A_DAY, Pace};
 use marketlake_alerts::subscription::{Caps, check_address};
+use marketlake_entities::SecretUrl;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -15,7 +16,7 @@ use super::times::{AGES, duration};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mail {
     /// `smtp://`, `smtps://` or `file:///folder`; below `data` where there is none.
-    pub(crate) url: Option<String>,
+    pub(crate) url: Option<SecretUrl>,
     pub(crate) from: String,
     /// The name by which we greet the server; the sender's domain where there is none.
     pub(crate) hello: Option<String>,

@@ -7,6 +7,7 @@ use marketlake_lake::{AthenaOptions, Route};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::settings::no_credentials;
 use super::times::{AGES, TIMEOUTS, duration};
 
 /// Who answers what: the last day from memory, the rest from the files, and what is old or large by Athena, where workgroups are named.
@@ -79,6 +80,8 @@ impl Engine {
                 expected,
             ))
         };
+        no_credentials("engine.endpoint", self.endpoint.as_deref())?;
+        no_credentials("engine.output", self.output.as_deref())?;
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if self.database.is_empty() || !self.database.chars().all(is_plain) {
             let expected = "expected a name of a to z, 0 to 9 and _";

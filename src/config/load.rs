@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
+use marketlake_entities::redact_url;
 
 use super::Settings;
 
@@ -13,13 +15,12 @@ use super::Settings;
 const DEFAULT_FILE: &str = "marketlake.toml";
 /// What the tests' own variables begin with, after `MARKETLAKE_`.
 const NOT_SETTINGS: [&str; 2] = ["recordings", "test_"];
-const SECRETS: [&str; 2] = ["api_key", "secret_access_key"];
 
 /// A setting that cannot be used, or what it names cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The sources do not make settings.
-    #[error("configuration: {0}")]
+    #[error("configuration: {}", shown(.0))]
     Unreadable(Box<figment::Error>),
     /// A file that was named is not there.
     #[error("--config {}: {reason}", .path.display())]
@@ -34,11 +35,11 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// What is wrong with one setting; a password in an address is not shown.
+    /// What is wrong with one setting; what lets in is not shown of an address.
     pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
         Self::Setting {
             name: name.to_owned(),
-            value: without_password(value),
+            value: redact_url(value),
             problem: problem.to_string(),
         }
     }
@@ -109,26 +110,30 @@ impl Loaded {
             .figment
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        // The settings' own types know which of them are secrets.
+        let safe = Value::serialize(&self.settings)
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
         let mut all = Vec::new();
-        self.walk("", &root, &mut all);
+        self.walk("", &root, Some(&safe), &mut all);
         let derived = [
-            ("database.url", self.settings.database_url()),
-            ("mail.url", self.settings.mail_url()),
-            ("store.url", self.settings.store_url()),
+            ("database.url", self.settings.database_url().to_string()),
+            ("mail.url", self.settings.mail_url().to_string()),
+            ("store.url", redact_url(&self.settings.store_url())),
         ];
         for (name, value) in derived {
             if let Some(effective) = all
                 .iter_mut()
                 .find(|e| e.name == name && e.value.is_empty())
             {
-                effective.value = without_password(&value);
+                effective.value = value;
                 "default, below data".clone_into(&mut effective.source);
             }
         }
         Ok(all)
     }
 
-    fn walk(&self, name: &str, value: &Value, all: &mut Vec<Effective>) {
+    /// `safe` is the same value as the settings write it.
+    fn walk(&self, name: &str, value: &Value, safe: Option<&Value>, all: &mut Vec<Effective>) {
         let below = |key: &str| {
             if name.is_empty() {
                 key.to_owned()
@@ -137,62 +142,88 @@ impl Loaded {
             }
         };
         match value {
-            Value::Dict(_, dict) => dict
-                .iter()
-                .for_each(|(key, value)| self.walk(&below(key), value, all)),
-            Value::Array(tag, items) if items.is_empty() => {
-                all.push(self.leaf(name, *tag, "[]".to_owned()));
-            }
-            Value::Array(_, items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.walk(&below(&index.to_string()), item, all);
+            Value::Dict(_, dict) => {
+                for (key, value) in dict {
+                    let safe = safe.and_then(Value::as_dict).and_then(|dict| dict.get(key));
+                    self.walk(&below(key), value, safe, all);
                 }
             }
-            Value::Empty(tag, _) => all.push(self.leaf(name, *tag, String::new())),
-            Value::String(tag, text) => all.push(self.leaf(name, *tag, text.clone())),
-            Value::Bool(tag, it) => all.push(self.leaf(name, *tag, it.to_string())),
-            Value::Char(tag, it) => all.push(self.leaf(name, *tag, it.to_string())),
-            Value::Num(tag, it) => {
-                let text = it
-                    .to_i128()
-                    .map(|n| n.to_string())
-                    .or_else(|| it.to_u128().map(|n| n.to_string()))
-                    .or_else(|| it.to_f64().map(|n| n.to_string()));
-                all.push(self.leaf(name, *tag, text.unwrap_or_default()));
+            Value::Array(_, items) if !items.is_empty() => {
+                for (index, item) in items.iter().enumerate() {
+                    let safe = safe.and_then(Value::as_array);
+                    let safe = safe.and_then(|items| items.get(index));
+                    self.walk(&below(&index.to_string()), item, safe, all);
+                }
             }
+            value => all.push(Effective {
+                name: name.to_owned(),
+                value: text(safe.unwrap_or(value)),
+                source: self.source(value.tag()),
+            }),
         }
     }
 
-    fn leaf(&self, name: &str, tag: Tag, value: String) -> Effective {
-        let metadata = self.figment.get_metadata(tag);
-        let source = match metadata {
+    fn source(&self, tag: Tag) -> String {
+        match self.figment.get_metadata(tag) {
             Some(metadata) if metadata.name.starts_with("marketlake::") => "default".to_owned(),
             Some(metadata) => match &metadata.source {
                 Some(figment::Source::File(path)) => path.display().to_string(),
                 _ => metadata.name.trim_matches('`').to_owned(),
             },
             None => "default".to_owned(),
-        };
-        let secret = SECRETS.iter().any(|secret| name.ends_with(secret));
-        Effective {
-            name: name.to_owned(),
-            value: if secret && !value.is_empty() {
-                "***".to_owned()
-            } else {
-                without_password(&value)
-            },
-            source,
         }
     }
 }
 
-/// The same text with the password of an address blotted out.
-fn without_password(text: &str) -> String {
-    if let Ok(mut url) = url::Url::parse(text)
-        && url.password().is_some()
-        && url.set_password(Some("***")).is_ok()
-    {
-        return url.to_string();
+/// A value as it is shown.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => redact_url(text),
+        Value::Bool(_, it) => it.to_string(),
+        Value::Char(_, it) => it.to_string(),
+        Value::Num(_, it) => {
+            let whole = it.to_i128().map(|number| number.to_string());
+            let whole = whole.or_else(|| it.to_u128().map(|number| number.to_string()));
+            let number = whole.or_else(|| it.to_f64().map(|number| number.to_string()));
+            number.unwrap_or_default()
+        }
+        Value::Array(..) => "[]".to_owned(),
+        Value::Empty(..) | Value::Dict(..) => String::new(),
     }
-    text.to_owned()
+}
+
+/// What is wrong and where, without the value, which may be a secret.
+fn shown(error: &figment::Error) -> String {
+    let all = error.clone().into_iter().map(|mut error| {
+        error.kind = match error.kind {
+            Kind::InvalidType(actual, expected) => Kind::InvalidType(type_of(&actual), expected),
+            Kind::InvalidValue(actual, expected) => Kind::InvalidValue(type_of(&actual), expected),
+            Kind::Message(message) => Kind::Message(without_excerpt(&message)),
+            Kind::UnknownVariant(found, all) => Kind::UnknownVariant(redact_url(&found), all),
+            Kind::UnknownField(found, all) => Kind::UnknownField(redact_url(&found), all),
+            kind => kind,
+        };
+        error.to_string()
+    });
+    all.collect::<Vec<_>>().join("\n")
+}
+
+fn type_of(actual: &Actual) -> Actual {
+    let name = match actual {
+        Actual::Str(_) | Actual::Char(_) => "a text",
+        Actual::Bytes(_) => "bytes",
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
+        Actual::Other(_) => "something else",
+        other => return other.clone(),
+    };
+    Actual::Other(name.to_owned())
+}
+
+/// TOML's errors show the line that they are about.
+fn without_excerpt(message: &str) -> String {
+    let lines = message.lines().filter(|line| {
+        let margin = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        !margin.starts_with('|')
+    });
+    redact_url(&lines.collect::<Vec<_>>().join(", "))
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod auth;
+mod database;
 mod engine;
 mod load;
 mod operations;
@@ -11,5 +12,6 @@ mod settings;
 pub(crate) mod times;
 
 pub(crate) use alerts::within;
+pub(crate) use database::Pool;
 pub(crate) use load::{ConfigError, Loaded, load};
 pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

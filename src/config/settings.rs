@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use marketlake_entities::database;
+use marketlake_entities::{Secret, SecretUrl, database, redact_url};
 use marketlake_lake::{ParseEncryptionError, StoreOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -11,6 +11,7 @@ use url::Url;
 use super::ConfigError;
 use super::alerts::{Alerts, Mail, Webhooks};
 use super::auth::Auth;
+use super::database::Database;
 use super::engine::Engine;
 use super::operations::Operations;
 use super::server::Server;
@@ -39,14 +40,6 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
 }
 
-/// The catalog and the records.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Database {
-    /// `sqlite://FILE` or `postgres://..`; below `data` where there is none.
-    pub(crate) url: Option<String>,
-}
-
 /// The objects.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -56,7 +49,7 @@ pub(crate) struct Store {
     pub(crate) endpoint: Option<String>,
     pub(crate) region: Option<String>,
     pub(crate) access_key_id: Option<String>,
-    pub(crate) secret_access_key: Option<String>,
+    pub(crate) secret_access_key: Option<Secret>,
     /// Whether the bucket's name is a part of the path rather than of the host; where nothing is said, with an endpoint only.
     pub(crate) path_style: Option<bool>,
     /// How S3 encrypts: bucket (as it is set up), sse-s3, sse-kms, sse-kms:KEY.
@@ -87,8 +80,8 @@ pub(crate) struct Feed {
     #[serde(default)]
     pub(crate) markets: Vec<String>,
     /// Address of the exchange, where it is not the usual one.
-    pub(crate) base_url: Option<String>,
-    pub(crate) api_key: Option<String>,
+    pub(crate) base_url: Option<SecretUrl>,
+    pub(crate) api_key: Option<Secret>,
     /// Which made-up market (`simulated`).
     #[serde(default)]
     pub(crate) seed: u64,
@@ -190,8 +183,8 @@ impl Default for Jobs {
 
 impl Settings {
     /// The catalog's address.
-    pub(crate) fn database_url(&self) -> String {
-        let below = || database::sqlite_url(&self.data.join("marketlake.db"));
+    pub(crate) fn database_url(&self) -> SecretUrl {
+        let below = || database::sqlite_url(&self.data.join("marketlake.db")).into();
         self.database.url.clone().unwrap_or_else(below)
     }
 
@@ -204,6 +197,8 @@ impl Settings {
                 ConfigError::setting("store.encryption", text, error)
             })
         });
+        no_credentials("store.url", store.url.as_deref())?;
+        no_credentials("store.endpoint", store.endpoint.as_deref())?;
         if store.access_key_id.is_some() != store.secret_access_key.is_some() {
             let (given, missing) = match store.access_key_id {
                 Some(_) => ("store.access_key_id", "store.secret_access_key"),
@@ -217,7 +212,10 @@ impl Settings {
             endpoint: store.endpoint.clone(),
             region: store.region.clone(),
             access_key_id: store.access_key_id.clone(),
-            secret_access_key: store.secret_access_key.clone(),
+            secret_access_key: store
+                .secret_access_key
+                .as_ref()
+                .map(|key| key.expose().to_owned()),
             path_style: store.path_style,
             encryption: encryption.transpose()?.unwrap_or_default(),
         })
@@ -229,11 +227,9 @@ impl Settings {
     }
 
     /// The mail server's address, or a folder.
-    pub(crate) fn mail_url(&self) -> String {
-        self.mail
-            .url
-            .clone()
-            .unwrap_or_else(|| self.below("outbox"))
+    pub(crate) fn mail_url(&self) -> SecretUrl {
+        let below = || self.below("outbox").into();
+        self.mail.url.clone().unwrap_or_else(below)
     }
 
     fn below(&self, folder: &str) -> String {
@@ -287,4 +283,16 @@ pub(crate) fn file_url(folder: &Path) -> String {
         Ok(url) => url.to_string(),
         Err(()) => format!("file://{}", absolute.display()),
     }
+}
+
+/// An address that takes no user, password or parameters: what stands in it is shown in errors.
+pub(super) fn no_credentials(name: &str, text: Option<&str>) -> Result<(), ConfigError> {
+    let Some(text) = text.filter(|text| !text.starts_with("file:")) else {
+        return Ok(());
+    };
+    if redact_url(text) == text && !text.contains(['@', '?']) {
+        return Ok(());
+    }
+    let problem = "expected an address without user, password and parameters";
+    Err(ConfigError::setting(name, text, problem))
 }

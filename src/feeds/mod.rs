@@ -5,7 +5,7 @@ mod lake_replay;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use marketlake_entities::{Minute, parse_time};
+use marketlake_entities::{Minute, Secret, SecretUrl, parse_time};
 use marketlake_feeds::files::FileOptions;
 use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
 use marketlake_jobs::Source;
@@ -70,7 +70,8 @@ async fn make_one(
         }
         FeedKind::Cryptowatch => {
             let base = base_url(feed, name, Cryptowatch::DEFAULT_URL)?;
-            let made = Cryptowatch::new(base, feed.api_key.as_deref(), feed.markets.clone(), None);
+            let api_key = feed.api_key.as_ref().map(Secret::expose);
+            let made = Cryptowatch::new(base, api_key, feed.markets.clone(), None);
             Arc::new(made.map_err(|error| unusable(&error))?)
         }
         FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
@@ -128,14 +129,14 @@ fn base_url(
     name: &dyn Fn(&str) -> String,
     usual: &str,
 ) -> Result<Url, ConfigError> {
-    let text = feed.base_url.as_deref().unwrap_or(usual);
+    let text = feed.base_url.as_ref().map_or(usual, SecretUrl::expose);
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or_else(|| {
             ConfigError::setting(
                 &name("base_url"),
-                text,
+                &feed.base_url.clone().unwrap_or_default().to_string(),
                 "expected an address like https://api.example.com",
             )
         })

@@ -1,10 +1,12 @@
 //! The program, as its users run it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::base::Base;
@@ -50,6 +52,15 @@ impl Program {
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self
+    }
+
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -110,15 +121,20 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut err = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = err.read_to_string(&mut text);
-            text
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&log);
+        let reading = std::thread::spawn(move || {
+            for line in err.split(b'\n').map_while(Result::ok) {
+                let mut log = kept.lock();
+                log.push_str(&String::from_utf8_lossy(&line));
+                log.push('\n');
+            }
         });
         Running {
             child,
-            log: Some(log),
+            log,
+            reading: Some(reading),
             address: None,
             operations: None,
             data: self.data(),
@@ -168,7 +184,8 @@ impl Program {
 /// A running program. Killed when dropped.
 pub struct Running {
     child: Child,
-    log: Option<std::thread::JoinHandle<String>>,
+    log: Arc<Mutex<String>>,
+    reading: Option<std::thread::JoinHandle<()>>,
     address: Option<String>,
     operations: Option<String>,
     data: Option<PathBuf>,
@@ -269,10 +286,15 @@ impl Running {
     /// Everything it logged, once it has ended.
     pub fn end_log(&mut self) -> String {
         self.kill();
-        self.log
-            .take()
-            .map(|log| log.join().unwrap())
-            .unwrap_or_default()
+        if let Some(reading) = self.reading.take() {
+            reading.join().unwrap();
+        }
+        self.log()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().clone()
     }
 
     /// Its number among the system's processes.

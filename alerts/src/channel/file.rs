@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use marketlake_entities::private_file;
 
 use super::{Channel, ChannelError, Line, Parcel, Sending};
 
@@ -18,16 +19,14 @@ impl FileChannel {
     /// # Errors
     /// Where the folder cannot be made.
     pub fn new(folder: PathBuf) -> Result<Self, ChannelError> {
-        std::fs::create_dir_all(&folder)
+        private_file::create_folder(&folder)
             .map_err(|error| ChannelError::Address(format!("{}: {error}", folder.display())))?;
         Ok(Self { folder })
     }
 
     fn write(&self, parcel: &Parcel) -> std::io::Result<()> {
-        let id = &parcel.message_id;
-        let unfinished = self.folder.join(format!(".{id}.unfinished"));
-        std::fs::write(&unfinished, &parcel.bytes)?;
-        std::fs::rename(unfinished, self.folder.join(format!("{id}.eml")))
+        let file = self.folder.join(format!("{}.eml", parcel.message_id));
+        private_file::write(&file, &parcel.bytes)
     }
 }
 

@@ -269,7 +269,7 @@ impl Line for WebhookChannel {
             // The body is not read: it is the receiver's to say what it likes there, for as long as
             // it likes.
             Ok(response) => judged(response.status(), retry_after(response.headers(), now)),
-            Err(error) => failed(&error),
+            Err(error) => failed(error),
         }
     }
 }
@@ -324,9 +324,11 @@ fn judged(status: StatusCode, retry_after: Option<Duration>) -> Sending {
     }
 }
 
-fn failed(error: &reqwest::Error) -> Sending {
-    let reason = reason(error);
-    let forbidden = causes(error).any(<dyn std::error::Error>::is::<Forbidden>);
+fn failed(error: reqwest::Error) -> Sending {
+    // A chat's address is its password.
+    let error = error.without_url();
+    let reason = reason(&error);
+    let forbidden = causes(&error).any(<dyn std::error::Error>::is::<Forbidden>);
     if forbidden || error.is_builder() {
         Sending::Dead(reason)
     } else if error.is_connect() {

@@ -5,7 +5,6 @@
 //! exchanges have changed milliseconds to microseconds before.
 
 use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
-use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::{Binance, MARKET};
@@ -84,7 +83,7 @@ impl Binance {
             self.mind_weight(&answer.headers);
             parse(url.as_str(), symbol, (from, to), &answer.body)
         };
-        self.http.get(url.as_str(), &HeaderMap::new(), read).await
+        self.http.get(url.as_str(), read).await
     }
 }
 

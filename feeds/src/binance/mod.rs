@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use crate::credentials::Credentials;
 use crate::http::{Answer, Http, malformed};
 use crate::json::decimal_text;
 use crate::{Batch, Feed, FeedError, Recall};
@@ -46,9 +47,10 @@ impl Binance {
     ///
     /// # Errors
     /// Where no HTTP client can be made.
-    pub fn new(base: Url, patience: Option<Duration>) -> Result<Self, FeedError> {
+    pub fn new(mut base: Url, patience: Option<Duration>) -> Result<Self, FeedError> {
+        let credentials = Credentials::take_from(&mut base);
         Ok(Self {
-            http: Http::new(patience)?,
+            http: Http::new(credentials, patience)?,
             base,
         })
     }
@@ -69,7 +71,7 @@ impl Binance {
             self.mind_weight(&answer.headers);
             parse(url.as_str(), slot, &answer.body)
         };
-        let batch = self.http.get(url.as_str(), &HeaderMap::new(), read).await?;
+        let batch = self.http.get(url.as_str(), read).await?;
         batch.or_empty(url.as_str())
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use marketlake_entities::Millis;
+use marketlake_entities::database::outage::with_cause;
 use marketlake_entities::records::api_keys;
 use marketlake_lake::Lake;
 use moka::future::Cache;
@@ -254,8 +255,8 @@ fn check(row: &api_keys::Model, now: Millis) -> Result<(), AuthError> {
     Ok(())
 }
 
-fn unavailable(error: &dyn std::error::Error) -> AuthError {
-    AuthError::Unavailable(error.to_string())
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> AuthError {
+    AuthError::Unavailable(with_cause(error))
 }
 
 /// `Authorization: Bearer ..`, or `X-API-Key: ..`; one of them, once.

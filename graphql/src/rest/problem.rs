@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use marketlake_alerts::AlertError;
 use marketlake_entities::Metric;
+use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::{AthenaError, Lake, LakeError};
 use serde_json::{Value, json};
 
@@ -82,9 +83,10 @@ impl Problem {
         }
     }
 
-    fn unreadable(error: &dyn std::fmt::Display) -> Self {
+    fn unreadable(error: &(dyn std::error::Error + 'static)) -> Self {
         let id = uuid::Uuid::new_v4().to_string();
-        tracing::error!(id, %error, "request failed");
+        let error = with_cause(error);
+        tracing::error!(id, error, "request failed");
         let detail =
             format!("the lake cannot be read at the moment; the server's log says why under {id}");
         Self::of(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
+use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::{AthenaError, LakeError};
 
 /// No metric of that name was ever recorded.
@@ -22,9 +23,10 @@ pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
 }
 
 /// The lake or its records cannot be read; the log says why.
-pub(super) fn unavailable(error: &dyn std::error::Error) -> Error {
+pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     let id = uuid::Uuid::new_v4().to_string();
-    tracing::error!(id, %error, "request failed");
+    let error = with_cause(error);
+    tracing::error!(id, error, "request failed");
     let message =
         format!("the lake cannot be read at the moment; the server's log says why under {id}");
     Error::new(message).extend_with(|_, extensions| {

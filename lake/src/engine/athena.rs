@@ -46,6 +46,15 @@ impl Athena {
         }
     }
 
+    /// The same over another pool of connections.
+    pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
+        Self {
+            database: database.clone(),
+            manifests: self.manifests.with_database(database),
+            client: self.client.clone(),
+        }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

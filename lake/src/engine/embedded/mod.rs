@@ -68,6 +68,14 @@ impl Embedded {
         }
     }
 
+    /// The same over another pool of connections.
+    pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
+        Self {
+            database: database.clone(),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }

@@ -1,0 +1,246 @@
+//! Pools of connections to `SQLite` or Postgres.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sea_orm::{
+    ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxPostgresConnector,
+    SqlxSqliteConnector,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::sqlite_file;
+use crate::{causes, private_file};
+
+/// How long another process's write on `SQLite` is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a new connection may take where it is only to say why the pool has none.
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(2);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Size and timeouts of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Connections at once; they are opened when they are needed.
+    pub max_connections: u32,
+    /// How long a statement waits for a free connection.
+    pub acquire_timeout: Duration,
+    /// After which Postgres cancels a statement; `None`: never. `SQLite` knows no such limit.
+    pub statement_timeout: Option<Duration>,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: None,
+        }
+    }
+}
+
+/// Connects to `sqlite://FILE` or `postgres://..` with the default options.
+///
+/// A `SQLite` file is created with mode 0600 where it is missing, and every commit is flushed to the disk before it returns.
+///
+/// # Errors
+/// The last reason why no connection could be made within ten seconds.
+pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    connect_with(url, &PoolOptions::default()).await
+}
+
+/// Connects with options; a server that refuses connections is tried again until `acquire_timeout` is over.
+///
+/// # Errors
+/// The last reason why no connection could be made: the network's, or the server's own message.
+pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
+    let database = pool(url, options)?;
+    let deadline = Instant::now() + options.acquire_timeout;
+    let mut backoff = INITIAL_BACKOFF;
+    loop {
+        let Err(error) = first_connection(&database, deadline).await else {
+            return Ok(database);
+        };
+        if Instant::now() + backoff >= deadline || !is_worth_waiting(&error) {
+            return Err(error);
+        }
+        sleep(backoff).await;
+        backoff = (backoff * 2).min(MAX_BACKOFF);
+    }
+}
+
+/// A pool that connects when it is first used.
+///
+/// # Errors
+/// Where the address cannot be used. The error does not contain it: it may hold a password.
+pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
+    if let Some(url) = postgres_url(url) {
+        return postgres_pool(&url, options);
+    }
+    if !url.starts_with("sqlite:") {
+        let expected = "expected sqlite://FILE or postgres://..".to_owned();
+        return Err(DbErr::Conn(RuntimeErr::Internal(expected)));
+    }
+    if let Some(file) = sqlite_file(url) {
+        create_private(&file)?;
+    }
+    let connect = SqliteConnectOptions::from_str(url).map_err(failed)?;
+    let connect = connect
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_lazy_with(connect);
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+fn postgres_pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
+    let connect = PgConnectOptions::from_str(url).map_err(failed)?;
+    // PgBouncer refuses this startup parameter; Postgres' own default is the shortest exact text.
+    let connect = connect.extra_float_digits(None).disable_statement_logging();
+    let mut pool = PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout);
+    if let Some(limit) = options.statement_timeout {
+        // By SET, as PgBouncer refuses the startup parameter `options` too.
+        let set = format!("set statement_timeout = {}", limit.as_millis());
+        pool = pool.after_connect(move |connection, _| {
+            let set = AssertSqlSafe(set.clone());
+            Box::pin(async move { connection.execute(set).await.map(drop) })
+        });
+    }
+    let pool = pool.connect_lazy_with(connect);
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+}
+
+/// Why the database failed, in a sentence. Where the pool only says that it timed out, one more
+/// connection is tried for the reason.
+pub async fn diagnose(
+    database: &DatabaseConnection,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+) -> String {
+    let is_postgres = database.get_database_backend() == DbBackend::Postgres;
+    let (is_timeout, is_broken) = (is_pool_timeout(error), is_broken_connection(error));
+    if !is_postgres || !(is_timeout || is_broken) {
+        return error.to_string();
+    }
+    let pool = database.get_postgres_connection_pool();
+    let connect = pool.connect_options();
+    let reason = match timeout(DIAGNOSIS_TIMEOUT, connect.connect()).await {
+        Ok(Ok(connection)) => {
+            let _ = connection.close().await;
+            if is_broken {
+                return error.to_string();
+            }
+            format!(
+                "all {} connections of the pool are in use; the server takes new ones",
+                pool.size()
+            )
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!(
+            "no answer from {}:{} within {} s",
+            connect.get_host(),
+            connect.get_port(),
+            DIAGNOSIS_TIMEOUT.as_secs()
+        ),
+    };
+    if is_broken {
+        format!("{error}; a new connection fails: {reason}")
+    } else {
+        reason
+    }
+}
+
+/// Whether an error came of a pool that had no connection to give.
+pub(super) fn is_pool_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+        )
+    })
+}
+
+fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
+    // The errors of sea-orm hold those of sqlx behind an `Arc`, which is no source of theirs.
+    causes(error).any(|cause| {
+        let inner = match cause.downcast_ref() {
+            Some(DbErr::Conn(inner) | DbErr::Exec(inner) | DbErr::Query(inner)) => inner,
+            _ => return false,
+        };
+        matches!(inner, RuntimeErr::SqlxError(error) if matches!(&**error, sqlx::Error::Io(_)))
+    })
+}
+
+/// The first connection, which is kept in the pool.
+async fn first_connection(database: &DatabaseConnection, deadline: Instant) -> Result<(), DbErr> {
+    if database.get_database_backend() != DbBackend::Postgres {
+        return database.ping().await;
+    }
+    // The pool hides why it cannot connect, so the first connection is made without it.
+    let connect = database.get_postgres_connection_pool().connect_options();
+    let left = deadline.saturating_duration_since(Instant::now());
+    let connected = timeout(left, connect.connect()).await;
+    let connected = connected.unwrap_or_else(|_| Err(slow(&connect)));
+    let connection = connected.map_err(failed)?;
+    let _ = connection.close().await;
+    database.ping().await
+}
+
+fn slow(connect: &PgConnectOptions) -> sqlx::Error {
+    let reason = format!(
+        "no answer from {}:{}",
+        connect.get_host(),
+        connect.get_port()
+    );
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason))
+}
+
+/// Whether a server that is starting up, or has no room at the moment, may be the reason.
+fn is_worth_waiting(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
+        return false;
+    };
+    match &**error {
+        sqlx::Error::Io(error) => matches!(
+            error.kind(),
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+        ),
+        // too_many_connections, cannot_connect_now
+        sqlx::Error::Database(error) => {
+            matches!(error.code().as_deref(), Some("53300" | "57P03"))
+        }
+        _ => false,
+    }
+}
+
+fn postgres_url(url: &str) -> Option<String> {
+    let rest = url
+        .strip_prefix("postgres://")
+        .or_else(|| url.strip_prefix("postgresql://"))?;
+    Some(format!("postgres://{rest}"))
+}
+
+fn create_private(file: &Path) -> Result<(), DbErr> {
+    private_file::create_if_missing(file).map_err(|error| {
+        let reason = format!("cannot create {}: {error}", file.display());
+        DbErr::Conn(RuntimeErr::Internal(reason))
+    })
+}

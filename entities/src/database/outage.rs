@@ -1,0 +1,145 @@
+//! Outages: one log line when one begins, one when it ends.
+//!
+//! Whatever uses the database or the store in a loop holds a [`Reporter`] and tells it how each
+//! round went. An outage begins with the first reporter that fails, and ends when the last one
+//! that failed succeeds again, or is dropped.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use sea_orm::DatabaseConnection;
+
+use super::connect::{diagnose, is_pool_timeout};
+
+/// Of the catalog's database, as this process sees it.
+pub static DATABASE: Outage = Outage::new("database");
+/// Of the object store, as this process sees it.
+pub static STORE: Outage = Outage::new("object store");
+
+/// The state of one thing that this process depends on.
+pub struct Outage {
+    what: &'static str,
+    state: Mutex<State>,
+}
+
+struct State {
+    failing: BTreeSet<u64>,
+    since: Option<Instant>,
+    cause: Option<String>,
+}
+
+/// One user of it, like a worker.
+pub struct Reporter {
+    outage: &'static Outage,
+    id: u64,
+    source: String,
+    is_failing: bool,
+}
+
+impl Outage {
+    const fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            state: Mutex::new(State {
+                failing: BTreeSet::new(),
+                since: None,
+                cause: None,
+            }),
+        }
+    }
+
+    /// A user of it, by a name that is shown where it is the first to fail.
+    pub fn reporter(&'static self, source: impl Into<String>) -> Reporter {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        Reporter {
+            outage: self,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            source: source.into(),
+            is_failing: false,
+        }
+    }
+
+    /// What the outage that goes on came of.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        self.state.lock().cause.clone()
+    }
+
+    /// Returns whether an outage begins.
+    fn fail(&self, id: u64) -> bool {
+        let mut state = self.state.lock();
+        state.failing.insert(id);
+        let begins = state.since.is_none();
+        state.since.get_or_insert_with(Instant::now);
+        begins
+    }
+
+    fn succeed(&self, id: u64) {
+        let mut state = self.state.lock();
+        state.failing.remove(&id);
+        if !state.failing.is_empty() {
+            return;
+        }
+        state.cause = None;
+        if let Some(since) = state.since.take() {
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::warn!(seconds, "outage of the {} ended", self.what);
+        }
+    }
+}
+
+impl Reporter {
+    /// It failed, for a reason that is shown where an outage begins with it.
+    pub fn fail(&mut self, error: &dyn Display) {
+        self.is_failing = true;
+        if self.outage.fail(self.id) {
+            self.begin(&error.to_string());
+        }
+    }
+
+    /// A statement failed; where the pool does not say why, the database is asked.
+    pub async fn fail_statement(
+        &mut self,
+        database: &DatabaseConnection,
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+    ) {
+        self.is_failing = true;
+        if self.outage.fail(self.id) {
+            self.begin(&diagnose(database, error).await);
+        }
+    }
+
+    /// It succeeded.
+    pub fn succeed(&mut self) {
+        if self.is_failing {
+            self.is_failing = false;
+            self.outage.succeed(self.id);
+        }
+    }
+
+    fn begin(&self, cause: &str) {
+        self.outage.state.lock().cause = Some(cause.to_owned());
+        let (what, source) = (self.outage.what, &self.source);
+        tracing::error!(source, cause, "outage of the {what} begins");
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.succeed();
+    }
+}
+
+/// An error as it is shown; what the pool does not tell is added where an outage is known.
+#[must_use]
+pub fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let shown = error.to_string();
+    let timed_out = is_pool_timeout(error);
+    match DATABASE.cause().filter(|_| timed_out) {
+        Some(cause) => format!("{shown} ({cause})"),
+        None => shown,
+    }
+}

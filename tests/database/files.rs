@@ -1,0 +1,126 @@
+//! Who may read what the program writes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::end_to_end::{history, replaying, subscribe};
+use crate::support::base::Base;
+use crate::support::eventually;
+use crate::support::program::Program;
+
+/// The program, as a careless start script would call it: whatever it creates may be read by all, unless it says otherwise.
+fn with_open_umask(program: &Program, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "umask 000; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_marketlake"),
+        ])
+        .args(arguments)
+        .envs(program.settings().iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// All files below a folder, and the folders.
+fn below(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    let mut next = 0;
+    while let Some(folder) = folders.get(next).cloned() {
+        next += 1;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    (files, folders)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_mails_and_exports_are_their_owners_only_whatever_the_umask() {
+    let base = Base::local().await;
+    let data = base.path().join("data");
+    let file = history(&base, 70, Some(65));
+    let program = replaying(&base, &[file], 3_600)
+        .without("MARKETLAKE_DATABASE__URL")
+        .without("MARKETLAKE_STORE__URL");
+    let migrated = with_open_umask(&program, &["migrate"]).status().unwrap();
+    assert!(migrated.success());
+    subscribe(&program, "ethbtc").await;
+    let _running = Killed(with_open_umask(&program, &["up"]).spawn().unwrap());
+    let outbox = data.join("outbox");
+    eventually("an alert in the outbox", async || {
+        let mails = std::fs::read_dir(&outbox).ok()?;
+        let mut mails = mails.map(|entry| entry.unwrap().path());
+        mails.find(|path| path.extension().is_some_and(|end| end == "eml"))
+    })
+    .await;
+    let (files, folders) = below(&data);
+    for name in ["marketlake.db", "marketlake.db-wal", "marketlake.db-shm"] {
+        assert!(files.contains(&data.join(name)), "{name}: {files:?}");
+    }
+    for file in files
+        .iter()
+        .filter(|file| !file.starts_with(data.join("lake")))
+    {
+        assert_eq!(mode(file), 0o600, "{}: {:o}", file.display(), mode(file));
+    }
+    for folder in [&data, &outbox] {
+        assert_eq!(mode(folder), 0o700, "{}: {folders:?}", folder.display());
+    }
+
+    let (mails, export) = (
+        base.path().join("mails"),
+        base.path().join("export.parquet"),
+    );
+    for arguments in [
+        vec!["mail", "preview", "--out", mails.to_str().unwrap()],
+        vec!["export", "ethbtc", "--out", export.to_str().unwrap()],
+    ] {
+        let status = with_open_umask(&program, &arguments).status().unwrap();
+        assert!(status.success(), "{arguments:?}");
+    }
+    let (mut written, _) = below(&mails);
+    written.push(export);
+    assert!(written.len() > 1, "{written:?}");
+    for file in written {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_names_files_that_others_may_read() {
+    let base = Base::local().await;
+    let program = Program::on(&base);
+    program.ok(&["migrate"]).await;
+    let file = base.path().join("marketlake.db");
+    let findings = program.ok(&["doctor", "--format", "csv"]).await;
+    assert!(findings.contains("file permissions,good,"), "{findings}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let findings = program.ok(&["doctor", "--format", "csv"]).await;
+    let expected = format!("mode 644: chmod 600 {}", file.display());
+    assert!(findings.contains("file permissions,warning,"), "{findings}");
+    assert!(findings.contains(&expected), "{findings}");
+}

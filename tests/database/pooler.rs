@@ -1,0 +1,51 @@
+//! `PgBouncer` 1.18, Debian's, between the program and Postgres.
+
+use crate::end_to_end::{history, replaying, wait_for_minutes};
+use crate::support::base::Base;
+use crate::support::postgres::Server;
+use crate::support::program::Program;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_loses_prepared_statements_is_refused_with_what_helps() {
+    let base = Base::remote().await;
+    for pool_size in [1, 20] {
+        let (_pooler, url) = Server::pgbouncer(&base.database_url, "transaction", pool_size).await;
+        let program = Program::on(&base).with("MARKETLAKE_DATABASE__URL", url);
+        for command in ["up", "check", "doctor"] {
+            let said = program.run(&[command]).await;
+            let text = format!("{}{}", said.out, said.err);
+            assert!(said.code > 0, "{command}: {said:?}");
+            assert!(text.contains("pool_mode = session"), "{command}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_ingests_merges_and_answers_through_a_pooler_in_session_mode() {
+    let base = Base::remote().await;
+    let (_pooler, url) = Server::pgbouncer(&base.database_url, "session", 60).await;
+    let file = history(&base, 60, None);
+    let program = replaying(&base, &[file], 3_600).with("MARKETLAKE_DATABASE__URL", url);
+    let database = base.database().await;
+    {
+        let running = program.up(&[]).await;
+        wait_for_minutes(&database, 60).await;
+        let asked = (0..50).map(async |at| {
+            let path = format!("/v1/metric/ethbtc/timeseries?limit={}", at + 1);
+            let prices = running.get(&path).await;
+            let answer = running
+                .graphql_as_operator("{ jobRuns(first: 5) { nodes { job } } lake { samples } }")
+                .await;
+            assert!(prices.status().is_success(), "{prices:?}");
+            assert_eq!(answer["data"]["lake"]["samples"], 120, "{answer}");
+        });
+        futures::future::join_all(asked).await;
+    }
+    let compacted = program.ok(&["compact"]).await;
+    assert!(
+        compacted.starts_with("compact: 1 hours and 1 days compacted, 0 not;"),
+        "{compacted}"
+    );
+    let checked = program.ok(&["check", "--deep"]).await;
+    assert!(checked.contains(", 0 problems,"), "{checked}");
+}
