@@ -6,6 +6,7 @@
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 
+mod adopted;
 mod backfill;
 mod compact_daily;
 mod compact_hourly;
@@ -25,6 +26,7 @@ mod tend_subscriptions;
 mod vacuum;
 mod watchman;
 
+pub use adopted::MarkIngested;
 pub use backfill::{Backfill, OnSymbol};
 pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;

@@ -3,10 +3,12 @@
 mod conformance;
 mod damage;
 pub mod faults;
+mod honest;
 mod keeping;
 mod keys;
 mod order;
 mod random;
+mod rebuild;
 mod statistics;
 mod tools;
 mod upkeep;
