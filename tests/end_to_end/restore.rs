@@ -25,8 +25,8 @@ fn tool(name: &str, arguments: &[&str]) {
 
 /// Ingests until so many minutes are there, then stops.
 async fn ingest(base: &Base, program: &Program, minutes: i64) {
-    let mut server = program.start(&["up", "--role", "scheduler"]);
     let database = base.database().await;
+    let mut server = program.start(&["up", "--role", "scheduler"]);
     let mut done = -1;
     while done < minutes {
         // However slow the machine is, as long as it goes on.
