@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use marketlake_entities::Health;
 use marketlake_entities::database::outage;
 use marketlake_graphql::{Http, Options};
-use marketlake_jobs::{DeliverAlerts, JobSet, Parts, Runner, Scheduler, Watch};
+use marketlake_jobs::{DeliverAlerts, JobSet, MarkIngested, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -77,6 +77,14 @@ pub(crate) async fn jobs(
         stop: stop.clone(),
     });
     Ok((jobs, feeds.pace))
+}
+
+/// How slots of minutes are marked whose samples are found in the store.
+pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
+    let whole = usize::from(settings.feeds.iter().any(|feed| feed.shards.is_none()));
+    let split = settings.feeds.iter().filter_map(|feed| feed.shards);
+    let split: usize = split.filter_map(|count| usize::try_from(count).ok()).sum();
+    MarkIngested::new(i32::try_from(whole + split).unwrap_or(1))
 }
 
 /// This process's name in the slot table.

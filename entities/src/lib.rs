@@ -19,6 +19,7 @@ mod jump;
 mod metric;
 mod minute;
 mod pattern;
+pub mod portable;
 pub mod private_file;
 pub mod records;
 mod sample;

@@ -7,6 +7,7 @@
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 
+mod adopted;
 mod backfill;
 mod clock;
 mod compact_daily;
@@ -29,6 +30,7 @@ mod vacuum;
 mod watchman;
 mod wrong_clock;
 
+pub use adopted::MarkIngested;
 pub use backfill::{Backfill, OnSymbol};
 pub use clock::{
     Clock, Event as ClockEvent, Line as ClockLine, MAX_CLOCK_DIFFERENCE, Reading as ClockReading,

@@ -275,6 +275,23 @@ pub(crate) async fn retire(
     Ok(result.rows_affected)
 }
 
+/// Takes broken segments out of the lake.
+pub(crate) async fn set_aside(
+    transaction: &DatabaseTransaction,
+    ids: &[i64],
+    now: Millis,
+) -> Result<(), DbErr> {
+    if !ids.is_empty() {
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value(State::SetAside))
+            .col_expr(Column::RetiredAt, Expr::value(now.0))
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Enters metrics into the directory, where they are not there yet.
 pub(crate) async fn enter(
     transaction: &DatabaseTransaction,

@@ -1,14 +1,14 @@
 //! Sorted series to the objects of a segment: its samples, and their rollups.
 
 use bytes::Bytes;
-use marketlake_entities::Metric;
 use marketlake_entities::records::segments::{Origin, Tier};
+use marketlake_entities::{Metric, Millis, Minute};
 use object_store::path::Path;
 
 use crate::checksum::Sums;
 use crate::codec::{RollupWriter, Writer};
 use crate::merge::Merge;
-use crate::rollup::rollups;
+use crate::statement::Statement;
 use crate::{LakeError, Point, Span, Store, paths};
 
 /// A segment that is encoded, and perhaps written; nobody sees it before it is in the catalog.
@@ -34,10 +34,11 @@ pub(crate) struct Part {
 }
 
 impl Segment {
-    /// Encodes all of a merge. `None` where it has no row.
+    /// Encodes all of a merge, of whose old rows the newest were written at `base`. `None` where it has no row.
     pub(crate) fn encode(
         tier: Tier,
         origin: Origin,
+        base: Option<Millis>,
         merge: &mut Merge,
     ) -> Result<Option<Self>, LakeError> {
         let mut encoder = Encoder::new(tier)?;
@@ -45,7 +46,7 @@ impl Segment {
         while let Some(metric) = merge.next(&mut points)? {
             encoder.push(&metric, &points)?;
         }
-        encoder.finish(origin)
+        encoder.finish(origin, base)
     }
 
     /// Writes its objects.
@@ -111,7 +112,7 @@ impl Encoder {
         };
         self.samples.push(metric, points)?;
         if let Some(writer) = &mut self.rollups {
-            writer.push(metric, rollups(points))?;
+            writer.push(metric, points)?;
         }
         let span = self.span.get_or_insert(Span {
             from: first.ts,
@@ -124,37 +125,57 @@ impl Encoder {
         Ok(())
     }
 
-    /// The segment; `None` without a row.
-    pub(crate) fn finish(self, origin: Origin) -> Result<Option<Segment>, LakeError> {
+    /// The segment, of whose old rows the newest were written at `base`; `None` without a row.
+    pub(crate) fn finish(
+        self,
+        origin: Origin,
+        base: Option<Millis>,
+    ) -> Result<Option<Segment>, LakeError> {
         let Some(span) = self.span else {
             return Ok(None);
         };
         let tier = self.tier;
+        let key = paths::new_key(tier, span.from);
         let rollups = match self.rollups {
             Some(writer) => {
-                let key = paths::new_rollup_key(tier, span.from);
-                Some(Part::new(key, writer.finish()?))
+                let rollup_key = paths::new_rollup_key(tier, span.from);
+                let statement = Statement::of_rollups(tier, key.as_ref(), created(&rollup_key));
+                Some(Part::new(rollup_key, writer.finish(&statement)?))
             }
             None => None,
         };
+        let statement = Statement::of_samples(tier, origin, created(&key), base);
+        let samples = self.samples.finish_stating(statement)?;
         Ok(Some(Segment {
             tier,
             origin,
             span,
             row_count: self.row_count,
             metric_count: self.metric_count,
-            samples: Part::new(paths::new_key(tier, span.from), self.samples.finish()?),
+            samples: Part::new(key, samples),
             rollups,
         }))
     }
 }
 
-/// Encodes the rollups alone.
-pub(crate) fn encode_rollups(tier: Tier, merge: &mut Merge) -> Result<Bytes, LakeError> {
+/// Encodes the rollups of a segment's samples alone.
+pub(crate) fn encode_rollups(
+    tier: Tier,
+    samples: &str,
+    first: Minute,
+    merge: &mut Merge,
+) -> Result<Part, LakeError> {
     let mut writer = RollupWriter::new(tier)?;
     let mut points = Vec::new();
     while let Some(metric) = merge.next(&mut points)? {
-        writer.push(&metric, rollups(&points))?;
+        writer.push(&metric, &points)?;
     }
-    writer.finish()
+    let key = paths::new_rollup_key(tier, first);
+    let statement = Statement::of_rollups(tier, samples, created(&key));
+    Ok(Part::new(key, writer.finish(&statement)?))
+}
+
+/// When a key was made.
+fn created(key: &Path) -> Millis {
+    paths::parse(key).map_or(Millis(0), |key| key.created_at())
 }

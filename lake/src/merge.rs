@@ -35,19 +35,22 @@ pub(crate) struct Effect {
 /// The merge. Of one (metric, ts), the row of the latest source wins.
 pub(crate) struct Merge {
     cursors: Vec<Cursor>,
+    /// The number of the first source of new rows.
+    first_new: usize,
     effect: Effect,
     scratch: Vec<Row>,
 }
 
-#[derive(Clone, Copy)]
-struct Row {
-    point: Point,
-    is_new: bool,
+/// A row, and the number of the source that it is from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) point: Point,
+    pub(crate) source: usize,
 }
 
 struct Cursor {
     source: Source,
-    is_new: bool,
+    number: usize,
     batch: Rows,
     run: usize,
 }
@@ -55,14 +58,17 @@ struct Cursor {
 impl Merge {
     /// Merges sources, the old ones in the order in which they were committed, then new ones.
     pub(crate) fn new(old: Vec<Source>, new: Vec<Source>) -> Result<Self, LakeError> {
-        let old = old.into_iter().map(|source| Cursor::new(source, false));
-        let new = new.into_iter().map(|source| Cursor::new(source, true));
-        let mut cursors: Vec<Cursor> = old.chain(new).collect();
+        let first_new = old.len();
+        let sources = old.into_iter().chain(new).enumerate();
+        let mut cursors: Vec<Cursor> = sources
+            .map(|(number, source)| Cursor::new(source, number))
+            .collect();
         for cursor in &mut cursors {
             cursor.fill()?;
         }
         Ok(Self {
             cursors,
+            first_new,
             effect: Effect::default(),
             scratch: Vec::new(),
         })
@@ -71,35 +77,35 @@ impl Merge {
     /// The next metric, its points put into `points`; `None` at the end.
     pub(crate) fn next(&mut self, points: &mut Vec<Point>) -> Result<Option<Metric>, LakeError> {
         points.clear();
-        let Some(metric) = self
-            .cursors
-            .iter()
-            .filter_map(Cursor::metric)
-            .min()
-            .cloned()
-        else {
-            return Ok(None);
-        };
-        self.scratch.clear();
-        for cursor in &mut self.cursors {
-            cursor.take(&metric, &mut self.scratch)?;
-        }
-        let rising = self
-            .scratch
-            .windows(2)
-            .all(|w| w[0].point.ts < w[1].point.ts);
-        if !rising {
-            // Stable: among equal times, sources stay in their order.
-            self.scratch.sort_by_key(|row| row.point.ts);
-        }
-        for same in self.scratch.chunk_by(|a, b| a.point.ts == b.point.ts) {
+        let mut rows = std::mem::take(&mut self.scratch);
+        let metric = self.next_rows(&mut rows)?;
+        for same in rows.chunk_by(|a, b| a.point.ts == b.point.ts) {
             let Some(last) = same.last() else { continue };
             points.push(last.point);
-            if last.is_new {
-                let old = same.iter().rev().find(|row| !row.is_new);
+            if last.source >= self.first_new {
+                let old = same.iter().rev().find(|row| row.source < self.first_new);
                 self.effect
                     .count(old.map(|row| row.point.value), last.point.value);
             }
+        }
+        self.scratch = rows;
+        Ok(metric)
+    }
+
+    /// The next metric, the rows of all sources put into `rows` by time, then source; `None` at the end.
+    pub(crate) fn next_rows(&mut self, rows: &mut Vec<Row>) -> Result<Option<Metric>, LakeError> {
+        rows.clear();
+        let metrics = self.cursors.iter().filter_map(Cursor::metric);
+        let Some(metric) = metrics.min().cloned() else {
+            return Ok(None);
+        };
+        for cursor in &mut self.cursors {
+            cursor.take(&metric, rows)?;
+        }
+        let rising = rows.windows(2).all(|w| w[0].point.ts < w[1].point.ts);
+        if !rising {
+            // Stable: among equal times, sources stay in their order.
+            rows.sort_by_key(|row| row.point.ts);
         }
         Ok(Some(metric))
     }
@@ -121,10 +127,10 @@ impl Effect {
 }
 
 impl Cursor {
-    fn new(source: Source, is_new: bool) -> Self {
+    fn new(source: Source, number: usize) -> Self {
         Self {
             source,
-            is_new,
+            number,
             batch: Rows::default(),
             run: 0,
         }
@@ -151,8 +157,8 @@ impl Cursor {
         while let Some((metric, points)) = self.batch.run(self.run)
             && metric == wanted
         {
-            let is_new = self.is_new;
-            rows.extend(points.iter().map(|&point| Row { point, is_new }));
+            let source = self.number;
+            rows.extend(points.iter().map(|&point| Row { point, source }));
             self.run += 1;
             self.fill()?;
         }

@@ -38,6 +38,20 @@ impl Object {
         }
     }
 
+    /// An object of which the catalog knows nothing.
+    pub(crate) fn unlisted(path: &str, bytes: &Bytes) -> Self {
+        Self {
+            path: path.to_owned(),
+            byte_count: bytes.len() as u64,
+            crcs: None,
+        }
+    }
+
+    /// Whether checksums are known of it.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.crcs.is_some()
+    }
+
     fn new(path: &str, byte_count: i64, crcs: Option<&[u8]>) -> Self {
         Self {
             path: path.to_owned(),
@@ -68,6 +82,23 @@ impl Object {
             Some(crcs) => checksum::check(crcs, start, bytes),
             None => Ok(()),
         }
+    }
+
+    /// Whether some ranges of the object, as it was read whole, are surely as they were written: only where checksums say so.
+    pub(crate) fn are_written(&self, bytes: &Bytes, ranges: Vec<Range<u64>>) -> bool {
+        let Some(crcs) = &self.crcs else {
+            return false;
+        };
+        let length = bytes.len() as u64;
+        length == self.byte_count
+            && ranges.into_iter().all(|range| {
+                let wide = checksum::widened(&range, self.byte_count);
+                let at = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+                range.start <= range.end
+                    && range.end <= length
+                    && checksum::check(crcs, wide.start, &bytes.slice(at(wide.start)..at(wide.end)))
+                        .is_ok()
+            })
     }
 
     /// Checks the whole object.

@@ -67,11 +67,6 @@ impl Rows {
         self.points.len()
     }
 
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.points.is_empty()
-    }
-
     /// The run of a number, in order.
     pub(crate) fn run(&self, index: usize) -> Option<(&Metric, &[Point])> {
         let (metric, end) = self.runs.get(index)?;

@@ -9,7 +9,7 @@ use marketlake_entities::{Metric, Millis, Minute, Sample};
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
 use tokio::task::spawn_blocking;
 
-use crate::codec::Reader;
+use crate::codec::{Reader, written};
 use crate::encode::Segment;
 use crate::merge::{Effect, Merge, Source, in_memory};
 use crate::object::Object;
@@ -94,7 +94,7 @@ impl Lake {
         let shared = rows.series().any(|(metric, _)| there.contains(metric));
         let unit = if merged.is_empty() && !shared {
             let mut merge = Merge::new(Vec::new(), vec![in_memory(Arc::clone(&rows))])?;
-            let segment = Segment::encode(Tier::Raw, Origin::Ingest, &mut merge)?;
+            let segment = Segment::encode(Tier::Raw, Origin::Ingest, None, &mut merge)?;
             self.unit(
                 from.hour(),
                 segment,
@@ -159,14 +159,14 @@ impl Lake {
             (first, tier) = (first.day(), Tier::Day);
             live = catalog::live(self.database(), span(first, tier)).await?;
         }
-        let old = self.sources(&live).await?;
+        let (old, base) = self.sources(&live).await?;
         let encoded = spawn_blocking(move || {
             let sources = match &new {
                 Some(new) => new()?,
                 None => Vec::new(),
             };
             let mut merge = Merge::new(old, sources)?;
-            let segment = Segment::encode(tier, origin, &mut merge)?;
+            let segment = Segment::encode(tier, origin, base, &mut merge)?;
             let unchanged = new.is_some() && merge.effect() == Effect::default();
             Ok::<_, LakeError>((segment.filter(|_| !unchanged), merge.effect()))
         });
@@ -207,20 +207,27 @@ impl Lake {
         }))
     }
 
-    /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read.
-    async fn sources(&self, segments: &[Model]) -> Result<Vec<Source>, LakeError> {
+    /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read; and when the
+    /// newest of them were written.
+    async fn sources(
+        &self,
+        segments: &[Model],
+    ) -> Result<(Vec<Source>, Option<Millis>), LakeError> {
         let objects: Vec<Object> = segments.iter().map(Object::samples).collect();
         let read = self.store().read_all(objects).await?;
-        let sources = read.into_iter().map(|(object, bytes)| {
-            let source: Source = Box::new(Reader::new(object, bytes)?);
-            Ok(source)
-        });
-        sources.collect()
+        let mut base = None;
+        let mut sources: Vec<Source> = Vec::with_capacity(read.len());
+        for (object, bytes) in read {
+            base = base.max(written(&object, &bytes)?);
+            sources.push(Box::new(Reader::new(object, bytes)?));
+        }
+        Ok((sources, base))
     }
 
     async fn metrics_of(&self, segments: &[Model]) -> Result<HashSet<Metric>, LakeError> {
         let mut metrics = HashSet::new();
-        for batch in self.sources(segments).await?.into_iter().flatten() {
+        let (sources, _) = self.sources(segments).await?;
+        for batch in sources.into_iter().flatten() {
             metrics.extend(batch?.series().map(|(metric, _)| metric.clone()));
         }
         Ok(metrics)

@@ -6,7 +6,7 @@ use clap::Args;
 use marketlake_lake::CheckOptions;
 
 use crate::config::Settings;
-use crate::{app, output};
+use crate::{app, output, service};
 
 /// Compares the catalog with the objects.
 ///
@@ -16,7 +16,7 @@ pub(super) struct Check {
     /// Read every row: hashes, order, one row a metric and minute, rollups equal to their rows.
     #[arg(long)]
     deep: bool,
-    /// Set aside what is broken, say what was lost, and rebuild what can be rebuilt.
+    /// Set aside what is broken, say what was lost, and rebuild what can be rebuilt; adopt objects that the catalog lacks.
     #[arg(long)]
     repair: bool,
 }
@@ -28,7 +28,9 @@ impl Check {
             deep: self.deep,
             repair: self.repair,
         };
-        let report = app::open_lake(settings).await?.check(options).await?;
+        let lake = app::open_lake(settings).await?;
+        let adoption = service::mark_ingested(settings);
+        let report = lake.check_adopting(options, &adoption).await?;
         for line in report.problems.iter().chain(&report.repairs) {
             output::line(line)?;
         }

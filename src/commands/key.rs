@@ -1,5 +1,6 @@
 //! `marketlake key`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use marketlake_entities::{Millis, database};
 use marketlake_graphql::auth::{ApiKey, Scopes};
 
 use super::Usage;
+use super::portable::{self, Content};
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
 use crate::{app, operator_key};
@@ -59,6 +61,21 @@ enum KeyCommand {
     Revoke {
         /// The key's id: what stands between ml_ and the next _.
         id: String,
+    },
+    /// Writes all keys to a file, as hashes: nobody can use a key that it holds, but the database that takes it in accepts
+    /// them.
+    ///
+    /// Example: marketlake key export keys.jsonl
+    Export {
+        /// Where to; an older file is replaced.
+        file: PathBuf,
+    },
+    /// Takes in what an export wrote. What is there already stays as it is.
+    ///
+    /// Example: marketlake key import keys.jsonl
+    Import {
+        /// What an export wrote.
+        file: PathBuf,
     },
 }
 
@@ -119,6 +136,12 @@ impl Key {
                     "revoked",
                 ];
                 output::print(format, &columns, &rows)?;
+            }
+            KeyCommand::Export { file } => {
+                portable::export(settings, Content::Keys, &file).await?;
+            }
+            KeyCommand::Import { file } => {
+                portable::import(settings, Content::Keys, &file).await?;
             }
             KeyCommand::Revoke { id } => {
                 if !api_keys::revoke(&database, &id, now).await? {

@@ -14,8 +14,10 @@ mod jumps;
 mod key;
 mod mail;
 mod metrics;
+mod portable;
 mod question;
 mod rank;
+mod rebuild_catalog;
 mod rule;
 mod rules;
 mod run;
@@ -85,6 +87,7 @@ enum Command {
     Tokens(tokens::Tokens),
     Key(key::Key),
     Check(check::Check),
+    RebuildCatalog(rebuild_catalog::RebuildCatalog),
     Doctor(doctor::Doctor),
     Athena(athena::Athena),
     Export(export::Export),
@@ -157,6 +160,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Tokens(tokens) => return tokens.execute(settings).await,
         Command::Key(key) => return key.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
+        Command::RebuildCatalog(rebuild) => return rebuild.execute(settings).await,
         Command::Doctor(doctor) => return doctor.execute(settings).await,
         Command::Athena(athena) => athena.execute(settings).await?,
         Command::Export(export) => export.execute(settings).await?,

@@ -1,10 +1,13 @@
 //! `marketlake subscriptions`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use marketlake_alerts::subscription::check_matches;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
 
+use super::portable::{self, Content};
 use super::rule::{RuleFlags, usage};
 use crate::app;
 use crate::config::Settings;
@@ -46,6 +49,21 @@ enum SubscriptionsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Writes all subscriptions to a file, with the keys that sign the links in their mails, and the addresses that are not to be
+    /// written to. Only its owner can read it.
+    ///
+    /// Example: marketlake subscriptions export subscriptions.jsonl
+    Export {
+        /// Where to; an older file is replaced.
+        file: PathBuf,
+    },
+    /// Takes in what an export wrote. What is there already stays as it is.
+    ///
+    /// Example: marketlake subscriptions import subscriptions.jsonl
+    Import {
+        /// What an export wrote.
+        file: PathBuf,
+    },
 }
 
 impl Subscriptions {
@@ -68,6 +86,12 @@ impl Subscriptions {
                 create(settings, &new).await
             }
             SubscriptionsCommand::List { format } => list(settings, format).await,
+            SubscriptionsCommand::Export { file } => {
+                portable::export(settings, Content::Subscriptions, &file).await
+            }
+            SubscriptionsCommand::Import { file } => {
+                portable::import(settings, Content::Subscriptions, &file).await
+            }
         }
     }
 }

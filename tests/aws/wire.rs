@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use marketlake_entities::Millis;
 
-use crate::lake::faults::{history, live_hashes};
+use crate::lake::faults::{history, live_rows};
 use crate::lake::{compact_days, import, ingest};
 use crate::support::DEEP;
 use crate::support::athena::Standin;
@@ -38,7 +38,7 @@ async fn calls_that_fail_come_late_or_lose_their_answers_leave_the_same_lake() {
     lake.connect_athena(standin.options.clone(), marketlake_lake::Route::default())
         .unwrap();
     crate::support::athena::publish(&lake).await;
-    assert_eq!(live_hashes(&lake).await, live_hashes(&calm).await);
+    assert_eq!(live_rows(&lake).await, live_rows(&calm).await);
     assert_eq!(
         lake.check(DEEP).await.unwrap().problems,
         Vec::<String>::new()

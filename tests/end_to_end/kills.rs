@@ -1,4 +1,5 @@
-//! SIGKILL at random moments of ingest, compaction, vacuum and import: what was committed is there once, and the lake is whole.
+//! SIGKILL at random moments of ingest, delivery, compaction, vacuum, import and rebuild: what was committed is there once, and the
+//! lake is whole.
 //!
 //! `MARKETLAKE_TEST_KILLS` says how often, on each base; few where it says nothing, so that the suite stays fast.
 
@@ -15,10 +16,10 @@ use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 use crate::support::samples::{metric, minute};
 
-const MINUTES: i64 = 200;
-const FILES: usize = 4;
+pub(super) const MINUTES: i64 = 200;
+pub(super) const FILES: usize = 4;
 
-type Lake = BTreeMap<(Metric, Minute), Exact>;
+pub(super) type Lake = BTreeMap<(Metric, Minute), Exact>;
 
 fn first() -> Minute {
     // The history crosses midnight, so that a day ends in it.
@@ -34,7 +35,7 @@ fn value(which: i64, at: i64) -> String {
 }
 
 /// History to be ingested minute by minute.
-fn replayed(base: &Base, expected: &mut Lake) -> PathBuf {
+pub(super) fn replayed(base: &Base, expected: &mut Lake) -> PathBuf {
     let mut text = String::from("metric,ts,value\n");
     for at in 0..MINUTES {
         for which in 0..5 {
@@ -50,7 +51,7 @@ fn replayed(base: &Base, expected: &mut Lake) -> PathBuf {
 }
 
 /// History to be imported into the same hours, and into days before.
-fn imported(base: &Base, file: usize, expected: &mut Lake) -> PathBuf {
+pub(super) fn imported(base: &Base, file: usize, expected: &mut Lake) -> PathBuf {
     let mut text = String::new();
     let which = i64::try_from(file).unwrap();
     for at in -1_500..MINUTES {
@@ -67,7 +68,7 @@ fn imported(base: &Base, file: usize, expected: &mut Lake) -> PathBuf {
 }
 
 /// Starts a command and kills it at a random moment. Whether it was still running then.
-async fn kill(program: &Program, arguments: &[&str], within: Duration) -> bool {
+pub(super) async fn kill(program: &Program, arguments: &[&str], within: Duration) -> bool {
     let mut running = program.start(arguments);
     tokio::time::sleep(within.mul_f64(rand::random())).await;
     let alive = running.is_running();
@@ -98,10 +99,11 @@ async fn survive(base: Base, kills: usize) {
     let mut round = 0;
     while killed < kills {
         let file = files[round % FILES].to_str().unwrap();
-        let (arguments, within) = match round % 5 {
-            0 | 2 => (vec!["up", "--role", "scheduler"], 900),
+        let (arguments, within) = match round % 6 {
+            0 | 2 => (vec!["up", "--role", "scheduler", "--role", "deliver"], 900),
             1 => (vec!["import", file], 350),
             3 => (vec!["compact"], 500),
+            4 => (vec!["rebuild-catalog"], 500),
             _ => (vec!["vacuum"], 250),
         };
         let within = Duration::from_millis(within);

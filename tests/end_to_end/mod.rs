@@ -2,12 +2,14 @@
 
 mod alert_kills;
 mod candles;
+mod catalog_losses;
 mod crash;
 mod cryptowatch;
 mod fleet;
 mod kills;
 mod process;
 mod replay;
+mod restore;
 
 use std::fmt::Write;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use marketlake_entities::Millis;
 use marketlake_lake::{CheckOptions, JumpQuery, QueryEngine, Span};
 
-use super::faults::{history, live_hashes, one_day};
+use super::faults::{history, live_rows, one_day};
 use super::{compact_all, compact_days, import, ingest};
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, start};
@@ -115,7 +115,7 @@ async fn repair_rebuilds_a_day_from_the_hours_that_it_replaced() {
         for how in DAMAGES {
             let base = base.again().await;
             let lake = one_day(&base).await;
-            let before = live_hashes(&lake).await;
+            let before = live_rows(&lake).await;
             damage(&file_of(&base, "day"), how);
             let report = lake.check(REPAIR).await.unwrap();
             assert!(report.is_whole() && report.lost == 0, "{how:?}: {report:?}");
@@ -123,7 +123,7 @@ async fn repair_rebuilds_a_day_from_the_hours_that_it_replaced() {
                 report.repairs[0].contains("8 of 8 rows rebuilt, 0 lost"),
                 "{report:?}"
             );
-            assert_eq!(live_hashes(&lake).await, before, "{how:?}");
+            assert_eq!(live_rows(&lake).await, before, "{how:?}");
             let again = lake.check(DEEP).await.unwrap();
             assert_eq!(
                 (again.problems.len(), again.set_aside, again.rows),

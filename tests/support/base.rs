@@ -131,6 +131,17 @@ impl Base {
         keys
     }
 
+    /// Loses the database: from now on it is another one, which is empty.
+    pub async fn lose_database(&mut self) {
+        self.database_url = match self.store.endpoint {
+            None => {
+                let name = format!("{}.db", Uuid::new_v4().simple());
+                database::sqlite_url(&self.path().join(name))
+            }
+            Some(_) => fresh_postgres().await,
+        };
+    }
+
     /// The database, with its tables.
     pub async fn database(&self) -> DatabaseConnection {
         let database = database::connect(&self.database_url).await.unwrap();

@@ -6,10 +6,11 @@ use marketlake_entities::records::segments::Model;
 
 use super::{Fault, Report};
 use crate::checksum::sha256;
-use crate::codec::{Reader, RollupRow, read_rollups};
+use crate::codec::{HourSum, Reader, RollupRow, read_hour_sums, read_rollups};
 use crate::merge::{Merge, Source};
 use crate::object::Object;
 use crate::rollup::rollups;
+use crate::verify::HourSums;
 use crate::{Lake, LakeError, Point};
 
 impl Lake {
@@ -32,7 +33,7 @@ impl Lake {
                 "another SHA-256 than the catalog's".to_owned(),
             )));
         }
-        let mut expected = Vec::new();
+        let mut expected = Summed::default();
         let rows = match walk(segment, samples, bytes, &mut expected) {
             Ok(rows) => rows,
             Err(reason) => return Ok(Some(Fault::Samples(reason))),
@@ -48,7 +49,7 @@ impl Lake {
     async fn rollup_fault(
         &self,
         segment: &Model,
-        expected: &[RollupRow],
+        expected: &Summed,
     ) -> Result<Option<Fault>, LakeError> {
         let Some(object) = Object::rollups(segment) else {
             return Ok(None);
@@ -60,8 +61,15 @@ impl Lake {
         if Some(sha256(&bytes)) != segment.rollup_sha256 {
             return wrong("another SHA-256 than the catalog's");
         }
+        match read_hour_sums(&object, bytes.clone()) {
+            Ok(Some(hours)) if hours != expected.hours => {
+                return wrong("other checksums than those of the samples");
+            }
+            Ok(_) => (),
+            Err(error) => return wrong(&error.to_string()),
+        }
         match read_rollups(&object, bytes) {
-            Ok(found) if found == expected => Ok(None),
+            Ok(found) if found == expected.rollups => Ok(None),
             Ok(_) => wrong("not what the samples sum up to"),
             Err(error) => wrong(&error.to_string()),
         }
@@ -108,12 +116,19 @@ fn readable(read: Result<Bytes, LakeError>) -> Result<Option<Bytes>, LakeError> 
     }
 }
 
+/// What samples sum up to.
+#[derive(Default)]
+struct Summed {
+    rollups: Vec<RollupRow>,
+    hours: HourSums,
+}
+
 /// Reads all rows; counts them, sums them up, and says what is out of order.
 fn walk(
     segment: &Model,
     samples: Object,
     bytes: Bytes,
-    summed: &mut Vec<RollupRow>,
+    summed: &mut Summed,
 ) -> Result<i64, String> {
     let reader = Reader::new(samples, bytes).map_err(|error| error.to_string())?;
     let mut rows = 0;
@@ -141,7 +156,7 @@ fn walk(
 fn close(
     segment: &Model,
     series: Option<(Metric, Vec<Point>)>,
-    summed: &mut Vec<RollupRow>,
+    summed: &mut Summed,
 ) -> Result<(), String> {
     let Some((metric, points)) = series else {
         return Ok(());
@@ -159,7 +174,12 @@ fn close(
     {
         return Err(format!("{metric} has samples outside of {first} to {last}"));
     }
-    summed.extend(rollups(&points).map(|rollup| (metric.clone(), rollup)));
+    for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
+        let at = (metric.clone(), hour[0].ts.hour());
+        summed.hours.insert(at, HourSum::of(&metric, hour));
+    }
+    let rollups = rollups(&points).map(|rollup| (metric.clone(), rollup));
+    summed.rollups.extend(rollups);
     Ok(())
 }
 

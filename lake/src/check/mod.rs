@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
 
 use crate::object::Object;
-use crate::{Lake, LakeError, paths};
+use crate::{Adoption, Lake, LakeError, Rebuilt, paths};
 
 /// Most footers are shorter.
 const FOOTER_BYTES: u64 = 1 << 16;
@@ -39,6 +39,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// What was mended, one sentence each.
     pub repairs: Vec<String>,
+    /// Rows of replaced segments that stand in for rows of broken ones: later corrections of them may be undone.
+    pub restored: i64,
     /// Rows that could not be rebuilt.
     pub lost: i64,
 }
@@ -68,6 +70,22 @@ impl Lake {
     /// # Errors
     /// Where the store or the catalog fails; what is merely wrong with the lake is in the report.
     pub async fn check(&self, options: CheckOptions) -> Result<Report, LakeError> {
+        self.check_adopting(options, &()).await
+    }
+
+    /// The same; what is adopted in a repair is told to others too.
+    ///
+    /// # Errors
+    /// Where the store or the catalog fails.
+    pub async fn check_adopting(
+        &self,
+        options: CheckOptions,
+        adoption: &dyn Adoption,
+    ) -> Result<Report, LakeError> {
+        let mut report = Report::default();
+        if options.repair {
+            report.adopt(&self.rebuild(adoption).await?);
+        }
         let mut segments = Entity::find().all(self.database()).await?;
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
         let objects = self.store().list().await?;
@@ -83,12 +101,9 @@ impl Lake {
             .flatten()
             .collect();
         let unlisted = sizes.keys().filter(|path| !listed.contains(*path));
-        let mut report = Report {
-            unlisted: unlisted.count(),
-            retired: count(&segments, State::Retired),
-            set_aside: count(&segments, State::SetAside),
-            ..Report::default()
-        };
+        report.unlisted = unlisted.count();
+        report.retired = count(&segments, State::Retired);
+        report.set_aside = count(&segments, State::SetAside);
         segments.retain(|segment| segment.state == State::Live);
         let mut whole = Vec::new();
         for segment in segments {
@@ -190,6 +205,25 @@ impl fmt::Display for Fault {
 }
 
 impl Report {
+    /// Notes what a repair adopted.
+    fn adopt(&mut self, rebuilt: &Rebuilt) {
+        if rebuilt.is_empty() {
+            return;
+        }
+        self.problems.push(format!(
+            "{} objects of samples are unknown to the catalog",
+            rebuilt.objects
+        ));
+        let mut repair = format!("adopted: {rebuilt}");
+        for note in &rebuilt.notes {
+            repair += "\n";
+            repair += note;
+        }
+        self.repairs.push(repair);
+        self.restored += rebuilt.restored;
+        self.lost += rebuilt.lost;
+    }
+
     /// Whether the lake is whole now.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -202,7 +236,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} problems, {} repaired, {} rows lost",
+            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} problems, {} repaired, ",
             self.segments,
             self.rows,
             self.bytes,
@@ -211,7 +245,14 @@ impl fmt::Display for Report {
             self.unlisted,
             self.problems.len(),
             self.repairs.len(),
-            self.lost
-        )
+        )?;
+        if self.restored > 0 {
+            write!(
+                f,
+                "{} rows restored from replaced segments, ",
+                self.restored
+            )?;
+        }
+        write!(f, "{} rows lost", self.lost)
     }
 }

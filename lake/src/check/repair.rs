@@ -1,26 +1,43 @@
 //! Takes what is broken out of the lake, and rebuilds what can be rebuilt.
 //!
-//! A segment's rows come back from two places: the segments in whose place it was written, as long as vacuum has not deleted them; and what can
-//! still be read of itself, hour by hour, where that sums up to its rollups.
+//! A row of the new segment is one that was written: a checksum says so, or it stands in a segment
+//! that the broken one replaced. Of the latter a later correction may be undone, so that they are
+//! counted apart. All other rows are lost.
 
-use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
-use marketlake_entities::{Metric, Minute, database};
+use marketlake_entities::{Millis, database};
 use object_store::path::Path;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Fault, Report};
-use crate::codec::{Reader, read_rollups, row_groups};
-use crate::encode::{Part, Segment, encode_rollups};
-use crate::merge::{Merge, Source, in_memory};
+use crate::checksum::sha256;
+use crate::codec::{Footer, HourSum, Reader, written};
+use crate::encode::{Encoder, Segment, encode_rollups};
+use crate::merge::{Merge, Row, Source, in_memory};
 use crate::object::Object;
-use crate::rollup::{Rollup, rollups};
-use crate::rows::Rows;
 use crate::stage::row;
-use crate::{Lake, LakeError, Point, catalog, paths};
+use crate::verify::{HourSums, hour_sums, surely_written};
+use crate::{Lake, LakeError, ObjectKey, Point, catalog};
+
+/// Replaced segments that are named one by one.
+const MAX_NAMED: usize = 3;
+
+/// A segment in place of a broken one.
+#[derive(Default)]
+struct Rebuilt {
+    segment: Option<Segment>,
+    /// Rows that are surely those of the broken segment.
+    kept: i64,
+    /// Rows of replaced segments, which may have been corrected since.
+    restored: i64,
+    /// The replaced segments that were read.
+    replaced: Vec<String>,
+}
 
 impl Lake {
     /// Mends one segment, in one transaction.
@@ -36,8 +53,7 @@ impl Lake {
             report.repairs.push(done);
             return Ok(());
         }
-        let rebuilt = self.rebuild(segment).await?;
-        let rows = rebuilt.as_ref().map_or(0, |rebuilt| rebuilt.row_count);
+        let rebuilt = self.rebuild_segment(segment).await?;
         let transaction = database::begin_write(self.database()).await?;
         let now = database::clock(&transaction).await?;
         catalog::lock(&transaction).await?;
@@ -52,22 +68,13 @@ impl Lake {
             let first = segment.hour.minute();
             return Err(LakeError::Moved { first });
         }
-        if let Some(rebuilt) = &rebuilt {
+        if let Some(rebuilt) = &rebuilt.segment {
             Entity::insert(row(segment.hour.minute(), rebuilt, now))
                 .exec_without_returning(&transaction)
                 .await?;
         }
         transaction.commit().await?;
-        let lost = (segment.row_count - rows).max(0);
-        report.lost += lost;
-        report.rows += rows;
-        report.repairs.push(format!(
-            "{}: set aside; {rows} of {} rows rebuilt, {lost} lost ({} to {})",
-            segment.path,
-            segment.row_count,
-            segment.min_ts.minute(),
-            segment.max_ts.minute()
-        ));
+        report.count(segment, &rebuilt);
         Ok(())
     }
 
@@ -75,9 +82,8 @@ impl Lake {
         let samples = Object::samples(segment);
         let bytes = self.store().read(&samples).await?;
         let mut merge = Merge::new(vec![Box::new(Reader::new(samples, bytes)?)], Vec::new())?;
-        let encoded = encode_rollups(segment.tier, &mut merge)?;
-        let key = paths::new_rollup_key(segment.tier, segment.min_ts.minute());
-        let mut part = Part::new(key, encoded);
+        let first = segment.min_ts.minute();
+        let mut part = encode_rollups(segment.tier, &segment.path, first, &mut merge)?;
         part.write(self.store()).await?;
         Entity::update_many()
             .col_expr(Column::RollupPath, Expr::value(part.key.to_string()))
@@ -92,82 +98,128 @@ impl Lake {
     }
 
     /// Writes what can be had of a segment's rows as a new one.
-    async fn rebuild(&self, segment: &Model) -> Result<Option<Segment>, LakeError> {
+    async fn rebuild_segment(&self, segment: &Model) -> Result<Rebuilt, LakeError> {
+        let hours = self.stated_hours(segment).await?;
+        let path = Path::from(segment.path.as_str());
+        let bytes = present(self.store().read_unchecked(&path).await)?;
+        let object = Object::samples(segment);
+        let mut base = None;
         let mut sources: Vec<Source> = Vec::new();
+        let mut rebuilt = Rebuilt::default();
         for replaced in catalog::replaced_by(self.database(), segment).await? {
             let object = Object::samples(&replaced);
-            if let Some(bytes) = present(self.store().read(&object).await)? {
+            let Some(bytes) = present(self.store().read(&object).await)? else {
+                continue;
+            };
+            if sha256(&bytes) == replaced.sha256 {
+                base = base.max(written(&object, &bytes)?);
                 sources.push(Box::new(Reader::new(object, bytes)?));
+                rebuilt.replaced.push(replaced.path);
             }
         }
-        let salvaged = self.salvage(segment).await?;
-        if !salvaged.is_empty() {
-            sources.push(in_memory(salvaged.into()));
+        if let Some(bytes) = &bytes {
+            base = base.max(written_of_damaged(&object, bytes));
+            let sure = surely_written(&object, bytes, hours.as_ref());
+            sources.push(in_memory(sure.into()));
+        } else {
+            sources.push(in_memory(Arc::default()));
         }
+        let sure = sources.len() - 1;
         let mut merge = Merge::new(sources, Vec::new())?;
-        let rebuilt = Segment::encode(segment.tier, Origin::Compact, &mut merge)?;
-        let Some(mut rebuilt) = rebuilt else {
-            return Ok(None);
-        };
-        rebuilt.write(self.store()).await?;
-        Ok(Some(rebuilt))
+        let mut encoder = Encoder::new(segment.tier)?;
+        let (mut rows, mut points) = (Vec::new(), Vec::new());
+        while let Some(metric) = merge.next_rows(&mut rows)? {
+            points.clear();
+            for hour in rows.chunk_by(|a, b| a.point.ts.hour() == b.point.ts.hour()) {
+                let first = points.len();
+                let kept = merged(hour, sure, &mut points);
+                let hour = points[first..].first().map(|first| first.ts.hour());
+                let stated = hour
+                    .zip(hours.as_ref())
+                    .and_then(|(hour, hours)| hours.get(&(metric.clone(), hour)));
+                let is_whole = stated == Some(&HourSum::of(&metric, &points[first..]));
+                let all = points.len() - first;
+                let kept = if is_whole { all } else { kept };
+                rebuilt.kept += count(kept);
+                rebuilt.restored += count(all - kept);
+            }
+            encoder.push(&metric, &points)?;
+        }
+        if let Some(mut segment) = encoder.finish(Origin::Compact, base)? {
+            segment.write(self.store()).await?;
+            rebuilt.segment = Some(segment);
+        }
+        Ok(rebuilt)
     }
 
-    /// The rows of a damaged object that its rollups vouch for.
-    async fn salvage(&self, segment: &Model) -> Result<Rows, LakeError> {
-        let Some(rollup_object) = Object::rollups(segment) else {
-            return Ok(Rows::default());
+    /// What a segment's rollups state of its rows, where they are whole.
+    pub(crate) async fn stated_hours(
+        &self,
+        segment: &Model,
+    ) -> Result<Option<HourSums>, LakeError> {
+        let Some(object) = Object::rollups(segment) else {
+            return Ok(None);
         };
-        let Some(bytes) = present(self.store().read(&rollup_object).await)? else {
-            return Ok(Rows::default());
-        };
-        let expected: HashMap<(Metric, Minute), Rollup> = read_rollups(&rollup_object, bytes)?
-            .into_iter()
-            .map(|(metric, rollup)| ((metric, rollup.hour), rollup))
-            .collect();
-        let path = Path::from(segment.path.as_str());
-        let Some(bytes) = present(self.store().read_unchecked(&path).await)? else {
-            return Ok(Rows::default());
-        };
-        let mut kept = Rows::default();
-        for (metric, points) in readable_series(segment, &bytes) {
-            for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
-                let rollup = rollups(hour).next();
-                let stated = hour
-                    .first()
-                    .and_then(|point| expected.get(&(metric.clone(), point.ts.hour())));
-                if rollup.is_some() && rollup.as_ref() == stated {
-                    kept.extend(&metric, hour);
-                }
-            }
-        }
-        Ok(kept)
+        let read = present(self.store().read(&object).await)?;
+        Ok(read.and_then(|bytes| hour_sums(&object, bytes)))
     }
 }
 
-/// What can be decoded, row group by row group, in order; the rest is passed over.
-fn readable_series(segment: &Model, bytes: &Bytes) -> Vec<(Metric, Vec<Point>)> {
-    let mut series: Vec<(Metric, Vec<Point>)> = Vec::new();
-    for group in 0..row_groups(bytes).unwrap_or(0) {
-        let object = Object::samples(segment);
-        let Ok(reader) = Reader::group(object, bytes.clone(), group) else {
-            continue;
-        };
-        for rows in reader.map_while(Result::ok) {
-            for (metric, points) in rows.series() {
-                match series.last_mut() {
-                    Some((last, known)) if last == metric => known.extend_from_slice(points),
-                    Some((last, _)) if &*last > metric => (),
-                    _ => series.push((metric.clone(), points.to_vec())),
-                }
-            }
+/// One row a minute of an hour's rows: the sure one, else the newest of the replaced segments.
+/// Returns how many are sure.
+fn merged(hour: &[Row], sure: usize, points: &mut Vec<Point>) -> usize {
+    let mut kept = 0;
+    for same in hour.chunk_by(|a, b| a.point.ts == b.point.ts) {
+        if let Some(last) = same.last() {
+            kept += usize::from(last.source == sure);
+            points.push(last.point);
         }
     }
-    for (_, points) in &mut series {
-        let mut last = None;
-        points.retain(|point| last.replace(point.ts) < Some(point.ts));
+    kept
+}
+
+/// When a broken segment was written.
+fn written_of_damaged(object: &Object, bytes: &Bytes) -> Option<Millis> {
+    let footer = catch_unwind(AssertUnwindSafe(|| Footer::read(object, bytes).ok()));
+    let stated = footer.ok().flatten()?.statement().ok().flatten();
+    let key = || ObjectKey::parse(&object.path).map(|key| key.created_at());
+    stated.map(|stated| stated.written()).or_else(key)
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+impl Report {
+    /// Notes what became of a broken segment.
+    fn count(&mut self, segment: &Model, rebuilt: &Rebuilt) {
+        let (kept, restored) = (rebuilt.kept, rebuilt.restored);
+        let lost = (segment.row_count - kept - restored).max(0);
+        self.lost += lost;
+        self.restored += restored;
+        self.rows += kept + restored;
+        let from = if restored == 0 {
+            String::new()
+        } else {
+            let named: Vec<&str> = rebuilt.replaced.iter().map(String::as_str).collect();
+            let more = named.len().saturating_sub(MAX_NAMED);
+            let mut names = named[..named.len() - more].join(", ");
+            if more > 0 {
+                names += &format!(" and {more} more");
+            }
+            format!(
+                "; {restored} rows restored from {names}, which it had replaced: \
+                 later corrections of them may be undone"
+            )
+        };
+        self.repairs.push(format!(
+            "{}: set aside; {kept} of {} rows rebuilt, {lost} lost ({} to {}){from}",
+            segment.path,
+            segment.row_count,
+            segment.min_ts.minute(),
+            segment.max_ts.minute()
+        ));
     }
-    series
 }
 
 /// `None` for an object that is gone or damaged.

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::columns::{Names, primitive};
+use super::footer::Footer;
 use super::read_value;
 use super::writer::dictionary;
 use crate::object::Object;
@@ -20,7 +21,7 @@ use crate::rows::Rows;
 use crate::{LakeError, Point};
 
 /// Rows that are decoded at once: what two dozen files side by side hold in memory stays small.
-const BATCH_ROWS: usize = 1 << 13;
+pub(crate) const BATCH_ROWS: usize = 1 << 13;
 
 /// Reads the rows of a file in its order. Bytes are taken as they are: see [`Store::read`](crate::Store).
 pub(crate) struct Reader {
@@ -31,18 +32,19 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(object: Object, bytes: Bytes) -> Result<Self, LakeError> {
-        let batches = open(bytes, BATCH_ROWS, None, None)
-            .map_err(|error| object.corrupt(error.to_string()))?;
-        Ok(Self {
-            object,
-            batches,
-            names: Names::default(),
-        })
+        let footer = Footer::read(&object, &bytes)?;
+        Self::part(object, &footer, bytes, None, BATCH_ROWS)
     }
 
-    /// The rows of one row group only, where it can be read.
-    pub(crate) fn group(object: Object, bytes: Bytes, group: usize) -> Result<Self, LakeError> {
-        let batches = open(bytes, BATCH_ROWS, Some(group), None)
+    /// The rows of one row group, or of all, decoded so many at once.
+    pub(crate) fn part(
+        object: Object,
+        footer: &Footer,
+        bytes: Bytes,
+        group: Option<usize>,
+        batch_rows: usize,
+    ) -> Result<Self, LakeError> {
+        let batches = open(footer, bytes, batch_rows, group, None)
             .map_err(|error| object.corrupt(error.to_string()))?;
         Ok(Self {
             object,
@@ -86,12 +88,13 @@ impl Iterator for Reader {
 
 /// Opens a file, or a row group of it, or its first columns; its metrics as a dictionary.
 pub(super) fn open(
+    footer: &Footer,
     bytes: Bytes,
     batch_rows: usize,
     group: Option<usize>,
     first_columns: Option<usize>,
 ) -> parquet::errors::Result<ParquetRecordBatchReader> {
-    let plain = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+    let plain = footer.arrow();
     let options = ArrowReaderOptions::new().with_schema(with_dictionary(plain.schema()));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options)?;
     let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)

@@ -1,8 +1,10 @@
 //! Rollups: one row a metric and hour.
 //!
 //! Columns: `metric STRING`, `hour TIMESTAMP(ms, UTC)`, `count INT32`, `mean DOUBLE`, `m2 DOUBLE` (sum of squared differences from the
-//! mean), and of `min`, `max`, `first` and `last` each `X_unscaled INT64` and `X_scale INT8`. Sorted by (metric, hour).
+//! mean), of `min`, `max`, `first` and `last` each `X_unscaled INT64` and `X_scale INT8`, and `rows_crc32 INT32`, the checksum of the
+//! hour's rows ([`RowSum`]), which files of older versions lack. Sorted by (metric, hour).
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, LazyLock};
 
@@ -19,16 +21,19 @@ use marketlake_entities::records::segments::Tier;
 use marketlake_entities::{Exact, Metric, Millis, Minute};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Encoding;
+use parquet::file::properties::EnabledStatistics;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::{Names, primitive};
+use super::footer::Footer;
 use super::read_value;
 use super::reader::open;
-use super::writer::{dictionary, metrics, properties, utc, writer};
-use crate::LakeError;
+use super::writer::{append, dictionary, metrics, properties, utc, writer};
 use crate::moments::Moments;
 use crate::object::Object;
-use crate::rollup::Rollup;
+use crate::rollup::{Rollup, rollups};
+use crate::statement::{RowSum, Statement, seal};
+use crate::{LakeError, Point};
 
 const BATCH_ROWS: usize = 1 << 15;
 /// The first columns: what a standard deviation needs.
@@ -36,12 +41,18 @@ const MOMENTS: usize = 5;
 /// The first columns: when there is a sample at all.
 const HOURS: usize = 2;
 const VALUES: [&str; 4] = ["min", "max", "first", "last"];
+const ROWS_CRC: &str = "rows_crc32";
 
-/// The columns of rollups, as they are read.
-pub(crate) static ROLLUP_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema(DataType::Utf8));
-static DICTIONARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema(dictionary()));
+/// The columns of rollups that questions read.
+pub(crate) static ROLLUP_SCHEMA: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(fields(DataType::Utf8))));
+static DICTIONARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = fields(dictionary());
+    fields.push(Field::new(ROWS_CRC, DataType::Int32, false));
+    Arc::new(Schema::new(fields))
+});
 
-fn schema(metric: DataType) -> SchemaRef {
+fn fields(metric: DataType) -> Vec<Field> {
     let mut fields = vec![
         Field::new("metric", metric, false),
         Field::new("hour", utc(), false),
@@ -57,7 +68,7 @@ fn schema(metric: DataType) -> SchemaRef {
         ));
         fields.push(Field::new(format!("{value}_scale"), DataType::Int8, false));
     }
-    Arc::new(Schema::new(fields))
+    fields
 }
 
 /// Writes one file of rollups.
@@ -66,6 +77,7 @@ pub(crate) struct RollupWriter {
     names: Vec<Metric>,
     keys: Vec<i32>,
     rows: Vec<Rollup>,
+    sums: Vec<i32>,
 }
 
 impl RollupWriter {
@@ -85,24 +97,30 @@ impl RollupWriter {
             properties = properties.set_column_dictionary_enabled(name.clone(), false);
             properties = properties.set_column_encoding(name, Encoding::PLAIN);
         }
+        let sums = column(ROWS_CRC.to_owned());
+        properties = properties
+            .set_column_dictionary_enabled(sums.clone(), false)
+            .set_column_statistics_enabled(sums.clone(), EnabledStatistics::None)
+            .set_column_encoding(sums, Encoding::PLAIN);
         Ok(Self {
             inner: writer(&DICTIONARY_SCHEMA, properties.build())?,
             names: Vec::new(),
             keys: Vec::new(),
             rows: Vec::new(),
+            sums: Vec::new(),
         })
     }
 
-    pub(crate) fn push(
-        &mut self,
-        metric: &Metric,
-        rollups: impl Iterator<Item = Rollup>,
-    ) -> Result<(), LakeError> {
+    /// Takes one metric's samples, in the order of time.
+    pub(crate) fn push(&mut self, metric: &Metric, points: &[Point]) -> Result<(), LakeError> {
         if self.names.last() != Some(metric) {
             self.names.push(metric.clone());
         }
         let key = i32::try_from(self.names.len() - 1).unwrap_or(i32::MAX);
-        self.rows.extend(rollups);
+        self.rows.extend(rollups(points));
+        for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
+            self.sums.push(RowSum::of(metric, hour).cast_signed());
+        }
         self.keys.resize(self.rows.len(), key);
         if self.rows.len() >= BATCH_ROWS {
             self.flush()?;
@@ -113,6 +131,7 @@ impl RollupWriter {
     fn flush(&mut self) -> Result<(), LakeError> {
         let (names, keys) = (mem::take(&mut self.names), mem::take(&mut self.keys));
         let rows = mem::take(&mut self.rows);
+        let sums = mem::take(&mut self.sums);
         if rows.is_empty() {
             return Ok(());
         }
@@ -141,13 +160,15 @@ impl RollupWriter {
             columns.push(Arc::new(Int64Array::from_iter_values(unscaled)));
             columns.push(Arc::new(Int8Array::from_iter_values(scale)));
         }
+        columns.push(Arc::new(Int32Array::from(sums)));
         let batch = RecordBatch::try_new(Arc::clone(&DICTIONARY_SCHEMA), columns)?;
         Ok(self.inner.write(&batch)?)
     }
 
-    pub(crate) fn finish(mut self) -> Result<Bytes, LakeError> {
+    pub(crate) fn finish(mut self, statement: &Statement) -> Result<Bytes, LakeError> {
         self.flush()?;
-        Ok(self.inner.into_inner()?.into())
+        append(&mut self.inner, statement)?;
+        seal(self.inner.into_inner()?)
     }
 }
 
@@ -201,6 +222,42 @@ pub(crate) fn read_rollups(object: &Object, bytes: Bytes) -> Result<Vec<RollupRo
         rollups.extend(rows.iter().map(|row| (metric.clone(), *row)));
     })?;
     Ok(rollups)
+}
+
+/// Rows of one metric's hour, as a file of rollups states them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HourSum {
+    pub(crate) count: u32,
+    pub(crate) crc: u32,
+}
+
+/// Counts and checksums of the rows that a file of rollups sums up; `None` of a file without checksums.
+pub(crate) fn read_hour_sums(
+    object: &Object,
+    bytes: Bytes,
+) -> Result<Option<BTreeMap<(Metric, Minute), HourSum>>, LakeError> {
+    let mut sums = BTreeMap::new();
+    let mut stated = true;
+    each_batch(object, bytes, None, |names, batch| {
+        if batch.column_by_name(ROWS_CRC).is_none() {
+            stated = false;
+            return Ok(());
+        }
+        let crcs = primitive::<Int32Type>(batch, ROWS_CRC)?.values();
+        let counts = primitive::<Int32Type>(batch, "count")?.values();
+        let hours = primitive::<TimestampMillisecondType>(batch, "hour")?.values();
+        names.runs(batch, |metric, start, end| {
+            for row in start..end {
+                let sum = HourSum {
+                    count: u32::try_from(counts[row]).unwrap_or(0),
+                    crc: crcs[row].cast_unsigned(),
+                };
+                sums.insert((metric.clone(), Millis(hours[row]).minute()), sum);
+            }
+            Ok(())
+        })
+    })?;
+    Ok(stated.then_some(sums))
 }
 
 /// The columns of a batch.
@@ -259,7 +316,8 @@ fn each_batch(
     first_columns: Option<usize>,
     mut visit: impl FnMut(&mut Names, &RecordBatch) -> Result<(), String>,
 ) -> Result<(), LakeError> {
-    let batches = open(bytes, BATCH_ROWS, None, first_columns)
+    let footer = Footer::read(object, &bytes)?;
+    let batches = open(&footer, bytes, BATCH_ROWS, None, first_columns)
         .map_err(|error| object.corrupt(error.to_string()))?;
     let mut names = Names::default();
     for batch in batches {

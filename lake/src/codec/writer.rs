@@ -17,6 +17,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::statement::{RowSum, Statement, seal};
 use crate::{LakeError, Point};
 
 /// Rows a page: 273 metrics' hours.
@@ -53,6 +54,8 @@ fn schema(metric: DataType) -> SchemaRef {
 pub(crate) struct Writer {
     inner: ArrowWriter<Vec<u8>>,
     batch: Batch,
+    groups: Vec<(u64, u32)>,
+    group: RowSum,
 }
 
 #[derive(Default)]
@@ -79,11 +82,14 @@ impl Writer {
         Ok(Self {
             inner: writer(&DICTIONARY_SCHEMA, properties)?,
             batch: Batch::default(),
+            groups: Vec::new(),
+            group: RowSum::default(),
         })
     }
 
     /// Adds one metric's points, or some of them; metrics and times must rise.
     pub(crate) fn push(&mut self, metric: &Metric, points: &[Point]) -> Result<(), LakeError> {
+        self.sum(metric, points);
         if self.batch.names.last() != Some(metric) {
             self.batch.names.push(metric.clone());
         }
@@ -106,6 +112,19 @@ impl Writer {
         Ok(())
     }
 
+    /// Sums rows up by the row groups that the encoder makes.
+    fn sum(&mut self, metric: &Metric, mut points: &[Point]) {
+        while !points.is_empty() {
+            let summed = usize::try_from(self.group.rows()).unwrap_or(GROUP_ROWS);
+            let (some, rest) = points.split_at(points.len().min(GROUP_ROWS - summed));
+            self.group.push(metric, some);
+            if self.group.rows() >= GROUP_ROWS as u64 {
+                self.groups.push(mem::take(&mut self.group).finish());
+            }
+            points = rest;
+        }
+    }
+
     fn flush(&mut self) -> Result<(), LakeError> {
         let batch = mem::take(&mut self.batch);
         if batch.keys.is_empty() {
@@ -121,10 +140,41 @@ impl Writer {
         Ok(self.inner.write(&batch)?)
     }
 
+    /// A file that states nothing of itself: one that is no segment's.
     pub(crate) fn finish(mut self) -> Result<Bytes, LakeError> {
         self.flush()?;
         Ok(self.inner.into_inner()?.into())
     }
+
+    /// A segment's file.
+    pub(crate) fn finish_stating(mut self, mut statement: Statement) -> Result<Bytes, LakeError> {
+        self.flush()?;
+        self.inner.flush()?;
+        if self.group.rows() > 0 {
+            self.groups.push(mem::take(&mut self.group).finish());
+        }
+        let written = self.inner.flushed_row_groups().iter();
+        let written = written.map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+        if !written.eq(self.groups.iter().map(|(rows, _)| *rows)) {
+            let reason = "the row groups are not those that were summed up";
+            return Err(LakeError::Encode(reason.to_owned()));
+        }
+        statement.groups = mem::take(&mut self.groups);
+        append(&mut self.inner, &statement)?;
+        seal(self.inner.into_inner()?)
+    }
+}
+
+/// Puts a statement into a file's metadata.
+pub(super) fn append(
+    writer: &mut ArrowWriter<Vec<u8>>,
+    statement: &Statement,
+) -> Result<(), LakeError> {
+    let entries = statement.entries();
+    for entry in entries.map_err(|error| LakeError::Encode(error.to_string()))? {
+        writer.append_key_value_metadata(entry);
+    }
+    Ok(())
 }
 
 fn at(value: Exact, scale: i8) -> (i64, i8) {
