@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{database, private_file};
-use marketlake_lake::{Lake, LakeError, Store};
+use marketlake_entities::database;
+use marketlake_lake::{Lake, LakeError, Store, create_folder};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
         |problem: String| ConfigError::setting("database.url", &url.to_string(), problem);
     let file = database::sqlite_file(url.expose());
     if let Some(folder) = file.as_deref().and_then(std::path::Path::parent) {
-        private_file::create_folder(folder).map_err(|error| {
+        create_folder(folder).map_err(|error| {
             unusable(format!(
                 "cannot make the folder {}: {error}",
                 folder.display()
@@ -66,6 +66,14 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
         let connected = lake.connect_athena(options, route);
         connected.map_err(|error| ConfigError::setting("engine.workgroups", &named, error))?;
     }
+    Ok(lake)
+}
+
+/// Reaches the catalog and the store to write: refuses a catalog that is not the store's, or that is
+/// older than it.
+pub(crate) async fn open_lake_to_write(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+    let lake = open_lake(settings).await?;
+    lake.prepare_writes().await?;
     Ok(lake)
 }
 

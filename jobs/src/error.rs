@@ -85,6 +85,7 @@ impl JobError {
                 LakeError::Corrupt { .. }
                 | LakeError::Address(_)
                 | LakeError::Encode(_)
+                | LakeError::Mismatch(_)
                 | LakeError::Time { .. },
             )
             | Self::Fenced

@@ -4,6 +4,7 @@ use marketlake_entities::{Metric, Minute};
 use sea_orm::DbErr;
 
 use crate::AthenaError;
+use crate::mismatch::MismatchError;
 use crate::s3::with_hint;
 use crate::times::EARLIEST_MINUTE;
 
@@ -52,6 +53,9 @@ pub enum LakeError {
     /// Athena gave no answer.
     #[error(transparent)]
     Athena(#[from] AthenaError),
+    /// The database is not the one that the lake in the store is of.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
     /// The store's address cannot be used.
     #[error("{0}")]
     Address(String),

@@ -8,12 +8,13 @@ use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::answers::KeptListing;
+use crate::intents::Intents;
 use crate::{
     Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Route, Router, Span, Store,
-    Window, athena, catalog,
+    Window, athena, catalog, identity,
 };
 
 /// The lake. Cheap to share behind an [`Arc`].
@@ -27,6 +28,7 @@ pub struct Lake {
     market_order: Vec<String>,
     committed: Arc<Notify>,
     kept_listing: Arc<Mutex<Option<KeptListing>>>,
+    identity_checked: Arc<OnceCell<()>>,
 }
 
 /// What the lake holds.
@@ -65,6 +67,7 @@ impl Lake {
             market_order,
             committed: Arc::default(),
             kept_listing: Arc::default(),
+            identity_checked: Arc::default(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
@@ -86,7 +89,16 @@ impl Lake {
             market_order: self.market_order.clone(),
             committed: Arc::clone(&self.committed),
             kept_listing: Arc::clone(&self.kept_listing),
+            identity_checked: Arc::clone(&self.identity_checked),
         })
+    }
+
+    /// Makes sure, once, that the catalog and the store are of one lake.
+    pub(crate) async fn check_identity(&self) -> Result<(), LakeError> {
+        let checked = self
+            .identity_checked
+            .get_or_try_init(|| async { identity::ensure(&self.database, &self.store).await });
+        checked.await.copied()
     }
 
     /// Tells those who wait in [`Lake::committed`] that something was committed by this process.
@@ -134,7 +146,7 @@ impl Lake {
     pub fn connect_athena(&self, options: AthenaOptions, route: Route) -> Result<(), LakeError> {
         let bucket = self.store.bucket();
         let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
-        let client = athena::Athena::new(bucket, options)?;
+        let client = athena::Athena::new(bucket, options, Intents::new(&self.database))?;
         self.athena
             .get_or_init(|| (Athena::new(&self.database, &self.store, client), route));
         Ok(())

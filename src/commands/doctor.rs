@@ -30,7 +30,10 @@ impl Doctor {
         let mut found = database(settings).await;
         found.push(permissions(settings));
         match Store::open(&settings.store()?).await {
-            Ok(store) => found.extend(store.examine(machine_clock()).await),
+            Ok(store) => {
+                found.extend(store.examine(machine_clock()).await);
+                found.extend(lake(settings, &store, &found).await);
+            }
             Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
         }
         // Of a lake that cannot be opened the rest is said already.
@@ -57,6 +60,15 @@ impl Doctor {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// Whether database and store belong together; of what cannot be reached all is said already.
+async fn lake(settings: &Settings, store: &Store, found: &[Finding]) -> Option<Finding> {
+    if found.iter().any(|finding| finding.health == Health::Bad) {
+        return None;
+    }
+    let database = app::open_database(settings).await.ok()?;
+    Some(marketlake_lake::examine_identity(&database, store).await)
 }
 
 async fn database(settings: &Settings) -> Vec<Finding> {

@@ -24,7 +24,7 @@ impl RebuildCatalog {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let lake = app::open_lake(settings).await?;
         let adoption = service::mark_ingested(settings);
-        let rebuilt = lake.rebuild(&adoption).await?;
+        let rebuilt = lake.rebuild_catalog(&adoption).await?;
         for note in &rebuilt.notes {
             output::line(note)?;
         }

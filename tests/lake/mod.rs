@@ -3,10 +3,14 @@
 mod conformance;
 mod damage;
 pub mod faults;
+mod folders;
 mod future;
 mod honest;
+mod identity;
+mod intents;
 mod keeping;
 mod keys;
+mod lost_catalog;
 mod order;
 mod random;
 mod rebuild;

@@ -45,9 +45,9 @@ async fn problems(lake: &Lake) -> Vec<String> {
 async fn rebuilt(base: &mut Base) -> (Arc<Lake>, Rebuilt) {
     base.lose_database().await;
     let lake = base.lake().await;
-    let rebuilt = lake.rebuild(&MarkIngested::new(1)).await.unwrap();
+    let rebuilt = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
     assert_eq!(problems(&lake).await, Vec::<String>::new());
-    let again = lake.rebuild(&MarkIngested::new(1)).await.unwrap();
+    let again = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
     assert_eq!(again, Rebuilt::default());
     (lake, rebuilt)
 }
@@ -341,7 +341,7 @@ async fn slots_of_the_last_days_are_done_again_and_older_ones_are_not_planned() 
         ingest(&lake, &series("a:one", 0, &["1"])).await;
         base.lose_database().await;
         let lake = base.lake().await;
-        let did = lake.rebuild(&MarkIngested::new(3)).await.unwrap();
+        let did = lake.rebuild_catalog(&MarkIngested::new(3)).await.unwrap();
         // Nobody plans a minute of nine days ago any more.
         assert_eq!((did.slots, did.rows), (3, 3), "{did:?}");
     })

@@ -12,7 +12,7 @@ use crate::encode::Segment;
 use crate::merge::{Merge, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
-use crate::stage::row;
+use crate::stage::insert;
 use crate::times::{EARLIEST_MINUTE, latest_minute};
 use crate::{Lake, LakeError, Point, catalog};
 
@@ -90,9 +90,9 @@ impl Lake {
     /// Writes what is kept of a segment in its place, in one transaction.
     async fn take_out(&self, segment: &Model, possible: Rows) -> Result<i64, LakeError> {
         let mut merge = Merge::new(vec![in_memory(possible.into())], Vec::new())?;
-        let mut kept = Segment::encode(segment.tier, Origin::Compact, &mut merge)?;
+        let mut kept = Segment::encode(segment.tier, Origin::Compact, None, &mut merge)?;
         if let Some(kept) = &mut kept {
-            kept.write(self.store()).await?;
+            kept.write(self).await?;
         }
         let transaction = database::begin_write(self.database()).await?;
         let now = database::clock(&transaction).await?;
@@ -109,9 +109,7 @@ impl Lake {
             return Err(LakeError::Moved { first });
         }
         if let Some(kept) = &kept {
-            Entity::insert(row(first, kept, now))
-                .exec_without_returning(&transaction)
-                .await?;
+            insert(&transaction, first, kept, now).await?;
         }
         transaction.commit().await?;
         Ok(kept.map_or(0, |kept| kept.row_count))

@@ -4,6 +4,7 @@ mod deep;
 mod future;
 mod manifests;
 mod repair;
+mod stray;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +15,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
 
+use crate::mismatch::MismatchError;
 use crate::object::Object;
+use crate::rebuild::Uploads;
 use crate::{Adoption, Lake, LakeError, Rebuilt, paths};
 
 /// Most footers are shorter.
@@ -33,8 +36,13 @@ pub struct Report {
     pub retired: usize,
     /// Segments that an earlier repair took out.
     pub set_aside: usize,
-    /// Objects without a row in the catalog; vacuum removes them once they are old enough.
+    /// Objects without a row in the catalog of which it knows why: uploads under way or broken off,
+    /// which vacuum removes once they are old enough, exports, results of Athena.
     pub unlisted: usize,
+    /// Objects of segments that the catalog does not know; nothing removes them.
+    pub unknown: usize,
+    /// Files that are not marketlake's; nothing touches them.
+    pub foreign: usize,
     /// What is wrong, one sentence each; empty where the lake is whole.
     pub problems: Vec<String>,
     /// What was mended, one sentence each.
@@ -83,8 +91,18 @@ impl Lake {
         adoption: &dyn Adoption,
     ) -> Result<Report, LakeError> {
         let mut report = Report::default();
+        let mut options = options;
         if options.repair {
-            report.adopt(&self.rebuild(adoption).await?);
+            match self.prepare_writes().await {
+                Ok(()) => report.adopt(&self.rebuild(adoption, Uploads::LeaveAlone).await?),
+                Err(LakeError::Mismatch(MismatchError::LostCommits { .. })) => {
+                    self.claim_store().await?;
+                    report.adopt(&self.rebuild(adoption, Uploads::Adopt).await?);
+                }
+                // Another lake's catalog, or an older one, mends nothing here.
+                Err(LakeError::Mismatch(_)) => options.repair = false,
+                Err(error) => return Err(error),
+            }
         }
         let mut segments = Entity::find().all(self.database()).await?;
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
@@ -100,10 +118,12 @@ impl Lake {
             .flat_map(|segment| [Some(segment.path.as_str()), segment.rollup_path.as_deref()])
             .flatten()
             .collect();
-        let unlisted = sizes.keys().filter(|path| !listed.contains(*path));
-        report.unlisted = unlisted.count();
         report.retired = count(&segments, State::Retired);
         report.set_aside = count(&segments, State::SetAside);
+        self.check_mismatch(&mut report).await?;
+        let strays = objects.iter().map(|object| &object.location);
+        let strays = strays.filter(|path| !listed.contains(path.as_ref()));
+        self.sort_strays(strays, &mut report).await?;
         segments.retain(|segment| segment.state == State::Live);
         let mut whole = Vec::new();
         for segment in segments {
@@ -236,13 +256,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} problems, {} repaired, ",
+            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} unknown objects, {} foreign files, {} problems, {} repaired, ",
             self.segments,
             self.rows,
             self.bytes,
             self.retired,
             self.set_aside,
             self.unlisted,
+            self.unknown,
+            self.foreign,
             self.problems.len(),
             self.repairs.len(),
         )?;

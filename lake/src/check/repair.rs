@@ -20,9 +20,9 @@ use crate::codec::{Footer, HourSum, Reader, written};
 use crate::encode::{Encoder, Segment, encode_rollups};
 use crate::merge::{Merge, Row, Source, in_memory};
 use crate::object::Object;
-use crate::stage::row;
+use crate::stage::insert;
 use crate::verify::{HourSums, hour_sums, surely_written};
-use crate::{Lake, LakeError, ObjectKey, Point, catalog};
+use crate::{Lake, LakeError, ObjectKey, Point, catalog, intents};
 
 /// Replaced segments that are named one by one.
 const MAX_NAMED: usize = 3;
@@ -69,9 +69,7 @@ impl Lake {
             return Err(LakeError::Moved { first });
         }
         if let Some(rebuilt) = &rebuilt.segment {
-            Entity::insert(row(segment.hour.minute(), rebuilt, now))
-                .exec_without_returning(&transaction)
-                .await?;
+            insert(&transaction, segment.hour.minute(), rebuilt, now).await?;
         }
         transaction.commit().await?;
         report.count(segment, &rebuilt);
@@ -84,16 +82,29 @@ impl Lake {
         let mut merge = Merge::new(vec![Box::new(Reader::new(samples, bytes)?)], Vec::new())?;
         let first = segment.min_ts.minute();
         let mut part = encode_rollups(segment.tier, &segment.path, first, &mut merge)?;
-        part.write(self.store()).await?;
-        Entity::update_many()
+        self.write(vec![&mut part]).await?;
+        let first = segment.hour.minute();
+        let transaction = database::begin_write(self.database()).await?;
+        if !intents::consume(&transaction, &[&part.key]).await? {
+            return Err(LakeError::Moved { first });
+        }
+        if let Some(replaced) = &segment.rollup_path {
+            let now = database::clock(&transaction).await?;
+            intents::abandon(&transaction, replaced, now).await?;
+        }
+        let updated = Entity::update_many()
             .col_expr(Column::RollupPath, Expr::value(part.key.to_string()))
             .col_expr(Column::RollupByteCount, Expr::value(part.sums.byte_count))
             .col_expr(Column::RollupSha256, Expr::value(part.sums.sha256.clone()))
             .col_expr(Column::RollupCrcs, Expr::value(part.sums.crcs.clone()))
             .filter(Column::Id.eq(segment.id))
             .filter(Column::State.eq(State::Live))
-            .exec(self.database())
+            .exec(&transaction)
             .await?;
+        if updated.rows_affected != 1 {
+            return Err(LakeError::Moved { first });
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -146,7 +157,7 @@ impl Lake {
             encoder.push(&metric, &points)?;
         }
         if let Some(mut segment) = encoder.finish(Origin::Compact, base)? {
-            segment.write(self.store()).await?;
+            segment.write(self).await?;
             rebuilt.segment = Some(segment);
         }
         Ok(rebuilt)

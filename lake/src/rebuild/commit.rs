@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marketlake_entities::records::segments::{ActiveModel, Entity, Origin, State, Tier};
+use marketlake_entities::records::segments::{ActiveModel, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute, database};
-use sea_orm::{EntityTrait, NotSet, Set};
+use object_store::path::Path;
+use sea_orm::{NotSet, Set};
 use tokio::task::spawn_blocking;
 
 use super::file::File;
@@ -17,7 +18,7 @@ use crate::codec::{BATCH_ROWS, read_hour_sums, read_rollups};
 use crate::encode::{Part, Segment, encode_rollups};
 use crate::merge::Merge;
 use crate::statement::is_intact;
-use crate::{Lake, LakeError, Span, catalog, stage};
+use crate::{Lake, LakeError, Span, catalog, intents, stage};
 
 /// Key and sums of an object of rollups.
 type RollupPart = (String, Sums);
@@ -31,10 +32,11 @@ impl Lake {
         scope: &Scope<'_>,
     ) -> Result<Rebuilt, LakeError> {
         let mut rebuilt = resolved.figures();
-        let written = self.write(unit, &mut resolved, scope.now).await?;
+        let written = self.write_merged(unit, &mut resolved, scope.now).await?;
         rebuilt.merged += u64::from(written.is_some());
         let chosen = resolved.chosen.clone().unwrap_or_default();
         let mut rows = Vec::new();
+        let mut new: Vec<Path> = Vec::new();
         let mut used: Vec<String> = Vec::new();
         for (at, file) in resolved.files.iter().enumerate() {
             if !file.is_unlisted() {
@@ -48,7 +50,8 @@ impl Lake {
                 (false, true) => State::Retired,
                 (false, false) => State::SetAside,
             };
-            let rollups = self.rollups_of(file, is_chosen, &resolved.rollups).await?;
+            let rollups = self.rollups_of(file, is_chosen, &resolved.rollups, &mut new);
+            let rollups = rollups.await?;
             used.extend(rollups.iter().map(|(path, _)| path.clone()));
             rows.push(file.row(unit, state, rollups, scope.now));
         }
@@ -67,6 +70,14 @@ impl Lake {
             let first = unit.first;
             return Err(LakeError::Moved { first });
         }
+        let new: Vec<&Path> = new.iter().collect();
+        if !intents::consume(&transaction, &new).await? {
+            let first = unit.first;
+            return Err(LakeError::Moved { first });
+        }
+        // An intent that a backup brought back must not have vacuum delete what is adopted.
+        let keys: Vec<String> = resolved.unlisted_keys();
+        intents::forget(&transaction, &keys).await?;
         let (mut retired, mut aside) = (Vec::new(), Vec::new());
         for (at, file) in resolved.files.iter().enumerate() {
             match file.live() {
@@ -82,9 +93,7 @@ impl Lake {
         catalog::set_aside(&transaction, &aside, now).await?;
         database::insert_all(&transaction, rows, None).await?;
         if let Some(segment) = &written {
-            Entity::insert(stage::row(unit.first, segment, now))
-                .exec_without_returning(&transaction)
-                .await?;
+            stage::insert(&transaction, unit.first, segment, now).await?;
         }
         let metrics: Vec<Metric> = resolved.tally.metrics.iter().cloned().collect();
         catalog::enter(&transaction, &metrics, now).await?;
@@ -96,7 +105,7 @@ impl Lake {
     }
 
     /// Writes what no object holds as it is to be.
-    async fn write(
+    async fn write_merged(
         &self,
         unit: &Unit,
         resolved: &mut Resolved,
@@ -118,7 +127,7 @@ impl Lake {
         let Some(mut segment) = encoded? else {
             return Ok(None);
         };
-        segment.write(self.store()).await?;
+        segment.write(self).await?;
         Ok(Some(segment))
     }
 
@@ -128,6 +137,7 @@ impl Lake {
         file: &File,
         is_needed: bool,
         rollups: &[RollupFile],
+        new: &mut Vec<Path>,
     ) -> Result<Option<RollupPart>, LakeError> {
         if file.key.tier == Tier::Raw || !file.content.is_whole {
             return Ok(None);
@@ -144,7 +154,8 @@ impl Lake {
         let first = file.content.span.map_or(file.key.first, |span| span.from);
         let path = file.key.to_string();
         let mut part: Part = encode_rollups(file.key.tier, &path, first, &mut merge)?;
-        part.write(self.store()).await?;
+        self.write(vec![&mut part]).await?;
+        new.push(part.key.clone());
         Ok(Some((part.key.to_string(), part.sums)))
     }
 }
@@ -240,6 +251,14 @@ impl File {
 }
 
 impl Resolved {
+    /// Keys of the objects that the catalog lacks.
+    fn unlisted_keys(&self) -> Vec<String> {
+        let files = self.files.iter().filter(|file| file.is_unlisted());
+        let samples = files.map(|file| file.key.to_string());
+        let rollups = self.rollups.iter().map(|file| file.key.to_string());
+        samples.chain(rollups).collect()
+    }
+
     /// What it comes to.
     fn figures(&self) -> Rebuilt {
         let mut rebuilt = Rebuilt {

@@ -11,7 +11,7 @@ mod file;
 mod resolve;
 mod unit;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use async_trait::async_trait;
@@ -19,8 +19,9 @@ use marketlake_entities::records::segments::Tier;
 use marketlake_entities::{Millis, Minute, database};
 use sea_orm::{DatabaseTransaction, DbErr};
 
+use crate::mismatch::MismatchError;
 use crate::window::DAY;
-use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog};
+use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog, intents};
 use unit::Unit;
 
 /// A unit is begun anew so often where others commit to it at the same time.
@@ -52,6 +53,15 @@ impl Adoption for () {
     ) -> Result<u64, DbErr> {
         Ok(0)
     }
+}
+
+/// Treatment of objects that an upload intent names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uploads {
+    /// They are under way, or leftovers of a crash: the catalog knows that they never became live.
+    LeaveAlone,
+    /// The catalog lost commits, so that its intents say nothing of what became live.
+    Adopt,
 }
 
 /// What all units have in common.
@@ -94,17 +104,44 @@ pub struct Rebuilt {
 }
 
 impl Lake {
-    /// Adopts what the catalog lacks, from the objects alone; an empty catalog is rebuilt. It may
+    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
+    /// of the lake are refused from then on. Where the catalog lost nothing, uploads under way and
+    /// leftovers of crashes stay what they are. It may be killed and run again.
+    ///
+    /// # Errors
+    /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
+    /// fails.
+    pub async fn rebuild_catalog(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
+        match self.prepare_writes().await {
+            Ok(()) => self.rebuild(adoption, Uploads::LeaveAlone).await,
+            Err(LakeError::Mismatch(error @ MismatchError::OtherLake { .. }))
+                if catalog::newest_id(self.database()).await? > 0 =>
+            {
+                Err(error.into())
+            }
+            Err(LakeError::Mismatch(_)) => {
+                self.claim_store().await?;
+                self.rebuild(adoption, Uploads::Adopt).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adopts what the catalog lacks, from the objects alone. It may
     /// be killed and run again at any time, and beside processes that write. Memory: the compressed
     /// objects of one day, or of one hour of a day that has no day's segment, and a bounded number
     /// of decoded rows.
     ///
     /// # Errors
     /// Where the store or the catalog fails; units that were committed stay so.
-    pub async fn rebuild(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
+    pub(crate) async fn rebuild(
+        &self,
+        adoption: &dyn Adoption,
+        uploads: Uploads,
+    ) -> Result<Rebuilt, LakeError> {
         let now = database::clock(self.database()).await?;
         let mut rebuilt = Rebuilt::default();
-        let days = self.unlisted().await?;
+        let days = self.unlisted(uploads).await?;
         let scope = Scope {
             now,
             recent: self.recent(&days).await?,
@@ -121,15 +158,24 @@ impl Lake {
     }
 
     /// Keys of objects that the catalog lacks, by day; of days only that have samples among them.
-    pub(crate) async fn unlisted(&self) -> Result<BTreeMap<Minute, Vec<ObjectKey>>, LakeError> {
+    pub(crate) async fn unlisted(
+        &self,
+        uploads: Uploads,
+    ) -> Result<BTreeMap<Minute, Vec<ObjectKey>>, LakeError> {
         let objects = self.store().list().await?;
-        // Objects first, rows second: an object that is published in between is found listed.
+        // Objects first, intents second, rows third: an object that is published in between is
+        // found in one of them.
+        let uploads = match uploads {
+            Uploads::LeaveAlone => intents::all(self.database()).await?,
+            Uploads::Adopt => HashSet::new(),
+        };
         let listed = catalog::paths(self.database()).await?;
         let mut days: BTreeMap<Minute, Vec<ObjectKey>> = BTreeMap::new();
         for object in objects {
             let path = object.location.as_ref();
             if let Some(key) = ObjectKey::parse(path)
                 && !listed.contains(path)
+                && !uploads.contains(path)
             {
                 days.entry(key.day()).or_default().push(key);
             }
