@@ -358,7 +358,7 @@ impl Endpoint {
 
     /// The whole body.
     pub(super) async fn body(&self, ran: &Ran) -> String {
-        let now = self.clock.now(&self.lake).await;
+        let now = self.clock.mention(&self.lake).await;
         let cost = cost(ran.answer.points, ran.budget, now);
         // What was serialised is UTF-8.
         let head = String::from_utf8_lossy(&ran.answer.head);

@@ -66,7 +66,7 @@ impl Shelf {
 
     /// Until when an answer is surely the newest: the next minute's coming.
     async fn max_age(&self) -> i64 {
-        match self.clock.now(&self.lake).await {
+        match self.clock.mention(&self.lake).await {
             Some(now) => {
                 let seconds = now.0.div_euclid(1_000);
                 let since = (seconds - USUAL_DELAY).rem_euclid(MINUTE);
