@@ -25,7 +25,7 @@ use sea_orm::{
 };
 
 use crate::encode::Part;
-use crate::{Lake, LakeError};
+use crate::{Lake, LakeError, ObjectKey};
 
 /// Keys in one statement: below the parameter limit of either database.
 const BATCH_SIZE: usize = 500;
@@ -258,6 +258,19 @@ pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<HashSet<Str
         .all(connection)
         .await?;
     Ok(keys.into_iter().collect())
+}
+
+/// Removes the keys of all objects of segments: what becomes of those is unknown then.
+pub(crate) async fn forget_segments(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let keys = all(connection).await?.into_iter();
+    let keys: Vec<String> = keys.filter(|key| ObjectKey::parse(key).is_some()).collect();
+    for some in keys.chunks(BATCH_SIZE) {
+        Entity::delete_many()
+            .filter(Column::Key.is_in(some.iter().map(String::as_str)))
+            .exec(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Those of some keys that an intent names, condemned or not.

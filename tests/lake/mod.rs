@@ -1,5 +1,6 @@
 //! The lake: what is kept, and what is answered.
 
+mod adopt;
 mod conformance;
 mod damage;
 pub mod faults;

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::records::job_runs::{self, State};
-use marketlake_entities::{Exact, Metric, Millis, Minute, Sample, database};
-use marketlake_jobs::{DetectJumps, Due, IngestMinute, MarkIngested, slots};
-use marketlake_lake::{CheckOptions, Lake, Rebuilt};
+use marketlake_entities::{Exact, Metric, Millis, Minute, Sample};
+use marketlake_jobs::MarkIngested;
+use marketlake_lake::{Lake, Rebuilt};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sea_orm::EntityTrait;
 
 use super::faults::{history, live_rows, one_day};
 use super::{compact_all, compact_days, import, ingest, publish};
@@ -18,15 +16,11 @@ use crate::support::base::{Base, on_both};
 use crate::support::samples::{sample, series, start};
 use crate::support::{DEEP, SHALLOW};
 
-const REPAIR: CheckOptions = CheckOptions {
-    deep: true,
-    repair: true,
-};
-const LATER: Millis = Millis(i64::MAX);
+pub(super) const LATER: Millis = Millis(i64::MAX);
 
-type Rows = BTreeMap<(Metric, Minute), Exact>;
+pub(super) type Rows = BTreeMap<(Metric, Minute), Exact>;
 
-async fn rows(lake: &Lake) -> Rows {
+pub(super) async fn rows(lake: &Lake) -> Rows {
     let (_, samples) = live_rows(lake).await;
     let count = samples.len();
     let rows: Rows = samples
@@ -37,12 +31,12 @@ async fn rows(lake: &Lake) -> Rows {
     rows
 }
 
-async fn problems(lake: &Lake) -> Vec<String> {
+pub(super) async fn problems(lake: &Lake) -> Vec<String> {
     lake.check(DEEP).await.unwrap().problems
 }
 
 /// The lake behind another database, which knows nothing of it, rebuilt.
-async fn rebuilt(base: &mut Base) -> (Arc<Lake>, Rebuilt) {
+pub(super) async fn rebuilt(base: &mut Base) -> (Arc<Lake>, Rebuilt) {
     base.lose_database().await;
     let lake = base.lake().await;
     let rebuilt = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
@@ -97,51 +91,6 @@ async fn a_merge_that_was_refused_does_not_undo_the_correction_that_came_first()
         let before = rows(&lake).await;
         let (lake, _) = rebuilt(&mut base).await;
         assert_eq!(rows(&lake).await, before);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
-    on_both(async |mut base: Base| {
-        let lake = base.lake().await;
-        ingest(&lake, &series("a:one", 0, &["1", "2", "3"])).await;
-        // A backup is a lake whose later commits went to another database.
-        let old_url = base.database_url.clone();
-        let (other, _) = rebuilt(&mut base).await;
-        ingest(&other, &series("a:one", 3, &["4", "5"])).await;
-        import(&other, &[sample("a:one", 1, "2.5")]).await;
-        compact_days(&other).await;
-        other.vacuum(LATER, Duration::ZERO).await.unwrap();
-        let after = rows(&other).await;
-        base.database_url = old_url;
-        let lake = base.lake().await;
-        let now = database::clock(lake.database()).await.unwrap();
-        let missed = Due {
-            state: State::Missed,
-            ..Due::pending(start().plus(4).start())
-        };
-        slots::enter(lake.database(), IngestMinute::NAME, &[missed], now)
-            .await
-            .unwrap();
-        let adoption = MarkIngested::new(1);
-        let report = lake.check_adopting(REPAIR, &adoption).await.unwrap();
-        assert!(report.is_whole() && report.lost == 0, "{report:?}");
-        assert!(report.repairs[0].starts_with("adopted: "), "{report:?}");
-        assert_eq!(rows(&lake).await, after);
-        assert_eq!(problems(&lake).await, Vec::<String>::new());
-        let runs = job_runs::Entity::find().all(lake.database()).await.unwrap();
-        let of = |job: &str, state: State| {
-            let runs = runs
-                .iter()
-                .filter(|run| run.job == job && run.state == state);
-            let minutes = runs.map(|run| run.slot.minute().number() - start().number());
-            minutes.collect::<BTreeSet<i64>>()
-        };
-        assert_eq!(of(IngestMinute::NAME, State::Done), (0..5).collect());
-        // What this database had planned was not judged yet; the others were, by lost commits.
-        assert_eq!(of(DetectJumps::NAME, State::Pending), [4].into());
-        assert_eq!(runs.len(), 6);
     })
     .await;
 }
@@ -205,7 +154,7 @@ async fn foreign_files_and_rows_of_the_future_are_left_alone() {
         std::fs::write(base.objects().join("raw/README.parquet"), b"mine").unwrap();
         let (lake, did) = rebuilt(&mut base).await;
         assert_eq!((did.future, rows(&lake).await.len()), (1, 2), "{did:?}");
-        assert_eq!(lake.check(SHALLOW).await.unwrap().unlisted, 1);
+        assert_eq!(lake.check(SHALLOW).await.unwrap().foreign, 1);
     })
     .await;
 }

@@ -104,27 +104,30 @@ pub struct Rebuilt {
 }
 
 impl Lake {
-    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
-    /// of the lake are refused from then on. Where the catalog lost nothing, uploads under way and
-    /// leftovers of crashes stay what they are. It may be killed and run again.
+    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's where it is not:
+    /// other databases of the lake are refused from then on. What upload intents name is adopted,
+    /// too: a restored database may have lost the commit that ended one. It may be killed and run
+    /// again.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
     /// fails.
     pub async fn rebuild_catalog(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
         match self.prepare_writes().await {
-            Ok(()) => self.rebuild(adoption, Uploads::LeaveAlone).await,
+            Ok(()) => (),
             Err(LakeError::Mismatch(error @ MismatchError::OtherLake { .. }))
                 if catalog::newest_id(self.database()).await? > 0 =>
             {
-                Err(error.into())
+                return Err(error.into());
             }
             Err(LakeError::Mismatch(_)) => {
+                // Killed behind the claim, no vacuum may go by intents whose commits were lost.
+                intents::forget_segments(self.database()).await?;
                 self.claim_store().await?;
-                self.rebuild(adoption, Uploads::Adopt).await
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        self.rebuild(adoption, Uploads::Adopt).await
     }
 
     /// Adopts what the catalog lacks, from the objects alone. It may
