@@ -98,7 +98,8 @@ async fn database(settings: &Settings) -> Vec<Finding> {
     vec![reached, clock]
 }
 
-/// Whether others on this machine may read what is ours only. Nothing is changed: a group may be let in on purpose.
+/// Whether others on this machine may read what is ours only. Nothing is changed: a group may be
+/// let in on purpose.
 fn permissions(settings: &Settings) -> Finding {
     let mut private = Vec::new();
     if let Some(file) = database::sqlite_file(settings.database_url().expose()) {

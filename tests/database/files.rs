@@ -9,7 +9,8 @@ use crate::support::base::Base;
 use crate::support::eventually;
 use crate::support::program::Program;
 
-/// The program, as a careless start script would call it: whatever it creates may be read by all, unless it says otherwise.
+/// The program, as a careless start script would call it: whatever it creates may be read by all,
+/// unless it says otherwise.
 fn with_open_umask(program: &Program, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command

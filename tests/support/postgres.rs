@@ -1,4 +1,5 @@
-//! Servers beside the test's Postgres: one that asks for passwords, and `PgBouncer` before the shared one.
+//! Servers beside the test's Postgres: one that asks for passwords, and `PgBouncer` before the
+//! shared one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

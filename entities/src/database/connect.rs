@@ -48,7 +48,8 @@ impl Default for PoolOptions {
 
 /// Connects to `sqlite://FILE` or `postgres://..` with the default options.
 ///
-/// A `SQLite` file is created with mode 0600 where it is missing, and every commit is flushed to the disk before it returns.
+/// A `SQLite` file is created with mode 0600 where it is missing, and every commit is flushed to
+/// the disk before it returns.
 ///
 /// # Errors
 /// The last reason why no connection could be made within ten seconds.
@@ -56,7 +57,8 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     connect_with(url, &PoolOptions::default()).await
 }
 
-/// Connects with options; a server that refuses connections is tried again until `acquire_timeout` is over.
+/// Connects with options; a server that refuses connections is tried again until
+/// `acquire_timeout` is over.
 ///
 /// # Errors
 /// The last reason why no connection could be made: the network's, or the server's own message.
