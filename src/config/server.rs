@@ -1,18 +1,20 @@
 //! Settings of the HTTP server.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use marketlake_graphql::{Limits, MAX_BODY_BYTES};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::alerts::duration;
 use super::proxy::ProxyHeader;
+use super::times::duration;
 use super::{ConfigError, Settings};
 use crate::server::{ConnectionLimits, FileLimit, default_connections};
 
 /// Longer than anybody waits.
-const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
+const CONNECTION_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(3_600);
 
 /// Where the HTTP face listens.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -193,10 +195,5 @@ impl Settings {
 
 /// A time that is neither none nor endless.
 fn timeout(name: &str, text: &str) -> Result<Duration, ConfigError> {
-    let timeout = duration(name, text)?;
-    if timeout.is_zero() || timeout > MAX_TIMEOUT {
-        let problem = "expected a time above zero, of one hour at most";
-        return Err(ConfigError::setting(name, text, problem));
-    }
-    Ok(timeout)
+    duration(name, text, &CONNECTION_TIMEOUTS)
 }
