@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use marketlake_entities::database;
-use marketlake_lake::{Lake, LakeError, Store};
+use marketlake_lake::{Lake, LakeError, Store, create_folder};
 use sea_orm::DatabaseConnection;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
         |error: &dyn std::fmt::Display| ConfigError::setting("database.url", &url, error);
     let file = database::sqlite_file(&url);
     if let Some(folder) = file.as_deref().and_then(std::path::Path::parent) {
-        std::fs::create_dir_all(folder).map_err(|error| {
+        create_folder(folder).map_err(|error| {
             unusable(&format!(
                 "cannot make the folder {}: {error}",
                 folder.display()
@@ -58,6 +58,14 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
         let connected = lake.connect_athena(options, route);
         connected.map_err(|error| ConfigError::setting("engine.workgroups", &named, error))?;
     }
+    Ok(lake)
+}
+
+/// Reaches the catalog and the store to write: refuses a catalog that is not the store's, or that is
+/// older than it.
+pub(crate) async fn open_lake_to_write(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+    let lake = open_lake(settings).await?;
+    lake.prepare_writes().await?;
     Ok(lake)
 }
 

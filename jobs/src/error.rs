@@ -63,7 +63,10 @@ impl JobError {
         match self {
             Self::Feed { error, .. } => Some(error.pause()),
             Self::Lake(
-                LakeError::Corrupt { .. } | LakeError::Address(_) | LakeError::Encode(_),
+                LakeError::Corrupt { .. }
+                | LakeError::Address(_)
+                | LakeError::Encode(_)
+                | LakeError::Mismatch(_),
             )
             | Self::Fenced
             | Self::NoSuchPart { .. }

@@ -1,6 +1,6 @@
 //! Which segments are live, as the database says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
@@ -328,19 +328,4 @@ pub(crate) async fn replaced_by(
         .order_by_asc(Column::Id)
         .all(connection)
         .await
-}
-
-/// The key of every object that a row names, whatever the row's state.
-pub(crate) async fn paths(connection: &impl ConnectionTrait) -> Result<HashSet<String>, DbErr> {
-    let rows: Vec<(String, Option<String>)> = Entity::find()
-        .select_only()
-        .column(Column::Path)
-        .column(Column::RollupPath)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let both = rows
-        .into_iter()
-        .flat_map(|(path, rollup)| [Some(path), rollup]);
-    Ok(both.flatten().collect())
 }

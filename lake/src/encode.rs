@@ -9,7 +9,7 @@ use crate::checksum::Sums;
 use crate::codec::{RollupWriter, Writer};
 use crate::merge::Merge;
 use crate::rollup::rollups;
-use crate::{LakeError, Point, Span, Store, paths};
+use crate::{Lake, LakeError, Point, Span, Store, paths};
 
 /// A segment that is encoded, and perhaps written; nobody sees it before it is in the catalog.
 #[derive(Debug)]
@@ -48,13 +48,16 @@ impl Segment {
         encoder.finish(origin)
     }
 
-    /// Writes its objects.
-    pub(crate) async fn write(&mut self, store: &Store) -> Result<(), LakeError> {
-        self.samples.write(store).await?;
-        if let Some(rollups) = &mut self.rollups {
-            rollups.write(store).await?;
-        }
-        Ok(())
+    /// Writes its objects, once their keys are committed as upload intents.
+    pub(crate) async fn write(&mut self, lake: &Lake) -> Result<(), LakeError> {
+        let parts = std::iter::once(&mut self.samples).chain(&mut self.rollups);
+        lake.write(parts.collect()).await
+    }
+
+    /// Keys of its objects.
+    pub(crate) fn keys(&self) -> Vec<&Path> {
+        let parts = std::iter::once(&self.samples).chain(&self.rollups);
+        parts.map(|part| &part.key).collect()
     }
 
     /// Size of its objects, in bytes.
@@ -73,7 +76,8 @@ impl Part {
         }
     }
 
-    pub(crate) async fn write(&mut self, store: &Store) -> Result<(), LakeError> {
+    /// Writes it to the store; its intent must be committed before.
+    pub(crate) async fn put(&mut self, store: &Store) -> Result<(), LakeError> {
         store.put(&self.key, std::mem::take(&mut self.bytes)).await
     }
 }

@@ -4,6 +4,7 @@ use marketlake_entities::Minute;
 use sea_orm::DbErr;
 
 use crate::AthenaError;
+use crate::mismatch::MismatchError;
 use crate::s3::with_hint;
 
 /// Why the lake could not do it.
@@ -41,6 +42,9 @@ pub enum LakeError {
     /// Athena gave no answer.
     #[error(transparent)]
     Athena(#[from] AthenaError),
+    /// The database is not the one that the lake in the store is of.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
     /// The store's address cannot be used.
     #[error("{0}")]
     Address(String),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use marketlake_entities::Metric;
 use marketlake_entities::records::segments::Tier;
+use marketlake_entities::{Metric, database};
 
 use crate::codec::Writer;
 use crate::{Lake, LakeError, QueryEngine, Span, paths};
@@ -26,8 +26,9 @@ impl Lake {
         writer.finish()
     }
 
-    /// Puts a file aside, and makes a link by which anyone can fetch it for so long (at most a week). The file goes with the first vacuum behind
-    /// its grace. `None` where the store is no bucket.
+    /// Puts a file aside, and makes a link by which anyone can fetch it for so long (at most a week).
+    /// The file goes with the first vacuum that comes after that time and after its grace. `None`
+    /// where the store is no bucket.
     ///
     /// # Errors
     /// Where the store fails, or the time is longer than a link can hold.
@@ -36,6 +37,10 @@ impl Lake {
             return Ok(None);
         };
         let path = paths::new_export();
+        self.check_identity().await?;
+        let until = database::clock(self.database()).await?.plus(valid);
+        let keys = std::slice::from_ref(&path);
+        self.intents().record_until(keys, Some(until)).await?;
         self.store().put(&path, file).await?;
         bucket.link(&path, valid).await.map(Some)
     }

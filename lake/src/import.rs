@@ -186,8 +186,14 @@ impl Import {
         for day in days {
             planned.extend(self.plan(day).await?);
         }
+        // Its first objects may wait for longer than vacuum's grace.
+        let renewal = &self.lake.intents().renewal();
         let units = stream::iter(planned)
-            .map(|(first, tier, runs)| self.stage_unit(first, tier, runs))
+            .map(|(first, tier, runs)| async move {
+                let unit = self.stage_unit(first, tier, runs).await?;
+                renewal.add(unit.iter().flat_map(Unit::keys)).await?;
+                Ok::<_, LakeError>(unit)
+            })
             .buffered(UNITS_AT_ONCE)
             .try_collect::<Vec<Option<Unit>>>()
             .await?;

@@ -8,12 +8,13 @@ use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Metric, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::answers::KeptListing;
+use crate::intents::Intents;
 use crate::{
     Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Route, Router, Span, Store,
-    Window, athena, catalog,
+    Window, athena, catalog, identity,
 };
 
 /// The lake. Cheap to share behind an [`Arc`].
@@ -27,6 +28,7 @@ pub struct Lake {
     market_order: Vec<String>,
     committed: Notify,
     kept_listing: Mutex<Option<KeptListing>>,
+    identity_checked: OnceCell<()>,
 }
 
 /// What the lake holds.
@@ -65,9 +67,18 @@ impl Lake {
             market_order,
             committed: Notify::new(),
             kept_listing: Mutex::default(),
+            identity_checked: OnceCell::new(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
+    }
+
+    /// Makes sure, once, that the catalog and the store are of one lake.
+    pub(crate) async fn check_identity(&self) -> Result<(), LakeError> {
+        let checked = self
+            .identity_checked
+            .get_or_try_init(|| async { identity::ensure(&self.database, &self.store).await });
+        checked.await.copied()
     }
 
     /// Tells those who wait in [`Lake::committed`] that something was committed by this process.
@@ -115,7 +126,7 @@ impl Lake {
     pub fn connect_athena(&self, options: AthenaOptions, route: Route) -> Result<(), LakeError> {
         let bucket = self.store.bucket();
         let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
-        let client = athena::Athena::new(bucket, options)?;
+        let client = athena::Athena::new(bucket, options, Intents::new(&self.database))?;
         self.athena
             .get_or_init(|| (Athena::new(&self.database, &self.store, client), route));
         Ok(())

@@ -6,6 +6,8 @@
 //! - Asking: a [`QueryEngine`], of which there are three, the [`Window`], [`Embedded`] and [`Athena`]; [`Lake::engine`] chooses.
 //!
 //! Invariant: what is live in the catalog holds one row a metric and minute. Only this crate touches the object store.
+//! Deletion needs positive knowledge: a retired row, or an [upload intent](intents), and a catalog that is
+//! [the one of that store](Lake::prepare_writes).
 //!
 //! To add an engine: implement the trait in `engine/`, and run the conformance module in `tests/lake/` on it.
 
@@ -20,15 +22,21 @@ mod encode;
 mod engine;
 mod error;
 mod export;
+mod folder;
 mod follow;
+mod guard;
+mod identity;
 mod import;
+mod intents;
 mod lake;
 mod manifests;
 mod merge;
+mod mismatch;
 mod moments;
 mod object;
 mod paths;
 mod ranking;
+mod retry;
 mod rollup;
 mod rows;
 mod s3;
@@ -49,8 +57,11 @@ pub use engine::{
     TrailQuery, seen_from_here, witnessed,
 };
 pub use error::LakeError;
+pub use folder::{FolderSync, create_folder};
+pub use identity::examine_identity;
 pub use import::{Import, Imported};
 pub use lake::{Figures, Lake};
+pub use mismatch::MismatchError;
 pub use paths::{ObjectKey, ObjectKind};
 pub use ranking::Ranking;
 pub use s3::{Encryption, Finding, Health, ParseEncryptionError};

@@ -20,7 +20,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
 use crate::athena::{AthenaError, ROLLUPS, SAMPLES};
 use crate::object::Object;
 use crate::s3::Bucket;
-use crate::{Lake, LakeError, Span, Store, catalog, paths};
+use crate::{Lake, LakeError, Span, Store, catalog, identity, paths};
 
 /// So often a day is begun anew that others write too.
 const ATTEMPTS: u32 = 20;
@@ -93,6 +93,7 @@ impl Manifests {
     /// Writes a day's manifests whatever was written before.
     pub(crate) async fn publish_again(&self, day: Minute, now: Millis) -> Result<(), LakeError> {
         let bucket = self.bucket()?;
+        identity::ensure(&self.database, &self.store).await?;
         self.publish_day(bucket, day, now).await
     }
 
@@ -149,6 +150,10 @@ impl Manifests {
 
     async fn publish(&self, days: BTreeSet<Minute>, now: Millis) -> Result<usize, LakeError> {
         let bucket = self.bucket()?;
+        if !days.is_empty() {
+            // Another lake's manifests are not ours to replace.
+            identity::ensure(&self.database, &self.store).await?;
+        }
         let written = stream::iter(days).map(|day| self.publish_day(bucket, day, now));
         let written: Vec<()> = written.buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(written.len())

@@ -8,6 +8,8 @@ use marketlake_entities::{Millis, Minute};
 use object_store::path::Path;
 use uuid::Uuid;
 
+use crate::folder;
+
 /// Kind of object that a segment consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
@@ -154,6 +156,43 @@ pub(crate) fn is_export(key: &Path) -> bool {
     let name = key.as_ref().strip_prefix("export/");
     let id = name.and_then(|name| name.strip_suffix(".parquet"));
     id.is_some_and(|id| Uuid::try_parse(id).is_ok_and(|parsed| parsed.simple().to_string() == id))
+}
+
+/// Returns whether a key is one of a result of Athena's, `results/UUID.csv` or `.txt`, or of what
+/// goes with it.
+pub(crate) fn is_result(key: &Path) -> bool {
+    let Some(name) = key.as_ref().strip_prefix("results/") else {
+        return false;
+    };
+    let name = name.strip_suffix(".metadata").unwrap_or(name);
+    let id = name
+        .strip_suffix(".csv")
+        .or_else(|| name.strip_suffix(".txt"));
+    id.is_some_and(|id| Uuid::try_parse(id).is_ok_and(|parsed| parsed.to_string() == id))
+}
+
+/// Returns a key that may be deleted where a row or an intent names it; `None` for any other text,
+/// whoever wrote it.
+pub(crate) fn deletable(text: &str) -> Option<Path> {
+    let path = Path::parse(text).ok()?;
+    let is_own = parse(&path).is_some() || is_export(&path) || is_result(&path);
+    is_own.then_some(path)
+}
+
+/// The object that says which lake it is.
+pub(crate) fn identity() -> Path {
+    Path::from("lake.json")
+}
+
+/// Returns whether a key is of what goes with every lake: the identity and its lock.
+pub(crate) fn is_internal(key: &Path) -> bool {
+    [identity().as_ref(), folder::LOCK].contains(&key.as_ref())
+}
+
+/// Returns whether a key is marketlake's, but of no segment: exports, results, manifests, probes.
+pub(crate) fn is_own(key: &Path) -> bool {
+    let is_probe = key.as_ref().starts_with("doctor/");
+    is_probe || is_export(key) || is_result(key) || is_manifest(key)
 }
 
 /// Below it lies what Athena's tables are made of, and nothing that a segment's row names.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
 use marketlake_entities::{Metric, Millis, Minute, Sample};
+use object_store::path::Path;
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
 use tokio::task::spawn_blocking;
 
@@ -14,7 +15,7 @@ use crate::encode::Segment;
 use crate::merge::{Effect, Merge, Source, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
-use crate::{Lake, LakeError, Span, catalog};
+use crate::{Lake, LakeError, Span, catalog, intents};
 
 /// Objects that are written, and what their publication will change.
 #[derive(Debug, Default)]
@@ -190,7 +191,7 @@ impl Lake {
         let Some(mut segment) = segment else {
             return Ok(None);
         };
-        segment.write(self.store()).await?;
+        segment.write(self).await?;
         Ok(Some(Unit {
             first,
             segment,
@@ -244,10 +245,12 @@ impl Staged {
         self.units.retain(|unit| unit.first.day() != day);
     }
 
-    /// Makes the objects part of the lake, within the caller's transaction.
+    /// Makes the objects part of the lake, within the caller's transaction, which also removes their
+    /// upload intents.
     ///
     /// # Errors
-    /// [`LakeError::Moved`] where another commit changed one of the hours since: roll back and stage again.
+    /// [`LakeError::Moved`] where another commit changed one of the hours since, or vacuum took an
+    /// object away that was staged longer ago than its grace: roll back and stage again.
     pub async fn publish(
         &self,
         transaction: &DatabaseTransaction,
@@ -264,9 +267,7 @@ impl Staged {
             if retired != unit.replaces.len() as u64 {
                 return Err(moved());
             }
-            Entity::insert(row(unit.first, &unit.segment, now))
-                .exec_without_returning(transaction)
-                .await?;
+            insert(transaction, unit.first, &unit.segment, now).await?;
         }
         catalog::enter(transaction, &self.new_metrics, now).await?;
         Ok(())
@@ -311,13 +312,34 @@ impl Staged {
 }
 
 impl Unit {
+    /// Keys of its objects.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Path> {
+        self.segment.keys().into_iter().cloned()
+    }
+
     fn knows(&self, id: i64) -> bool {
         self.replaces.contains(&id) || self.beside.contains(&id)
     }
 }
 
+/// Makes a segment live, and its objects' upload intents end, in one transaction.
+pub(crate) async fn insert(
+    transaction: &DatabaseTransaction,
+    first: Minute,
+    segment: &Segment,
+    now: Millis,
+) -> Result<(), LakeError> {
+    if !intents::consume(transaction, &segment.keys()).await? {
+        return Err(LakeError::Moved { first });
+    }
+    Entity::insert(row(first, segment, now))
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(())
+}
+
 /// A segment's row, live from now on.
-pub(crate) fn row(first: Minute, segment: &Segment, now: Millis) -> ActiveModel {
+fn row(first: Minute, segment: &Segment, now: Millis) -> ActiveModel {
     let (samples, rollups) = (&segment.samples, segment.rollups.as_ref());
     ActiveModel {
         id: NotSet,

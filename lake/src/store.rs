@@ -1,34 +1,29 @@
 //! The place where objects lie: a folder, or a bucket of anything that speaks S3.
 
 use std::fmt;
-use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::{Millis, backoff};
+use marketlake_entities::Millis;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
-use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
 
 use crate::LakeError;
+use crate::folder::{Local, create_folder};
 use crate::object::Object;
+use crate::retry::again;
 use crate::s3::{self, Bucket, Encryption, Finding, Health};
 
 /// A larger object is written in parts of this size.
 const PART: usize = 8 << 20;
 /// Objects that are read at the same time.
 const FETCHES: usize = 8;
-const ATTEMPTS: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How to reach a store.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +49,7 @@ pub struct StoreOptions {
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     /// The folder, where it is one.
-    local: Option<PathBuf>,
+    local: Option<Local>,
     bucket: Option<Bucket>,
     shown: String,
 }
@@ -73,8 +68,8 @@ impl Store {
                 let folder = url
                     .to_file_path()
                     .map_err(|()| address("expected file:///folder".to_owned()))?;
-                std::fs::create_dir_all(&folder).map_err(|error| address(error.to_string()))?;
-                local = Some(folder.clone());
+                create_folder(&folder).map_err(|error| address(error.to_string()))?;
+                local = Some(Local::new(&folder));
                 Arc::new(LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true))
             }
             "s3" => {
@@ -110,6 +105,15 @@ impl Store {
             local: None,
             bucket: None,
             shown: shown.to_owned(),
+        }
+    }
+
+    /// The same store behind another implementation of its calls.
+    #[must_use]
+    pub fn through(&self, objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects,
+            ..self.clone()
         }
     }
 
@@ -162,7 +166,7 @@ impl Store {
     pub(crate) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), LakeError> {
         again(|| async { self.put_once(key, bytes.clone()).await }).await?;
         match &self.local {
-            Some(folder) => flush(folder.join(key.as_ref())).await,
+            Some(local) => local.flush(key).await,
             None => Ok(()),
         }
     }
@@ -226,6 +230,9 @@ impl Store {
         bytes: Bytes,
         read: Option<UpdateVersion>,
     ) -> Result<bool, LakeError> {
+        if let Some(local) = &self.local {
+            return local.replace(&self.objects, path, bytes, read).await;
+        }
         let mode = read.map_or(PutMode::Create, PutMode::Update);
         let put = again(|| async {
             let payload = PutPayload::from_bytes(bytes.clone());
@@ -307,60 +314,37 @@ impl Store {
         }
     }
 
+    /// Whether there is an object of a key.
+    pub(crate) async fn has(&self, path: &Path) -> Result<bool, LakeError> {
+        match again(|| self.objects.head(path)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The first objects of a folder, in the order of their keys, behind an offset.
+    pub(crate) async fn list_from(
+        &self,
+        folder: &str,
+        offset: Option<&Path>,
+        limit: usize,
+    ) -> Result<Vec<ObjectMeta>, LakeError> {
+        let folder = Path::from(folder);
+        let listed = again(|| {
+            let listing = match offset {
+                Some(offset) => self.objects.list_with_offset(Some(&folder), offset),
+                None => self.objects.list(Some(&folder)),
+            };
+            listing.take(limit).try_collect()
+        });
+        Ok(listed.await?)
+    }
+
     /// Every object there is.
     pub(crate) async fn list(&self) -> Result<Vec<ObjectMeta>, LakeError> {
         Ok(again(|| self.objects.list(None).try_collect()).await?)
     }
-}
-
-/// Tries a call some times, with a growing pause. What is not there will not come.
-async fn again<T, F: Future<Output = object_store::Result<T>>>(
-    call: impl Fn() -> F,
-) -> object_store::Result<T> {
-    let mut failed = 0;
-    loop {
-        match call().await {
-            Err(error) if failed + 1 < ATTEMPTS && !is_final(&error) => {
-                failed += 1;
-                tracing::warn!(%error, failed, "the object store failed, trying again");
-                sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-fn is_final(error: &object_store::Error) -> bool {
-    use object_store::Error;
-    matches!(
-        error,
-        Error::NotFound { .. }
-            | Error::AlreadyExists { .. }
-            | Error::Precondition { .. }
-            | Error::InvalidPath { .. }
-            | Error::NotSupported { .. }
-            | Error::NotImplemented { .. }
-            | Error::PermissionDenied { .. }
-            | Error::Unauthenticated { .. }
-    )
-}
-
-/// A row must never outlive its object: the file and its folder's entry reach the disk before the commit does.
-async fn flush(path: PathBuf) -> Result<(), LakeError> {
-    let flushed = tokio::task::spawn_blocking(move || {
-        File::open(&path)?.sync_all()?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    });
-    let result = flushed
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    result.map_err(|error| {
-        LakeError::Store(object_store::Error::Generic {
-            store: "file",
-            source: Box::new(error),
-        })
-    })
 }
 
 impl fmt::Debug for Store {

@@ -8,7 +8,11 @@ use marketlake_entities::records::segments::{Entity, Tier};
 use object_store::path::Path;
 use sea_orm::EntityTrait;
 
-use crate::{Lake, LakeError, catalog, paths};
+use crate::manifests::Readers;
+use crate::{Lake, LakeError, catalog, guard, identity, intents, paths};
+
+/// Segments and uploads that are deleted under one number of the deletion sequence.
+const BATCH_SIZE: usize = 1_000;
 
 /// What a vacuum deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub struct Vacuumed {
     pub expired: u64,
     /// Retired segments, objects and row.
     pub retired: u64,
-    /// Objects that never became part of the lake.
+    /// Objects that were about to be written, or were, and never became part of the lake.
     pub unlisted: u64,
 }
 
@@ -53,48 +57,84 @@ impl Lake {
         Ok(expired)
     }
 
-    /// Deletes retired segments, and objects without a row, that are older than `grace`. A running reader
-    /// or writer is done within that time. What a manifest still lists, or did within that time, stays for Athena's readers. The objects go before their row, so that a kill between leaves a row
-    /// whose objects the next vacuum finds gone.
+    /// Deletes retired segments, and what was written but never became part of the lake, both where
+    /// they are older than `grace`. A running reader or writer is done within that time. What a
+    /// manifest still lists, or did within that time, stays for Athena's readers.
+    ///
+    /// Nothing is deleted but what the catalog names: a retired row, or an upload intent that was
+    /// condemned before. The bucket is not listed. Each batch advances the deletion sequence first.
+    /// Objects go before their row or intent: a crash between leaves one whose objects the next
+    /// vacuum finds gone.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; what was deleted until then stays so.
+    /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store or
+    /// the catalog fails. What was deleted until then stays so.
     pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<Vacuumed, LakeError> {
         let before = now.minus(grace);
-        let mut vacuumed = Vacuumed::default();
         let manifests = self.manifests();
         manifests.publish_known(now).await?;
         let readers = manifests.readers(before).await?;
-        for segment in catalog::retired(self.database(), before).await? {
-            if readers.may_read(&segment) {
-                continue;
-            }
-            for path in [Some(segment.path), segment.rollup_path]
-                .into_iter()
-                .flatten()
-            {
-                self.store().delete(&Path::from(path)).await?;
-            }
-            Entity::delete_by_id(segment.id)
-                .exec(self.database())
-                .await?;
-            vacuumed.retired += 1;
-        }
-        // Objects first, rows second: an object published in between is found listed.
-        let objects = self.store().list().await?;
-        let listed = catalog::paths(self.database()).await?;
-        let old = |modified: i64| modified < before.0;
-        for object in objects {
-            if old(object.last_modified.timestamp_millis())
-                && !paths::is_manifest(&object.location)
-                && !listed.contains(object.location.as_ref())
-            {
-                self.store().delete(&object.location).await?;
-                vacuumed.unlisted += 1;
+        let mut vacuumed = Vacuumed::default();
+        // In a commit of its own: whose intent is condemned cannot publish any more.
+        vacuumed.unlisted = intents::condemn(self.database(), before, now).await?;
+        // What is to be deleted is asked for anew after each advance: only then the catalog is known
+        // to be the one that the lake is of.
+        while !self.doomed(before, &readers).await?.is_empty() {
+            identity::advance(self.database(), self.store()).await?;
+            for doomed in self.doomed(before, &readers).await? {
+                match doomed {
+                    Doomed::Segment(id, paths) => {
+                        for path in paths {
+                            self.store().delete(&path).await?;
+                        }
+                        Entity::delete_by_id(id).exec(self.database()).await?;
+                        vacuumed.retired += 1;
+                    }
+                    Doomed::Upload(path) => {
+                        self.store().delete(&path).await?;
+                        intents::settle(self.database(), path.as_ref(), before, now).await?;
+                    }
+                }
             }
         }
         Ok(vacuumed)
     }
+
+    /// What one batch deletes.
+    async fn doomed(&self, before: Millis, readers: &Readers) -> Result<Vec<Doomed>, LakeError> {
+        let mut doomed = Vec::new();
+        for segment in catalog::retired(self.database(), before).await? {
+            if readers.may_read(&segment) {
+                continue;
+            }
+            let paths = [Some(&segment.path), segment.rollup_path.as_ref()];
+            let paths: Option<Vec<Path>> = paths.into_iter().flatten().map(deletable).collect();
+            doomed.extend(paths.map(|paths| Doomed::Segment(segment.id, paths)));
+        }
+        let uploads = intents::doomed(self.database(), before).await?;
+        let live = guard::named(self.database(), &uploads).await?;
+        let uploads = uploads.iter().filter(|key| !live.contains(*key));
+        doomed.extend(uploads.filter_map(deletable).map(Doomed::Upload));
+        doomed.truncate(BATCH_SIZE);
+        Ok(doomed)
+    }
+}
+
+/// What is deleted: objects, and what names them.
+enum Doomed {
+    /// A retired segment: its row's id, its objects.
+    Segment(i64, Vec<Path>),
+    /// An object that did not become part of the lake.
+    Upload(Path),
+}
+
+/// The key as a path, where it is one of the lake's own; whatever else a row names stays.
+fn deletable(key: &String) -> Option<Path> {
+    let path = paths::deletable(key);
+    if path.is_none() {
+        tracing::warn!(key, "no key of the lake's: vacuum leaves it alone");
+    }
+    path
 }
 
 impl fmt::Display for Vacuumed {

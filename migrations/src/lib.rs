@@ -18,6 +18,7 @@ mod m20261125_000012_rebuild_deliveries;
 mod m20261125_000013_create_trust;
 mod m20261125_000014_create_api_keys;
 mod m20261125_000015_create_manifests;
+mod m20261126_000016_create_upload_intents;
 mod m20261126_000020_create_delivery_throttles;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000013_create_trust::Migration),
             Box::new(m20261125_000014_create_api_keys::Migration),
             Box::new(m20261125_000015_create_manifests::Migration),
+            Box::new(m20261126_000016_create_upload_intents::Migration),
             Box::new(m20261126_000020_create_delivery_throttles::Migration),
         ]
     }

@@ -77,7 +77,7 @@ impl Setup {
 
 impl Publish {
     async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let lake = app::open_lake(settings).await?;
+        let lake = app::open_lake_to_write(settings).await?;
         let begun = database::clock(lake.database()).await?;
         let days = lake.publish_manifests(begun, self.again).await?;
         let ended = database::clock(lake.database()).await?;

@@ -43,7 +43,7 @@ enum Source {
 
 impl Backfill {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let lake = app::open_lake(settings).await?;
+        let lake = app::open_lake_to_write(settings).await?;
         let now = database::clock(lake.database()).await?.minute();
         let span = self.span(now)?;
         let feed = Arc::new(self.exchange(settings)?);

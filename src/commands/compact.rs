@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::{app, output, service};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let lake = app::open_lake(settings).await?;
+    let lake = app::open_lake_to_write(settings).await?;
     let runner = Runner::new(
         lake.database().clone(),
         service::worker(),

@@ -36,7 +36,7 @@ impl Demo {
     pub(super) async fn execute(self, mut settings: Settings) -> anyhow::Result<()> {
         settings.feeds = vec![Feed::of(FeedKind::Simulated)];
         let stop = app::stop_on_signal();
-        let lake = app::open_lake(&settings).await?;
+        let lake = app::open_lake_to_write(&settings).await?;
         refuse_real_data(&lake, &settings)?;
         let begun = database::clock(lake.database()).await?;
         write_history(&lake, begun).await?;

@@ -28,7 +28,10 @@ impl Doctor {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let mut found = database(settings).await;
         match Store::open(&settings.store()?).await {
-            Ok(store) => found.extend(store.examine(machine_clock()).await),
+            Ok(store) => {
+                found.extend(store.examine(machine_clock()).await);
+                found.extend(lake(settings, &store, &found).await);
+            }
             Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
         }
         // Of a lake that cannot be opened the rest is said already.
@@ -55,6 +58,15 @@ impl Doctor {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// Whether database and store belong together; of what cannot be reached all is said already.
+async fn lake(settings: &Settings, store: &Store, found: &[Finding]) -> Option<Finding> {
+    if found.iter().any(|finding| finding.health == Health::Bad) {
+        return None;
+    }
+    let database = app::open_database(settings).await.ok()?;
+    Some(marketlake_lake::examine_identity(&database, store).await)
 }
 
 async fn database(settings: &Settings) -> Vec<Finding> {

@@ -53,7 +53,7 @@ impl Import {
         if self.pair.is_some() && self.files.len() > 1 {
             return Err(Usage("--pair: expected one file with it".to_owned()).into());
         }
-        let lake = app::open_lake(settings).await?;
+        let lake = app::open_lake_to_write(settings).await?;
         let now = database::clock(lake.database()).await?;
         let options = FileOptions {
             market: self.market.clone(),

@@ -4,11 +4,22 @@ use std::process::ExitCode;
 
 use clap::Args;
 use marketlake_entities::{database, parse_time};
-use marketlake_jobs::{RunOnce, Runner};
+use marketlake_jobs::{
+    CompactDaily, CompactHourly, IngestMinute, PublishManifests, RunOnce, Runner, Vacuum,
+};
 
 use super::Usage;
 use crate::config::Settings;
 use crate::{app, output, service};
+
+/// Jobs that write to the store, or delete from it.
+const WRITERS: [&str; 5] = [
+    IngestMinute::NAME,
+    CompactHourly::NAME,
+    CompactDaily::NAME,
+    PublishManifests::NAME,
+    Vacuum::NAME,
+];
 
 /// Does one slot of one job now, through the slot table: for cron, an event bus, or a test.
 ///
@@ -47,6 +58,9 @@ impl Run {
             ))
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
+        if WRITERS.contains(&job.name()) {
+            lake.prepare_writes().await?;
+        }
         let runner = Runner::new(lake.database().clone(), service::worker(), stop);
         let all = || (0..job.shards().max(1)).collect::<Vec<i32>>();
         let shards = self.shard.map_or_else(all, |shard| vec![shard]);

@@ -25,7 +25,12 @@ impl Up {
             &self.roles
         };
         let stop = app::stop_on_signal();
-        let lake = app::open_lake(settings).await?;
+        // Who only reads is let in beside a lake that nobody may write to.
+        let lake = if roles.contains(&Role::Scheduler) {
+            app::open_lake_to_write(settings).await?
+        } else {
+            app::open_lake(settings).await?
+        };
         let service = Service::prepare(settings, lake, roles, stop).await?;
         if let Some(address) = service.address() {
             output::line(&format!("marketlake answers at http://{address}"))?;

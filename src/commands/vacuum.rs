@@ -7,7 +7,7 @@ use crate::{app, output};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<()> {
     let grace = settings.vacuum_grace()?;
-    let lake = app::open_lake(settings).await?;
+    let lake = app::open_lake_to_write(settings).await?;
     let now = database::clock(lake.database()).await?;
     let expired = lake.expire(now, settings.retention()?).await?;
     let mut vacuumed = lake.vacuum(now, grace).await?;

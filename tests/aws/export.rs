@@ -1,5 +1,9 @@
 //! A part of the lake for somebody else.
 
+use std::time::Duration;
+
+use marketlake_entities::database;
+
 use super::history;
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
@@ -64,12 +68,20 @@ async fn a_link_lets_anyone_fetch_it_until_vacuum() {
     assert!(forged != link.trim());
     assert_eq!(reqwest::get(forged).await.unwrap().status().as_u16(), 403);
     let check = program.ok(&["check"]).await;
-    assert!(check.contains("1 unlisted objects, 0 problems"), "{check}");
-    program
-        .clone()
-        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s")
-        .ok(&["vacuum"])
-        .await;
+    assert!(
+        check.contains("1 unlisted objects, 0 unknown objects, 0 foreign files, 0 problems"),
+        "{check}"
+    );
+    // Not before the link has ended, whatever the grace.
+    let sweeping = program.clone().with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+    sweeping.ok(&["vacuum"]).await;
+    let fetched = reqwest::get(link.trim()).await.unwrap();
+    assert!(fetched.status().is_success(), "{fetched:?}");
+    let lake = base.lake().await;
+    let now = database::clock(lake.database()).await.unwrap();
+    let behind = now.plus(Duration::from_secs(601));
+    let vacuumed = lake.vacuum(behind, Duration::ZERO).await.unwrap();
+    assert_eq!(vacuumed.unlisted, 1);
     assert_eq!(
         reqwest::get(link.trim()).await.unwrap().status().as_u16(),
         404

@@ -228,7 +228,7 @@ async fn a_row_without_an_object_and_an_object_without_a_row_are_both_found() {
         std::fs::write(stray, b"nobody wrote me").unwrap();
         std::fs::remove_file(file_of(&base, "raw")).unwrap();
         let report = lake.check(SHALLOW).await.unwrap();
-        assert_eq!((report.unlisted, report.problems.len()), (1, 1));
+        assert_eq!((report.foreign, report.problems.len()), (1, 1));
         assert!(report.problems[0].ends_with("the object is missing"));
     })
     .await;

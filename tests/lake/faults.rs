@@ -28,10 +28,10 @@ pub async fn one_day(base: &Base) -> Arc<Lake> {
     lake
 }
 
-async fn faulty(base: &Base) -> (Arc<Lake>, Arc<Faulty>) {
+pub async fn faulty(base: &Base) -> (Arc<Lake>, Arc<Faulty>) {
     let real = Store::open(&base.store).await.unwrap();
     let faulty = Faulty::over(Arc::clone(real.objects()));
-    let store = Store::over(Arc::clone(&faulty) as _, "faulty");
+    let store = real.through(Arc::clone(&faulty) as _);
     let lake = Lake::open(base.database().await, store, Vec::new());
     (lake.await.unwrap(), faulty)
 }

@@ -14,12 +14,14 @@ use crate::support::samples::{sample, start};
 const ID: &str = "019ab3c4d5e67f8899aabbccddeeff00";
 
 fn keys() -> impl Strategy<Value = String> {
-    let folders = ["raw", "hour", "day", "rollup-hour", "rollup-day"];
+    let folders = vec!["raw", "hour", "day", "rollup-hour", "rollup-day"];
     // Years 1 to 9999, and a few beyond.
     let minutes = -1_035_593_280_i64..6_000_000_000;
-    (select(&folders[..]), minutes, any::<u128>()).prop_map(|(folder, minute, random)| {
+    (select(folders), minutes, any::<u128>()).prop_map(|(folder, minute, random)| {
         let first = Minute::from_number(minute);
-        let id = random & !(0xf000 << 64) & !(0xc000 << 48) | 0x7000 << 64 | 0x8000 << 48;
+        // Version 7, and the variant that all have.
+        let (version, variant) = (0xf_u128 << 76, 0b11_u128 << 62);
+        let id = (random & !version & !variant) | (7_u128 << 76) | (0b10_u128 << 62);
         let date = first.date();
         if folder.ends_with("day") {
             return format!("{folder}/dt={date}/{id:032x}.parquet");

@@ -3,8 +3,12 @@
 mod conformance;
 mod damage;
 pub mod faults;
+mod folders;
+mod identity;
+mod intents;
 mod keeping;
 mod keys;
+mod lost_catalog;
 mod order;
 mod random;
 mod statistics;

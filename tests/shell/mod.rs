@@ -105,7 +105,7 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     let checked = program.ok(&["check", "--deep"]).await;
     assert!(
         checked.starts_with("check: 1 segments, 160 rows, ")
-            && checked.ends_with(", 0 retired, 0 set aside, 0 unlisted objects, 0 problems, 0 repaired, 0 rows lost\n"),
+            && checked.ends_with(", 0 retired, 0 set aside, 0 unlisted objects, 0 unknown objects, 0 foreign files, 0 problems, 0 repaired, 0 rows lost\n"),
         "{checked}"
     );
     std::fs::remove_file(&base.object_files()[0]).unwrap();

@@ -28,6 +28,8 @@ pub(crate) use setup::{ROLLUPS, SAMPLES};
 pub(crate) use statement::{Statement, Values};
 pub(crate) use table::{Cells, Table};
 
+use crate::intents::Intents;
+use crate::paths;
 use crate::s3::Bucket;
 use error::Trouble;
 use pool::{Lease, Pool};
@@ -50,6 +52,7 @@ pub(crate) struct Athena {
     terms: Terms,
     pool: Arc<Pool>,
     bucket: Bucket,
+    intents: Intents,
     options: Arc<AthenaOptions>,
     kept: Cache<Question, Rows>,
     spent: Arc<Mutex<Spent>>,
@@ -100,7 +103,11 @@ struct Question {
 }
 
 impl Athena {
-    pub(crate) fn new(bucket: &Bucket, options: AthenaOptions) -> Result<Self, AthenaError> {
+    pub(crate) fn new(
+        bucket: &Bucket,
+        options: AthenaOptions,
+        intents: Intents,
+    ) -> Result<Self, AthenaError> {
         if options.workgroups.is_empty() {
             return Err(AthenaError::NoneNamed);
         }
@@ -122,6 +129,7 @@ impl Athena {
             },
             pool: Arc::new(Pool::new(&options.workgroups, options.most_queries.max(1))),
             bucket: bucket.clone(),
+            intents,
             kept: Cache::builder()
                 .max_capacity(options.kept_bytes)
                 .weigher(weigh)
@@ -228,7 +236,27 @@ impl Athena {
             taken_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "a query of Athena ended"
         );
+        if let Ok(Ended { location, .. }) = &ended {
+            self.note_result(location.as_deref()).await;
+        }
         ended
+    }
+
+    /// Records a result that lies in the lake's own folder as an upload that vacuum may delete. Where
+    /// that fails, or the process dies before, a lifecycle rule of the bucket has to.
+    async fn note_result(&self, location: Option<&str>) {
+        let root = self.bucket.uri(&Path::default());
+        let key = location.and_then(|location| location.strip_prefix(&root));
+        let Some(key) = key.map(|key| key.trim_start_matches('/')) else {
+            return;
+        };
+        let keys = [Path::from(key), Path::from(format!("{key}.metadata"))];
+        if !paths::is_result(&keys[0]) {
+            return;
+        }
+        if let Err(error) = self.intents.record(&keys).await {
+            tracing::warn!(%error, key, "a result of Athena is left to the bucket's lifecycle rule");
+        }
     }
 
     /// What a query costs: ten megabytes at the least.

@@ -3,6 +3,7 @@
 mod deep;
 mod manifests;
 mod repair;
+mod stray;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -32,8 +33,13 @@ pub struct Report {
     pub retired: usize,
     /// Segments that an earlier repair took out.
     pub set_aside: usize,
-    /// Objects without a row in the catalog; vacuum removes them once they are old enough.
+    /// Objects without a row in the catalog of which it knows why: uploads under way or broken off,
+    /// which vacuum removes once they are old enough, exports, results of Athena.
     pub unlisted: usize,
+    /// Objects of segments that the catalog does not know; nothing removes them.
+    pub unknown: usize,
+    /// Files that are not marketlake's; nothing touches them.
+    pub foreign: usize,
     /// What is wrong, one sentence each; empty where the lake is whole.
     pub problems: Vec<String>,
     /// What was mended, one sentence each.
@@ -81,13 +87,15 @@ impl Lake {
             .flat_map(|segment| [Some(segment.path.as_str()), segment.rollup_path.as_deref()])
             .flatten()
             .collect();
-        let unlisted = sizes.keys().filter(|path| !listed.contains(*path));
         let mut report = Report {
-            unlisted: unlisted.count(),
             retired: count(&segments, State::Retired),
             set_aside: count(&segments, State::SetAside),
             ..Report::default()
         };
+        self.check_mismatch(&mut report).await?;
+        let strays = objects.iter().map(|object| &object.location);
+        let strays = strays.filter(|path| !listed.contains(path.as_ref()));
+        self.sort_strays(strays, &mut report).await?;
         segments.retain(|segment| segment.state == State::Live);
         let mut whole = Vec::new();
         for segment in segments {
@@ -200,13 +208,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} problems, {} repaired, {} rows lost",
+            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} unknown objects, {} foreign files, {} problems, {} repaired, {} rows lost",
             self.segments,
             self.rows,
             self.bytes,
             self.retired,
             self.set_aside,
             self.unlisted,
+            self.unknown,
+            self.foreign,
             self.problems.len(),
             self.repairs.len(),
             self.lost

@@ -19,8 +19,8 @@ use crate::merge::{Merge, Source, in_memory};
 use crate::object::Object;
 use crate::rollup::{Rollup, rollups};
 use crate::rows::Rows;
-use crate::stage::row;
-use crate::{Lake, LakeError, Point, catalog, paths};
+use crate::stage::insert;
+use crate::{Lake, LakeError, Point, catalog, intents, paths};
 
 impl Lake {
     /// Mends one segment, in one transaction.
@@ -53,9 +53,7 @@ impl Lake {
             return Err(LakeError::Moved { first });
         }
         if let Some(rebuilt) = &rebuilt {
-            Entity::insert(row(segment.hour.minute(), rebuilt, now))
-                .exec_without_returning(&transaction)
-                .await?;
+            insert(&transaction, segment.hour.minute(), rebuilt, now).await?;
         }
         transaction.commit().await?;
         let lost = (segment.row_count - rows).max(0);
@@ -78,16 +76,29 @@ impl Lake {
         let encoded = encode_rollups(segment.tier, &mut merge)?;
         let key = paths::new_rollup_key(segment.tier, segment.min_ts.minute());
         let mut part = Part::new(key, encoded);
-        part.write(self.store()).await?;
-        Entity::update_many()
+        self.write(vec![&mut part]).await?;
+        let first = segment.hour.minute();
+        let transaction = database::begin_write(self.database()).await?;
+        if !intents::consume(&transaction, &[&part.key]).await? {
+            return Err(LakeError::Moved { first });
+        }
+        if let Some(replaced) = &segment.rollup_path {
+            let now = database::clock(&transaction).await?;
+            intents::abandon(&transaction, replaced, now).await?;
+        }
+        let updated = Entity::update_many()
             .col_expr(Column::RollupPath, Expr::value(part.key.to_string()))
             .col_expr(Column::RollupByteCount, Expr::value(part.sums.byte_count))
             .col_expr(Column::RollupSha256, Expr::value(part.sums.sha256.clone()))
             .col_expr(Column::RollupCrcs, Expr::value(part.sums.crcs.clone()))
             .filter(Column::Id.eq(segment.id))
             .filter(Column::State.eq(State::Live))
-            .exec(self.database())
+            .exec(&transaction)
             .await?;
+        if updated.rows_affected != 1 {
+            return Err(LakeError::Moved { first });
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -109,7 +120,7 @@ impl Lake {
         let Some(mut rebuilt) = rebuilt else {
             return Ok(None);
         };
-        rebuilt.write(self.store()).await?;
+        rebuilt.write(self).await?;
         Ok(Some(rebuilt))
     }
 

@@ -1,0 +1,26 @@
+//! Identity of the lake that the catalog describes; the store holds the same in `lake.json`.
+
+use sea_orm::entity::prelude::*;
+
+/// The one row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "lake_identity")]
+pub struct Model {
+    /// Always 1.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+    /// UUID of the lake.
+    pub lake_id: String,
+    /// Number of batches of deletions that were begun.
+    pub sequence: i64,
+    /// Random token of the batch that was begun last.
+    pub token: String,
+    /// Token of the one before, which the store may still hold after a crash.
+    pub previous_token: Option<String>,
+}
+
+/// It has none.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

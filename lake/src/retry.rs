@@ -1,0 +1,42 @@
+//! Calls of the object store, tried again.
+
+use std::time::Duration;
+
+use marketlake_entities::backoff;
+use tokio::time::sleep;
+
+const ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Tries a call some times, with a growing pause. What is not there will not come.
+pub(crate) async fn again<T, F: Future<Output = object_store::Result<T>>>(
+    call: impl Fn() -> F,
+) -> object_store::Result<T> {
+    let mut failed = 0;
+    loop {
+        match call().await {
+            Err(error) if failed + 1 < ATTEMPTS && !is_final(&error) => {
+                failed += 1;
+                tracing::warn!(%error, failed, "the object store failed, trying again");
+                sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_final(error: &object_store::Error) -> bool {
+    use object_store::Error;
+    matches!(
+        error,
+        Error::NotFound { .. }
+            | Error::AlreadyExists { .. }
+            | Error::Precondition { .. }
+            | Error::InvalidPath { .. }
+            | Error::NotSupported { .. }
+            | Error::NotImplemented { .. }
+            | Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+    )
+}
