@@ -183,9 +183,10 @@ pub(super) fn is_pool_timeout(error: &(dyn std::error::Error + 'static)) -> bool
 fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
     // The errors of sea-orm hold those of sqlx behind an `Arc`, which is no source of theirs.
     causes(error).any(|cause| {
-        let inner = match cause.downcast_ref() {
-            Some(DbErr::Conn(inner) | DbErr::Exec(inner) | DbErr::Query(inner)) => inner,
-            _ => return false,
+        let Some(DbErr::Conn(inner) | DbErr::Exec(inner) | DbErr::Query(inner)) =
+            cause.downcast_ref()
+        else {
+            return false;
         };
         matches!(inner, RuntimeErr::SqlxError(error) if matches!(&**error, sqlx::Error::Io(_)))
     })
