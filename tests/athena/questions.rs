@@ -99,10 +99,10 @@ async fn a_large_result_is_read_whole() {
     // 3,600 rows: more than the pages that are asked for one by one.
     let values: Vec<String> = (0..3_600).map(|at| format!("{}.25", at % 977)).collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    import(&asked.lake, &series("a:long", 0, &values)).await;
+    import(&asked.lake, &series("a:long", -2_000, &values)).await;
     let span = Span {
-        from: start(),
-        to: start().plus(5_000),
+        from: start().plus(-2_000),
+        to: start().plus(3_000),
     };
     let long = metric("a:long");
     let points = asked.athena.timeseries(&long, span).await.unwrap();

@@ -20,7 +20,8 @@ fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofT
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_introspect_the_schema_and_nothing_multiplies_it() {
     let base = Base::local().await;
-    let server = Client::owning(server(&base, &[]).await);
+    let running = server(&base, &[]).await;
+    let server = Client::of(&running);
     let whole = server
         .json(Method::POST, "/graphql", &json!({"query": INTROSPECTION}))
         .await;
@@ -37,7 +38,7 @@ async fn tools_introspect_the_schema_and_nothing_multiplies_it() {
         format!(
             "{{ __type(name: \"Node\") {{ {} name {} }} }}",
             open.repeat(levels),
-            "}".repeat(levels * open.matches('{').count())
+            "}".repeat(levels * (open.matches('{').count() - open.matches('}').count()))
         )
     };
     for query in [
@@ -83,7 +84,8 @@ async fn who_may_not_read_may_not_introspect() {
         .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_AUTH__ANONYMOUS", "none");
     let reader = key(&program, "read").await;
-    let server = Client::owning(serve_with(&program, &base, crate::rest::HISTORY).await);
+    let running = serve_with(&program, &base, crate::rest::HISTORY).await;
+    let server = Client::of(&running);
     for query in [
         "{ __schema { types { name } } }",
         "{ __type(name: \"Query\") { name } }",
@@ -112,7 +114,8 @@ async fn answers_are_only_so_large_and_cost_by_their_size() {
         .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", "120")
         .with("MARKETLAKE_SERVER__MAX_RESPONSE_MEGABYTES", "1");
-    let server = Client::owning(serve_with(&program, &base, &history).await);
+    let running = serve_with(&program, &base, &history).await;
+    let server = Client::of(&running);
     let span = "from=2025-11-24T16:00:00Z&to=2025-12-22T10:39:00Z";
     for format in ["columns", "csv", "ndjson"] {
         let path = format!("/v1/metric/hottry/timeseries?{span}&format={format}");
@@ -148,7 +151,8 @@ async fn answers_are_only_so_large_and_cost_by_their_size() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_is_wrong_everywhere_is_told_a_hundred_times_at_most() {
     let base = Base::local().await;
-    let server = Client::owning(server(&base, &[]).await);
+    let running = server(&base, &[]).await;
+    let server = Client::of(&running);
     let fields: String = (0..2_000).fold(String::new(), |mut all, n| {
         let _ = write!(all, "nothing{n} ");
         all

@@ -73,6 +73,8 @@ async fn number(connection: &mut PgConnection, sql: &str) -> sqlx::Result<i64> {
 }
 
 fn is_others_statement(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| OTHERS_STATEMENT.contains(&code.as_ref()))
 }
