@@ -30,6 +30,9 @@ pub fn sender(database: &DatabaseConnection, url: &str, lines: usize) -> anyhow:
     let pace = Pace {
         lines,
         per_second: 100_000,
+        webhooks: 1,
+        webhooks_per_host: 1,
+        retry_for: Duration::from_secs(6 * 3_600),
     };
     Ok(Sender::new(
         database.clone(),

@@ -8,7 +8,6 @@
 //! number of open descriptors does not grow.
 
 #![expect(unreachable_pub, reason = "a program of its own")]
-#![expect(clippy::disallowed_methods, reason = "time is what is measured")]
 
 mod hostile;
 mod idle;

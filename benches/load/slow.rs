@@ -54,9 +54,9 @@ async fn send_slowly(
         if stream.write_all(&[*byte]).await.is_err() {
             return Ok(());
         }
-        match tokio::time::timeout(STEP_INTERVAL, stream.read(&mut part)).await {
-            Ok(Ok(0) | Err(_)) => return Ok(()),
-            Ok(Ok(_)) | Err(_) => (),
+        let read = tokio::time::timeout(STEP_INTERVAL, stream.read(&mut part)).await;
+        if let Ok(Ok(0) | Err(_)) = read {
+            return Ok(());
         }
     }
     Ok(())

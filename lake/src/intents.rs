@@ -145,7 +145,7 @@ pub(crate) async fn consume(
     let mut removed = 0;
     for some in keys.chunks(BATCH_SIZE) {
         let result = Entity::delete_many()
-            .filter(Column::Key.is_in(some.iter().map(|key| key.as_ref())))
+            .filter(Column::Key.is_in(some.iter().map(|key| -> &str { key.as_ref() })))
             .filter(Column::CondemnedAt.is_null())
             .exec(transaction)
             .await?;

@@ -74,9 +74,11 @@ impl Lake {
         let manifests = self.manifests();
         manifests.publish_known(now).await?;
         let readers = manifests.readers(before).await?;
-        let mut vacuumed = Vacuumed::default();
-        // In a commit of its own: whose intent is condemned cannot publish any more.
-        vacuumed.unlisted = intents::condemn(self.database(), before, now).await?;
+        let mut vacuumed = Vacuumed {
+            // In a commit of its own: whose intent is condemned cannot publish any more.
+            unlisted: intents::condemn(self.database(), before, now).await?,
+            ..Vacuumed::default()
+        };
         // What is to be deleted is asked for anew after each advance: only then the catalog is known
         // to be the one that the lake is of.
         while !self.doomed(before, &readers).await?.is_empty() {

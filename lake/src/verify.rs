@@ -1,20 +1,17 @@
 //! Rows of a file whose bytes may be damaged: those of which a checksum says that they were
 //! written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use marketlake_entities::{Metric, Minute};
 
-use crate::codec::{BATCH_ROWS, Footer, HourSum, Reader};
+use crate::codec::{BATCH_ROWS, Footer, HourSum, HourSums, Reader};
 use crate::object::Object;
 use crate::rows::Rows;
 use crate::statement::RowSum;
 use crate::{LakeError, Point};
-
-/// Counts and checksums of the rows of each metric's hour.
-pub(crate) type HourSums = BTreeMap<(Metric, Minute), HourSum>;
 
 /// The rows of a file that are surely those that were written: of row groups all of whose bytes
 /// are, or whose rows have the checksum that the file states; and of hours that have the checksum

@@ -20,7 +20,6 @@ pub(super) struct RebuildCatalog {}
 
 impl RebuildCatalog {
     /// Fails where rows were lost.
-    #[expect(clippy::unused_self, reason = "like its siblings")]
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let lake = app::open_lake(settings).await?;
         let adoption = service::mark_ingested(settings);

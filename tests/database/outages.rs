@@ -50,7 +50,7 @@ async fn a_closed_port_and_a_wrong_password_are_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_two_lines_of_the_log() {
     let base = Base::remote().await;
-    let (mut proxy, url) = Proxy::to_postgres(&base.database_url).await;
+    let (mut proxy, url) = Proxy::to_postgres(&base.database_url);
     let file = history(&base, 30, None);
     let mut running = replaying(&base, &[file], 60)
         .with("MARKETLAKE_DATABASE__URL", url)

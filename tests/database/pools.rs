@@ -108,7 +108,7 @@ async fn a_lock_on_job_runs_delays_no_price_and_fails_what_needs_the_table_soon(
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_in_memory_are_answered_while_the_database_is_gone() {
     let base = Base::remote().await;
-    let (mut proxy, url) = Proxy::to_postgres(&base.database_url).await;
+    let (mut proxy, url) = Proxy::to_postgres(&base.database_url);
     let file = history(&base, 5, None);
     let program = replaying(&base, &[file], 600).with("MARKETLAKE_DATABASE__URL", url);
     let running = program.up(&[]).await;

@@ -25,7 +25,7 @@ fn at(id: &str, ts: Minute) -> Sample {
 }
 
 /// Publishes under a clock that is far ahead, as a version without bounds did under any.
-async fn poison(lake: &Arc<Lake>, samples: Vec<Sample>) {
+pub(super) async fn poison(lake: &Arc<Lake>, samples: Vec<Sample>) {
     let staged = lake.stage_minute(samples).await.unwrap();
     let transaction = database::begin_write(lake.database()).await.unwrap();
     staged

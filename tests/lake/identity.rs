@@ -280,7 +280,8 @@ async fn two_fresh_catalogs_that_start_at_once_on_one_store_leave_one() {
         let third = base.again().await;
         let (one, two) = (third.lake().await, third.lake().await);
         let (first, second) = tokio::join!(one.prepare_writes(), two.prepare_writes());
-        (first.unwrap(), second.unwrap());
+        first.unwrap();
+        second.unwrap();
     })
     .await;
 }

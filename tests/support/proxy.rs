@@ -17,7 +17,7 @@ pub struct Proxy {
 impl Proxy {
     /// In front of the Postgres that an address names by the folder of its socket. Also returns
     /// the address by way of it.
-    pub async fn to_postgres(url: &str) -> (Self, String) {
+    pub fn to_postgres(url: &str) -> (Self, String) {
         let (server, folder) = url.split_once("?host=").expect("a socket's folder");
         let mut proxy = Self {
             address: "127.0.0.1:0".parse().unwrap(),

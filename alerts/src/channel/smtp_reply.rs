@@ -68,18 +68,17 @@ fn scope(stage: Stage, code: u16, subject: Option<u16>) -> Scope {
     let is_final = code >= 500;
     match (stage, subject) {
         // The server closes its doors (RFC 5321, 3.8); it does not know the mail's receiver yet.
-        _ if code == 421 => Scope::Channel,
         (Stage::Connect | Stage::Sender, _) => Scope::Channel,
+        _ if code == 421 => Scope::Channel,
         _ if is_final => Scope::Address,
         // Addressing, mailbox: busy, full, greylisted.
         (_, Some(1 | 2)) => Scope::Address,
         (_, None) if code == 450 => Scope::Address,
-        // Policy, routing, or the receiving domain's server.
-        (Stage::Recipient, _) => Scope::Destination,
         // After the recipient was accepted: the server's own disk or queue, unless it speaks of the
         // receiver.
         (Stage::Data, None | Some(0 | 3)) => Scope::Channel,
-        (Stage::Data, Some(_)) => Scope::Destination,
+        // Policy, routing, or the receiving domain's server.
+        (Stage::Recipient | Stage::Data, _) => Scope::Destination,
     }
 }
 

@@ -6,11 +6,11 @@ use marketlake_entities::records::segments::Model;
 
 use super::{Fault, Report};
 use crate::checksum::sha256;
+use crate::codec::HourSums;
 use crate::codec::{HourSum, Reader, RollupRow, read_hour_sums, read_rollups};
 use crate::merge::{Merge, Source};
 use crate::object::Object;
 use crate::rollup::rollups;
-use crate::verify::HourSums;
 use crate::{Lake, LakeError, Point};
 
 impl Lake {

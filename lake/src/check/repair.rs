@@ -16,12 +16,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Fault, Report};
 use crate::checksum::sha256;
+use crate::codec::HourSums;
 use crate::codec::{Footer, HourSum, Reader, written};
 use crate::encode::{Encoder, Segment, encode_rollups};
 use crate::merge::{Merge, Row, Source, in_memory};
 use crate::object::Object;
 use crate::stage::insert;
-use crate::verify::{HourSums, hour_sums, surely_written};
+use crate::verify::{hour_sums, surely_written};
 use crate::{Lake, LakeError, ObjectKey, Point, catalog, intents};
 
 /// Replaced segments that are named one by one.

@@ -14,8 +14,8 @@ use marketlake_entities::Exact;
 pub(crate) use footer::{Footer, written};
 pub(crate) use reader::{BATCH_ROWS, Reader};
 pub(crate) use rollups::{
-    HourSum, ROLLUP_SCHEMA, RollupRow, RollupRows, RollupWriter, each_rollup, read_hour_sums,
-    read_hours, read_rollups,
+    HourSum, HourSums, ROLLUP_SCHEMA, RollupRow, RollupRows, RollupWriter, each_rollup,
+    read_hour_sums, read_hours, read_rollups,
 };
 pub(crate) use writer::{SCHEMA, Writer};
 

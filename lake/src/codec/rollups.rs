@@ -231,11 +231,11 @@ pub(crate) struct HourSum {
     pub(crate) crc: u32,
 }
 
+/// Counts and checksums of rows, by metric and hour.
+pub(crate) type HourSums = BTreeMap<(Metric, Minute), HourSum>;
+
 /// Counts and checksums of the rows that a file of rollups sums up; `None` of a file without checksums.
-pub(crate) fn read_hour_sums(
-    object: &Object,
-    bytes: Bytes,
-) -> Result<Option<BTreeMap<(Metric, Minute), HourSum>>, LakeError> {
+pub(crate) fn read_hour_sums(object: &Object, bytes: Bytes) -> Result<Option<HourSums>, LakeError> {
     let mut sums = BTreeMap::new();
     let mut stated = true;
     each_batch(object, bytes, None, |names, batch| {

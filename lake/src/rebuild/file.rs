@@ -10,13 +10,14 @@ use marketlake_entities::{Metric, Millis};
 
 use super::unit::span_of;
 use crate::checksum::Sums;
+use crate::codec::HourSums;
 use crate::codec::{Footer, HourSum, Reader, RollupRow};
 use crate::merge::{Source, in_memory};
 use crate::object::Object;
 use crate::rollup::rollups;
 use crate::rows::Rows;
 use crate::statement::{RowSum, Statement, is_intact};
-use crate::verify::{HourSums, surely_written};
+use crate::verify::surely_written;
 use crate::{LakeError, ObjectKey, Point, Span};
 
 /// Why an object is read.

@@ -12,10 +12,11 @@ use tokio::task::spawn_blocking;
 use super::file::{File, Role};
 use super::unit::Unit;
 use crate::codec::BATCH_ROWS;
+use crate::codec::HourSums;
 use crate::encode::Encoder;
 use crate::merge::{Merge, Row};
 use crate::object::Object;
-use crate::verify::{HourSums, hour_sums};
+use crate::verify::hour_sums;
 use crate::{Lake, LakeError, ObjectKey, ObjectKind, Span, catalog};
 
 /// Objects that are read at the same time.
