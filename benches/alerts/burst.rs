@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::mail::{Templates, Writer, WriterOptions};

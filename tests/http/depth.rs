@@ -253,9 +253,10 @@ async fn patterns_of_many_stars_are_matched_at_once() {
     let base = Base::local().await;
     let server = Client::owning(server(&base, &[]).await);
     let pattern = format!("{}b", "*a".repeat(90));
+    let patterns = [pattern.as_str(); 10].join(",");
     let body = json!({
         "query": "query($m: String!) { backtest(input: {metric: $m}, days: 1) { userErrors { message } } }",
-        "variables": {"m": [pattern.as_str(); 10].join(",")},
+        "variables": {"m": patterns},
     });
     let begun = std::time::Instant::now();
     let answer = server.json(Method::POST, "/graphql", &body).await;
