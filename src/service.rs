@@ -84,6 +84,7 @@ pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
     let split = settings.feeds.iter().filter_map(|feed| feed.shards);
     let split: usize = split.filter_map(|count| usize::try_from(count).ok()).sum();
     MarkIngested::new(i32::try_from(whole + split).unwrap_or(1))
+        .with_markets(settings.market_order())
 }
 
 /// This process's name in the slot table.

@@ -1,6 +1,9 @@
 //! Slots of minutes whose samples were found in the store: `ingest-minute` need not ask for them
 //! again.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, State};
 use marketlake_entities::{Millis, Minute, database};
@@ -22,6 +25,7 @@ const OUTCOME: &str = r#"{"adopted":true}"#;
 /// commits that the database lost.
 pub struct MarkIngested {
     shards: i32,
+    markets: Arc<HashSet<String>>,
 }
 
 impl MarkIngested {
@@ -30,12 +34,24 @@ impl MarkIngested {
     pub fn new(shards: i32) -> Self {
         Self {
             shards: shards.max(1),
+            markets: Arc::default(),
         }
+    }
+
+    /// For feeds of some markets.
+    #[must_use]
+    pub fn with_markets(mut self, markets: impl IntoIterator<Item = String>) -> Self {
+        self.markets = Arc::new(markets.into_iter().collect());
+        self
     }
 }
 
 #[async_trait]
 impl Adoption for MarkIngested {
+    fn markets(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.markets)
+    }
+
     async fn adopted(
         &self,
         transaction: &DatabaseTransaction,

@@ -283,6 +283,22 @@ fn whatever_happened_before_a_loss_no_committed_row_is_lost_or_stands_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn minutes_that_were_only_imported_are_still_to_be_ingested() {
+    on_both(async |mut base: Base| {
+        let lake = base.lake().await;
+        ingest(&lake, &series("a:one", 0, &["1"])).await;
+        import(&lake, &series("file:two", 0, &["1", "2", "3"])).await;
+        compact_all(&lake).await;
+        base.lose_database().await;
+        let lake = base.lake().await;
+        let adoption = MarkIngested::new(1).with_markets(["a".to_owned()]);
+        let did = lake.rebuild_catalog(&adoption).await.unwrap();
+        assert_eq!((did.slots, did.rows), (1, 4), "{did:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slots_of_the_last_days_are_done_again_and_older_ones_are_not_planned() {
     on_both(async |mut base: Base| {
         let lake = base.lake().await;

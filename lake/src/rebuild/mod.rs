@@ -13,6 +13,7 @@ mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::records::segments::Tier;
@@ -34,7 +35,14 @@ const MAX_NOTES: usize = 100;
 /// Effects of an adoption beyond the lake, in the transaction that adopts.
 #[async_trait]
 pub trait Adoption: Send + Sync {
-    /// Notes that samples of some minutes are in the lake. Returns how many records it changed.
+    /// Markets that a feed ingests: a minute with samples of theirs was ingested, even where only
+    /// merged objects are left of it. Of other markets it was where an ingest's own object is left:
+    /// samples that were imported say nothing about a slot.
+    fn markets(&self) -> Arc<HashSet<String>> {
+        Arc::default()
+    }
+
+    /// Notes that some minutes were ingested. Returns how many records it changed.
     async fn adopted(
         &self,
         transaction: &DatabaseTransaction,
@@ -215,7 +223,7 @@ impl Lake {
             .copied()
             .collect();
         for attempt in 1.. {
-            let resolved = self.resolve_unit(&unit, &keys, scope.now).await?;
+            let resolved = self.resolve_unit(&unit, &keys, scope).await?;
             match self.adopt(&unit, resolved, scope).await {
                 Ok(done) => {
                     rebuilt.add(done);

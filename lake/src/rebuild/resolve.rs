@@ -1,18 +1,18 @@
 //! Which objects of a unit hold exactly the rows that were written last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::records::segments::{Model, Tier};
+use marketlake_entities::records::segments::{Model, Origin, Tier};
 use marketlake_entities::{Metric, Millis, Minute};
 use object_store::path::Path;
 use tokio::task::spawn_blocking;
 
+use super::Scope;
 use super::file::{File, Role};
 use super::unit::Unit;
-use crate::codec::BATCH_ROWS;
-use crate::codec::HourSums;
+use crate::codec::{BATCH_ROWS, HourSums};
 use crate::encode::Encoder;
 use crate::merge::{Merge, Row};
 use crate::object::Object;
@@ -62,7 +62,7 @@ pub(super) struct Tally {
     pub(super) restored: i64,
     /// Rows later than now.
     pub(super) future: i64,
-    /// Minutes of rows that no live segment has.
+    /// Minutes of rows that no live segment has, and that were ingested.
     pub(super) minutes: BTreeSet<Minute>,
     pub(super) metrics: BTreeSet<Metric>,
     /// By file: whether one of its rows is not to be live.
@@ -80,6 +80,8 @@ struct Stamp {
     base: Option<Millis>,
     created: Millis,
     role: Order,
+    /// Whether it is an ingest's own object.
+    is_ingested: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Lake {
         &self,
         unit: &Unit,
         keys: &[ObjectKey],
-        now: Millis,
+        scope: &Scope<'_>,
     ) -> Result<Resolved, LakeError> {
         let segments = catalog::live(self.database(), unit.span()).await?;
         let rollups = self.read_rollup_files(keys).await?;
@@ -142,8 +144,9 @@ impl Lake {
             let hours = stated.get(&path);
             files.push(File::new(key, Role::Unlisted, object, bytes, hours));
         }
+        let (now, markets) = (scope.now, scope.adoption.markets());
         let (files, tally) = spawn_blocking(move || {
-            let tally = tally(&files, now)?;
+            let tally = tally(&files, now, &markets)?;
             Ok::<_, LakeError>((files, tally))
         })
         .await
@@ -215,6 +218,7 @@ impl Stamp {
                 Role::Live(_) => Order::Live,
                 Role::Replaced => Order::Replaced,
             },
+            is_ingested: file.key.tier == Tier::Raw && file.origin == Origin::Ingest,
         }
     }
 
@@ -249,7 +253,7 @@ fn merge(files: &[File]) -> Result<(Merge, Vec<Stamp>), LakeError> {
     Ok((merge, files.iter().map(Stamp::of).collect()))
 }
 
-fn tally(files: &[File], now: Millis) -> Result<Tally, LakeError> {
+fn tally(files: &[File], now: Millis, markets: &HashSet<String>) -> Result<Tally, LakeError> {
     let (mut merge, stamps) = merge(files)?;
     let count = files.len();
     let mut tally = Tally {
@@ -262,6 +266,7 @@ fn tally(files: &[File], now: Millis) -> Result<Tally, LakeError> {
     let newest_minute = now.minute();
     while let Some(metric) = merge.next_rows(&mut rows)? {
         let mut has_rows = false;
+        let is_of_feed = markets.contains(metric.market());
         for same in rows.chunk_by(|a, b| a.point.ts == b.point.ts) {
             let Some(newest) = newest(same, &stamps) else {
                 continue;
@@ -275,7 +280,8 @@ fn tally(files: &[File], now: Millis) -> Result<Tally, LakeError> {
                 continue;
             }
             has_rows = true;
-            tally.take(newest, same, &stamps);
+            let is_ingested = is_of_feed || same.iter().any(|row| stamps[row.source].is_ingested);
+            tally.take(newest, same, &stamps, is_ingested);
         }
         if has_rows {
             tally.metrics.insert(metric);
@@ -291,7 +297,7 @@ impl Tally {
         in_span.map(|(_, rows)| rows).sum()
     }
 
-    fn take(&mut self, newest: &Row, same: &[Row], stamps: &[Stamp]) {
+    fn take(&mut self, newest: &Row, same: &[Row], stamps: &[Stamp], is_ingested: bool) {
         self.rows += 1;
         *self.by_minute.entry(newest.point.ts).or_default() += 1;
         let count = stamps.len();
@@ -315,7 +321,7 @@ impl Tally {
         } else if live.is_none() {
             self.added += 1;
         }
-        if live.is_none() {
+        if live.is_none() && is_ingested {
             self.minutes.insert(newest.point.ts);
         }
     }
