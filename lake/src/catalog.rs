@@ -275,21 +275,20 @@ pub(crate) async fn retire(
     Ok(result.rows_affected)
 }
 
-/// Takes broken segments out of the lake.
+/// Takes broken segments out of the lake. Returns how many of them were live.
 pub(crate) async fn set_aside(
     transaction: &DatabaseTransaction,
     ids: &[i64],
     now: Millis,
-) -> Result<(), DbErr> {
-    if !ids.is_empty() {
-        Entity::update_many()
-            .col_expr(Column::State, Expr::value(State::SetAside))
-            .col_expr(Column::RetiredAt, Expr::value(now.0))
-            .filter(Column::Id.is_in(ids.iter().copied()))
-            .exec(transaction)
-            .await?;
-    }
-    Ok(())
+) -> Result<u64, DbErr> {
+    let result = Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::SetAside))
+        .col_expr(Column::RetiredAt, Expr::value(now.0))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::State.eq(State::Live))
+        .exec(transaction)
+        .await?;
+    Ok(result.rows_affected)
 }
 
 /// Enters metrics into the directory, where they are not there yet.

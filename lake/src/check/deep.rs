@@ -6,8 +6,7 @@ use marketlake_entities::records::segments::Model;
 
 use super::{Fault, Report};
 use crate::checksum::sha256;
-use crate::codec::HourSums;
-use crate::codec::{HourSum, Reader, RollupRow, read_hour_sums, read_rollups};
+use crate::codec::{HourSum, HourSums, Reader, RollupRow, read_hour_sums, read_rollups};
 use crate::merge::{Merge, Source};
 use crate::object::Object;
 use crate::rollup::rollups;

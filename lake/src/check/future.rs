@@ -1,10 +1,8 @@
 //! Is every sample of a minute that can be true? What lies in the future, or before there were
 //! markets, is taken out.
 
-use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
+use marketlake_entities::records::segments::{Model, Origin};
 use marketlake_entities::{Metric, Minute, database};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{CheckOptions, Report};
 use crate::codec::Reader;
@@ -12,7 +10,6 @@ use crate::encode::Segment;
 use crate::merge::{Merge, in_memory};
 use crate::object::Object;
 use crate::rows::Rows;
-use crate::stage::insert;
 use crate::times::{EARLIEST_MINUTE, latest_minute};
 use crate::{Lake, LakeError, Point, catalog};
 
@@ -94,24 +91,7 @@ impl Lake {
         if let Some(kept) = &mut kept {
             kept.write(self).await?;
         }
-        let transaction = database::begin_write(self.database()).await?;
-        let now = database::clock(&transaction).await?;
-        catalog::lock(&transaction).await?;
-        let taken_out = Entity::update_many()
-            .col_expr(Column::State, Expr::value(State::SetAside))
-            .col_expr(Column::RetiredAt, Expr::value(now.0))
-            .filter(Column::Id.eq(segment.id))
-            .filter(Column::State.eq(State::Live))
-            .exec(&transaction)
-            .await?;
-        let first = segment.hour.minute();
-        if taken_out.rows_affected != 1 {
-            return Err(LakeError::Moved { first });
-        }
-        if let Some(kept) = &kept {
-            insert(&transaction, first, kept, now).await?;
-        }
-        transaction.commit().await?;
+        self.set_aside(segment, kept.as_ref()).await?;
         Ok(kept.map_or(0, |kept| kept.row_count))
     }
 }

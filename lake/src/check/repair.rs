@@ -16,8 +16,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Fault, Report};
 use crate::checksum::sha256;
-use crate::codec::HourSums;
-use crate::codec::{Footer, HourSum, Reader, written};
+use crate::codec::{Footer, HourSum, HourSums, Reader, written};
 use crate::encode::{Encoder, Segment, encode_rollups};
 use crate::merge::{Merge, Row, Source, in_memory};
 use crate::object::Object;
@@ -55,26 +54,28 @@ impl Lake {
             return Ok(());
         }
         let rebuilt = self.rebuild_segment(segment).await?;
+        self.set_aside(segment, rebuilt.segment.as_ref()).await?;
+        report.count(segment, &rebuilt);
+        Ok(())
+    }
+
+    /// Takes a live segment out of the lake, with another one, or none, in its place.
+    pub(super) async fn set_aside(
+        &self,
+        segment: &Model,
+        replacement: Option<&Segment>,
+    ) -> Result<(), LakeError> {
+        let first = segment.hour.minute();
         let transaction = database::begin_write(self.database()).await?;
         let now = database::clock(&transaction).await?;
         catalog::lock(&transaction).await?;
-        let taken_out = Entity::update_many()
-            .col_expr(Column::State, Expr::value(State::SetAside))
-            .col_expr(Column::RetiredAt, Expr::value(now.0))
-            .filter(Column::Id.eq(segment.id))
-            .filter(Column::State.eq(State::Live))
-            .exec(&transaction)
-            .await?;
-        if taken_out.rows_affected != 1 {
-            let first = segment.hour.minute();
+        if catalog::set_aside(&transaction, &[segment.id], now).await? != 1 {
             return Err(LakeError::Moved { first });
         }
-        if let Some(rebuilt) = &rebuilt.segment {
-            insert(&transaction, segment.hour.minute(), rebuilt, now).await?;
+        if let Some(replacement) = replacement {
+            insert(&transaction, first, replacement, now).await?;
         }
-        transaction.commit().await?;
-        report.count(segment, &rebuilt);
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     async fn rebuild_rollups(&self, segment: &Model) -> Result<(), LakeError> {

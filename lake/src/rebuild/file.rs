@@ -10,8 +10,7 @@ use marketlake_entities::{Metric, Millis};
 
 use super::unit::span_of;
 use crate::checksum::Sums;
-use crate::codec::HourSums;
-use crate::codec::{Footer, HourSum, Reader, RollupRow};
+use crate::codec::{Footer, HourSum, HourSums, Reader, RollupRow};
 use crate::merge::{Source, in_memory};
 use crate::object::Object;
 use crate::rollup::rollups;
