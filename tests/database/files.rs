@@ -125,3 +125,25 @@ async fn doctor_names_files_that_others_may_read() {
     assert!(findings.contains("file permissions,warning,"), "{findings}");
     assert!(findings.contains(&expected), "{findings}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_by_another_process_leaves_the_write_ahead_log_of_a_running_one() {
+    let base = Base::local().await;
+    let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
+    let mut server = program.up(&[]).await;
+    let database = base.path().join("marketlake.db");
+    let log = base.path().join("marketlake.db-wal");
+    assert!(log.exists());
+    let python = std::env::var_os("MARKETLAKE_TEST_PYTHON").expect("scripts/test makes a Python");
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                  c.execute('vacuum into ?', (sys.argv[2],)); c.close()";
+    let backup = base.path().join("backup.db");
+    let status = Command::new(python)
+        .args(["-c", script])
+        .args([&database, &backup])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(log.exists(), "its commits from now on would be lost");
+    assert!(server.is_running());
+}
