@@ -263,3 +263,22 @@ async fn patterns_of_many_stars_are_matched_at_once() {
     assert!(begun.elapsed() < super::SOON, "{answer:?}");
     assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_names_has_only_so_many_selectors() {
+    let base = Base::local().await;
+    let server = Client::owning(server(&base, &[]).await);
+    let many = vec!["match[]=price"; 1_000].join("&");
+    for route in ["series", "labels", "label/pair/values"] {
+        let answer = server
+            .get(&format!("/prometheus/api/v1/{route}?{many}"))
+            .await;
+        assert_eq!(answer.status.as_u16(), 400, "{route}");
+        assert!(
+            answer
+                .text()
+                .contains("expected at most 32 selectors, got 1000"),
+            "{route}"
+        );
+    }
+}

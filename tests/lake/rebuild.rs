@@ -283,6 +283,27 @@ fn whatever_happened_before_a_loss_no_committed_row_is_lost_or_stands_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_was_copied_to_another_days_folder_adds_no_row() {
+    let base = Base::local().await;
+    let lake = base.lake().await;
+    import(&lake, &series("file:two", 0, &["1", "2", "3"])).await;
+    compact_days(&lake).await;
+    let days = base.objects().join("day");
+    let day = std::fs::read_dir(&days).unwrap().next().unwrap().unwrap();
+    let other = days.join("dt=2020-01-01");
+    std::fs::create_dir(&other).unwrap();
+    for file in std::fs::read_dir(day.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), other.join(file.file_name())).unwrap();
+    }
+    let before = rows(&lake).await;
+    lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
+    assert_eq!(rows(&lake).await, before);
+    let found = lake.check(DEEP).await.unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn minutes_that_were_only_imported_are_still_to_be_ingested() {
     on_both(async |mut base: Base| {
         let lake = base.lake().await;

@@ -213,9 +213,17 @@ async fn buildinfo(State((_, _, max)): Face) -> Answer {
     answer::success(&info, max)
 }
 
+/// Selectors of one request for names and labels; each is compared with every metric.
+const MAX_SELECTORS: usize = 32;
+
 /// The metrics of `match[]`, all of them where nothing is said; with `start` or `end` those that have a sample between.
 async fn wanted(lake: &Lake, parameters: &Parameters) -> Result<Vec<Metric>, PromError> {
     let (from, to) = (parameters.time("start")?, parameters.time("end")?);
+    let count = parameters.all("match[]").count();
+    if count > MAX_SELECTORS {
+        let problem = format!("match[]: expected at most {MAX_SELECTORS} selectors, got {count}");
+        return Err(PromError::BadData(problem));
+    }
     let mut selectors = Vec::new();
     for text in parameters.all("match[]") {
         match read(text)? {

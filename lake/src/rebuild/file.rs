@@ -87,7 +87,7 @@ impl File {
         let (content, rows) = match whole {
             Some(content) => (content, Held::Whole(bytes)),
             None => {
-                let rows = surely_written(&object, &bytes, hours);
+                let rows = within(&surely_written(&object, &bytes, hours), span_of(&key));
                 (salvaged(&rows, span_of(&key)), Held::Salvaged(rows.into()))
             }
         };
@@ -138,6 +138,19 @@ impl File {
             _ => None,
         }
     }
+}
+
+/// Those of some rows that lie in a span: a file that was copied to another day's folder has none.
+fn within(rows: &Rows, span: Span) -> Rows {
+    let mut kept = Rows::default();
+    for (metric, points) in rows.series() {
+        let inside = points.iter().filter(|point| span.holds(point.ts)).copied();
+        let inside: Vec<Point> = inside.collect();
+        if !inside.is_empty() {
+            kept.extend(metric, &inside);
+        }
+    }
+    kept
 }
 
 /// What a file states of itself.
