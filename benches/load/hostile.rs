@@ -50,6 +50,9 @@ fn attacks() -> Vec<Vec<u8>> {
         .map(|n| format!("a{n}:lake{{samples}} "))
         .collect();
     let nested = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    let selectors = vec!["match[]=%7Bpair%3D~%22(a%7Cb%7Ch).*%22%7D"; 32].join("&");
+    let commas = format!("{{__typename}}{}", ",".repeat(60_000));
+    let heavy = "quantile_over_time(0.9,price[1h:1s])%2Bstddev_over_time(price[1h:1s])";
     let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6InVua25vd24ifQ.e30.AAAA";
     vec![
         get(&format!("/prometheus/api/v1/query?query={chain}"), ""),
@@ -64,6 +67,9 @@ fn attacks() -> Vec<Vec<u8>> {
             "",
         ),
         post(&"x".repeat(3 << 20), ""),
+        get(&format!("/prometheus/api/v1/series?{selectors}"), ""),
+        post(&format!("{{\"query\":{}}}", quoted(&commas)), ""),
+        get(&format!("/prometheus/api/v1/query?query={heavy}"), ""),
         get("/v1/metrics", &format!("Authorization: Bearer {token}\r\n")),
         get(
             "/v1/metrics",

@@ -17,6 +17,7 @@ mod slow;
 mod socket;
 mod verdict;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,33 @@ async fn main() -> anyhow::Result<()> {
     run(Duration::from_secs(minutes * 60)).await
 }
 
+/// The clients of a run.
+struct Clients {
+    to: SocketAddr,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Clients {
+    /// Starts so many of a kind, each with its number.
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        count: usize,
+        run: impl Fn(usize, SocketAddr, Arc<Counters>, CancellationToken) -> F,
+    ) {
+        for number in 0..count {
+            let client = run(number, self.to, self.counters.clone(), self.stop.clone());
+            self.tasks.spawn(client);
+        }
+    }
+
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
 async fn run(length: Duration) -> anyhow::Result<()> {
     let mut server = Server::start().await?;
     say(&format!(
@@ -54,38 +82,17 @@ async fn run(length: Duration) -> anyhow::Result<()> {
         server.address(),
         length.as_secs()
     ));
-    let counters = Arc::new(Counters::default());
-    let stop = CancellationToken::new();
-    let mut clients = JoinSet::new();
-    for number in 0..IDLE_CLIENTS {
-        clients.spawn(idle::run(
-            number,
-            server.address(),
-            counters.clone(),
-            stop.clone(),
-        ));
-    }
-    for number in 0..SLOW_CLIENTS {
-        clients.spawn(slow::run(
-            number,
-            server.address(),
-            counters.clone(),
-            stop.clone(),
-        ));
-    }
-    for number in 0..HOSTILE_CLIENTS {
-        clients.spawn(hostile::run(
-            number,
-            server.address(),
-            counters.clone(),
-            stop.clone(),
-        ));
-    }
-    clients.spawn(requests::run(
-        server.address(),
-        counters.clone(),
-        stop.clone(),
-    ));
+    let mut clients = Clients {
+        to: server.address(),
+        counters: Arc::default(),
+        stop: CancellationToken::new(),
+        tasks: JoinSet::new(),
+    };
+    clients.start(IDLE_CLIENTS, idle::run);
+    clients.start(SLOW_CLIENTS, slow::run);
+    clients.start(HOSTILE_CLIENTS, hostile::run);
+    clients.start(requests::CONNECTIONS, requests::run);
+    let counters = Arc::clone(&clients.counters);
     let begun = Instant::now();
     let mut seen = Vec::new();
     while begun.elapsed() < length {
@@ -100,8 +107,7 @@ async fn run(length: Duration) -> anyhow::Result<()> {
         }
         seen.push(observation);
     }
-    stop.cancel();
-    while clients.join_next().await.is_some() {}
+    clients.stop().await;
     let minutes = server.recorded_minutes(length).await?;
     server.end().await?;
     let check = server.check().await?;

@@ -9,36 +9,32 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket;
 use crate::verdict::Counters;
 
-const REQUESTS_PER_SECOND: u32 = 200;
+const REQUESTS_PER_SECOND: f64 = 200.0;
 /// Connections that share the rate, each from an address of its own.
-const CONNECTIONS: u32 = 50;
+pub const CONNECTIONS: usize = 50;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// Runs until it is stopped.
-pub async fn run(to: SocketAddr, counters: Arc<Counters>, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    for number in 0..CONNECTIONS {
-        let counters = Arc::clone(&counters);
-        connections.spawn(async move { keep_asking(number, to, &counters).await });
+/// Asks over one connection until it is stopped.
+pub async fn run(number: usize, to: SocketAddr, counters: Arc<Counters>, stop: CancellationToken) {
+    tokio::select! {
+        () = keep_asking(number, to, &counters) => (),
+        () = stop.cancelled() => (),
     }
-    stop.cancelled().await;
-    connections.shutdown().await;
 }
 
-async fn keep_asking(number: u32, to: SocketAddr, counters: &Counters) {
-    let interval = Duration::from_secs(1) * CONNECTIONS / REQUESTS_PER_SECOND;
-    let mut due = Instant::now() + interval * number / CONNECTIONS;
+async fn keep_asking(number: usize, to: SocketAddr, counters: &Counters) {
+    let interval = Duration::from_secs(1).mul_f64(CONNECTIONS as f64 / REQUESTS_PER_SECOND);
+    let mut due = Instant::now() + interval.mul_f64(number as f64 / CONNECTIONS as f64);
     let mut connection = None;
-    for turn in u64::from(number).. {
+    for turn in number.. {
         tokio::time::sleep_until(due).await;
         let sent = async {
             let mut open = match connection.take() {
@@ -60,15 +56,14 @@ async fn keep_asking(number: u32, to: SocketAddr, counters: &Counters) {
     }
 }
 
-async fn connect(number: u32, to: SocketAddr) -> anyhow::Result<Connection> {
-    let number = usize::try_from(number)?;
+async fn connect(number: usize, to: SocketAddr) -> anyhow::Result<Connection> {
     let stream = socket::connect(socket::address(40, number * 10), to).await?;
     let (connection, driver) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(driver);
     Ok(connection)
 }
 
-async fn ask(connection: &mut Connection, turn: u64) -> anyhow::Result<u16> {
+async fn ask(connection: &mut Connection, turn: usize) -> anyhow::Result<u16> {
     const GRAPHQL: &str =
         r#"{"query":"{ ranking(first: 3) { nodes { display metric { id } } } }"}"#;
     let (method, path, body) = match turn % 8 {

@@ -23,6 +23,7 @@ mod cache;
 mod caller;
 mod client_address;
 mod clock;
+mod compute;
 mod cursor;
 mod graphql_http;
 mod heavy;

@@ -10,8 +10,9 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -19,13 +20,13 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::Options;
 use crate::graphql_http::multipart;
 use crate::rest::Problem;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Of a request that was read, until its response begins.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(3_600);
@@ -40,10 +41,7 @@ pub(crate) fn around(routes: Router, options: &Options) -> Router {
     let streams = NotForContentType::const_new(multipart::MEDIA_TYPE);
     let mut routes = routes
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            PATIENCE,
-        ))
+        .layer(from_fn(in_time))
         .layer(CatchPanicLayer::new())
         .layer(
             CompressionLayer::new()
@@ -96,6 +94,14 @@ fn cors(origins: &[String]) -> CorsLayer {
             own("marketlake-simulated"),
         ])
         .max_age(PREFLIGHT_KEPT)
+}
+
+/// Gives up what takes too long, and says so.
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(RESPONSE_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::timeout(RESPONSE_TIMEOUT).into_response(),
+    }
 }
 
 /// Databases cannot hold the character NUL in a text, so none is let in by an address.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use axum::response::IntoResponse;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -123,6 +125,7 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejected> {
     if host.is_none() && parts.version != Version::HTTP_10 {
         return Err(Rejected::bad_request("Host: expected one, got none"));
     }
+    check_coding(&parts.headers)?;
     // RFC 9112, section 3.2.2: an absolute target is to be accepted. It names the same host.
     if let Some(authority) = parts.uri.authority() {
         let own = authority.as_str().as_bytes();
@@ -132,6 +135,21 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejected> {
         }
         let path = parts.uri.path_and_query().cloned();
         parts.uri = path.map_or_else(Uri::default, Uri::from);
+    }
+    Ok(())
+}
+
+/// Refuses a body whose end a proxy may see elsewhere (RFC 9112, section 6.3): hyper looks at the last
+/// transfer coding only. A `Content-Length` beside one is dropped by hyper, which then closes the
+/// connection.
+fn check_coding(headers: &HeaderMap) -> Result<(), Rejected> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        let detail = "Transfer-Encoding: expected chunked, once";
+        return Err(Rejected::bad_request(detail));
     }
     Ok(())
 }

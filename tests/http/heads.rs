@@ -80,6 +80,16 @@ async fn a_request_names_one_host_and_one_path() {
             "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, gzip\r\n\r\n",
             "400",
         ),
+        (
+            "another encoding before chunked",
+            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "400",
+        ),
+        (
+            "two headers of an encoding",
+            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: identity\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "400",
+        ),
     ] {
         let said = exchange(&server, head.as_bytes()).await;
         assert_eq!(status(&said), expected, "{what}: {said}");

@@ -5,6 +5,7 @@ mod depth;
 mod heads;
 mod sizes;
 mod slow;
+mod work;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -10,7 +10,8 @@ use futures::{Stream, StreamExt, stream};
 
 use super::body::to_json;
 use super::envelope::Asked;
-use super::run::{Endpoint, Origin, Refused};
+use super::prepare::{Origin, Refused};
+use super::run::Endpoint;
 use crate::caller::Caller;
 
 /// Silence after which a comment shows that the stream is alive.

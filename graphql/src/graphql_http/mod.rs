@@ -12,6 +12,7 @@ mod meter;
 pub(crate) mod multipart;
 mod negotiate;
 mod persisted;
+mod prepare;
 mod refusal;
 mod run;
 mod streams;
@@ -33,9 +34,10 @@ use envelope::{Asked, Envelope, InAddress};
 pub(crate) use idempotency::{IdempotencyKey, check_key};
 pub(crate) use meter::Meter;
 use negotiate::{Form, negotiate};
+use prepare::{Origin, Refused};
 use refusal::Refusal;
+use run::Ran;
 pub(crate) use run::{Endpoint, Parts};
-use run::{Origin, Ran, Refused};
 
 /// `POST /graphql`.
 pub(crate) async fn post(

@@ -16,8 +16,9 @@ use futures::StreamExt;
 
 use super::body::bounded;
 use super::envelope::Asked;
+use super::prepare::{Origin, Refused};
 use super::refusal::Refusal;
-use super::run::{Endpoint, Origin, Refused};
+use super::run::Endpoint;
 use crate::caller::Caller;
 
 /// The type of such answers; what is in them must not be held back to be packed.

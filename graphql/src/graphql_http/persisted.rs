@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use super::refusal::Refusal;
 
 const MOST_BYTES: u64 = 16 << 20;
+/// Bytes of one document: several times those of the longest that tools write.
+const MAX_DOCUMENT_BYTES: usize = 64 << 10;
 
 /// The documents, as many as there is room for.
 pub(super) struct Persisted {
@@ -32,6 +34,12 @@ impl Persisted {
         query: Option<String>,
         extensions: &Map<String, Value>,
     ) -> Result<String, Refusal> {
+        let bytes = query.as_ref().map_or(0, String::len);
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(Refusal::too_much(format!(
+                "query: expected at most {MAX_DOCUMENT_BYTES} bytes, got {bytes}"
+            )));
+        }
         let Some(persisted) = extensions.get("persistedQuery") else {
             return query
                 .filter(|query| !query.trim().is_empty())

@@ -46,6 +46,11 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
     }
 
+    /// More runs at once than can.
+    pub(crate) fn overloaded(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
+    }
+
     /// As a list of GraphQL errors.
     pub(crate) fn errors(&self) -> Value {
         json!([{"message": self.message, "extensions": {"code": self.code}}])

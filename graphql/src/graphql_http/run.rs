@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{ErrorExtensionValues, Request, Response, ServerError};
-use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use marketlake_lake::{Lake, witnessed};
@@ -16,20 +15,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{cost, head, overloaded, was_executed};
-use super::document::{Shape, examine};
 use super::envelope::Asked;
-use super::idempotency::{IdempotencyKey, LONGEST_KEY, check_key};
 use super::introspection::Model;
 use super::meter::{points, tidy};
 use super::persisted::Persisted;
+use super::prepare::{Origin, Ready, Refused};
 use super::refusal::Refusal;
 use super::streams::{OpenStream, Streams};
 use crate::auth::{Gate, Scope, Session};
 use crate::cache::{Answers, Key, Made, Weigh};
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::limits::{Budget, Emptied, MaxBytes, Rate, charge_rest, points_of_bytes};
-use crate::schema::{self, Loaders, Schema};
+use crate::limits::{Budget, MaxBytes, Rate, charge_rest, points_of_bytes};
+use crate::schema::{self, Schema};
 
 /// Of a query or mutation that comes as a stream; others have the time of a request.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,20 +43,13 @@ pub(crate) struct Endpoint {
     /// Ends what would else go on for ever.
     pub(crate) stop: CancellationToken,
     pub(super) most_batch: usize,
-    persisted: Persisted,
+    pub(super) persisted: Persisted,
     answers: Answers<Answer>,
-    model: Model,
+    pub(super) model: Arc<Model>,
     pub(super) max_bytes: MaxBytes,
     /// As many requests as may run at once; over a WebSocket they come by no other way.
     permits: Arc<Semaphore>,
     streams: Streams,
-}
-
-/// What there is besides the request itself.
-#[derive(Clone, Debug)]
-pub(super) struct Origin {
-    method: Method,
-    idempotency_key: IdempotencyKey,
 }
 
 /// An answer, but for what it cost.
@@ -84,56 +75,6 @@ pub(super) struct Ran {
     pub(super) budget: Option<Budget>,
 }
 
-/// A request that was not executed.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
-    pub(super) emptied: Option<Emptied>,
-}
-
-impl Refused {
-    pub(super) fn of(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            emptied: None,
-        }
-    }
-}
-
-/// A request that may be executed.
-pub(super) struct Ready {
-    pub(super) request: Request,
-    pub(super) shape: Shape,
-    pub(super) budget: Option<Budget>,
-    question: String,
-}
-
-impl Origin {
-    pub(super) fn of(method: Method, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let key = match headers.get("idempotency-key") {
-            None => None,
-            Some(value) => Some(check_key(value.as_bytes()).ok_or_else(|| {
-                let message = format!(
-                    "Idempotency-Key: expected 1 to {LONGEST_KEY} visible characters of ASCII"
-                );
-                Refusal::bad_request(message)
-            })?),
-        };
-        Ok(Self {
-            method,
-            idempotency_key: IdempotencyKey(key),
-        })
-    }
-
-    /// Over a WebSocket, which a foreign page cannot open.
-    pub(super) fn of_socket() -> Self {
-        Self {
-            method: Method::POST,
-            idempotency_key: IdempotencyKey(None),
-        }
-    }
-}
-
 /// What an endpoint is made of.
 pub(crate) struct Parts {
     pub(crate) schema: Schema,
@@ -155,7 +96,7 @@ pub(crate) struct Parts {
 impl Endpoint {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            model: Model::new(&parts.schema),
+            model: Arc::new(Model::new(&parts.schema)),
             max_bytes: MaxBytes(parts.max_response_bytes),
             permits: parts.permits,
             streams: Streams::new(parts.most_live, parts.max_streams_per_client),
@@ -175,52 +116,6 @@ impl Endpoint {
     /// Counts a WebSocket or event stream that is open.
     pub(super) fn open_stream(&self, caller: &Caller) -> Option<OpenStream> {
         self.streams.open(caller.account())
-    }
-
-    /// Looks at a request, and takes the point that each costs.
-    pub(super) async fn prepare(
-        &self,
-        asked: Asked,
-        caller: &Caller,
-        origin: &Origin,
-    ) -> Result<Ready, Refused> {
-        let budget = self.rate.charge(caller, 1).map_err(|emptied| Refused {
-            refusal: Refusal::rate_limited(),
-            emptied: Some(emptied),
-        })?;
-        let document = self
-            .persisted
-            .document(asked.query.clone(), &asked.extensions);
-        let document = document.await.map_err(Refused::of)?;
-        let name = asked.operation_name.as_deref().unwrap_or_default();
-        let variables = serde_json::to_string(&asked.variables).unwrap_or_default();
-        let question = format!("{name}\0{variables}\0{document}");
-        let mut request = asked.into_request(document);
-        let shape = examine(&self.model, &mut request).map_err(Refused::of)?;
-        if shape.introspected > 0
-            && let Some((code, message)) = caller.grant.refusal(Scope::Read)
-        {
-            return Err(Refused::of(Refusal::of_document(code, message)));
-        }
-        if origin.method == Method::GET && shape.operation == OperationType::Mutation {
-            let message = "by GET only queries are answered: use POST";
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            return Err(Refused::of(Refusal::new(
-                status,
-                "METHOD_NOT_ALLOWED",
-                message,
-            )));
-        }
-        let request = request
-            .data(caller.clone())
-            .data(origin.idempotency_key.clone())
-            .data(Loaders::new(&self.lake));
-        Ok(Ready {
-            request,
-            shape,
-            budget,
-            question,
-        })
     }
 
     /// Executes a query or a mutation.
@@ -287,8 +182,7 @@ impl Endpoint {
         let ready = self.prepare(asked, caller, origin).await?;
         let permit = self.open_stream(caller).ok_or_else(|| {
             let message = "as many streams are open as there may be; try again later";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Refused::of(Refusal::new(status, "OVERLOADED", message))
+            Refused::of(Refusal::overloaded(message))
         })?;
         let results = self.results(ready, caller).await;
         let results = results.map(move |response| {

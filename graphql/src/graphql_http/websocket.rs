@@ -22,7 +22,8 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::body::{to_json, was_executed};
 use super::envelope::Asked;
-use super::run::{Endpoint, Origin};
+use super::prepare::Origin;
+use super::run::Endpoint;
 use crate::auth::{AuthError, Ended, Session};
 use crate::caller::{Caller, REFUSED_POINTS};
 use crate::rest::Problem;

@@ -19,6 +19,7 @@ use governor::{Quota, RateLimiter};
 
 use super::size::points_of_bytes;
 use crate::caller::Caller;
+use crate::compute::ExtraPoints;
 use crate::rest::Problem;
 
 /// After so many charges buckets that are full again are forgotten.
@@ -157,18 +158,22 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Charges for what is asked by REST and for the bytes of the answer, and tells what is left.
+/// Charges for what is asked by REST, for the work that it took and for the bytes of the answer, and
+/// tells what is left.
 pub(crate) async fn charge(
     State(rate): State<Arc<Rate>>,
     Extension(caller): Extension<Caller>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match rate.charge(&caller, cost(request.uri().path())) {
         Ok(budget) => {
+            let extra = ExtraPoints::default();
+            request.extensions_mut().insert(extra.clone());
             let mut response = next.run(request).await;
             let bytes = response.body().size_hint().lower();
-            let budget = charge_rest(&rate, &caller, budget, points_of_bytes(bytes));
+            let points = points_of_bytes(bytes).saturating_add(extra.total());
+            let budget = charge_rest(&rate, &caller, budget, points);
             if let Some(budget) = budget {
                 budget.tell(response.headers_mut());
             }

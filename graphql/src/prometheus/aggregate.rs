@@ -8,7 +8,7 @@ use promql_parser::parser::token::{
     T_STDVAR, T_SUM, T_TOPK, TokenType,
 };
 
-use super::functions::{mean, order, quantile, sum, variance};
+use super::functions::{check_label, mean, order, quantile, sum, variance};
 use super::labels::{Labels, NAME};
 use super::value::{Element, PromError, Value};
 
@@ -40,6 +40,7 @@ pub(super) fn apply(
         }
         T_COUNT_VALUES => {
             let name = parameter()?.text()?;
+            check_label(&name)?;
             Ok(groups
                 .into_iter()
                 .flat_map(|(labels, group)| counted(&labels, &group, &name))

@@ -21,20 +21,43 @@ const MAX_REGEXES: usize = 32;
 /// Memory of one compiled regular expression.
 const MAX_REGEX_BYTES: usize = 256 << 10;
 
-/// Refuses an expression that is longer or deeper than can be computed.
-pub(super) fn check(query: &str) -> Result<(), PromError> {
-    if query.len() > MAX_QUERY_BYTES {
-        return Err(too_much(MAX_QUERY_BYTES, "bytes", query.len()));
+/// What expressions of one request come to together.
+#[derive(Default)]
+struct Totals {
+    bytes: usize,
+    regexes: usize,
+}
+
+/// Refuses expressions of a parameter that are longer or deeper than can be computed, each by
+/// itself or all together.
+pub(super) fn check_all(name: &str, expressions: &[String]) -> Result<(), PromError> {
+    let mut totals = Totals::default();
+    for expression in expressions {
+        check(name, expression, &mut totals)?;
     }
-    let tokens = lexer(query).map_err(|error| PromError::BadData(format!("query: {error}")))?;
-    let (mut depth, mut nesting, mut operators, mut regexes) = (0_usize, 0, 0, 0);
+    Ok(())
+}
+
+fn check(name: &str, query: &str, totals: &mut Totals) -> Result<(), PromError> {
+    let at_most = |max: usize, what: &str, got: usize| {
+        if got > max {
+            let problem = format!("{name}: expected at most {max} {what}, got {got}");
+            return Err(PromError::BadData(problem));
+        }
+        Ok(())
+    };
+    totals.bytes += query.len();
+    at_most(MAX_QUERY_BYTES, "bytes", totals.bytes)?;
+    let tokens = lexer(query).map_err(|error| PromError::BadData(format!("{name}: {error}")))?;
+    let (mut depth, mut nesting, mut operators) = (0_usize, 0, 0);
     let mut is_regex = false;
     for token in tokens.iter().flatten() {
         if is_regex && let Ok(pattern) = unquote_string(tokens.span_str(token.span())) {
-            check_regex(&pattern)?;
+            check_regex(name, &pattern)?;
         }
         is_regex = matches!(token.tok_id(), T_EQL_REGEX | T_NEQ_REGEX);
-        regexes += usize::from(is_regex);
+        totals.regexes += usize::from(is_regex);
+        at_most(MAX_REGEXES, "regular expressions", totals.regexes)?;
         match token.tok_id() {
             T_LEFT_PAREN | T_LEFT_BRACE | T_LEFT_BRACKET => {
                 depth += 1;
@@ -44,20 +67,8 @@ pub(super) fn check(query: &str) -> Result<(), PromError> {
             id => operators += usize::from(TokenType::new(id).is_operator()),
         }
     }
-    for (max, what, got) in [
-        (MAX_NESTING, "levels of brackets", nesting),
-        (MAX_OPERATORS, "operators", operators),
-        (MAX_REGEXES, "regular expressions", regexes),
-    ] {
-        if got > max {
-            return Err(too_much(max, what, got));
-        }
-    }
-    Ok(())
-}
-
-fn too_much(max: usize, what: &str, got: usize) -> PromError {
-    PromError::BadData(format!("query: expected at most {max} {what}, got {got}"))
+    at_most(MAX_NESTING, "levels of brackets", nesting)?;
+    at_most(MAX_OPERATORS, "operators", operators)
 }
 
 /// Compiles a regular expression that must not take more memory than it may.
@@ -69,11 +80,11 @@ pub(super) fn regex(pattern: &str) -> Result<Regex, Error> {
 }
 
 /// What is wrong with one otherwise is for the parser to say.
-fn check_regex(pattern: &str) -> Result<(), PromError> {
+fn check_regex(name: &str, pattern: &str) -> Result<(), PromError> {
     match regex(&format!("^(?:{pattern})$")) {
         Err(Error::CompiledTooBig(_)) => {
             let shown: String = pattern.chars().take(40).collect();
-            let problem = format!("query: expected a smaller regular expression, got {shown:?}");
+            let problem = format!("{name}: expected a smaller regular expression, got {shown:?}");
             Err(PromError::BadData(problem))
         }
         _ => Ok(()),

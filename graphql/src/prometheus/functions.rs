@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::value::{Element, PromError, Value};
 
 const MAX_LABEL_BYTES: usize = 4_096;
+const MAX_LABEL_NAME_BYTES: usize = 128;
 
 /// A function.
 #[derive(Clone, Copy, Debug)]
@@ -269,16 +270,20 @@ fn relabelled(element: Element, name: &str, value: &str) -> Result<Element, Prom
     })
 }
 
-fn check_label(name: &str) -> Result<(), PromError> {
+/// Refuses what is no name of a label, or a long one, which an answer would repeat for each series.
+pub(super) fn check_label(name: &str) -> Result<(), PromError> {
     let mut letters = name.chars();
     let first = letters
         .next()
         .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+    if first
+        && name.len() <= MAX_LABEL_NAME_BYTES
+        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
         return Ok(());
     }
     let shown: String = name.chars().take(80).collect();
     Err(PromError::BadData(format!(
-        "expected a label's name, got {shown:?}"
+        "expected a label's name of at most {MAX_LABEL_NAME_BYTES} letters, digits and _, got {shown:?}"
     )))
 }

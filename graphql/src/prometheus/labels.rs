@@ -1,5 +1,6 @@
 //! A metric as Prometheus names it: `price{market="binance",pair="hottry"}`. The measure is its name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +8,10 @@ use marketlake_entities::Metric;
 use promql_parser::label::{MatchOp, Matcher, Matchers};
 
 pub(super) const NAME: &str = "__name__";
+const MARKET: &str = "market";
+const PAIR: &str = "pair";
+/// The labels that every metric has.
+pub(super) const NAMES: [&str; 3] = [NAME, MARKET, PAIR];
 
 /// Names and values, by name. Cheap to copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,14 +19,9 @@ pub(super) struct Labels(Arc<BTreeMap<String, String>>);
 
 impl Labels {
     pub(super) fn of(metric: &Metric) -> Self {
-        let labels = [
-            (NAME, name(metric.measure())),
-            ("market", metric.market().to_owned()),
-            ("pair", metric.pair().to_owned()),
-        ];
-        labels
+        NAMES
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
+            .map(|name| (name.to_owned(), label(metric, name).into_owned()))
             .collect()
     }
 
@@ -57,12 +57,6 @@ impl Labels {
         Self(Arc::new(labels))
     }
 
-    pub(super) fn match_all(&self, matchers: &Matchers) -> bool {
-        let all = |matchers: &[Matcher]| matchers.iter().all(|m| m.is_match(self.get(&m.name)));
-        all(&matchers.matchers)
-            && (matchers.or_matchers.is_empty() || matchers.or_matchers.iter().any(|m| all(m)))
-    }
-
     pub(super) fn to_json(&self) -> serde_json::Value {
         let fields = self
             .iter()
@@ -77,16 +71,37 @@ impl FromIterator<(String, String)> for Labels {
     }
 }
 
-/// A measure as a name: letters, digits and `_`, no digit first.
-fn name(measure: &str) -> String {
-    let mut name: String = measure
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
+/// The value of a metric's label; empty where it has none of that name.
+pub(super) fn label<'a>(metric: &'a Metric, name: &str) -> Cow<'a, str> {
+    match name {
+        NAME => measure_name(metric.measure()),
+        MARKET => metric.market().into(),
+        PAIR => metric.pair().into(),
+        _ => "".into(),
     }
-    name
+}
+
+/// A measure as a name: letters, digits and `_`, no digit first.
+fn measure_name(measure: &str) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins_with_digit = measure.starts_with(|c: char| c.is_ascii_digit());
+    if !begins_with_digit && measure.chars().all(fits) {
+        return measure.into();
+    }
+    let letters = measure.chars().map(|c| if fits(c) { c } else { '_' });
+    let first = begins_with_digit.then_some('_');
+    first.into_iter().chain(letters).collect()
+}
+
+/// Whether a metric is one that matchers mean.
+pub(super) fn means(matchers: &Matchers, metric: &Metric) -> bool {
+    let all = |matchers: &[Matcher]| {
+        matchers
+            .iter()
+            .all(|matcher| matcher.is_match(&label(metric, &matcher.name)))
+    };
+    all(&matchers.matchers)
+        && (matchers.or_matchers.is_empty() || matchers.or_matchers.iter().any(|m| all(m)))
 }
 
 /// The matchers of a selector; the name before the braces is one.

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use marketlake_entities::{Metric, Millis, Minute};
 use marketlake_lake::{Lake, QueryEngine, Span};
-use promql_parser::label::Matchers;
 use promql_parser::parser::token::TokenType;
 use promql_parser::parser::{AtModifier, BinModifier, Expr, LabelModifier, Offset, VectorSelector};
 
 use super::functions::Function;
-use super::labels::{Labels, matchers};
+use super::labels::{Labels, matchers, means};
+use super::names::select;
 use super::value::{PromError, Series};
+use crate::compute::{ExtraPoints, compute};
 
 /// How far back a value is still the newest, in milliseconds.
 pub(super) const LOOKBACK: i64 = 5 * 60_000;
@@ -20,6 +21,8 @@ pub(super) const LOOKBACK: i64 = 5 * 60_000;
 const DEFAULT_STEP: Duration = Duration::from_secs(60);
 const MOST_SAMPLES: usize = 5_000_000;
 const MOST_SERIES: usize = 20_000;
+/// Samples to be read that cost a point.
+const SAMPLES_PER_POINT: usize = 50_000;
 
 /// When a selector looks: how far back, and when instead of the instant that is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,8 @@ pub(super) struct Bounds {
 /// Reads what expressions need.
 pub(super) struct Planner<'a> {
     lake: &'a Lake,
+    deadline: Instant,
+    extra: &'a ExtraPoints,
     /// All that is asked about: `start()` and `end()`.
     whole: Bounds,
     samples: usize,
@@ -87,9 +92,16 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(lake: &'a Lake, whole: Bounds) -> Self {
+    pub(super) fn new(
+        lake: &'a Lake,
+        whole: Bounds,
+        deadline: Instant,
+        extra: &'a ExtraPoints,
+    ) -> Self {
         Self {
             lake,
+            deadline,
+            extra,
             whole,
             samples: 0,
             known: HashMap::new(),
@@ -195,6 +207,16 @@ impl<'a> Planner<'a> {
         Ok(When { offset, at })
     }
 
+    /// The metrics that a selector means.
+    async fn select(&self, selector: &VectorSelector) -> Result<Vec<Metric>, PromError> {
+        let (directory, deadline) = (self.lake.directory(), self.deadline);
+        let matchers = matchers(selector);
+        let found = compute(deadline, self.extra, move || {
+            select(&directory, |metric| means(&matchers, metric), deadline)
+        });
+        found.await?
+    }
+
     async fn read(
         &mut self,
         selector: &VectorSelector,
@@ -207,7 +229,7 @@ impl<'a> Planner<'a> {
             from: minute(asked.from - back),
             to: minute(asked.to),
         };
-        let metrics = select(self.lake, &matchers(selector));
+        let metrics = self.select(selector).await?;
         if metrics.len() > MOST_SERIES {
             let problem = format!(
                 "expected at most {MOST_SERIES} series, got {}",
@@ -231,6 +253,8 @@ impl<'a> Planner<'a> {
             );
             return Err(PromError::Execution(problem));
         }
+        self.extra
+            .add(minutes.saturating_mul(metrics.len()) / SAMPLES_PER_POINT);
         let read = self.lake.engine().series(metrics, span).await;
         let read = read.map_err(|error| {
             tracing::error!(%error, "a PromQL query cannot read the lake");
@@ -251,13 +275,6 @@ impl<'a> Planner<'a> {
         self.known.insert(key, Arc::clone(&series));
         Ok(series)
     }
-}
-
-/// The metrics that matchers mean.
-pub(super) fn select(lake: &Lake, matchers: &Matchers) -> Vec<Metric> {
-    let directory = lake.directory();
-    let wanted = |metric: &&Metric| Labels::of(metric).match_all(matchers);
-    directory.metrics().filter(wanted).cloned().collect()
 }
 
 fn moved(bounds: Bounds, when: When) -> Bounds {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::labels::Labels;
+use crate::compute::ComputeError;
 
 /// A series' samples: milliseconds since 1970, and values.
 pub(super) type Samples = Vec<(i64, f64)>;
@@ -46,6 +47,15 @@ pub(super) enum PromError {
     /// The lake cannot be read; the log says why.
     #[error("the lake cannot be read at the moment; the server's log says why")]
     Unavailable,
+}
+
+impl From<ComputeError> for PromError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::Timeout => Self::Timeout,
+            ComputeError::Panicked => Self::Execution(error.to_string()),
+        }
+    }
 }
 
 impl PromError {

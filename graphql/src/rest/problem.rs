@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -59,6 +61,15 @@ impl Problem {
             "Overloaded",
             "more is being asked than can be answered; try again in a second",
         )
+    }
+
+    /// A request took longer than it may.
+    pub(crate) fn timeout(max: Duration) -> Self {
+        let detail = format!(
+            "the request took longer than {} seconds; ask for less, or again later",
+            max.as_secs()
+        );
+        Self::of(StatusCode::SERVICE_UNAVAILABLE, "Timeout", detail)
     }
 
     /// Something is allowed to others only.
