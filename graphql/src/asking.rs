@@ -1,9 +1,13 @@
 //! A subscription asked for by anybody, whichever face it came by.
 
 use marketlake_alerts::subscription::Asker;
-use marketlake_alerts::{AlertError, FieldError, NewSubscription, Subscription, subscription};
-use marketlake_entities::Millis;
+use marketlake_alerts::{
+    self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscription,
+};
+use marketlake_entities::{Millis, Minute};
+use marketlake_lake::LakeError;
 
+use crate::compute::read_and_compute;
 use crate::pages::Desk;
 
 /// Asks for a subscription, if its pattern means metrics that there are, and not too many.
@@ -23,4 +27,20 @@ pub(crate) async fn ask(
         return Ok(Err(errors));
     }
     subscription::ask(desk.lake.database(), new, asker, &desk.caps, now).await
+}
+
+/// What a subscription would have sent in the days up to a minute, or up to the newest one.
+pub(crate) async fn try_out(
+    desk: &Desk,
+    new: NewSubscription,
+    days: u32,
+    at: Option<Minute>,
+) -> Result<Result<Option<Backtest>, Vec<FieldError>>, AlertError> {
+    let desk = desk.clone();
+    let found = read_and_compute(async move {
+        alerts::try_out(&desk.lake, &new, days, at, desk.most_metrics).await
+    });
+    found
+        .await
+        .map_err(|error| LakeError::Query(error.to_string()))?
 }

@@ -26,7 +26,6 @@ mod clock;
 mod compute;
 mod cursor;
 mod graphql_http;
-mod heavy;
 mod hooks;
 mod limits;
 mod operations;
@@ -52,7 +51,7 @@ use caller::Door;
 pub use client_address::{ForwardedHeader, TrustedProxies};
 use clock::Clock;
 use graphql_http::{Endpoint, Parts};
-use limits::{Rate, Room, shed};
+use limits::{Rate, Room, charge, shed};
 use operations::Metrics;
 pub use operations::{API_PARTS, watch};
 pub use options::{Limits, Options};
@@ -118,14 +117,17 @@ impl Http {
             trusted_proxies: options.trusted_proxies,
             sites,
         };
+        let pages_and_hooks = Router::new()
+            .route("/bounces", post(hooks::post).with_state(desk.clone()))
+            .merge(pages::router(desk.clone()))
+            .route_layer(from_fn_with_state(Arc::clone(&rate), charge));
         let answering = Router::new()
             .route("/graphql", get(graphql_http::get).post(graphql_http::post))
             .route("/graphql/ws", any(graphql_http::websocket::upgrade))
             .with_state(endpoint)
             .merge(rest::router(lake, &desk, &rate, &clock, options))
             .merge(prometheus::router(lake, &rate, &clock, options))
-            .route("/bounces", post(hooks::post).with_state(desk.clone()))
-            .merge(pages::router(desk))
+            .merge(pages_and_hooks)
             .fallback(rest::not_found)
             .layer(from_fn_with_state(room, shed))
             // Outside, so that who waits to be identified takes nobody's place.

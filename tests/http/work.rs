@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::rest::{HISTORY, serve_with};
 use crate::support::base::Base;
-use crate::support::client::{Answer, Client};
+use crate::support::client::{Answer, Client, key};
 use crate::support::program::{Program, Running};
 
 const POINTS: u64 = 120;
@@ -127,6 +127,29 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
     let after = remaining(&answer);
     // A point each 4 KiB.
     assert!(after + 14 <= before + 3, "{before} points, then {after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_charged_and_show_prices_only_to_those_who_may_read() {
+    let base = Base::local().await;
+    let program = Program::on(&base)
+        .with("MARKETLAKE_AUTH__MODE", "keys")
+        .with("MARKETLAKE_AUTH__ANONYMOUS", "none");
+    let reader = key(&program, "read").await;
+    let running = serve_with(&program, &base, HISTORY).await;
+    let server = Client::of(&running);
+    let preview = "/subscribe?metric=hottry&factor=3&window=60";
+    let refused = server.send(Method::GET, preview, None).await;
+    assert_eq!(refused.status.as_u16(), 403, "{}", refused.text());
+    assert!(!refused.text().contains("samples"), "{}", refused.text());
+    let shown = server.with_key(&reader).get(preview).await;
+    assert!(left(&shown) < 6_000);
+    for path in ["/subscribe", "/manage", "/confirm/x", "/unsubscribe/x"] {
+        let answer = server.send(Method::GET, path, None).await;
+        assert!(left(&answer) < 6_000, "{path}");
+    }
+    let bounce = server.send(Method::POST, "/bounces", Some("{}".into()));
+    assert!(left(&bounce.await) < 6_000);
 }
 
 fn assert_too_long(answer: &Value, what: &str) {

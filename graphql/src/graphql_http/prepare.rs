@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::run::Endpoint;
 use crate::auth::Scope;
 use crate::caller::Caller;
-use crate::compute::{ExtraPoints, compute};
+use crate::compute::compute;
 use crate::limits::{Budget, Emptied, charge_rest, points_of_bytes};
 use crate::schema::Loaders;
 
@@ -148,7 +148,7 @@ impl Endpoint {
             return examine();
         }
         let deadline = Instant::now() + PARSE_TIMEOUT;
-        let examined = compute(deadline, &ExtraPoints::default(), examine).await;
+        let examined = compute(deadline, examine).await;
         examined.unwrap_or_else(|error| Err(Refused::of(Refusal::overloaded(&error.to_string()))))
     }
 }

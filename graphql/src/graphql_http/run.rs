@@ -26,7 +26,8 @@ use crate::auth::{Gate, Scope, Session};
 use crate::cache::{Answers, Key, Made, Weigh};
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::limits::{Budget, MaxBytes, Rate, charge_rest, points_of_bytes};
+use crate::compute::counted;
+use crate::limits::{Budget, MaxBytes, Rate, charge_all, charge_rest, points_of_bytes};
 use crate::schema::{self, Schema};
 
 /// Of a query or mutation that comes as a stream; others have the time of a request.
@@ -156,9 +157,13 @@ impl Endpoint {
     /// The answer, and whether it is free of errors.
     async fn execute(&self, mut request: Request, introspected: usize) -> (Answer, bool) {
         let points = points(&self.judge, &mut request, introspected).await;
-        let ((mut response, engines), points) = match points {
-            Ok(points) => (witnessed(self.schema.execute(request)).await, points),
-            Err(wrong) => ((wrong, Vec::new()), 1),
+        let (mut response, engines, points) = match points {
+            Ok(points) => {
+                let executed = counted(witnessed(self.schema.execute(request))).await;
+                let ((response, engines), extra) = executed;
+                (response, engines, points.saturating_add(extra))
+            }
+            Err(wrong) => (wrong, Vec::new(), 1),
         };
         tidy(&mut response);
         let is_ok = response.errors.is_empty();
@@ -208,7 +213,7 @@ impl Endpoint {
                     let results = self.schema.execute_stream(ready.request);
                     results.left_stream().left_stream()
                 } else {
-                    stream::once(self.run_apart(ready.request))
+                    stream::once(self.run_apart(ready.request, caller))
                         .right_stream()
                         .left_stream()
                 }
@@ -223,15 +228,23 @@ impl Endpoint {
 
     /// Executes what ends by itself in a task of its own, under a permit like any other request: it
     /// goes on while its client reads something else.
-    fn run_apart(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
+    fn run_apart(
+        &self,
+        request: Request,
+        caller: &Caller,
+    ) -> impl Future<Output = Response> + Send + use<> {
         let (schema, permits) = (self.schema.clone(), Arc::clone(&self.permits));
+        let (rate, caller) = (Arc::clone(&self.rate), caller.clone());
         async move {
             let Ok(permit) = permits.try_acquire_owned() else {
                 return overloaded();
             };
             let task = spawn(async move {
                 let _permit = permit;
-                timeout(QUERY_TIMEOUT, schema.execute(request)).await
+                let executed = counted(timeout(QUERY_TIMEOUT, schema.execute(request)));
+                let (response, extra) = executed.await;
+                charge_all(&rate, &caller, extra);
+                response
             });
             match task.await {
                 Ok(Ok(response)) => response,
@@ -242,12 +255,7 @@ impl Endpoint {
 
     /// Charges for the bytes of a result whose other points are charged.
     pub(super) fn charge_bytes(&self, caller: &Caller, bytes: usize) {
-        let points = points_of_bytes(bytes as u64);
-        if points > 0
-            && let Ok(budget) = self.rate.charge(caller, 1)
-        {
-            charge_rest(&self.rate, caller, budget, points - 1);
-        }
+        charge_all(&self.rate, caller, points_of_bytes(bytes as u64));
     }
 
     /// The whole body.

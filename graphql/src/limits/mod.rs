@@ -4,6 +4,6 @@ mod rate;
 mod shed;
 mod size;
 
-pub(crate) use rate::{Budget, Emptied, Rate, charge, charge_rest};
+pub(crate) use rate::{Budget, Emptied, Rate, charge, charge_all, charge_rest};
 pub(crate) use shed::{Room, shed};
 pub(crate) use size::{Bounded, MaxBytes, TooLarge, points_of_bytes};

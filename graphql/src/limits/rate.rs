@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 
 use super::size::points_of_bytes;
 use crate::caller::Caller;
-use crate::compute::ExtraPoints;
+use crate::compute::counted;
 use crate::rest::Problem;
 
 /// After so many charges buckets that are full again are forgotten.
@@ -131,6 +131,15 @@ pub(crate) fn charge_rest(
     }
 }
 
+/// Takes points for what is done already; as many as there are.
+pub(crate) fn charge_all(rate: &Rate, caller: &Caller, points: u32) {
+    if points > 0
+        && let Ok(budget) = rate.charge(caller, 1)
+    {
+        charge_rest(rate, caller, budget, points - 1);
+    }
+}
+
 impl Budget {
     /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 has them.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
@@ -158,21 +167,20 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Charges for what is asked by REST, for the work that it took and for the bytes of the answer, and
-/// tells what is left.
+/// Charges for what is asked by a route, for the work that it takes and for the bytes of request and
+/// response, and tells what is left.
 pub(crate) async fn charge(
     State(rate): State<Arc<Rate>>,
     Extension(caller): Extension<Caller>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    match rate.charge(&caller, cost(request.uri().path())) {
+    let body = points_of_bytes(request.body().size_hint().lower());
+    match rate.charge(&caller, cost(request.uri().path()).saturating_add(body)) {
         Ok(budget) => {
-            let extra = ExtraPoints::default();
-            request.extensions_mut().insert(extra.clone());
-            let mut response = next.run(request).await;
+            let (mut response, extra) = counted(next.run(request)).await;
             let bytes = response.body().size_hint().lower();
-            let points = points_of_bytes(bytes).saturating_add(extra.total());
+            let points = points_of_bytes(bytes).saturating_add(extra);
             let budget = charge_rest(&rate, &caller, budget, points);
             if let Some(budget) = budget {
                 budget.tell(response.headers_mut());

@@ -3,12 +3,13 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
-use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription, try_out};
+use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription};
 use marketlake_entities::parse_time;
 use serde::{Deserialize, Serialize};
 
 use super::Desk;
 use super::html::{Page, PageError};
+use crate::asking::try_out;
 use crate::auth::Scope;
 use crate::caller::Caller;
 
@@ -166,6 +167,7 @@ impl From<Backtest> for Preview {
 
 pub(super) async fn get(
     State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
     Query(typed): Query<Typed>,
 ) -> Result<Page, PageError> {
     let mut form = Shown {
@@ -174,6 +176,11 @@ pub(super) async fn get(
     };
     if typed.metric.is_empty() {
         return Ok(Page::new("subscribe.html", &form));
+    }
+    // What would have been sent tells prices.
+    if let Some((_, message)) = caller.grant.refusal(Scope::Read) {
+        form.errors.push(message);
+        return Ok(Page::new("subscribe.html", &form).with_status(StatusCode::FORBIDDEN));
     }
     match preview(&desk, typed).await? {
         Ok(preview) => form.preview = Some(preview),
@@ -187,7 +194,7 @@ async fn preview(desk: &Desk, typed: Typed) -> Result<Result<Preview, Vec<FieldE
         Ok(new) => new,
         Err(error) => return Ok(Err(vec![error])),
     };
-    let found = try_out(&desk.lake, &new, DAYS, None, desk.most_metrics).await?;
+    let found = try_out(desk, new, DAYS, None).await?;
     let nothing = || vec![wrong("metric", "nothing has been recorded yet".to_owned())];
     Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))
 }

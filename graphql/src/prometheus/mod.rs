@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use axum::{Extension, Router};
 use marketlake_entities::Millis;
 use marketlake_lake::Lake;
 use promql_parser::parser::{Expr, parse};
@@ -31,7 +31,7 @@ use serde_json::json;
 
 use crate::Options;
 use crate::clock::Clock;
-use crate::compute::{ExtraPoints, compute};
+use crate::compute::compute;
 use crate::limits::{MaxBytes, Rate, charge};
 use crate::rest::{Shelf, cached, engines, needs_read};
 use eval::Evaluator;
@@ -82,35 +82,27 @@ pub(crate) fn router(
     Router::new().nest("/prometheus/api/v1", api)
 }
 
-async fn query(
-    State((lake, clock, max)): Face,
-    Extension(extra): Extension<ExtraPoints>,
-    parameters: Parameters,
-) -> Answer {
+async fn query(State((lake, clock, max)): Face, parameters: Parameters) -> Answer {
     let deadline = deadline();
-    let expression = parse_query(parameters.needed("query")?, deadline, &extra).await?;
+    let expression = parse_query(parameters.needed("query")?, deadline).await?;
     let ts = match parameters.time("time")? {
         Some(ts) => ts,
         None => now(&lake, &clock).await?.0,
     };
     let bounds = Bounds { from: ts, to: ts };
-    let plan = Planner::new(&lake, bounds, deadline, &extra)
+    let plan = Planner::new(&lake, bounds, deadline)
         .plan(&expression, bounds)
         .await?;
-    let answer = compute(deadline, &extra, move || {
+    let answer = compute(deadline, move || {
         let value = Evaluator { deadline }.at(&plan, ts)?;
         answer::instant(value, ts, max)
     });
     answer.await?
 }
 
-async fn query_range(
-    State((lake, _, max)): Face,
-    Extension(extra): Extension<ExtraPoints>,
-    parameters: Parameters,
-) -> Answer {
+async fn query_range(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let deadline = deadline();
-    let expression = parse_query(parameters.needed("query")?, deadline, &extra).await?;
+    let expression = parse_query(parameters.needed("query")?, deadline).await?;
     let missing = |name| move || PromError::BadData(format!("{name}: expected a time, got none"));
     let from = parameters.time("start")?.ok_or_else(missing("start"))?;
     let to = parameters.time("end")?.ok_or_else(missing("end"))?;
@@ -125,10 +117,10 @@ async fn query_range(
         return Err(PromError::BadData(problem));
     }
     let bounds = Bounds { from, to };
-    let plan = Planner::new(&lake, bounds, deadline, &extra)
+    let plan = Planner::new(&lake, bounds, deadline)
         .plan(&expression, bounds)
         .await?;
-    let answer = compute(deadline, &extra, move || {
+    let answer = compute(deadline, move || {
         let series = evaluate_range(Evaluator { deadline }, &plan, bounds, step)?;
         answer::matrix(series, max)
     });
@@ -179,13 +171,9 @@ async fn buildinfo(State((_, _, max)): Face) -> Answer {
 }
 
 /// Parses a query of any size, shape and content.
-async fn parse_query(
-    query: &str,
-    deadline: Instant,
-    extra: &ExtraPoints,
-) -> Result<Expr, PromError> {
+async fn parse_query(query: &str, deadline: Instant) -> Result<Expr, PromError> {
     let query = query.to_owned();
-    let parsed = compute(deadline, extra, move || {
+    let parsed = compute(deadline, move || {
         bounds::check_all("query", std::slice::from_ref(&query))?;
         parse_checked("query", &query)
     });

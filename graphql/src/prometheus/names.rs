@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use axum::Extension;
 use axum::extract::{Path, State};
 use marketlake_entities::Metric;
 use marketlake_lake::{Directory, Lake, LakeError, QueryEngine, Span};
@@ -16,38 +15,30 @@ use super::parameters::Parameters;
 use super::plan::minute;
 use super::value::PromError;
 use super::{Answer, Face, answer, bounds, deadline, parse_checked};
-use crate::compute::{ExtraPoints, compute};
+use crate::compute::{add_points, compute};
 
 /// Selectors of one request; each is compared with every metric.
 const MAX_SELECTORS: usize = 32;
 /// Metrics after which the time is looked at.
 const METRICS_PER_LOOK: usize = 1_024;
 
-pub(super) async fn series(
-    State((lake, _, max)): Face,
-    Extension(extra): Extension<ExtraPoints>,
-    parameters: Parameters,
-) -> Answer {
+pub(super) async fn series(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     if parameters.get("match[]").is_none() {
         let problem = "match[]: expected one selector at least";
         return Err(PromError::BadData(problem.to_owned()));
     }
     let deadline = deadline();
-    let metrics = wanted(&lake, &parameters, deadline, &extra).await?;
-    let answer = compute(deadline, &extra, move || {
+    let metrics = wanted(&lake, &parameters, deadline).await?;
+    let answer = compute(deadline, move || {
         let labels = metrics.iter().map(|metric| Labels::of(metric).to_json());
         answer::success(&Json::Array(labels.collect()), max)
     });
     answer.await?
 }
 
-pub(super) async fn label_names(
-    State((lake, _, max)): Face,
-    Extension(extra): Extension<ExtraPoints>,
-    parameters: Parameters,
-) -> Answer {
+pub(super) async fn label_names(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let deadline = deadline();
-    let metrics = wanted(&lake, &parameters, deadline, &extra).await?;
+    let metrics = wanted(&lake, &parameters, deadline).await?;
     let names: BTreeSet<&str> = if metrics.is_empty() {
         BTreeSet::new()
     } else {
@@ -59,12 +50,11 @@ pub(super) async fn label_names(
 pub(super) async fn label_values(
     State((lake, _, max)): Face,
     Path(name): Path<String>,
-    Extension(extra): Extension<ExtraPoints>,
     parameters: Parameters,
 ) -> Answer {
     let deadline = deadline();
-    let metrics = wanted(&lake, &parameters, deadline, &extra).await?;
-    let answer = compute(deadline, &extra, move || {
+    let metrics = wanted(&lake, &parameters, deadline).await?;
+    let answer = compute(deadline, move || {
         let values = metrics.iter().map(|metric| labels::label(metric, &name));
         let values: BTreeSet<_> = values.filter(|value| !value.is_empty()).collect();
         answer::success(&json!(values), max)
@@ -72,17 +62,13 @@ pub(super) async fn label_values(
     answer.await?
 }
 
-pub(super) async fn metadata(
-    State((lake, _, max)): Face,
-    Extension(extra): Extension<ExtraPoints>,
-    parameters: Parameters,
-) -> Answer {
+pub(super) async fn metadata(State((lake, _, max)): Face, parameters: Parameters) -> Answer {
     let limit = parameters.get("limit").map(str::parse::<usize>).transpose();
     let limit =
         limit.map_err(|_| PromError::BadData("limit: expected a whole number".to_owned()))?;
     let wanted = parameters.get("metric").map(str::to_owned);
     let directory = lake.directory();
-    let answer = compute(deadline(), &extra, move || {
+    let answer = compute(deadline(), move || {
         let names = directory
             .metrics()
             .map(|metric| labels::label(metric, NAME));
@@ -112,7 +98,6 @@ async fn wanted(
     lake: &Lake,
     parameters: &Parameters,
     deadline: Instant,
-    extra: &ExtraPoints,
 ) -> Result<Vec<Metric>, PromError> {
     let (from, to) = (parameters.time("start")?, parameters.time("end")?);
     let selectors: Vec<String> = parameters.all("match[]").map(str::to_owned).collect();
@@ -123,9 +108,9 @@ async fn wanted(
         );
         return Err(PromError::BadData(problem));
     }
-    extra.add(selectors.len().saturating_sub(1));
+    add_points(selectors.len().saturating_sub(1));
     let directory = lake.directory();
-    let found = compute(deadline, extra, move || {
+    let found = compute(deadline, move || {
         let selectors = parse_selectors(&selectors)?;
         select_any(&directory, &selectors, deadline)
     });

@@ -13,7 +13,7 @@ use super::functions::Function;
 use super::labels::{Labels, matchers, means};
 use super::names::select;
 use super::value::{PromError, Series};
-use crate::compute::{ExtraPoints, compute};
+use crate::compute::{add_points, compute};
 
 /// How far back a value is still the newest, in milliseconds.
 pub(super) const LOOKBACK: i64 = 5 * 60_000;
@@ -83,7 +83,6 @@ pub(super) struct Bounds {
 pub(super) struct Planner<'a> {
     lake: &'a Lake,
     deadline: Instant,
-    extra: &'a ExtraPoints,
     /// All that is asked about: `start()` and `end()`.
     whole: Bounds,
     samples: usize,
@@ -92,16 +91,10 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(
-        lake: &'a Lake,
-        whole: Bounds,
-        deadline: Instant,
-        extra: &'a ExtraPoints,
-    ) -> Self {
+    pub(super) fn new(lake: &'a Lake, whole: Bounds, deadline: Instant) -> Self {
         Self {
             lake,
             deadline,
-            extra,
             whole,
             samples: 0,
             known: HashMap::new(),
@@ -211,7 +204,7 @@ impl<'a> Planner<'a> {
     async fn select(&self, selector: &VectorSelector) -> Result<Vec<Metric>, PromError> {
         let (directory, deadline) = (self.lake.directory(), self.deadline);
         let matchers = matchers(selector);
-        let found = compute(deadline, self.extra, move || {
+        let found = compute(deadline, move || {
             select(&directory, |metric| means(&matchers, metric), deadline)
         });
         found.await?
@@ -253,8 +246,7 @@ impl<'a> Planner<'a> {
             );
             return Err(PromError::Execution(problem));
         }
-        self.extra
-            .add(minutes.saturating_mul(metrics.len()) / SAMPLES_PER_POINT);
+        add_points(minutes.saturating_mul(metrics.len()) / SAMPLES_PER_POINT);
         let read = self.lake.engine().series(metrics, span).await;
         let read = read.map_err(|error| {
             tracing::error!(%error, "a PromQL query cannot read the lake");

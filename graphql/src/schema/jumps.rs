@@ -12,7 +12,7 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, Asked, Page, Paging, Position};
 use super::scalars::{DateTime, Decimal};
 use crate::auth::Scope;
-use crate::heavy::heavy;
+use crate::compute::read_and_compute;
 
 const DAY: i64 = 1_440;
 /// How much of one metric is judged at once, in minutes.
@@ -106,8 +106,9 @@ pub(crate) async fn find(
         Err(reason) => return Ok(Err(reason)),
     };
     let (engine, query) = (lake.engine(), JumpQuery { rule, span, metric });
-    heavy(async move { engine.jumps(&query).await })
-        .await
+    let found = read_and_compute(async move { engine.jumps(&query).await }).await;
+    found
+        .map_err(|error| LakeError::Query(error.to_string()))?
         .map(Ok)
 }
 

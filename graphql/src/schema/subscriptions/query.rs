@@ -1,7 +1,7 @@
 //! One's subscriptions, and what a rule would have sent.
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
-use marketlake_alerts::{Subscription as Record, try_out};
+use marketlake_alerts::Subscription as Record;
 use marketlake_entities::database;
 
 use super::super::errors;
@@ -9,6 +9,7 @@ use super::super::scalars::{DateTime, Decimal};
 use super::input::RuleInput;
 use super::mutations::owning;
 use super::types::{Subscription, UserError};
+use crate::asking::try_out;
 use crate::auth::Scope;
 use crate::pages::Desk;
 
@@ -132,7 +133,7 @@ impl SubscriptionsQuery {
         let desk = context.data::<Desk>()?;
         let at = at.map(|at| at.0.minute());
         let days = u32::try_from(days.unwrap_or(DEFAULT_DAYS)).unwrap_or(0);
-        let found = try_out(&desk.lake, &input.to_new(), days, at, desk.most_metrics).await;
+        let found = try_out(desk, input.to_new(), days, at).await;
         Ok(match found.map_err(|error| errors::unavailable(&error))? {
             Ok(found) => BacktestPayload {
                 backtest: found.map(Into::into),
