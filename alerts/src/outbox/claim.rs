@@ -11,6 +11,8 @@ use sea_orm::{
 use super::Lane;
 use super::leases::LEASE;
 
+/// Deliveries that are looked at for each one that is claimed.
+const CANDIDATES_PER_CLAIM: usize = 4;
 /// How much earlier than its time a delivery may be tried: clocks of processes differ a little.
 const DUE_TOLERANCE: Duration = Duration::from_secs(1);
 /// Deliveries that a destination has at once while it fails.
@@ -75,25 +77,29 @@ pub(super) async fn claim(
     let due = due_sql(now);
     let order = "d.not_before, d.created_at, d.id";
     let sql = format!(
-        "with busy as (select d.destination, count(*) as n from deliveries d \
+        "with busy as materialized (select d.destination, count(*) as n from deliveries d \
            where d.state = 'sending' and d.lease_until is not null and {channels} \
            group by d.destination), \
-         ranked as (select d.id, \
+         ranked as (select d.id, d.not_before, d.created_at, \
            row_number() over (partition by d.destination order by {order}) + coalesce( \
              (select b.n from busy b where b.destination = d.destination), 0) as place, \
            (select count(*) from delivery_throttles t \
              where t.scope = 'destination' and t.name = d.destination) as failing \
            from deliveries d where {channels} and {due}), \
-         taken as (select d.id from deliveries d join ranked r on r.id = d.id \
-           where {channels} and {due} \
-           and r.place <= case when r.failing > 0 then {MAX_PROBES} else {max_per_destination} end \
-           order by r.failing, r.place, {order} limit {limit} {skip}) \
+         candidates as materialized (select c.* from ranked c \
+           where c.place <= case when c.failing > 0 then {MAX_PROBES} else {max_per_destination} end \
+           order by {first} limit {candidates}), \
+         taken as (select d.id from candidates c join deliveries d on d.id = c.id \
+           where {due} order by {first} limit {limit} {skip}) \
          update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, \
            lease_until = {lease}, unknowns = unknowns + \
            (case when state = 'sending' and handed_at is not null then 1 else 0 end), \
            handed_at = null \
          where id in (select id from taken) returning *",
         lease = now.plus(LEASE).0,
+        // Others may take some of them meanwhile.
+        candidates = limit.saturating_mul(CANDIDATES_PER_CLAIM),
+        first = "c.failing, c.place, c.not_before, c.created_at, c.id",
     );
     // A look takes no lock: a lane that is idle keeps no writer waiting.
     let look = format!("select d.id from deliveries d where {channels} and {due} limit 1");
