@@ -212,7 +212,8 @@ impl Run {
     async fn claim(&mut self, most: usize, per_destination: usize) {
         let database = &self.sender.database;
         let claimed = async {
-            self.sender.leases.expire(database).await?;
+            let Sender { leases, clock, .. } = &self.sender;
+            leases.expire(database, clock).await?;
             let now = self.sender.clock.now(database).await?;
             let taken = claim::claim(database, now, self.lane, most, per_destination).await?;
             if taken.is_empty() {

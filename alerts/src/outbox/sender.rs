@@ -163,6 +163,7 @@ impl Sender {
     /// Says here how its lanes do.
     pub fn report_to(&self, health: &Health) {
         self.health.enter(health);
+        self.leases.follow();
     }
 
     /// Whether any delivery waits to be sent at a time; looks at the leases of others, too.
@@ -170,7 +171,8 @@ impl Sender {
     /// # Errors
     /// Where the database fails.
     pub async fn is_due(&self, now: Millis) -> Result<bool, AlertError> {
-        self.leases.expire(&self.database).await?;
+        self.leases.follow();
+        self.leases.expire(&self.database, &self.clock).await?;
         let due = is_due(&self.database, now).await?;
         if !due {
             for lane in LANES {
