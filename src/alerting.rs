@@ -9,6 +9,7 @@ use marketlake_alerts::Channels;
 use marketlake_alerts::channel::{Channel, FileChannel, Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
 use marketlake_alerts::outbox::{Pace, Sender};
+use marketlake_entities::excerpt;
 use sea_orm::DatabaseConnection;
 use url::Url;
 
@@ -141,7 +142,8 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
             Ok(Arc::new(channel.map_err(|error| unusable(&error))?))
         }
         other => Err(unusable(&format!(
-            "expected smtp://, smtps:// or file://, got {other}://"
+            "expected smtp://, smtps:// or file://, got {}://",
+            excerpt(other)
         ))),
     }
 }

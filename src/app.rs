@@ -1,6 +1,7 @@
 //! What every command but the plainest needs: the catalog and the lake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_lake::{Lake, LakeError, Store, create_folder};
@@ -9,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Pool, Settings};
 use crate::migrate;
+
+/// How long a command that runs once tries a database that refuses connections.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reaches the catalog, with its tables up to date.
 pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<DatabaseConnection> {
@@ -24,11 +28,13 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
             ))
         })?;
     }
-    let options = settings.database.pool(Pool::Jobs)?;
+    let mut options = settings.database.pool(Pool::Jobs)?;
+    if !settings.runs_long {
+        options.refused_timeout = REFUSED_TIMEOUT;
+    }
     let database = database::connect_with(url.expose(), &options).await;
     let database = database.map_err(|error| match error {
-        // What it expects of the address, without more words.
-        DbErr::Conn(RuntimeErr::Internal(expected)) => unusable(expected),
+        DbErr::Conn(RuntimeErr::Internal(reason)) => unusable(reason),
         error => unusable(format!("cannot reach the database: {error}")),
     })?;
     database::check_pooler(&database)

@@ -188,8 +188,9 @@ impl Service {
         };
         background.spawn(&mut tasks);
         if !jobs.is_empty() {
-            let runner =
-                Runner::new(lake.database().clone(), worker(), stop.clone()).with_health(health);
+            let runner = Runner::new(lake.database().clone(), worker(), stop.clone())
+                .with_clock(lake.clock().clone())
+                .with_health(health);
             let scheduler = Scheduler::new(jobs, pace, runner);
             tasks.spawn(async move { Ok(scheduler.run().await?) });
         }

@@ -33,6 +33,9 @@ pub enum AlertError {
     /// A message cannot be put together.
     #[error("message: {0}")]
     Message(String),
+    /// A lane of the outbox panicked again and again.
+    #[error("{0}")]
+    Lane(String),
     /// A picture cannot be drawn.
     #[error("chart: {0}")]
     Chart(String),
@@ -59,7 +62,7 @@ impl AlertError {
     /// Whether another attempt with the same rows and settings cannot go otherwise.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        !matches!(self, Self::Records(_) | Self::Samples(_))
+        !matches!(self, Self::Records(_) | Self::Samples(_) | Self::Lane(_))
     }
 }
 

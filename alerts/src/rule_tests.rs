@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use marketlake_entities::{Exact, Jump, Metric, Millis, Minute, parse_time};
+use marketlake_entities::{Exact, Jump, Metric, Millis, Minute, excerpt, parse_time};
 use marketlake_lake::Point;
 use serde::Deserialize;
 
@@ -204,9 +204,9 @@ fn samples(text: &str, start: Minute) -> Result<(Vec<Point>, i64), String> {
     for word in text.split_whitespace() {
         let (value, times) = match word.split_once('x') {
             Some((value, times)) => {
-                let times = times
-                    .parse::<u32>()
-                    .map_err(|_| format!("expected VALUE or VALUExTIMES, got {word:?}"))?;
+                let times = times.parse::<u32>().map_err(|_| {
+                    format!("expected VALUE or VALUExTIMES, got {:?}", excerpt(word))
+                })?;
                 (value, times)
             }
             None => (word, 1),

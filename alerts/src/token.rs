@@ -4,6 +4,8 @@
 //! big endian) and the subject. The signature is HMAC-SHA256 (RFC 2104) over the payload and the key's id, under a key of its own for each
 //! purpose, which is itself an HMAC of the purpose's name: a token of one purpose can never pass for another's.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -116,7 +118,8 @@ impl Keyring {
         Self::rotate(connection, now).await
     }
 
-    /// Makes a new key, which signs from now on; the others go on verifying.
+    /// Makes a new key, which signs from now on; the others go on verifying. It counts as newer than
+    /// they do, even where the clock was set back.
     ///
     /// # Errors
     /// Where the database fails.
@@ -124,11 +127,13 @@ impl Keyring {
         connection: &impl ConnectionTrait,
         now: Millis,
     ) -> Result<Self, AlertError> {
+        let newest = all(connection).await?.first().map(|key| key.created_at);
+        let after_newest = newest.map_or(now, |at| at.plus(Duration::from_millis(1)));
         let id: [u8; 3] = rand::random();
         let key = ActiveModel {
             id: Set(hex(&id)),
             secret: Set(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())),
-            created_at: Set(now),
+            created_at: Set(now.max(after_newest)),
             retired_at: Set(None),
         };
         Entity::insert(key)

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use crate::Millis;
-pub use connect::{PoolOptions, connect, connect_with, diagnose, pool};
+pub use connect::{PoolOptions, connect, connect_with, diagnose, diagnose_silence, pool};
 pub use pooler::check_pooler;
 
 /// What would end the path within an address, or be decoded there.

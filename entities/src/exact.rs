@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::excerpt;
+
 /// A decimal number held exactly: `unscaled / 10^scale`.
 ///
 /// It is kept in one canonical form, so that equal numbers are equal values: no trailing zero
@@ -209,8 +211,8 @@ impl FromStr for Exact {
 
     /// Reads decimal text with an optional sign, point and exponent, as JSON writes numbers.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let not_decimal = || ParseExactError::NotDecimal(text.chars().take(64).collect());
-        let does_not_fit = || ParseExactError::DoesNotFit(text.chars().take(64).collect());
+        let not_decimal = || ParseExactError::NotDecimal(excerpt(text).into_owned());
+        let does_not_fit = || ParseExactError::DoesNotFit(excerpt(text).into_owned());
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Exact, Metric, Minute};
+use crate::{Exact, Metric, Minute, excerpt};
 
 /// Which way a jump goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ impl FromStr for Direction {
         match text {
             "up" => Ok(Self::Up),
             "down" => Ok(Self::Down),
-            other => Err(ParseDirectionError(other.chars().take(40).collect())),
+            other => Err(ParseDirectionError(excerpt(other).into_owned())),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The words are plain values that every other crate speaks in: a [`Metric`] has a [`Sample`] at a
 //! [`Minute`], whose value is an [`Exact`] decimal; a [`JumpRule`] decides what is a [`Jump`]. They
-//! know no database and read no clock.
+//! know no database and read no clock; the time that all go by is [`clock`]'s.
 //!
 //! The records are the tables of the catalog, one sea-orm entity a file, in [`records`].
 //!
@@ -11,8 +11,11 @@
 
 mod backoff;
 mod causes;
+pub mod clock;
 pub mod database;
 mod exact;
+mod excerpt;
+pub mod failure_log;
 pub mod health;
 mod hex;
 mod jump;
@@ -27,7 +30,9 @@ mod secret;
 
 pub use backoff::backoff;
 pub use causes::{causes, reason};
+pub use clock::Clock;
 pub use exact::{Exact, ParseExactError};
+pub use excerpt::{excerpt, excerpt_message};
 pub use health::Health;
 pub use hex::hex;
 pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};

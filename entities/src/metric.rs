@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::excerpt;
+
 /// The measure of a price, which an id leaves out.
 pub const PRICE: &str = "price";
 /// The measure of what was traded within the minute, in units of the base currency.
@@ -37,7 +39,7 @@ impl Metric {
         if [market, pair, measure].into_iter().all(is_part) {
             Ok(Self(id.to_lowercase().into()))
         } else {
-            Err(ParseMetricError(id.chars().take(200).collect()))
+            Err(ParseMetricError(excerpt(&id).into_owned()))
         }
     }
 
@@ -110,7 +112,7 @@ impl FromStr for Metric {
         match parts[..] {
             [market, pair] => Self::new(market, pair, PRICE),
             [market, pair, measure] => Self::new(market, pair, measure),
-            _ => Err(ParseMetricError(text.chars().take(200).collect())),
+            _ => Err(ParseMetricError(excerpt(text).into_owned())),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
 use sea_orm::DeriveValueType;
 
+use crate::excerpt;
+
 const MILLIS_A_MINUTE: i64 = 60_000;
 const MINUTES_AN_HOUR: i64 = 60;
 
@@ -174,7 +176,7 @@ pub struct ParseTimeError(String);
 pub fn parse_time(text: &str) -> Result<Millis, ParseTimeError> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| Millis(time.timestamp_millis()))
-        .map_err(|_| ParseTimeError(text.chars().take(64).collect()))
+        .map_err(|_| ParseTimeError(excerpt(text).into_owned()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Metric;
+use crate::{Metric, excerpt};
 
 /// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`;
 /// or a list of such, parted by commas.
@@ -87,7 +87,7 @@ impl FromStr for Pattern {
                 && member.split(':').count() <= 3
         };
         if text.len() > LONGEST || members.len() > MOST_MEMBERS || !members.iter().all(good) {
-            return Err(ParsePatternError(text.chars().take(200).collect()));
+            return Err(ParsePatternError(excerpt(text).into_owned()));
         }
         let text = members.join(",");
         Ok(Self(text.to_lowercase()))

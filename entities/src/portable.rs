@@ -7,6 +7,8 @@ use sea_orm::{
 };
 use serde_json::Map;
 
+use crate::excerpt;
+
 /// A row, by the names of its columns.
 pub type Row = Map<String, JsonValue>;
 
@@ -135,8 +137,8 @@ fn refused(
 ) -> PortableError {
     PortableError::Field {
         table,
-        column: column.chars().take(64).collect(),
+        column: excerpt(column).into_owned(),
         expected,
-        got: got.to_string().chars().take(64).collect(),
+        got: excerpt(&got.to_string()).into_owned(),
     }
 }

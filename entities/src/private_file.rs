@@ -24,16 +24,19 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Creates a folder and its missing parents, each with mode 0700.
+/// Creates a folder and its missing parents, each with mode 0700, and each flushed to the disk.
 ///
 /// # Errors
 /// Where one of them cannot be created.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|above| !above.exists());
+    let missing: Vec<&Path> = missing.collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
-    builder.create(folder)
+    builder.create(folder)?;
+    missing.into_iter().try_for_each(sync_folder)
 }
 
 /// Creates an empty file with mode 0600 unless there is a file already, which is not opened: by
@@ -92,13 +95,12 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// Makes a rename durable.
+/// Flushes the entry of a file or folder in the folder above it.
 fn sync_folder(file: &Path) -> io::Result<()> {
-    match file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
+    match file.parent() {
+        _ if cfg!(not(unix)) => Ok(()),
+        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }

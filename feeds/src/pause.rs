@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use marketlake_entities::Millis;
+use marketlake_entities::{Millis, excerpt};
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
@@ -31,9 +31,9 @@ pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let asked = seconds(text).or_else(|| until(text, headers));
     let believed = asked.filter(|pause| *pause <= max);
     if believed.is_none() {
-        let shown: String = text.chars().take(64).collect();
+        let shown = excerpt(text);
         tracing::warn!(
-            retry_after = shown,
+            retry_after = shown.as_ref(),
             "an exchange asks for a pause that cannot be meant: expected at most {} s; {} s are \
              taken",
             max.as_secs(),

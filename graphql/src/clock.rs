@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use marketlake_entities::{Millis, database};
+use marketlake_entities::Millis;
 use marketlake_lake::Lake;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -62,10 +62,11 @@ impl Clock {
         }
         if state.asking.is_none() {
             let (shared, database) = (Arc::clone(&self.state), lake.database().clone());
+            let clock = lake.clock().clone();
             // A task, so that it goes on without the request that began it.
             let task = tokio::spawn(async move {
                 let asked = Instant::now();
-                let answer = database::clock(&database).await;
+                let answer = clock.now(&database).await;
                 let mut state = shared.lock();
                 state.asking = None;
                 match answer {

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use marketlake_entities::excerpt;
 
 /// The cursor of a place.
 pub(crate) fn encode(place: &str) -> String {
@@ -14,5 +15,8 @@ pub(crate) fn decode(cursor: &str) -> Result<String, String> {
         .decode(cursor)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| format!("expected a cursor of an earlier answer, got {cursor:?}"))
+        .ok_or_else(|| {
+            let shown = excerpt(cursor);
+            format!("expected a cursor of an earlier answer, got {shown:?}")
+        })
 }

@@ -8,14 +8,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use marketlake_alerts::bounce::{self, NoticeError, Taken};
-use marketlake_entities::database;
 use serde_json::json;
 
 use crate::pages::Desk;
 
 pub(crate) async fn post(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let database = desk.lake.database();
-    let now = match database::clock(database).await {
+    let now = match desk.lake.now().await {
         Ok(now) => now,
         Err(error) => return failed(&error),
     };

@@ -110,7 +110,7 @@ pub async fn watch(
                 window.bad("being filled");
             }
             let asking = (
-                sign(catalog, database::clock(lake.database())),
+                sign_of_catalog(catalog, &lake),
                 sign(store, lake.store().probe()),
             );
             tokio::join!(asking.0, asking.1);
@@ -134,6 +134,20 @@ async fn sign<T, E: std::fmt::Display>(part: &Part, asked: impl Future<Output = 
     }
 }
 
+/// The same of the catalog; where the pool has no connection, why the server gives none.
+async fn sign_of_catalog(part: &Part, lake: &Lake) {
+    let database = lake.database();
+    match timeout(WATCH_TIMEOUT, database::clock(database)).await {
+        Ok(Ok(_)) => part.good(SIGN_TTL),
+        Ok(Err(error)) => part.bad(database::diagnose(database, &error).await),
+        Err(_) => {
+            let cause = database::diagnose_silence(database).await;
+            let silent = || format!("no answer within {} s", WATCH_TIMEOUT.as_secs());
+            part.bad(cause.unwrap_or_else(silent));
+        }
+    }
+}
+
 /// What the catalog says of the minutes that there are.
 struct Seen {
     now: Millis,
@@ -143,7 +157,7 @@ struct Seen {
 
 /// `None` where it cannot be asked; then its part says so.
 async fn look(lake: &Lake) -> Option<Seen> {
-    let now = database::clock(lake.database()).await.ok()?;
+    let now = lake.now().await.ok()?;
     let newest = lake.newest().await.ok()?;
     Some(Seen {
         now,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::outbox::{self, Sender};
-use marketlake_entities::Millis;
+use marketlake_alerts::outbox::Sender;
+use marketlake_entities::{Health, Millis};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -51,15 +51,25 @@ impl Job for DeliverAlerts {
     /// avoids it, since a slot is never used twice.
     async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
         let second = moment.now.0.div_euclid(1_000);
-        if second % 60 == 0 || !outbox::is_due(&self.database).await? {
+        if second % 60 == 0 || !self.sender.is_due(moment.now).await? {
             return Ok(Vec::new());
         }
         Ok(vec![Due::pending(Millis(second * 1_000))])
     }
 
+    /// What is due to be sent goes by a time that a step does not move.
+    fn is_planned_on_any_clock(&self) -> bool {
+        true
+    }
+
+    fn report_to(&self, health: &Health) {
+        self.sender.report_to(health);
+    }
+
     async fn run(&self, run: &Run) -> Result<(), JobError> {
         let stop = self.stop.clone();
-        let round = self.sender.send_due(move || stop.is_cancelled()).await?;
+        let sender = self.sender.clone().with_clock(run.clock.clone());
+        let round = sender.send_due(move || stop.is_cancelled()).await?;
         let outcome = json!({
             "sent": round.sent, "retry": round.retry, "dead": round.dead, "unknown": round.unknown,
         });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use marketlake_alerts::AlertError;
 use marketlake_entities::Millis;
+use marketlake_entities::database::outage::with_cause;
 use marketlake_feeds::FeedError;
 use marketlake_lake::LakeError;
 use sea_orm::DbErr;
@@ -71,7 +72,10 @@ impl JobError {
     pub fn write_failure(&self) -> Option<String> {
         match self {
             Self::Lake(LakeError::Store(_) | LakeError::Catalog(_) | LakeError::Aside(_))
-            | Self::Records(_) => Some(format!("the last run could not write: {self}")),
+            | Self::Records(_) => Some(format!(
+                "the last run could not write: {}",
+                with_cause(self)
+            )),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
+use marketlake_entities::failure_log::FailureLog;
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Millis, Minute, database};
 use marketlake_feeds::{Batch, Pace, Recall};
@@ -13,7 +14,7 @@ use metrics::{counter, gauge};
 use serde_json::{Value, json};
 
 use crate::parts::{Part, parts};
-use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, Source, slots};
+use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, Source, failed, slots};
 
 /// A live price is taken for a minute's until so long after its start.
 const LATENESS: Duration = Duration::from_secs(75);
@@ -26,6 +27,8 @@ pub struct IngestMinute {
     lake: Arc<Lake>,
     parts: Vec<Part>,
     pace: Option<Pace>,
+    failures: FailureLog,
+    rejections: FailureLog,
 }
 
 impl IngestMinute {
@@ -36,7 +39,13 @@ impl IngestMinute {
     #[must_use]
     pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<Pace>) -> Self {
         let parts = parts(&sources);
-        Self { lake, parts, pace }
+        Self {
+            lake,
+            parts,
+            pace,
+            failures: FailureLog::new(),
+            rejections: FailureLog::new(),
+        }
     }
 
     fn recall(&self) -> Recall {
@@ -82,7 +91,10 @@ impl IngestMinute {
             Some(error) if whole.samples.is_empty() => Err(error),
             _ => {
                 for failure in &failures {
-                    tracing::warn!(%slot, failure, "went on without a feed");
+                    failed::log_feed(&self.failures, slot, failure);
+                }
+                if failures.is_empty() {
+                    failed::over(&self.failures, Self::NAME);
                 }
                 Ok((whole, failures))
             }
@@ -214,7 +226,7 @@ impl Job for IngestMinute {
         counter!("marketlake_samples_rejected_total").increment(bad);
         tracing::info!(slot = %run.slot, shard = run.shard, samples, rejected = bad, ?other_kinds, "minute ingested");
         for rejected in &rejected {
-            tracing::warn!(slot = %run.slot, %rejected, "entry not kept");
+            failed::log_rejected(&self.rejections, run.slot, rejected);
         }
         Ok(())
     }

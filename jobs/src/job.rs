@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
-use marketlake_entities::{Millis, Minute};
+use marketlake_entities::{Health, Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use serde_json::Value;
@@ -95,6 +95,15 @@ pub trait Job: Send + Sync {
     fn deadline(&self, _slot: Millis) -> Option<Millis> {
         None
     }
+
+    /// Whether its slots are planned while the clocks were just set, and nobody can know under which
+    /// minute a price belongs.
+    fn is_planned_on_any_clock(&self) -> bool {
+        false
+    }
+
+    /// Enters what it does beside its runs as parts of a process's health.
+    fn report_to(&self, _health: &Health) {}
 
     /// Does the slot.
     ///

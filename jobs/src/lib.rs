@@ -9,12 +9,12 @@
 
 mod adopted;
 mod backfill;
-mod clock;
 mod compact_daily;
 mod compact_hourly;
 mod deliver_alerts;
 mod detect_jumps;
 mod error;
+mod failed;
 mod ingest_minute;
 mod job;
 mod parts;
@@ -32,10 +32,6 @@ mod wrong_clock;
 
 pub use adopted::MarkIngested;
 pub use backfill::{Backfill, OnSymbol};
-pub use clock::{
-    Clock, Event as ClockEvent, Line as ClockLine, MAX_CLOCK_DIFFERENCE, Reading as ClockReading,
-    STEP_SETTLE_TIME, STEP_TOLERANCE,
-};
 pub use compact_daily::CompactDaily;
 pub use compact_hourly::CompactHourly;
 pub use deliver_alerts::DeliverAlerts;
@@ -43,6 +39,10 @@ pub use detect_jumps::{DetectJumps, DetectOptions};
 pub use error::JobError;
 pub use ingest_minute::IngestMinute;
 pub use job::{Due, Job, Moment, Policy, Run, WaitsFor};
+pub use marketlake_entities::clock::{
+    Clock, Event as ClockEvent, Line as ClockLine, MAX_CLOCK_DIFFERENCE, Reading as ClockReading,
+    STEP_SETTLE_TIME, STEP_TOLERANCE,
+};
 pub use parts::Source;
 pub use publish_manifests::PublishManifests;
 pub use registry::{JobSet, Parts};

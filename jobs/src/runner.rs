@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fail::fail_point;
 use futures::FutureExt;
 use marketlake_entities::database::outage;
+use marketlake_entities::failure_log::FailureLog;
 use marketlake_entities::health::{Part, Role};
 use marketlake_entities::records::job_runs::State;
 use marketlake_entities::{Health, Millis, backoff};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::supervisor::panic_message;
 use crate::wrong_clock::MAX_PAUSE;
-use crate::{Clock, DeliverAlerts, Due, Job, JobError, Run, slots};
+use crate::{Clock, DeliverAlerts, Due, Job, JobError, Run, failed, slots};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -132,6 +133,7 @@ impl Runner {
         let policy = job.policy();
         let mut unwritable: Option<(Instant, String)> = None;
         let mut outage = outage::DATABASE.reporter(job.name());
+        let failures = FailureLog::new();
         while !self.stop.is_cancelled() {
             fail_point!("worker-loop");
             let woken = self.wake.notified();
@@ -144,7 +146,7 @@ impl Runner {
                     outage.succeed();
                     let longest = policy.timeout.saturating_add(WORKER_TIMEOUT);
                     stand(&part, unwritable.as_ref(), longest);
-                    let done = self.execute(job.as_ref(), &run).await;
+                    let done = self.execute(job.as_ref(), &run, &failures).await;
                     unwritable = done.err().map(|reason| (Instant::now(), reason));
                     // What a run committed may be another job's start.
                     self.wake();
@@ -157,7 +159,10 @@ impl Runner {
                 }
                 Err(error) => {
                     outage.fail_statement(&self.database, &error).await;
-                    unwritable = Some((Instant::now(), format!("{CANNOT_CLAIM}: {error}")));
+                    unwritable = Some((
+                        Instant::now(),
+                        format!("{CANNOT_CLAIM}: {}", outage::with_cause(&error)),
+                    ));
                     self.idle(woken).await;
                 }
             }
@@ -197,7 +202,7 @@ impl Runner {
             slots::claim_slot(&self.database, name, &self.worker, slot, shard, &self.clock).await?;
         if let Some(run) = &claimed {
             // Its row says what came of it.
-            let _ = self.execute(job, run).await;
+            let _ = self.execute(job, run, &FailureLog::new()).await;
         }
         let row = slots::find(&self.database, name, slot, shard).await?;
         let row =
@@ -213,28 +218,35 @@ impl Runner {
     }
 
     /// Does a claimed slot, and records what came of it. The error says why nothing can be written.
-    async fn execute(&self, job: &dyn Job, run: &Run) -> Result<(), String> {
+    async fn execute(&self, job: &dyn Job, run: &Run, failures: &FailureLog) -> Result<(), String> {
         let begun = Instant::now();
-        let result = self.attempt(job, run).await;
+        let result = self.attempt(job, run, failures).await;
         histogram!("marketlake_job_seconds", "job" => job.name())
             .record(begun.elapsed().as_secs_f64());
         let unwritable = result.as_ref().err().and_then(JobError::write_failure);
         let outcome = match result {
-            Ok(()) => "done",
-            Err(error) => match in_time(self.after_failure(job, run, &error)).await {
-                Ok(outcome) => outcome,
-                Err(database_error) => {
-                    tracing::error!(job = job.name(), slot = %run.slot, %error, %database_error, "cannot record a failure; the lease will run out");
-                    "lost"
-                }
-            },
+            Ok(()) => {
+                failed::over(failures, job.name());
+                "done"
+            }
+            Err(error) => {
+                let recorded = in_time(self.after_failure(job, run, &error)).await;
+                let outcome = recorded.as_ref().copied().unwrap_or("lost");
+                failed::log(failures, job.name(), run, outcome, &error, recorded.err());
+                outcome
+            }
         };
         counter!("marketlake_job_runs_total", "job" => job.name(), "outcome" => outcome)
             .increment(1);
         unwritable.map_or(Ok(()), Err)
     }
 
-    async fn attempt(&self, job: &dyn Job, run: &Run) -> Result<(), JobError> {
+    async fn attempt(
+        &self,
+        job: &dyn Job,
+        run: &Run,
+        failures: &FailureLog,
+    ) -> Result<(), JobError> {
         let policy = job.policy();
         if run.attempts > policy.attempts {
             return Err(JobError::WornOut(policy.attempts));
@@ -252,12 +264,11 @@ impl Runner {
                 Ok(Err(panic)) => {
                     let message = panic_message(&*panic);
                     counter!("marketlake_job_panics_total", "job" => job.name()).increment(1);
-                    tracing::error!(job = job.name(), slot = %run.slot, panic = message, "run panicked");
                     Err(JobError::Panicked(message))
                 }
                 Err(_) => Err(JobError::TimedOut(policy.timeout)),
             },
-            lost = self.keep_lease(run) => lost,
+            lost = self.keep_lease(run, failures) => lost,
             () = self.stopped() => Err(JobError::Stopped),
         }
     }
@@ -268,13 +279,13 @@ impl Runner {
     }
 
     /// Renews the lease for as long as the run goes on; ends only when it is lost.
-    async fn keep_lease(&self, run: &Run) -> Result<(), JobError> {
+    async fn keep_lease(&self, run: &Run, failures: &FailureLog) -> Result<(), JobError> {
         loop {
             sleep(slots::LEASE / 3).await;
             match in_time(slots::renew(&self.database, run)).await {
                 Ok(true) => (),
                 Ok(false) => return Err(JobError::Fenced),
-                Err(error) => tracing::warn!(slot = %run.slot, %error, "cannot renew a lease"),
+                Err(error) => failed::log_renewal(failures, run, &error),
             }
         }
     }
@@ -298,9 +309,11 @@ impl Runner {
             Some(_) if run.attempts < job.policy().attempts => (State::Pending, "retry"),
             _ => (State::Failed, "failed"),
         };
-        tracing::warn!(job = job.name(), slot = %run.slot, attempt = run.attempts, outcome = word, %error, "run failed");
         let not_before = again_at.unwrap_or(now).min(now.plus(MAX_PAUSE));
-        let error: String = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
+        let error: String = outage::with_cause(error)
+            .chars()
+            .take(MAX_ERROR_CHARS)
+            .collect();
         slots::give_back(&self.database, run, state, not_before, &error).await?;
         Ok(word)
     }

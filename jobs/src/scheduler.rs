@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
+use marketlake_alerts::outbox;
 use marketlake_entities::database::outage;
 use marketlake_entities::database::outage::Reporter;
+use marketlake_entities::failure_log::{FailureLine, FailureLog};
 use marketlake_entities::health::{Part, Role};
 use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::Pace;
@@ -48,6 +50,7 @@ struct Planner {
     pace: Option<Pace>,
     runner: Runner,
     bell: Arc<Notify>,
+    failures: FailureLog,
 }
 
 impl Scheduler {
@@ -58,6 +61,7 @@ impl Scheduler {
         let _ = runner.health().part(Role::Scheduler, PLANNER);
         for job in jobs.iter() {
             let _ = runner.part(job.name());
+            job.report_to(runner.health());
         }
         let planner = Planner {
             database: runner.database().clone(),
@@ -65,6 +69,7 @@ impl Scheduler {
             pace,
             runner: runner.clone(),
             bell: Arc::default(),
+            failures: FailureLog::new(),
         };
         Self {
             planner: Arc::new(planner),
@@ -185,7 +190,7 @@ impl Planner {
             Ok(Some(held)) => part.bad(held),
             Err(error) => {
                 outage.fail_statement(&self.database, &error).await;
-                part.bad(format!("cannot plan slots: {error}"));
+                part.bad(format!("cannot plan slots: {}", outage::with_cause(&error)));
             }
         }
     }
@@ -196,11 +201,13 @@ impl Planner {
         let clock = self.runner.clock();
         let now = clock.now(&self.database).await?;
         self.runner.health().note("clock", clock.describe());
-        if let Some(held) = clock.held() {
-            return Ok(Some(held));
+        let held = clock.held();
+        if held.is_some() && clock.estimate().is_none() {
+            return Ok(held);
         }
-        if mend_too {
+        if mend_too && held.is_none() {
             mend(&self.database, now).await?;
+            outbox::mend(&self.database, now).await?;
         }
         let minute = match self.pace {
             None => now.minute(),
@@ -208,17 +215,36 @@ impl Planner {
         };
         let moment = Moment { now, minute };
         let mut failed = None;
-        for job in self.jobs.iter() {
+        let planned = |job: &&Arc<dyn Job>| held.is_none() || job.is_planned_on_any_clock();
+        for job in self.jobs.iter().filter(planned) {
             let planning = AssertUnwindSafe(self.plan_job(job.as_ref(), moment)).catch_unwind();
             let error = match planning.await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
                 Err(panic) => JobError::Panicked(panic_message(&*panic)),
             };
-            tracing::error!(job = job.name(), %error, "cannot plan a job's slots");
+            match self.failures.fail(Instant::now(), &error.to_string()) {
+                FailureLine::First => {
+                    tracing::error!(job = job.name(), %error, "cannot plan a job's slots");
+                }
+                FailureLine::Again(until_now) => tracing::error!(
+                    job = job.name(),
+                    %error,
+                    failures = until_now.count,
+                    seconds = until_now.seconds,
+                    "jobs' slots can still not be planned"
+                ),
+                FailureLine::Quiet => (),
+            }
             failed.get_or_insert(error);
         }
-        failed.map_or(Ok(None), Err)
+        if failed.is_none()
+            && let Some(over) = self.failures.succeed(Instant::now())
+        {
+            let (failures, seconds) = (over.count, over.seconds);
+            tracing::warn!(failures, seconds, "jobs' slots are planned again");
+        }
+        failed.map_or(Ok(held), Err)
     }
 
     async fn plan_job(&self, job: &dyn Job, moment: Moment) -> Result<(), JobError> {

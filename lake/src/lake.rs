@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::records::segments::Model;
 use marketlake_entities::records::{metrics, segments};
-use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_entities::{Clock, Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
-use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, QuerySelect};
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::answers::KeptListing;
@@ -20,6 +20,7 @@ use crate::{
 /// The lake. Cheap to share behind an [`Arc`].
 pub struct Lake {
     database: DatabaseConnection,
+    clock: Clock,
     store: Store,
     window: Arc<Window>,
     embedded: Embedded,
@@ -60,6 +61,7 @@ impl Lake {
         let lake = Self {
             embedded: Embedded::new(database.clone(), &store),
             database,
+            clock: Clock::system(),
             store,
             window: Arc::new(Window::default()),
             athena: OnceLock::new(),
@@ -83,6 +85,7 @@ impl Lake {
             embedded: self.embedded.with_database(&database),
             athena: athena.map_or_else(OnceLock::new, OnceLock::from),
             database,
+            clock: self.clock.clone(),
             store: self.store.clone(),
             window: Arc::clone(&self.window),
             directory: Arc::clone(&self.directory),
@@ -119,6 +122,20 @@ impl Lake {
     #[must_use]
     pub fn database(&self) -> &DatabaseConnection {
         &self.database
+    }
+
+    /// The clock of this process, shared by all that it runs.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time by that clock, which a step of the database's or of the machine's does not move.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn now(&self) -> Result<Millis, DbErr> {
+        self.clock.now(&self.database).await
     }
 
     /// Where its objects lie.

@@ -1,13 +1,17 @@
 //! Calls of the object store, tried again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use marketlake_entities::backoff;
+use marketlake_entities::failure_log::{FailureLine, FailureLog};
 use tokio::time::sleep;
 
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Lines about calls that are tried again: one each some minutes, however many there are.
+static RETRIES: FailureLog = FailureLog::new();
 
 /// Tries a call some times, with a growing pause. What is not there will not come.
 pub(crate) async fn again<T, F: Future<Output = object_store::Result<T>>>(
@@ -18,7 +22,20 @@ pub(crate) async fn again<T, F: Future<Output = object_store::Result<T>>>(
         match call().await {
             Err(error) if failed + 1 < ATTEMPTS && !is_final(&error) => {
                 failed += 1;
-                tracing::warn!(%error, failed, "the object store failed, trying again");
+                match RETRIES.fail(Instant::now(), &error.to_string()) {
+                    FailureLine::First => {
+                        tracing::warn!(%error, failed, "the object store failed, trying again");
+                    }
+                    FailureLine::Again(until_now) => tracing::warn!(
+                        %error,
+                        failures = until_now.count,
+                        seconds = until_now.seconds,
+                        "the object store fails again and again, trying again"
+                    ),
+                    FailureLine::Quiet => {
+                        tracing::debug!(%error, failed, "the object store failed, trying again");
+                    }
+                }
                 sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
             }
             result => return result,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marketlake_entities::Metric;
+use marketlake_entities::{Metric, excerpt};
 
 use crate::moments::Moments;
 use crate::rollup::Rollup;
@@ -133,6 +133,6 @@ impl FromStr for Statistic {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|s| s.to_string() == text);
-        known.ok_or_else(|| ParseStatisticError(text.chars().take(32).collect()))
+        known.ok_or_else(|| ParseStatisticError(excerpt(text).into_owned()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::Millis;
+use marketlake_entities::{Millis, excerpt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -60,7 +60,8 @@ impl Store {
     /// # Errors
     /// Where the address cannot be used, or the folder cannot be made.
     pub async fn open(options: &StoreOptions) -> Result<Self, LakeError> {
-        let address = |reason: String| LakeError::Address(format!("{}: {reason}", options.url));
+        let address =
+            |reason: String| LakeError::Address(format!("{}: {reason}", excerpt(&options.url)));
         let url = Url::parse(&options.url).map_err(|error| address(error.to_string()))?;
         let (mut local, mut bucket) = (None, None);
         let objects: Arc<dyn ObjectStore> = match url.scheme() {
@@ -85,7 +86,8 @@ impl Store {
             }
             other => {
                 return Err(address(format!(
-                    "expected file:// or s3://, got {other}://"
+                    "expected file:// or s3://, got {}://",
+                    excerpt(other)
                 )));
             }
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_entities::{Minute, database};
+use marketlake_entities::{Minute, database, excerpt};
 use marketlake_feeds::Binance;
 use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
 use marketlake_lake::{EARLIEST_MINUTE, Span};
@@ -129,7 +129,10 @@ impl Backfill {
         let url = configured.unwrap_or_else(|| Binance::DEFAULT_URL.to_owned().into());
         let base = url.expose().parse().map_err(|_| {
             let expected = "expected an address like https://api.example.com";
-            Usage(format!("feeds.base_url: {expected}, got {url:?}"))
+            Usage(format!(
+                "feeds.base_url: {expected}, got {}",
+                excerpt(&url.to_string())
+            ))
         })?;
         Ok(Binance::new(base, None)?)
     }

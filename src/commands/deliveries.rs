@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use marketlake_alerts::outbox;
-use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
+use marketlake_entities::{database, excerpt};
 use sea_orm::DatabaseConnection;
 
 use crate::app;
@@ -149,7 +149,7 @@ async fn requeue(database: &DatabaseConnection, ids: &[String]) -> anyhow::Resul
         } else {
             "none was given up under that key"
         };
-        output::line(&format!("{id}: {words}"))?;
+        output::line(&format!("{}: {words}", excerpt(id)))?;
     }
     Ok(ExitCode::from(u8::from(!all)))
 }

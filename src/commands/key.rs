@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use marketlake_entities::records::api_keys;
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, database, excerpt};
 use marketlake_graphql::auth::{ApiKey, Scopes};
 
 use super::Usage;
@@ -146,7 +146,8 @@ impl Key {
             KeyCommand::Revoke { id } => {
                 if !api_keys::revoke(&database, &id, now).await? {
                     output::line(&format!(
-                        "key: there is no key {id:?} that could be revoked"
+                        "key: there is no key {:?} that could be revoked",
+                        excerpt(&id)
                     ))?;
                     return Ok(ExitCode::FAILURE);
                 }
@@ -160,7 +161,7 @@ impl Key {
 fn check(name: &str, scopes: Scopes, expires: Option<Duration>) -> Result<(), Usage> {
     let length = name.trim().chars().count();
     if !(1..=MAX_NAME_CHARS).contains(&length) || name.chars().any(char::is_control) {
-        let shown: String = name.chars().take(MAX_NAME_CHARS).collect();
+        let shown = excerpt(name);
         return Err(Usage(format!(
             "NAME: expected 1 to {MAX_NAME_CHARS} characters on one line, got {shown:?}"
         )));

@@ -131,11 +131,12 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Smoke(smoke) = cli.command {
         return smoke.execute(&cli.global).await;
     }
-    let loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
+    let mut loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
     let runs_long = matches!(
         cli.command,
         Command::Demo(_) | Command::Up(_) | Command::Backfill(_)
     );
+    loaded.settings.runs_long = runs_long;
     logs::start(loaded.settings.log.format, !runs_long);
     dispatch(cli.command, loaded).await
 }

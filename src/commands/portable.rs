@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use marketlake_entities::portable::{self, Row};
 use marketlake_entities::records::{api_keys, recipients, signing_keys, subscriptions};
-use marketlake_entities::{Millis, database, private_file};
+use marketlake_entities::{Millis, database, excerpt, excerpt_message, private_file};
 use marketlake_graphql::auth::Scopes;
 use sea_orm::{DatabaseTransaction, EntityTrait};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,20 @@ struct Line {
 }
 
 impl Content {
+    /// What somebody can do who gets hold of the file.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Subscriptions => {
+                "it holds mail addresses, the secrets that webhooks are signed with, and the keys \
+                 that sign the links of mails: whoever has it can act for every subscriber"
+            }
+            Self::Keys => {
+                "it holds the keys' names, scopes and SHA-256 hashes: no key can be used or found \
+                 out by it, but a database that takes it in accepts the same keys"
+            }
+        }
+    }
+
     fn tables(self) -> &'static [&'static str] {
         match self {
             Self::Subscriptions => &["signing_keys", "recipients", "subscriptions"],
@@ -79,9 +93,10 @@ pub(super) async fn export(
     }
     write(path, content, exported_at, &lines).map_err(|error| unusable(path, error))?;
     output::line(&format!(
-        "export: {} rows in {}; it holds secrets",
+        "export: {} rows in {}; {}",
         lines.len(),
-        path.display()
+        path.display(),
+        content.told()
     ))
 }
 
@@ -112,8 +127,9 @@ pub(super) async fn import(
     };
     let refused = |number: usize, error: anyhow::Error| {
         anyhow::Error::from(Usage(format!(
-            "{}: line {number}: {error:#}",
-            path.display()
+            "{}: line {number}: {}",
+            path.display(),
+            excerpt_message(&format!("{error:#}"))
         )))
     };
     let head = lines.next_as::<Head>();
@@ -150,7 +166,10 @@ async fn take(
     line: &Line,
 ) -> anyhow::Result<bool> {
     let table = content.tables().iter().find(|table| **table == line.table);
-    let table = table.with_context(|| format!("{:?} is no table of such a file", line.table))?;
+    let table = table.with_context(|| {
+        let table = excerpt(&line.table);
+        format!("{table:?} is no table of such a file")
+    })?;
     let id = |name: &str| {
         let value = line.row.get(name).and_then(|value| value.as_str());
         value.unwrap_or_default().to_owned()

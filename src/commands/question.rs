@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_entities::{Jump, Metric, Minute, parse_time};
+use marketlake_entities::{Jump, Metric, Minute, excerpt, parse_time};
 use marketlake_lake::{Lake, QueryEngine, Span};
 
 use super::Usage;
@@ -81,7 +81,8 @@ impl Asked {
         let metric = self.lake.resolve(name).await?;
         Ok(metric.ok_or_else(|| {
             Usage(format!(
-                "no metric {name:?} was ever recorded; `marketlake metrics` lists those there are"
+                "no metric {:?} was ever recorded; `marketlake metrics` lists those there are",
+                excerpt(name)
             ))
         })?)
     }

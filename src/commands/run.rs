@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_entities::{database, parse_time};
+use marketlake_entities::{database, excerpt, parse_time};
 use marketlake_jobs::{
     CompactDaily, CompactHourly, IngestMinute, PublishManifests, RunOnce, Runner, Vacuum,
 };
@@ -54,7 +54,7 @@ impl Run {
             Usage(format!(
                 "job: expected one of {}, got {:?}",
                 names.join(", "),
-                self.job
+                excerpt(&self.job)
             ))
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;

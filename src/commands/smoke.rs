@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
+use marketlake_entities::{excerpt, redact_url};
 use marketlake_graphql::auth::read_operator_key;
 
 use super::{Global, Usage};
@@ -39,7 +40,9 @@ pub(super) struct Smoke {
 impl Smoke {
     pub(super) async fn execute(self, global: &Global) -> anyhow::Result<ExitCode> {
         if !matches!(self.url.scheme(), "http" | "https") {
-            let problem = format!("URL: expected http:// or https://, got {}", self.url);
+            let shown = redact_url(self.url.as_str());
+            let shown = excerpt(&shown);
+            let problem = format!("URL: expected http:// or https://, got {shown}");
             return Err(Usage(problem).into());
         }
         let given = self.key.map(read).transpose()?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use marketlake_alerts::Keyring;
-use marketlake_entities::database;
+use marketlake_entities::{database, excerpt};
 
 use crate::app;
 use crate::config::Settings;
@@ -46,7 +46,8 @@ impl Tokens {
             TokensCommand::Retire { id } => {
                 if !Keyring::retire(&database, &id, now).await? {
                     output::line(&format!(
-                        "tokens: there is no key {id:?} that could be retired"
+                        "tokens: there is no key {:?} that could be retired",
+                        excerpt(&id)
                     ))?;
                     return Ok(ExitCode::FAILURE);
                 }

@@ -78,9 +78,11 @@ impl Database {
             Pool::Api => acquire("api_acquire_timeout", &self.api_acquire_timeout),
             Pool::Jobs | Pool::Delivery => acquire("acquire_timeout", &self.acquire_timeout),
         };
+        let acquire_timeout = acquire_timeout?;
         Ok(PoolOptions {
             max_connections,
-            acquire_timeout: acquire_timeout?,
+            refused_timeout: acquire_timeout,
+            acquire_timeout,
             statement_timeout: match pool {
                 Pool::Api => self.statement_timeout()?,
                 Pool::Jobs | Pool::Delivery => None,

@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
-use marketlake_entities::redact_url;
+use marketlake_entities::{excerpt, excerpt_message, redact_url};
 
 use super::Settings;
 
@@ -39,7 +39,7 @@ impl ConfigError {
     pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
         Self::Setting {
             name: name.to_owned(),
-            value: redact_url(value),
+            value: excerpt(&redact_url(value)).into_owned(),
             problem: problem.to_string(),
         }
     }
@@ -199,13 +199,18 @@ fn shown(error: &figment::Error) -> String {
             Kind::InvalidType(actual, expected) => Kind::InvalidType(type_of(&actual), expected),
             Kind::InvalidValue(actual, expected) => Kind::InvalidValue(type_of(&actual), expected),
             Kind::Message(message) => Kind::Message(without_excerpt(&message)),
-            Kind::UnknownVariant(found, all) => Kind::UnknownVariant(redact_url(&found), all),
-            Kind::UnknownField(found, all) => Kind::UnknownField(redact_url(&found), all),
+            Kind::UnknownVariant(found, all) => Kind::UnknownVariant(safe(&found), all),
+            Kind::UnknownField(found, all) => Kind::UnknownField(safe(&found), all),
             kind => kind,
         };
         error.to_string()
     });
     all.collect::<Vec<_>>().join("\n")
+}
+
+/// A name as it is shown.
+fn safe(found: &str) -> String {
+    excerpt(&redact_url(found)).into_owned()
 }
 
 fn type_of(actual: &Actual) -> Actual {
@@ -225,5 +230,6 @@ fn without_excerpt(message: &str) -> String {
         let margin = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         !margin.starts_with('|')
     });
-    redact_url(&lines.collect::<Vec<_>>().join(", "))
+    let message = redact_url(&lines.collect::<Vec<_>>().join(", "));
+    excerpt_message(&message).into_owned()
 }

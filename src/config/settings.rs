@@ -38,6 +38,9 @@ pub(crate) struct Settings {
     pub(crate) feeds: Vec<Feed>,
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
+    /// Whether the command runs until it is stopped: no setting, but what was typed.
+    #[serde(skip)]
+    pub(crate) runs_long: bool,
 }
 
 /// The objects.
@@ -169,6 +172,7 @@ impl Default for Settings {
             feeds: vec![Feed::of(FeedKind::Binance)],
             jobs: Jobs::default(),
             log: Log::default(),
+            runs_long: false,
         }
     }
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod hosts;
 mod operations;
 mod operator_key;
+mod outage;
 mod proxy;
 mod streams;
 mod tokens;

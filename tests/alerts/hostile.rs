@@ -14,6 +14,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::hook::{Hook, OK};
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::samples::{series, start};
+use crate::support::skew::true_now;
 
 const ID: &str = "binance:hottry:volume";
 const GONE: &str = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -75,7 +76,7 @@ async fn call(hook: &Hook) -> Sending {
     };
     let mut line = channel(hook).line();
     line.prepare(&parcel).await.unwrap();
-    line.hand_over(&parcel).await
+    line.hand_over(&parcel, true_now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

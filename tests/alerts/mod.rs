@@ -3,11 +3,13 @@
 mod asking;
 mod backtest;
 mod bounces;
+mod clock_steps;
 mod detector;
 mod digests;
 mod expiry;
 mod hostile;
 mod identity;
+mod lane_health;
 mod lanes;
 mod life;
 mod mails;

@@ -204,7 +204,7 @@ async fn the_switch_stops_everything_and_loses_nothing() {
         .await
         .unwrap();
     assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
-    assert!(!outbox::is_due(&alerting.database).await.unwrap());
+    assert!(!outbox::is_due(&alerting.database, now).await.unwrap());
     assert!(outbox::release(&alerting.database).await.unwrap());
     assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
     assert_eq!(mailbox.mails().len(), 1);
@@ -234,11 +234,11 @@ async fn a_worker_that_died_before_it_handed_over_is_no_doubt_and_one_that_died_
         let held = "update deliveries set state = 'sending', token = 1, attempts = 1, lease_until = 9000000000000000";
         alerting.database.execute_unprepared(held).await.unwrap();
         assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
-        alerting.database.execute_unprepared("update deliveries set lease_until = 1").await.unwrap();
+        alerting.database.execute_unprepared("update deliveries set lease_until = null").await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
         assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (State::Sent, 2, 0));
-        let again = "update deliveries set state = 'sending', lease_until = 1, handed_at = 1, not_before = 0";
+        let again = "update deliveries set state = 'sending', lease_until = null, handed_at = 1, not_before = 0";
         alerting.database.execute_unprepared(again).await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;

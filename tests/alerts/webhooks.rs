@@ -17,6 +17,7 @@ use crate::support::alerting::{Alerting, wants};
 use crate::support::base::Base;
 use crate::support::hook::{Hook, OK};
 use crate::support::samples::series;
+use crate::support::skew::true_now;
 
 const ID: &str = "binance:hottry:volume";
 
@@ -36,7 +37,7 @@ async fn send(channel: &dyn Channel, address: &str) -> Sending {
     };
     let mut line = channel.line();
     match line.prepare(&parcel).await {
-        Ok(()) => line.hand_over(&parcel).await,
+        Ok(()) => line.hand_over(&parcel, true_now()).await,
         Err(sending) => sending,
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-use super::{TRIED, doctor, finding};
+use super::{TRIED, careless, doctor, finding};
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 
@@ -87,6 +87,20 @@ async fn a_bucket_elsewhere_and_a_clock_an_hour_off_are_told() {
     let (health, detail) = finding(&said, "clock");
     assert_eq!(health, "bad");
     assert!(detail.ends_with("seconds ahead, off the server's, which refuses what is 15 minutes off: set this machine's clock"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ignores_if_match_is_bad() {
+    let base = Base::remote().await;
+    let endpoint = careless::serve(&base.path().join("careless")).await;
+    let program = Program::on(&base).with("MARKETLAKE_STORE__ENDPOINT", endpoint);
+    let said = doctor(&program).await;
+    let (health, detail) = finding(&said, "conditional replace");
+    assert_eq!((said.code, health.as_str()), (1, "bad"), "{said:?}");
+    assert!(detail.starts_with("If-Match is ignored: "), "{detail}");
+    assert_eq!(finding(&said, "conditional put").0, "good", "{said:?}");
+    let left = std::fs::read_dir(base.path().join("careless/lake/some/prefix/doctor"));
+    assert_eq!(left.map_or(0, Iterator::count), 0);
 }
 
 /// A server that gives the same answer to everything.

@@ -1,5 +1,6 @@
 //! What is AWS' alone: buckets and who we are there.
 
+mod careless;
 mod credentials;
 mod doctor;
 mod export;
@@ -12,13 +13,14 @@ use crate::support::base::Base;
 use crate::support::program::{Program, Said};
 
 /// What is tried of every bucket.
-const TRIED: [&str; 10] = [
+const TRIED: [&str; 11] = [
     "credentials",
     "bucket",
     "region",
     "clock",
     "put",
     "conditional put",
+    "conditional replace",
     "get",
     "list",
     "multipart",

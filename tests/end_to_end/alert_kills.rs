@@ -68,7 +68,7 @@ async fn free(database: &DatabaseConnection) {
     // The leases of the dead would run out by themselves, within half a minute and a minute and a half.
     for sql in [
         "update job_runs set lease_until = 1 where state = 'running'",
-        "update deliveries set lease_until = 1 where state = 'sending'",
+        "update deliveries set lease_until = null where state = 'sending'",
         "update deliveries set not_before = 0 where state in ('retry', 'unknown') and not_before < 9000000000000000",
         "delete from delivery_throttles",
     ] {

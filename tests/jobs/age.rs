@@ -72,7 +72,11 @@ async fn a_minute_that_is_healed_or_imported_late_makes_alerts_and_no_mail() {
             "expired: older than alerts.max_age: judged 11 minutes after its minute ended";
         assert_eq!(error, expected);
         assert_eq!(slots_of_delivery(&alerting).await, 0);
-        assert!(!outbox::is_due(&alerting.database).await.unwrap());
+        assert!(
+            !outbox::is_due(&alerting.database, alerting.now().await)
+                .await
+                .unwrap()
+        );
         let list = outbox::list(&alerting.database, Some(State::Dead), 10).await;
         assert_eq!(list.unwrap().len(), 1, "an operator sees why");
     })

@@ -1,53 +1,19 @@
 //! The same on the running program: on Postgres its clock is set, on `SQLite` the machine's.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use marketlake_entities::records::job_runs::{Column, Entity, Model, State};
 use marketlake_entities::{Millis, database};
 use marketlake_jobs::{Clock, Due, slots};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use reqwest::Method;
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 
 use crate::support::base::Base;
+use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::program::Program;
-
-/// Debian's libfaketime, for the machine's clock.
-fn faketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").unwrap();
-    let files = folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
-    let found = files.into_iter().find(|file| file.is_file());
-    found.expect("libfaketime sets the clock of one process: run scripts/test, which installs it")
-}
-
-fn true_now() -> Millis {
-    Millis::from(chrono::Utc::now())
-}
-
-/// Has a Postgres database tell a time that can be set.
-async fn with_clock(base: &Base) -> DatabaseConnection {
-    let database = base.database().await;
-    for statement in [
-        "create schema skewed".to_owned(),
-        "create table skewed.skew (by interval)".to_owned(),
-        "insert into skewed.skew values ('0')".to_owned(),
-        "create function skewed.clock_timestamp() returns timestamptz language sql volatile as \
-         'select pg_catalog.clock_timestamp() + (select by from skewed.skew)'"
-            .to_owned(),
-        "do $$ begin execute format('alter database %I set search_path = public, skewed, pg_catalog', \
-         current_database()); end $$"
-            .to_owned(),
-    ] {
-        database.execute_unprepared(&statement).await.unwrap();
-    }
-    database
-}
-
-async fn set(database: &DatabaseConnection, by: &str) {
-    let statement = format!("update skewed.skew set by = '{by}'");
-    database.execute_unprepared(&statement).await.unwrap();
-}
+use crate::support::skew::{by_file, set, true_now, with_clock};
 
 async fn ingests(database: &DatabaseConnection) -> Vec<Model> {
     let ingest = Column::Job.eq("ingest-minute");
@@ -141,15 +107,8 @@ async fn a_database_clock_that_is_set_marks_nothing_as_missed_and_planning_goes_
 async fn a_machine_clock_that_is_set_is_survived_in_either_direction() {
     let base = Base::local().await;
     let file = base.path().join("faketime");
-    std::fs::write(&file, "+0\n").unwrap();
     let (_exchange, program) = live(&base).await;
-    let program = program
-        .with("LD_PRELOAD", faketime().display())
-        .with("FAKETIME_TIMESTAMP_FILE", file.display())
-        .with("FAKETIME_NO_CACHE", "1")
-        .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .with("DONT_FAKE_MONOTONIC", "1");
-    let mut server = program.up(&[]).await;
+    let mut server = by_file(program, &file).up(&[]).await;
     let database = base.database().await;
     a_minute_is_done(&database).await;
     for (skew, words) in [("+1d\n", "was set forward by"), ("-10m\n", "was set by -")] {
@@ -171,6 +130,53 @@ async fn a_machine_clock_that_is_set_is_survived_in_either_direction() {
         assert!(sizes.iter().any(logged), "{sizes:?}: {log}");
     }
     assert!(log.contains("the clocks are right again"), "{log}");
+}
+
+/// Mails in the program's outbox folder.
+fn mails(base: &Base) -> usize {
+    let folder = base.path().join("data/outbox");
+    let files = std::fs::read_dir(folder).into_iter().flatten();
+    files
+        .filter(|file| file.as_ref().unwrap().path().extension().is_some())
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_leaves_soon_whatever_the_machine_clock_is_set_to() {
+    let base = Base::local().await;
+    let file = base.path().join("faketime");
+    let (_exchange, program) = live(&base).await;
+    let mut server = by_file(program, &file).up(&[]).await;
+    let database = base.database().await;
+    a_minute_is_done(&database).await;
+    let client = Client::of(&server);
+    for (number, (skew, words)) in [
+        ("+1d\n", "was set forward by"),
+        ("-10m\n", "was set by -"),
+        ("-1d\n", "was set by -"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        std::fs::write(&file, skew).unwrap();
+        noted(&server, words).await;
+        let address = format!("trader{number}@example.com");
+        let wanted = serde_json::json!({"metric": "binance:a", "address": address});
+        let made = client
+            .json(Method::POST, "/v1/subscriptions", &wanted)
+            .await;
+        assert!(made.status.is_success(), "{skew}: {}", made.text());
+        let begun = Instant::now();
+        eventually("the mail", async || {
+            (mails(&base) == number + 1).then_some(())
+        })
+        .await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(30), "{skew}: {took:?}");
+        std::fs::write(&file, "+0\n").unwrap();
+        at_ease(&server).await;
+    }
+    server.interrupt().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

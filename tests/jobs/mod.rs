@@ -4,6 +4,7 @@ mod age;
 mod backfill;
 mod clock_steps;
 mod clocks;
+mod full_disk;
 mod hostile;
 mod ingest;
 mod planning;

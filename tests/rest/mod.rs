@@ -1,6 +1,7 @@
 //! The REST routes, as scripts call them.
 
 mod caching;
+mod excerpts;
 mod formats;
 mod intervals;
 mod own;

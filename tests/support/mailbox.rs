@@ -46,7 +46,12 @@ pub struct Mailbox {
 
 impl Mailbox {
     pub async fn open(fault: Fault) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::open_at("127.0.0.1:0", fault).await
+    }
+
+    /// At an address where there was none.
+    pub async fn open_at(address: &str, fault: Fault) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let mailbox = Self {
             url: format!("smtp://{}", listener.local_addr().unwrap()),
             mails: Arc::default(),

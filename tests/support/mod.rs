@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod recordings;
 pub mod s3;
 pub mod samples;
+pub mod skew;
 pub mod wire;
 
 use std::time::{Duration, Instant};

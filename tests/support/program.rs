@@ -16,7 +16,8 @@ use super::client::Client;
 #[derive(Clone)]
 pub struct Program {
     settings: Vec<(String, String)>,
-    max_files: Option<u32>,
+    /// What the shell that becomes the program does first.
+    first: String,
 }
 
 /// What one call said.
@@ -31,7 +32,7 @@ impl Program {
     pub fn on(base: &Base) -> Self {
         Self {
             settings: base.settings(),
-            max_files: None,
+            first: String::new(),
         }
     }
 
@@ -39,13 +40,20 @@ impl Program {
     pub fn bare() -> Self {
         Self {
             settings: Vec::new(),
-            max_files: None,
+            first: String::new(),
         }
     }
 
     /// With so many files that it may have open.
     pub fn with_max_files(mut self, files: u32) -> Self {
-        self.max_files = Some(files);
+        self.first += &format!("ulimit -n {files}; ");
+        self
+    }
+
+    /// Told by an error, not by a signal, where a file may not grow: `prlimit --fsize` fills its
+    /// disk.
+    pub fn with_limited_files(mut self) -> Self {
+        self.first += "trap '' XFSZ; ";
         self
     }
 
@@ -65,14 +73,13 @@ impl Program {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_marketlake");
-        let mut command = match self.max_files {
-            None => Command::new(program),
-            Some(files) => {
-                let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, program]);
-                shell
-            }
+        let mut command = if self.first.is_empty() {
+            Command::new(program)
+        } else {
+            let mut shell = Command::new("sh");
+            let script = format!("{}exec \"$0\" \"$@\"", self.first);
+            shell.args(["-c", &script, program]);
+            shell
         };
         command.args(arguments).stdin(Stdio::null());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));

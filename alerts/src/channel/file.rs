@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use marketlake_entities::private_file;
+use marketlake_entities::{Millis, private_file};
+use tokio::task::spawn_blocking;
 
 use super::{Channel, ChannelError, Line, Parcel, Sending};
 
@@ -24,6 +25,7 @@ impl FileChannel {
         Ok(Self { folder })
     }
 
+    /// Returns once the file and its entry in the folder are on the disk.
     fn write(&self, parcel: &Parcel) -> std::io::Result<()> {
         let file = self.folder.join(format!("{}.eml", parcel.message_id));
         private_file::write(&file, &parcel.bytes)
@@ -42,8 +44,12 @@ impl Line for FileChannel {
         Ok(())
     }
 
-    async fn hand_over(&mut self, parcel: &Parcel) -> Sending {
-        match self.write(parcel) {
+    async fn hand_over(&mut self, parcel: &Parcel, _now: Millis) -> Sending {
+        // Flushing takes its time, and holds up nothing else.
+        let (channel, parcel) = (self.clone(), parcel.clone());
+        let written = spawn_blocking(move || channel.write(&parcel)).await;
+        let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        match written {
             Ok(()) => Sending::Sent,
             Err(error) => Sending::Retry(format!("{}: {error}", self.folder.display())),
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use marketlake_entities::Millis;
 
 use crate::outbox::Lane;
 pub use file::FileChannel;
@@ -83,8 +84,9 @@ pub trait Line: Send {
     /// Everything up to the point at which the message itself would go over.
     async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending>;
 
-    /// Hands the message over that was prepared last.
-    async fn hand_over(&mut self, parcel: &Parcel) -> Sending;
+    /// Hands the message over that was prepared last, at a time that the receiver may compare with
+    /// its own.
+    async fn hand_over(&mut self, parcel: &Parcel, now: Millis) -> Sending;
 
     /// Says farewell, where that is the custom.
     async fn close(&mut self) {}

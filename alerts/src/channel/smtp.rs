@@ -14,7 +14,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Tls
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
-use marketlake_entities::reason;
+use marketlake_entities::{Millis, reason};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
@@ -241,7 +241,7 @@ impl Line for SmtpLine {
         Ok(())
     }
 
-    async fn hand_over(&mut self, parcel: &Parcel) -> Sending {
+    async fn hand_over(&mut self, parcel: &Parcel, _now: Millis) -> Sending {
         let Some(mut connection) = self.connection.take() else {
             return Sending::Retry("there is no connection".to_owned());
         };

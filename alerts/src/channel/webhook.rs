@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use hmac::Mac;
 use ipnet::IpNet;
-use marketlake_entities::{Millis, causes, hex, reason};
+use marketlake_entities::{Millis, causes, excerpt, hex, reason};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -39,7 +39,7 @@ const LONGEST: usize = 2_000;
 /// # Errors
 /// What was expected.
 pub fn check_endpoint(text: &str) -> Result<Url, String> {
-    let shown: String = text.chars().take(80).collect();
+    let shown = excerpt(text);
     let wrong = |why: &str| {
         format!("expected an address like https://example.com/hook, {why}, got {shown:?}")
     };
@@ -251,12 +251,7 @@ impl Line for WebhookChannel {
         self.literal(&url)
     }
 
-    async fn hand_over(&mut self, parcel: &Parcel) -> Sending {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the time that the receiver compares with its own"
-        )]
-        let now = Millis::from(chrono::Utc::now());
+    async fn hand_over(&mut self, parcel: &Parcel, now: Millis) -> Sending {
         let secret = parcel.secret.as_deref().unwrap_or_default();
         let request = self
             .client

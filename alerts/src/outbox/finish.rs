@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
-use marketlake_entities::{Millis, backoff, database};
+use marketlake_entities::{Clock, Millis, backoff, database};
 use metrics::counter;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set,
@@ -25,7 +25,7 @@ const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
 const BROKEN_OFF: i32 = 2;
 /// Workers of ours that died so often while they handed the same bytes over are enough.
 pub(super) const MOST_UNKNOWN: i32 = 5;
-const NEVER: Millis = Millis(i64::MAX);
+pub(super) const NEVER: Millis = Millis(i64::MAX);
 
 /// A delivery that was tried, with its bytes, where they could be made.
 #[derive(Clone, Copy)]
@@ -37,12 +37,13 @@ pub(super) struct Tried<'a> {
 /// Records what came of an attempt. Returns what is to be left alone for a while.
 pub(super) async fn finish(
     database: &DatabaseConnection,
+    clock: &Clock,
     tried: Tried<'_>,
     sending: Sending,
     throttles: &Throttles,
     round: &mut Round,
 ) -> Result<Option<Key>, AlertError> {
-    let now = database::clock(database).await?;
+    let now = clock.now(database).await?;
     let delivery = tried.delivery;
     let well: &[Scope] = match sending {
         Sending::Sent => &[Scope::Channel, Scope::Destination, Scope::Address],
@@ -55,17 +56,19 @@ pub(super) async fn finish(
         Some(cause) => Some(throttles.set(database, delivery, &cause, now).await?),
         None => None,
     };
+    let is_shared = |scope: &Key| matches!(scope.0, Scope::Channel | Scope::Destination);
+    let is_outage = throttled.as_ref().is_some_and(is_shared);
     let is_gone = matches!(sending, Sending::Gone(_));
     let end = decide(delivery, sending, now);
     let reason = end.error.clone().unwrap_or_default();
     if is_gone {
         let transaction = database::begin_write(database).await?;
-        record(&transaction, tried, end, now, round).await?;
+        record(&transaction, tried, end, now, round, is_outage).await?;
         gone::end(&transaction, delivery, &reason, now).await?;
         transaction.commit().await?;
     } else {
         let dead = end.state == State::Dead;
-        record(database, tried, end, now, round).await?;
+        record(database, tried, end, now, round, is_outage).await?;
         if dead {
             gone::suspend_if_refused(database, delivery, &reason, now).await?;
         }
@@ -76,11 +79,12 @@ pub(super) async fn finish(
 /// Records that nobody will know whether a delivery arrived, and why it is not tried again.
 pub(super) async fn give_up(
     database: &DatabaseConnection,
+    clock: &Clock,
     delivery: &Model,
     reason: String,
     round: &mut Round,
 ) -> Result<(), AlertError> {
-    let now = database::clock(database).await?;
+    let now = clock.now(database).await?;
     let end = End {
         state: State::Unknown,
         not_before: NEVER,
@@ -91,7 +95,34 @@ pub(super) async fn give_up(
         delivery,
         parcel: None,
     };
-    record(database, tried, end, now, round).await?;
+    record(database, tried, end, now, round, false).await?;
+    Ok(())
+}
+
+/// Puts a delivery off whose attempt panicked before its bytes went over. One that panicked later
+/// may have arrived: its lease runs out, and that is counted.
+pub(super) async fn put_off(
+    database: &DatabaseConnection,
+    clock: &Clock,
+    delivery: &Model,
+    words: &str,
+) -> Result<(), AlertError> {
+    let now = clock.now(database).await?;
+    let update = ActiveModel {
+        state: Set(State::Retry),
+        not_before: Set(now.plus(max_pause(delivery.attempts))),
+        lease_until: Set(None),
+        error: Set(Some(format!("the attempt panicked: {words}"))),
+        ..Default::default()
+    };
+    Entity::update_many()
+        .set(update)
+        .filter(Column::Id.eq(delivery.id.as_str()))
+        .filter(Column::Token.eq(delivery.token))
+        .filter(Column::State.eq(State::Sending))
+        .filter(Column::HandedAt.is_null())
+        .exec(database)
+        .await?;
     Ok(())
 }
 
@@ -124,6 +155,7 @@ async fn record(
     end: End,
     now: Millis,
     round: &mut Round,
+    is_outage: bool,
 ) -> Result<(), DbErr> {
     let Tried { delivery, parcel } = tried;
     let (state, error) = (end.state, end.error.clone());
@@ -159,7 +191,12 @@ async fn record(
     counter!("marketlake_deliveries_total", "outcome" => outcome).increment(1);
     if let Some(error) = error {
         let to = masked(&delivery.address);
-        tracing::warn!(delivery = delivery.id, to, outcome, error, "not sent");
+        if is_outage {
+            // Its throttle is logged: once when it begins, once when it ends.
+            tracing::debug!(delivery = delivery.id, to, outcome, error, "not sent");
+        } else {
+            tracing::warn!(delivery = delivery.id, to, outcome, error, "not sent");
+        }
     }
     if result.rows_affected == 0 {
         tracing::warn!(
@@ -213,6 +250,18 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
 fn pause(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
     backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
+}
+
+/// The longest pause that a delivery is given after so many attempts.
+pub(super) fn max_pause(attempts: i32) -> Duration {
+    let failed = u32::try_from(attempts).unwrap_or(1);
+    let own = backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, 1.0);
+    own.max(backoff(
+        INITIAL_SHARED_BACKOFF,
+        MAX_SHARED_BACKOFF,
+        failed,
+        1.0,
+    ))
 }
 
 fn shared_pause(attempts: i32) -> Duration {

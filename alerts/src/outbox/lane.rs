@@ -2,21 +2,23 @@
 //! nothing in the other.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fail::fail_point;
+use futures::FutureExt;
 use futures::future::join_all;
-use marketlake_entities::database;
 use marketlake_entities::records::deliveries::Model;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
-use super::claim;
 use super::sender::{Attempt, Round, Sender};
 use super::throttle::{Key, Throttles, is_held_by};
+use super::{claim, finish};
 use crate::channel::Line;
 use crate::subscription::Channel;
 use crate::{AlertError, Keyring};
@@ -93,7 +95,13 @@ pub(super) struct Limits {
 }
 
 /// What became of one delivery, and the connection that it left free.
-type Done = (Box<dyn Line>, Result<Attempt, AlertError>);
+type Done = Result<(Box<dyn Line>, Result<Attempt, AlertError>), Box<Panicked>>;
+
+/// An attempt that panicked; its connection is lost.
+struct Panicked {
+    delivery: Model,
+    words: String,
+}
 
 /// The run of one lane.
 struct Run {
@@ -134,13 +142,23 @@ pub(super) async fn run(
     run.go(limits).await;
     run.set_busy(false);
     join_all(run.idle.iter_mut().map(|line| line.close())).await;
-    run.failed.map_or(Ok(run.round), Err)
+    run.failed.take().map_or(Ok(run.round), Err)
+}
+
+impl Drop for Run {
+    /// Where the lane panicked, what is being sent goes on and records how it ended.
+    fn drop(&mut self) {
+        self.set_busy(false);
+        self.running.detach_all();
+    }
 }
 
 impl Run {
     async fn go(&mut self, limits: Limits) {
         let end = Instant::now() + MAX_ROUND;
         loop {
+            self.sender.health.works(self.lane);
+            fail_point!("lane-loop", self.lane == Lane::Mail, |_| ());
             let stopping = self.failed.is_some() || (self.shared.stop)() || Instant::now() >= end;
             if stopping {
                 let rest = std::mem::take(&mut self.queue);
@@ -194,11 +212,13 @@ impl Run {
     async fn claim(&mut self, most: usize, per_destination: usize) {
         let database = &self.sender.database;
         let claimed = async {
-            let taken = claim::claim(database, self.lane, most, per_destination).await?;
+            let Sender { leases, clock, .. } = &self.sender;
+            leases.expire(database, clock).await?;
+            let now = self.sender.clock.now(database).await?;
+            let taken = claim::claim(database, now, self.lane, most, per_destination).await?;
             if taken.is_empty() {
                 return Ok((taken, None));
             }
-            let now = database::clock(database).await?;
             let keys = Keyring::load(database, now).await?;
             Ok::<_, AlertError>((taken, Some(Arc::new(keys))))
         };
@@ -217,12 +237,18 @@ impl Run {
         };
         let (sender, gate) = (self.sender.clone(), Arc::clone(&self.gate));
         let throttles = Arc::clone(&self.shared.throttles);
-        let free = self.idle.pop();
-        let mut line = free.unwrap_or_else(|| sender.channels.line(self.lane));
+        let (free, lane) = (self.idle.pop(), self.lane);
+        let mut line = free.unwrap_or_else(|| sender.channels.line(lane));
         self.running.spawn(async move {
             gate.pass().await;
             let attempt = sender.attempt(&delivery, &keys, line.as_mut(), &throttles);
-            let attempt = attempt.await;
+            let attempt = match AssertUnwindSafe(attempt).catch_unwind().await {
+                Ok(attempt) => attempt,
+                Err(panic) => {
+                    let words = sender.health.panicked(lane, &*panic);
+                    return Err(Box::new(Panicked { delivery, words }));
+                }
+            };
             if attempt.is_err() {
                 // What was not handed over need not wait for its lease to run out.
                 let given = claim::give_back(&sender.database, [delivery]).await;
@@ -230,17 +256,25 @@ impl Run {
                     tracing::warn!(%error, "cannot give a delivery back; its lease will run out");
                 }
             }
-            (line, attempt)
+            Ok((line, attempt))
         });
     }
 
     async fn end(&mut self, ended: Result<Done, tokio::task::JoinError>) {
         let attempt = match ended {
-            Ok((line, attempt)) => {
+            Ok(Ok((line, attempt))) => {
                 self.idle.push(line);
                 attempt
             }
-            Err(error) => Err(AlertError::Message(error.to_string())),
+            Ok(Err(panicked)) => {
+                let Panicked { delivery, words } = *panicked;
+                let Sender {
+                    database, clock, ..
+                } = &self.sender;
+                let put_off = finish::put_off(database, clock, &delivery, &words);
+                put_off.await.map(|()| Attempt::default())
+            }
+            Err(error) => Err(AlertError::Lane(error.to_string())),
         };
         match attempt {
             Ok(attempt) => {

@@ -13,6 +13,9 @@ mod claim;
 mod finish;
 mod gone;
 mod lane;
+mod lane_health;
+mod leases;
+mod mend;
 mod sender;
 mod tell;
 mod throttle;
@@ -26,6 +29,7 @@ use uuid::Uuid;
 pub(crate) use admin::by_identity;
 pub use admin::{Listed, dead, find, forget_messages, list, requeue};
 pub use lane::Lane;
+pub use mend::mend;
 pub use sender::{Pace, RETRY_FOR, Round, Sender};
 pub use tell::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
 pub use throttle::{Throttle, brake, brakes, forget_throttles, release};
@@ -113,13 +117,13 @@ fn new_row(kind: Kind, channel: Channel, address: String, now: Millis) -> Active
     }
 }
 
-/// Whether any delivery waits to be sent now.
+/// Whether any delivery waits to be sent at a time.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn is_due(database: &DatabaseConnection) -> Result<bool, AlertError> {
+pub async fn is_due(database: &DatabaseConnection, now: Millis) -> Result<bool, AlertError> {
     let backend = database.get_database_backend();
-    let due = claim::due_sql(backend);
+    let due = claim::due_sql(now);
     let sql = format!("select d.id from deliveries d where {due} limit 1");
     let found = database
         .query_one_raw(Statement::from_string(backend, sql))

@@ -1,19 +1,23 @@
 //! Sends what is due, in every lane at once.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fail::fail_point;
+use futures::FutureExt;
 use marketlake_entities::records::deliveries::{Kind, Model, State};
-use marketlake_entities::{backoff, database};
+use marketlake_entities::{Clock, Health, Millis, backoff};
 use sea_orm::DatabaseConnection;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::lane::{self, LANES, Lane, Limits, Shared};
+use super::lane_health::LaneHealth;
+use super::leases::Leases;
 use super::throttle::{Key, Throttles};
-use super::{EXPIRED, NOT_WANTED, claim, finish};
+use super::{EXPIRED, NOT_WANTED, claim, finish, is_due};
 use crate::channel::{Channels, Line, Parcel};
 use crate::mail::Writer;
 use crate::{AlertError, Keyring, Sending};
@@ -28,6 +32,11 @@ const RETRY_OTHERS_FOR: Duration = Duration::from_secs(24 * 3_600);
 const MAX_RECORD_RETRIES: u32 = 4;
 const RECORD_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(5);
+
+/// A lane that panics is started again so often within a round.
+const MAX_LANE_PANICS: u32 = 5;
+const LANE_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_LANE_BACKOFF: Duration = Duration::from_secs(16);
 
 /// How fast deliveries leave, and how long they are tried.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +117,9 @@ impl Round {
 #[derive(Clone)]
 pub struct Sender {
     pub(super) database: DatabaseConnection,
+    pub(super) clock: Clock,
+    pub(super) leases: Arc<Leases>,
+    pub(super) health: LaneHealth,
     pub(super) channels: Channels,
     writer: Arc<Writer>,
     pace: Pace,
@@ -132,10 +144,42 @@ impl Sender {
     ) -> Self {
         Self {
             database,
+            clock: Clock::system(),
+            leases: Arc::default(),
+            health: LaneHealth::default(),
             channels,
             writer,
             pace,
         }
+    }
+
+    /// Goes by this clock, in place of one of its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Says here how its lanes do.
+    pub fn report_to(&self, health: &Health) {
+        self.health.enter(health);
+        self.leases.follow();
+    }
+
+    /// Whether any delivery waits to be sent at a time; looks at the leases of others, too.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_due(&self, now: Millis) -> Result<bool, AlertError> {
+        self.leases.follow();
+        self.leases.expire(&self.database, &self.clock).await?;
+        let due = is_due(&self.database, now).await?;
+        if !due {
+            for lane in LANES {
+                self.health.is_idle(lane);
+            }
+        }
+        Ok(due)
     }
 
     /// Sends all that is due until nothing is, until `stop` says so, or for five minutes. A lane
@@ -154,15 +198,7 @@ impl Sender {
         };
         let mut lanes = JoinSet::new();
         for lane in LANES {
-            let limits = self.pace.limits(lane);
-            let per_second = self.pace.per_second;
-            lanes.spawn(lane::run(
-                self.clone(),
-                lane,
-                limits,
-                per_second,
-                shared.clone(),
-            ));
+            lanes.spawn(self.clone().keep_up(lane, shared.clone()));
         }
         let mut round = Round::default();
         let mut failed = None;
@@ -174,6 +210,31 @@ impl Sender {
             }
         }
         failed.map_or(Ok(round), Err)
+    }
+
+    /// Runs a lane, again where it panics; an error where it does so again and again.
+    async fn keep_up(self, lane: Lane, shared: Shared) -> Result<Round, AlertError> {
+        let mut panics = 0;
+        loop {
+            let (limits, per_second) = (self.pace.limits(lane), self.pace.per_second);
+            let running = lane::run(self.clone(), lane, limits, per_second, shared.clone());
+            let panic = match AssertUnwindSafe(running).catch_unwind().await {
+                Ok(done) => {
+                    self.health.is_idle(lane);
+                    return done;
+                }
+                Err(panic) => panic,
+            };
+            let words = self.health.panicked(lane, &*panic);
+            panics += 1;
+            if panics > MAX_LANE_PANICS || (shared.stop)() {
+                let lane = lane.name();
+                let words = format!("lane {lane} panicked {panics} times: {words}");
+                return Err(AlertError::Lane(words));
+            }
+            shared.busy.fetch_add(1, Ordering::SeqCst);
+            sleep(backoff(LANE_BACKOFF, MAX_LANE_BACKOFF, panics, 1.0)).await;
+        }
     }
 
     /// Tries one delivery.
@@ -195,7 +256,8 @@ impl Sender {
             _ => None,
         };
         if let Some(reason) = surrender {
-            finish::give_up(&self.database, delivery, reason, &mut attempt.round).await?;
+            let round = &mut attempt.round;
+            finish::give_up(&self.database, &self.clock, delivery, reason, round).await?;
             return Ok(attempt);
         }
         let ended = match expired {
@@ -237,9 +299,9 @@ impl Sender {
     ) -> Result<Option<Key>, AlertError> {
         let mut failures = 0;
         loop {
-            let done =
-                finish::finish(&self.database, tried, sending.clone(), throttles, round).await;
-            match done {
+            let (database, clock) = (&self.database, &self.clock);
+            let done = finish::finish(database, clock, tried, sending.clone(), throttles, round);
+            match done.await {
                 Err(error) if failures < MAX_RECORD_RETRIES => {
                     failures += 1;
                     tracing::warn!(%error, failures, "cannot record a delivery yet");
@@ -252,14 +314,16 @@ impl Sender {
         }
     }
 
-    /// Why a delivery is too old to be tried, if it is.
+    /// Why a delivery is too old to be tried, if it is. After a step of the clock nobody knows how
+    /// old it is: then it is tried.
     async fn expired(&self, delivery: &Model) -> Result<Option<String>, AlertError> {
         let (life, setting) = match delivery.kind {
             Kind::Alert | Kind::Digest => (self.pace.retry_for, EXPIRED),
             _ => (RETRY_OTHERS_FOR, "expired: not delivered within a day"),
         };
-        let now = database::clock(&self.database).await?;
-        if now <= delivery.created_at.plus(life) {
+        let now = self.clock.now(&self.database).await?;
+        let is_unsure = self.clock.held().is_some() || self.clock.stepped_within(life);
+        if is_unsure || now <= delivery.created_at.plus(life) {
             return Ok(None);
         }
         let last = delivery.error.as_deref();
@@ -277,10 +341,11 @@ impl Sender {
     ) -> Result<Option<Sending>, AlertError> {
         fail_point!("before-handing-over");
         let (id, bytes) = (&parcel.message_id, &parcel.bytes);
-        if !claim::hand_over(&self.database, delivery, id, bytes).await? {
+        let marked = claim::hand_over(&self.database, &self.clock, delivery, id, bytes);
+        let Some(now) = marked.await? else {
             return Ok(None);
-        }
-        let sending = line.hand_over(parcel).await;
+        };
+        let sending = line.hand_over(parcel, now).await;
         fail_point!("after-handing-over");
         Ok(Some(sending))
     }

@@ -22,7 +22,7 @@ pub const DIGEST_FROM: usize = 4;
 /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests, where nothing is said.
 pub const MAILS_A_DAY: u64 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// How alerts are told of.
 #[derive(Clone, Copy, Debug)]

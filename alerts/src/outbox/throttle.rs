@@ -25,6 +25,8 @@ const EVERYTHING: &str = "all";
 const NEVER: Millis = Millis(i64::MAX);
 /// The longest that a receiver may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// The longest that any throttle but an operator's lasts.
+pub(super) const MAX_PAUSE: Duration = MAX_RETRY_AFTER;
 /// Throttles that nobody has run into for so long are forgotten.
 const TTL: Duration = Duration::from_secs(86_400);
 /// Throttles that are listed at most.
@@ -180,6 +182,14 @@ impl Throttles {
         let pause = pause(cause.scope, failures).max(asked);
         let until = now.plus(pause);
         set(connection, key.clone(), until, failures, &cause.reason, now).await?;
+        if failures == 1 && is_outage(key.0) {
+            let (receiver, cause) = (&key.1, &cause.reason);
+            tracing::warn!(
+                receiver,
+                cause,
+                "outage of a receiver begins: deliveries wait"
+            );
+        }
         Ok(key)
     }
 
@@ -196,10 +206,19 @@ impl Throttles {
             keys.filter(|key| known.remove(key)).collect()
         };
         for key in keys {
-            Entity::delete_by_id(key).exec(connection).await?;
+            let cleared = Entity::delete_by_id(key.clone()).exec(connection).await?;
+            if cleared.rows_affected > 0 && is_outage(key.0) {
+                let receiver = &key.1;
+                tracing::warn!(receiver, "outage of a receiver ended: deliveries go on");
+            }
         }
         Ok(())
     }
+}
+
+/// Whether what is throttled serves many: a server, a domain or a host.
+fn is_outage(scope: Scope) -> bool {
+    matches!(scope, Scope::Channel | Scope::Destination)
 }
 
 /// A failure that concerns more than one delivery.

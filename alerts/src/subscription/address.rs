@@ -1,6 +1,7 @@
 //! Mail addresses: which are accepted, and in which one form they are kept.
 
 use lettre::Address;
+use marketlake_entities::excerpt;
 
 /// The longest address that SMTP carries (RFC 5321, 4.5.3.1.3, less the brackets).
 const LONGEST: usize = 254;
@@ -15,7 +16,7 @@ const LONGEST_LOCAL: usize = 64;
 /// # Errors
 /// What was expected.
 pub fn check_address(text: &str) -> Result<String, String> {
-    let shown: String = text.chars().take(80).collect();
+    let shown = excerpt(text);
     let wrong = || format!("expected a mail address like name@example.com, got {shown:?}");
     let text = text.trim();
     let (local, domain) = text.rsplit_once('@').ok_or_else(wrong)?;

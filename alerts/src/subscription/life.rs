@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{ActiveModel, Channel, Column, Entity, State};
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, database, excerpt};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, NotSet,
     PaginatorTrait, QueryFilter, Set,
@@ -169,7 +169,7 @@ async fn change_of(
     let one = Entity::find_by_id(id).filter(whose.condition());
     let row = one.one(connection).await?;
     let Some(row) = row.filter(|row| row.state != State::Deleted) else {
-        return Ok(Err(LifeError::Unknown(id.chars().take(80).collect())));
+        return Ok(Err(LifeError::Unknown(excerpt(id).into_owned())));
     };
     let revision = row.revision;
     let was = row.state;

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use marketlake_entities::records::subscriptions::Channel;
-use marketlake_entities::{Direction, Exact, JumpRule, Metric, Millis, Pattern};
+use marketlake_entities::{Direction, Exact, JumpRule, Metric, Millis, Pattern, excerpt};
 
 use super::address::check_address;
 use crate::FieldError;
@@ -179,7 +179,8 @@ fn check_factor(text: &str) -> Result<Exact, String> {
         return Ok(factor);
     }
     Err(format!(
-        "expected a number above 1 and at most 1000000 with at most 6 decimals, got {text}"
+        "expected a number above 1 and at most 1000000 with at most 6 decimals, got {}",
+        excerpt(text)
     ))
 }
 
@@ -190,7 +191,8 @@ fn check_rearm(text: &str, factor: Option<Exact>) -> Result<Exact, String> {
         return Ok(rearm);
     }
     Err(format!(
-        "expected a number from 1 to the factor with at most 6 decimals, got {text}"
+        "expected a number from 1 to the factor with at most 6 decimals, got {}",
+        excerpt(text)
     ))
 }
 
@@ -203,7 +205,7 @@ fn check_count(number: i64, least: i64, most: i64) -> Result<u32, String> {
 
 fn check_time_zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| {
-        let shown: String = text.chars().take(40).collect();
+        let shown = excerpt(text);
         format!("expected a time zone like Europe/Istanbul, got {shown:?}")
     })
 }
@@ -214,7 +216,7 @@ fn check_channel(text: &str) -> Result<Channel, String> {
         "webhook" => Ok(Channel::Webhook),
         "slack" => Ok(Channel::Slack),
         other => {
-            let shown: String = other.chars().take(40).collect();
+            let shown = excerpt(other);
             Err(format!("expected mail, webhook or slack, got {shown:?}"))
         }
     }

@@ -22,6 +22,8 @@ use crate::{causes, private_file};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a new connection may take where it is only to say why the pool has none.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(2);
+/// Retries that take longer are worth a line in the log.
+const LOGGED_RETRY: Duration = Duration::from_secs(2);
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -32,6 +34,8 @@ pub struct PoolOptions {
     pub max_connections: u32,
     /// How long a statement waits for a free connection.
     pub acquire_timeout: Duration,
+    /// How long a server that refuses connections, or has no socket, is tried again at the start.
+    pub refused_timeout: Duration,
     /// After which Postgres cancels a statement; `None`: never. `SQLite` knows no such limit.
     pub statement_timeout: Option<Duration>,
 }
@@ -41,6 +45,7 @@ impl Default for PoolOptions {
         Self {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
+            refused_timeout: Duration::from_secs(10),
             statement_timeout: None,
         }
     }
@@ -58,20 +63,37 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
 }
 
 /// Connects with options; a server that refuses connections is tried again until
-/// `acquire_timeout` is over.
+/// `refused_timeout` is over, one that starts up or has no room until `acquire_timeout` is.
 ///
 /// # Errors
-/// The last reason why no connection could be made: the network's, or the server's own message.
+/// The last reason why no connection could be made, the network's or the server's own message,
+/// with the server's host and port.
 pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
     let database = pool(url, options)?;
-    let deadline = Instant::now() + options.acquire_timeout;
+    let begun = Instant::now();
+    let deadline = begun + options.acquire_timeout;
     let mut backoff = INITIAL_BACKOFF;
+    let mut is_told = false;
     loop {
         let Err(error) = first_connection(&database, deadline).await else {
             return Ok(database);
         };
-        if Instant::now() + backoff >= deadline || !is_worth_waiting(&error) {
-            return Err(error);
+        let retry_for = match retry(&error) {
+            Retry::Never => return Err(named(&database, &error)),
+            Retry::Refused => options.refused_timeout.min(options.acquire_timeout),
+            Retry::Busy => options.acquire_timeout,
+        };
+        if Instant::now() + backoff >= begun + retry_for {
+            return Err(named(&database, &error));
+        }
+        if retry_for > LOGGED_RETRY && !is_told {
+            is_told = true;
+            let (error, seconds) = (named(&database, &error).to_string(), retry_for.as_secs());
+            tracing::warn!(
+                error,
+                seconds,
+                "the database cannot be reached yet, trying again"
+            );
         }
         sleep(backoff).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
@@ -155,11 +177,10 @@ pub async fn diagnose(
                 pool.size()
             )
         }
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => format!("cannot connect to {}: {error}", server(&connect)),
         Err(_) => format!(
-            "no answer from {}:{} within {} s",
-            connect.get_host(),
-            connect.get_port(),
+            "no answer from {} within {} s",
+            server(&connect),
             DIAGNOSIS_TIMEOUT.as_secs()
         ),
     };
@@ -167,6 +188,16 @@ pub async fn diagnose(
         format!("{error}; a new connection fails: {reason}")
     } else {
         reason
+    }
+}
+
+/// Why the database has not answered in time, where that can be found out.
+pub async fn diagnose_silence(database: &DatabaseConnection) -> Option<String> {
+    let is_postgres = database.get_database_backend() == DbBackend::Postgres;
+    let silence = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+    match is_postgres {
+        true => Some(diagnose(database, &silence).await),
+        false => None,
     }
 }
 
@@ -208,29 +239,56 @@ async fn first_connection(database: &DatabaseConnection, deadline: Instant) -> R
 }
 
 fn slow(connect: &PgConnectOptions) -> sqlx::Error {
-    let reason = format!(
-        "no answer from {}:{}",
-        connect.get_host(),
-        connect.get_port()
-    );
+    let reason = format!("no answer from {}", server(connect));
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason))
 }
 
-/// Whether a server that is starting up, or has no room at the moment, may be the reason.
-fn is_worth_waiting(error: &DbErr) -> bool {
+/// Host and port of a server, or its socket.
+fn server(connect: &PgConnectOptions) -> String {
+    match connect.get_socket() {
+        Some(folder) => format!("the socket in {}", folder.display()),
+        None => format!("{}:{}", connect.get_host(), connect.get_port()),
+    }
+}
+
+/// An error of the first connection, with the server that it is about.
+fn named(database: &DatabaseConnection, error: &DbErr) -> DbErr {
+    let reason = match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => error.to_string(),
+        error => error.to_string(),
+    };
+    if database.get_database_backend() != DbBackend::Postgres {
+        return DbErr::Conn(RuntimeErr::Internal(reason));
+    }
+    let connect = database.get_postgres_connection_pool().connect_options();
+    let reason = format!("cannot connect to {}: {reason}", server(&connect));
+    DbErr::Conn(RuntimeErr::Internal(reason))
+}
+
+/// Whether another attempt at the first connection may help.
+enum Retry {
+    Never,
+    /// Nobody listens there.
+    Refused,
+    /// It is starting up, or has no room at the moment.
+    Busy,
+}
+
+fn retry(error: &DbErr) -> Retry {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
-        return false;
+        return Retry::Never;
     };
     match &**error {
-        sqlx::Error::Io(error) => matches!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
-        ),
+        sqlx::Error::Io(error) => match error.kind() {
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => Retry::Refused,
+            _ => Retry::Never,
+        },
         // too_many_connections, cannot_connect_now
-        sqlx::Error::Database(error) => {
-            matches!(error.code().as_deref(), Some("53300" | "57P03"))
-        }
-        _ => false,
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("53300" | "57P03") => Retry::Busy,
+            _ => Retry::Never,
+        },
+        _ => Retry::Never,
     }
 }
 

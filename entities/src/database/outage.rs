@@ -133,13 +133,10 @@ impl Drop for Reporter {
     }
 }
 
-/// An error as it is shown; what the pool does not tell is added where an outage is known.
+/// An error as it is shown: where the pool only says that it timed out, the cause of the outage,
+/// where one is known.
 #[must_use]
 pub fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let shown = error.to_string();
-    let timed_out = is_pool_timeout(error);
-    match DATABASE.cause().filter(|_| timed_out) {
-        Some(cause) => format!("{shown} ({cause})"),
-        None => shown,
-    }
+    let cause = DATABASE.cause().filter(|_| is_pool_timeout(error));
+    cause.unwrap_or_else(|| error.to_string())
 }

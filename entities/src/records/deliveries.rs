@@ -95,7 +95,8 @@ pub struct Model {
     pub handed_at: Option<Millis>,
     /// Not to be tried before this instant.
     pub not_before: Millis,
-    /// Until when a worker holds it, by the database's clock.
+    /// End of the lease of the worker that is at it; without one it is nobody's. It is taken over
+    /// once it was seen unchanged for its time, whatever a clock says.
     pub lease_until: Option<Millis>,
     /// What went wrong at the last attempt that failed.
     pub error: Option<String>,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use async_graphql::{Context, ErrorExtensions, Guard, Result};
 
-use marketlake_entities::Millis;
+use marketlake_entities::{Millis, excerpt};
 
 use super::Anonymous;
 use crate::caller::Caller;
@@ -67,7 +67,7 @@ impl FromStr for Scope {
         let known = Self::ALL
             .into_iter()
             .find(|scope| scope.to_string() == text);
-        known.ok_or_else(|| ParseScopeError(text.chars().take(40).collect()))
+        known.ok_or_else(|| ParseScopeError(excerpt(text).into_owned()))
     }
 }
 
@@ -86,7 +86,7 @@ impl Scopes {
         }))
     }
 
-    fn hold(self, scope: Scope) -> bool {
+    pub(super) fn hold(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 }

@@ -9,6 +9,7 @@ mod key;
 mod oidc;
 mod operator;
 mod sessions;
+mod verified;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use operator::OperatorKey;
 pub use operator::{OperatorKeyError, read_operator_key};
 use sessions::Sessions;
 pub(crate) use sessions::{Ended, Session};
+use verified::VerifiedKeys;
 
 /// How long a key that was found good is not looked up again: so late a revocation may be noticed.
 const KEPT: Duration = Duration::from_secs(1);
@@ -108,6 +110,7 @@ pub struct Gate {
     sessions: Arc<Sessions>,
     lookups: Semaphore,
     known: Cache<String, Arc<api_keys::Model>>,
+    verified: VerifiedKeys,
 }
 
 impl Gate {
@@ -124,6 +127,7 @@ impl Gate {
                 .max_capacity(MOST_KEPT)
                 .time_to_live(KEPT)
                 .build(),
+            verified: VerifiedKeys::default(),
         }
     }
 
@@ -153,32 +157,64 @@ impl Gate {
     }
 
     async fn of_key(&self, text: &str) -> Result<Grant, AuthError> {
-        let unknown = || AuthError::Refused("this API key is not known".to_owned());
         let key: ApiKey = text.parse().map_err(|()| unknown())?;
         if key.is_operators() {
             let hash = self.operator.as_ref().and_then(|own| own.check(&key));
             return hash.map(Grant::of_operator).ok_or_else(unknown);
         }
-        let row = match self.known.get(text).await {
-            Some(row) => row,
-            None => {
-                let lookup = self.lookups.try_acquire();
-                let _permit = lookup.map_err(|_| AuthError::Busy)?;
-                let database = self.lake.database();
-                let row = api_keys::find(database, key.id()).await;
-                let row = row.map_err(|error| unavailable(&error))?;
-                let row = Arc::new(row.filter(|row| key.fits(&row.hash)).ok_or_else(unknown)?);
-                let now = self.now().await?;
-                check(&row, now)?;
-                if row.last_used_at.is_none_or(|at| at < now.minus(NOTED)) {
-                    let noted = api_keys::used(database, &row.id, now).await;
-                    noted.map_err(|error| unavailable(&error))?;
-                }
+        if let Some(row) = self.known.get(text).await {
+            return Ok(granted(&row));
+        }
+        if self.verified.has_just_failed()
+            && let Some(row) = self.verified.reader(&key).await
+        {
+            return self.reading(&row).await;
+        }
+        let error = match self.look_up(&key).await {
+            Ok(row) => {
+                self.verified.remember(&key, &row).await;
                 self.known.insert(text.to_owned(), Arc::clone(&row)).await;
-                row
+                return Ok(granted(&row));
             }
+            Err(error) => error,
         };
-        let scopes = row.scopes.parse().unwrap_or(Scopes::NONE);
+        match &error {
+            AuthError::Refused(_) => self.verified.forget(&key).await,
+            AuthError::Unavailable(_) => {
+                self.verified.fail();
+                if let Some(row) = self.verified.reader(&key).await {
+                    return self.reading(&row).await;
+                }
+            }
+            AuthError::Busy => (),
+        }
+        Err(error)
+    }
+
+    /// What the database says of a key.
+    async fn look_up(&self, key: &ApiKey) -> Result<Arc<api_keys::Model>, AuthError> {
+        let lookup = self.lookups.try_acquire();
+        let _permit = lookup.map_err(|_| AuthError::Busy)?;
+        let database = self.lake.database();
+        let row = api_keys::find(database, key.id()).await;
+        let row = row.map_err(|error| unavailable(&error))?;
+        let row = row.filter(|row| key.fits(&row.hash));
+        let row = Arc::new(row.ok_or_else(unknown)?);
+        let now = self.now().await?;
+        check(&row, now)?;
+        if row.last_used_at.is_none_or(|at| at < now.minus(NOTED))
+            && let Err(error) = api_keys::used(database, &row.id, now).await
+        {
+            // A disk that is full locks nobody out.
+            tracing::debug!(%error, "the use of a key cannot be noted");
+        }
+        Ok(row)
+    }
+
+    /// What a key may do that was good lately, where the database cannot say whether it still is.
+    async fn reading(&self, row: &api_keys::Model) -> Result<Grant, AuthError> {
+        check(row, self.now().await?)?;
+        let scopes = Scopes::of(&[Scope::Read]);
         Ok(Grant::of_key(scopes, &row.id, row.expires_at))
     }
 
@@ -243,6 +279,15 @@ impl Gate {
         }
         Ok(())
     }
+}
+
+fn unknown() -> AuthError {
+    AuthError::Refused("this API key is not known".to_owned())
+}
+
+fn granted(row: &api_keys::Model) -> Grant {
+    let scopes = row.scopes.parse().unwrap_or(Scopes::NONE);
+    Grant::of_key(scopes, &row.id, row.expires_at)
 }
 
 fn check(row: &api_keys::Model, now: Millis) -> Result<(), AuthError> {

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use marketlake_alerts::subscription::{self, Change, LifeError, Whose, history};
 use marketlake_alerts::{NewSubscription, Purpose, Subscription};
+use marketlake_entities::excerpt;
 use serde::{Deserialize, Serialize};
 
 use super::Desk;
@@ -187,7 +188,7 @@ pub(super) async fn post(
             return Ok(Redirect::to(&format!("/manage/{token}")));
         }
         other => {
-            let shown: String = other.chars().take(40).collect();
+            let shown = excerpt(other);
             let error = marketlake_alerts::FieldError {
                 field: "action",
                 message: format!(

@@ -15,7 +15,8 @@ use axum::Router;
 use axum::routing::get;
 use marketlake_alerts::subscription::Caps;
 use marketlake_alerts::{Keyring, Purpose};
-use marketlake_entities::{Millis, database};
+use marketlake_entities::Millis;
+use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::Lake;
 
 use html::PageError;
@@ -31,8 +32,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     async fn now(&self) -> Result<Millis, PageError> {
-        let clock = database::clock(self.lake.database()).await;
-        clock.map_err(|error| PageError::Unavailable(error.to_string()))
+        let clock = self.lake.now().await;
+        clock.map_err(|error| PageError::Unavailable(with_cause(&error)))
     }
 
     /// The subject of a token that is good for a purpose now.

@@ -4,7 +4,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
 use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription};
-use marketlake_entities::parse_time;
+use marketlake_entities::{excerpt, parse_time};
 use serde::{Deserialize, Serialize};
 
 use super::Desk;
@@ -66,7 +66,7 @@ impl Typed {
         let number = |field: &'static str, typed: &str| match typed.trim() {
             "" => Ok(None),
             typed => typed.parse::<i64>().map(Some).map_err(|_| {
-                let shown: String = typed.chars().take(40).collect();
+                let shown = excerpt(typed);
                 wrong(field, format!("expected a whole number, got {shown:?}"))
             }),
         };

@@ -1,6 +1,7 @@
 //! In which form rows go out: by `format`, else by `Accept`.
 
 use axum::http::{HeaderMap, StatusCode};
+use marketlake_entities::excerpt;
 
 use super::Problem;
 use super::parameters::Parameters;
@@ -36,7 +37,7 @@ impl Format {
             let known = NAMES.into_iter().find(|(own, _)| *own == name);
             return known.map(|(_, format)| format).ok_or_else(|| {
                 let expected = "expected rows, columns, csv, ndjson, arrow or parquet";
-                Problem::bad_parameter("format", &format!("{expected}, got {name:?}"))
+                Problem::bad_parameter("format", &format!("{expected}, got {:?}", excerpt(name)))
             });
         }
         accept::best(headers, Self::Rows, Self::of_media_type).ok_or_else(|| {

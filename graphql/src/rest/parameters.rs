@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::extract::Query;
-use marketlake_entities::{Minute, parse_time};
+use marketlake_entities::{Minute, excerpt, parse_time};
 use marketlake_lake::{ParseStatisticError, Statistic};
 
 use super::Problem;
@@ -48,7 +48,7 @@ impl Parameters {
     pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Problem> {
         let number = |text: &str| {
             text.parse().map_err(|_| {
-                let shown: String = text.chars().take(40).collect();
+                let shown = excerpt(text);
                 Problem::bad_parameter(name, &format!("expected a whole number, got {shown:?}"))
             })
         };
@@ -73,7 +73,10 @@ impl Parameters {
             Ok(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(Some(limit)),
             _ => Err(Problem::bad_parameter(
                 "limit",
-                &format!("expected a number from 1 to {MOST_ROWS}, got {text:?}"),
+                &format!(
+                    "expected a number from 1 to {MOST_ROWS}, got {:?}",
+                    excerpt(text)
+                ),
             )),
         }
     }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use marketlake_alerts::AlertError;
 use marketlake_entities::Metric;
 use marketlake_entities::database::outage::with_cause;
+use marketlake_entities::excerpt;
 use marketlake_lake::{AthenaError, Lake, LakeError};
 use serde_json::{Value, json};
 
@@ -31,8 +32,8 @@ impl Problem {
         Self {
             status: StatusCode::BAD_REQUEST,
             title: "Bad parameter",
-            detail: format!("{name}: {detail}"),
-            about: Some(("parameter", name.to_owned())),
+            detail: format!("{}: {detail}", excerpt(name)),
+            about: Some(("parameter", excerpt(name).into_owned())),
             fields: Vec::new(),
         }
     }
@@ -123,9 +124,10 @@ impl Problem {
             status: StatusCode::NOT_FOUND,
             title: "Unknown metric",
             detail: format!(
-                "no metric {name:?} was ever recorded; GET /v1/metrics lists those there are"
+                "no metric {:?} was ever recorded; GET /v1/metrics lists those there are",
+                excerpt(name)
             ),
-            about: Some(("metric", name.to_owned())),
+            about: Some(("metric", excerpt(name).into_owned())),
             fields: Vec::new(),
         }
     }
@@ -222,6 +224,6 @@ pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Metric, Problem> 
 
 /// Every route that there is not.
 pub(crate) async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}", uri.path());
+    let detail = format!("there is nothing at {}", excerpt(uri.path()));
     Problem::of(StatusCode::NOT_FOUND, "No such route", detail)
 }

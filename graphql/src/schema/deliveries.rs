@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::outbox;
-use marketlake_entities::database;
+use marketlake_entities::excerpt;
 use marketlake_entities::records::deliveries::State;
 use marketlake_lake::Lake;
 
@@ -125,7 +125,7 @@ struct StopDeliveriesInput {
 
 async fn brakes(lake: &Lake) -> Result<Vec<Brake>> {
     let failed = |error| errors::unavailable(&error);
-    let now = database::clock(lake.database()).await.map_err(failed)?;
+    let now = lake.now().await.map_err(failed)?;
     let held = outbox::brakes(lake.database(), now).await.map_err(failed)?;
     let brakes = held.into_iter().map(|row| Brake {
         until: (row.until.0 < i64::MAX).then(|| row.until.into()),
@@ -181,14 +181,15 @@ impl DeliveriesMutation {
         context: &Context<'_>,
         input: RequeueDeliveryInput,
     ) -> Result<RequeueDeliveryPayload> {
-        let database = context.data::<Arc<Lake>>()?.database();
+        let lake = context.data::<Arc<Lake>>()?;
+        let database = lake.database();
         let failed = |error| errors::unavailable(&error);
-        let now = database::clock(database).await.map_err(failed)?;
+        let now = lake.now().await.map_err(failed)?;
         let done = outbox::requeue(database, &input.id, now)
             .await
             .map_err(failed)?;
         let unknown = || {
-            let shown: String = input.id.chars().take(80).collect();
+            let shown = excerpt(&input.id);
             UserError {
                 field: "id".to_owned(),
                 message: format!(
@@ -212,7 +213,7 @@ impl DeliveriesMutation {
     ) -> Result<BrakesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
         let failed = |error| errors::unavailable(&error);
-        let now = database::clock(lake.database()).await.map_err(failed)?;
+        let now = lake.now().await.map_err(failed)?;
         let stopped = outbox::brake(lake.database(), &input.reason, now).await;
         stopped.map_err(failed)?;
         Ok(BrakesPayload {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
 use marketlake_entities::database::outage::with_cause;
+use marketlake_entities::excerpt;
 use marketlake_lake::{AthenaError, LakeError};
 
 /// No metric of that name was ever recorded.
 pub(super) fn unknown_metric(name: &str) -> Error {
-    Error::new(format!("no metric {name:?} was ever recorded")).extend_with(|_, extensions| {
+    let shown = excerpt(name);
+    Error::new(format!("no metric {shown:?} was ever recorded")).extend_with(|_, extensions| {
         extensions.set("code", "UNKNOWN_METRIC");
-        extensions.set("metric", name);
+        extensions.set("metric", shown.as_ref());
     })
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use marketlake_entities::database;
 use marketlake_entities::records::segments::{Model, State as Live, Tier};
 use marketlake_lake::Lake;
 
@@ -116,7 +115,7 @@ impl LakeQuery {
         let lake = context.data::<Arc<Lake>>()?;
         let figures = lake.figures().await.map_err(errors::lake)?;
         let bounds = lake.bounds().await.map_err(errors::lake)?;
-        let now = database::clock(lake.database()).await;
+        let now = lake.now().await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
         let age = |newest: marketlake_entities::Minute| now.since(newest.start()) / 1_000;
         Ok(LakeFigures {

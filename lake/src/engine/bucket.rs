@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use marketlake_entities::{Exact, Minute};
+use marketlake_entities::{Exact, Minute, excerpt};
 
 use super::Point;
 use crate::rollup::Rollup;
@@ -96,7 +96,7 @@ impl FromStr for Interval {
     type Err = ParseIntervalError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseIntervalError(text.chars().take(32).collect());
+        let wrong = || ParseIntervalError(excerpt(text).into_owned());
         let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(unit_at);
         let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -147,7 +147,7 @@ impl FromStr for Aggregate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|a| a.to_string() == text);
-        known.ok_or_else(|| ParseAggregateError(text.chars().take(32).collect()))
+        known.ok_or_else(|| ParseAggregateError(excerpt(text).into_owned()))
     }
 }
 

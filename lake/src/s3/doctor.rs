@@ -19,6 +19,9 @@ const MOST_SKEW_MINUTES: i64 = 15;
 /// So many seconds off, something keeps the clock badly.
 const USUAL_SKEW_SECONDS: i64 = 30;
 
+/// An `ETag` that no object of ours has.
+const OTHER_ETAG: &str = "\"00000000000000000000000000000000\"";
+
 type Failed<E> = SdkError<E, Response>;
 
 impl Bucket {
@@ -129,6 +132,7 @@ impl Bucket {
                 "If-None-Match is ignored: only unique keys keep objects from being overwritten",
             ),
         });
+        found.push(self.conditional_replace(&key).await);
         let got = self
             .client
             .get_object()
@@ -145,6 +149,36 @@ impl Bucket {
         let deleted = deleted.send().await;
         found.push(tried("delete", "s3:DeleteObject", deleted.as_ref().err()));
         found
+    }
+
+    /// Replaces an object under the condition that it is another one, which must fail, and under the
+    /// condition that it is the one that is there.
+    async fn conditional_replace(&self, key: &str) -> Finding {
+        let what = "conditional replace";
+        let put = |etag: &str| {
+            let put = self.client.put_object().bucket(&self.name).key(key);
+            put.body(ByteStream::from_static(b"doctor again"))
+                .if_match(etag)
+        };
+        let head = self.client.head_object().bucket(&self.name).key(key);
+        let etag = match head.send().await {
+            Ok(head) => head.e_tag.unwrap_or_default(),
+            Err(error) => return tried(what, "s3:GetObject", Some(&error)),
+        };
+        match put(OTHER_ETAG).send().await {
+            Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => (),
+            Err(error) => return Finding::new(what, Health::Bad, words(&error)),
+            Ok(_) => {
+                let detail = "If-Match is ignored: nothing keeps two catalogs or processes from \
+                              replacing each other's manifests and deletion sequence; use a server \
+                              that supports conditional writes";
+                return Finding::new(what, Health::Bad, detail);
+            }
+        }
+        match put(&etag).send().await {
+            Ok(_) => Finding::new(what, Health::Good, "only what was read is replaced"),
+            Err(error) => Finding::new(what, Health::Bad, words(&error)),
+        }
     }
 
     async fn multipart(&self, key: &str) -> Finding {

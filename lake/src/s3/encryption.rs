@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use marketlake_entities::excerpt;
+
 /// How S3 is asked to encrypt new objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
@@ -31,9 +33,9 @@ impl FromStr for Encryption {
                 "bucket" => Ok(Self::Bucket),
                 "sse-s3" => Ok(Self::S3),
                 "sse-kms" => Ok(Self::Kms(None)),
-                _ => Err(ParseEncryptionError(text.to_owned())),
+                _ => Err(ParseEncryptionError(excerpt(text).into_owned())),
             },
-            Some(_) => Err(ParseEncryptionError(text.to_owned())),
+            Some(_) => Err(ParseEncryptionError(excerpt(text).into_owned())),
         }
     }
 }

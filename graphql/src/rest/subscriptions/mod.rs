@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use marketlake_alerts::subscription::{Asker, Change, LifeError, Whose};
 use marketlake_alerts::{AlertError, FieldError, Subscription, subscription};
-use marketlake_entities::{Millis, database, parse_time};
+use marketlake_entities::{Millis, excerpt, excerpt_message, parse_time};
 
 use super::Problem;
 use crate::asking;
@@ -129,7 +129,7 @@ pub(super) async fn change(
         (Some("paused"), None) => Change::Pause,
         (None, Some(until)) => Change::Snooze(time("snoozed_until", until)?),
         (Some(other), None) => {
-            let shown: String = other.chars().take(40).collect();
+            let shown = excerpt(other);
             let problem = format!("expected active or paused, got {shown:?}");
             return Err(field("state", problem));
         }
@@ -197,7 +197,7 @@ async fn step(
 }
 
 async fn now(desk: &Desk) -> Result<Millis, Problem> {
-    let now = database::clock(desk.lake.database()).await;
+    let now = desk.lake.now().await;
     now.map_err(|error| AlertError::from(error).into())
 }
 
@@ -219,7 +219,7 @@ fn whose(caller: &Caller) -> Result<Whose<'_>, Problem> {
 fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     body.map(|Json(body)| body).map_err(|rejection| {
         let (status, detail) = (rejection.status(), rejection.body_text());
-        Problem::of(status, "Bad body", detail)
+        Problem::of(status, "Bad body", excerpt_message(&detail))
     })
 }
 
@@ -250,7 +250,7 @@ pub(super) fn snake(name: &str) -> String {
 }
 
 fn unknown(id: &str) -> Problem {
-    let shown: String = id.chars().take(80).collect();
+    let shown = excerpt(id);
     let detail = format!("no subscription {shown:?} is in force");
     Problem::of(StatusCode::NOT_FOUND, "Unknown subscription", detail)
 }

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};
 use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
-use marketlake_entities::{Millis, database};
+use marketlake_entities::{Millis, excerpt};
 
 use super::super::errors;
 use super::input::{
@@ -208,7 +208,7 @@ impl SubscriptionsMutation {
 
 async fn at<'a>(context: &Context<'a>) -> Result<(&'a Desk, Millis)> {
     let desk = context.data::<Desk>()?;
-    let now = database::clock(desk.lake.database()).await;
+    let now = desk.lake.now().await;
     Ok((desk, now.map_err(|error| errors::unavailable(&error))?))
 }
 
@@ -316,7 +316,7 @@ fn wrong(error: UserError) -> SubscriptionPayload {
 }
 
 fn unknown(id: &str) -> UserError {
-    let shown: String = id.chars().take(80).collect();
+    let shown = excerpt(id);
     UserError {
         field: "id".to_owned(),
         message: format!("no subscription {shown:?} is in force"),

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
 use marketlake_alerts::Subscription as Record;
-use marketlake_entities::database;
 
 use super::super::errors;
 use super::super::scalars::{DateTime, Decimal};
@@ -158,7 +157,7 @@ impl SubscriptionsQuery {
     ) -> Result<Vec<Subscription>> {
         let desk = context.data::<Desk>()?;
         let database = desk.lake.database();
-        let now = database::clock(database).await;
+        let now = desk.lake.now().await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
         let own = owning(context, token.as_deref(), now)
             .await?

@@ -1,4 +1,4 @@
-//! The time by which slots are planned and leases run: the database's clock, on which all processes
+//! The time by which slots are planned, leases run and links expire: the database's clock, on which all processes
 //! agree, for as long as it runs on steadily.
 //!
 //! Each second both clocks are compared with what the machine counts since its start, sleep
@@ -13,10 +13,11 @@ mod uptime;
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::{Millis, database};
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::{Millis, database};
 
 pub use line::{Event, Line, MAX_CLOCK_DIFFERENCE, Reading, STEP_SETTLE_TIME, STEP_TOLERANCE};
 
