@@ -50,6 +50,7 @@ pub(crate) struct Service {
     health: Health,
     /// How old the newest minute may be, where it is not a replay's.
     stale_after: Option<Duration>,
+    is_scheduler: bool,
     stop: CancellationToken,
 }
 
@@ -143,6 +144,7 @@ impl Service {
             limits,
             health,
             stale_after: is_live.then_some(stale_after),
+            is_scheduler: has(Role::Scheduler),
             stop,
         })
     }
@@ -175,6 +177,7 @@ impl Service {
             limits,
             health,
             stale_after,
+            is_scheduler,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -183,6 +186,7 @@ impl Service {
             health: health.clone(),
             figures: figures.clone(),
             is_api: listener.is_some(),
+            is_scheduler,
             stale_after,
             stop: stop.clone(),
         };

@@ -29,6 +29,7 @@ mod identity;
 mod import;
 mod intents;
 mod lake;
+mod lake_file;
 mod manifests;
 mod merge;
 mod mismatch;

@@ -22,7 +22,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::mismatch::MismatchError;
 use crate::window::DAY;
-use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog, intents};
+use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog, guard, identity, intents};
 use unit::Unit;
 
 /// A unit is begun anew so often where others commit to it at the same time.
@@ -112,23 +112,20 @@ pub struct Rebuilt {
 }
 
 impl Lake {
-    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's where it is not:
-    /// other databases of the lake are refused from then on. What upload intents name is adopted,
-    /// too: a restored database may have lost the commit that ended one. It may be killed and run
-    /// again.
+    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
+    /// of the lake, and copies of this one, are refused from then on. What upload intents name is
+    /// adopted, too: a restored database may have lost the commit that ended one. It may be killed
+    /// and run again.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
     /// fails.
     pub async fn rebuild_catalog(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
         match self.prepare_writes().await {
-            Ok(()) => (),
-            Err(LakeError::Mismatch(error @ MismatchError::OtherLake { .. }))
-                if catalog::newest_id(self.database()).await? > 0 =>
-            {
-                return Err(error.into());
-            }
-            Err(LakeError::Mismatch(_)) => {
+            // A copy of this database is refused from now on.
+            Ok(()) => identity::advance(self.database(), self.store()).await?,
+            Err(LakeError::Mismatch(error)) => {
+                self.check_claim(error).await?;
                 // Killed behind the claim, no vacuum may go by intents whose commits were lost.
                 intents::forget_segments(self.database()).await?;
                 self.claim_store().await?;
@@ -136,6 +133,22 @@ impl Lake {
             Err(error) => return Err(error),
         }
         self.rebuild(adoption, Uploads::Adopt).await
+    }
+
+    /// Refuses to make a catalog the store's that is another lake's, or may be.
+    async fn check_claim(&self, error: MismatchError) -> Result<(), LakeError> {
+        let is_empty = catalog::newest_id(self.database()).await? == 0;
+        match error {
+            MismatchError::OtherLake { .. } | MismatchError::OtherStore { .. } if !is_empty => {
+                Err(error.into())
+            }
+            // The file does not say whose the store is: its objects do.
+            MismatchError::Unreadable { .. } => guard::is_own(self.database(), self.store()).await,
+            MismatchError::NewerFormat { .. }
+            | MismatchError::Misplaced { .. }
+            | MismatchError::Contended { .. } => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Adopts what the catalog lacks, from the objects alone. It may
