@@ -1,6 +1,7 @@
 //! The long-running process: roles, and how they end.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
-use crate::config::{ConfigError, Pool, Settings};
+use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::{alerting, app, feeds, server};
 
@@ -81,11 +82,11 @@ pub(crate) async fn jobs(
 
 /// How slots of minutes are marked whose samples are found in the store.
 pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
-    let whole = usize::from(settings.feeds.iter().any(|feed| feed.shards.is_none()));
-    let split = settings.feeds.iter().filter_map(|feed| feed.shards);
-    let split: usize = split.filter_map(|count| usize::try_from(count).ok()).sum();
-    MarkIngested::new(i32::try_from(whole + split).unwrap_or(1))
-        .with_markets(settings.market_order())
+    let feeds = settings.feeds.iter().map(|feed| {
+        let shards = feed.shards.and_then(|shards| u16::try_from(shards).ok());
+        (feed.ingested_markets(), shards.and_then(NonZeroU16::new))
+    });
+    MarkIngested::of_feeds(feeds).with_history(settings.feeds.iter().all(Feed::has_history))
 }
 
 /// This process's name in the slot table.

@@ -69,7 +69,7 @@ pub use lake::{Figures, Lake};
 pub use mismatch::MismatchError;
 pub use paths::{ObjectKey, ObjectKind};
 pub use ranking::Ranking;
-pub use rebuild::{Adoption, Rebuilt};
+pub use rebuild::{Adoption, FeedParts, Rebuilt};
 pub use s3::{Encryption, Finding, Health, ParseEncryptionError};
 pub use stage::Staged;
 pub use statistic::{ParseStatisticError, Statistic};

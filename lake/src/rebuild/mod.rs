@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::mismatch::MismatchError;
@@ -35,28 +35,49 @@ const MAX_NOTES: usize = 100;
 /// Effects of an adoption beyond the lake, in the transaction that adopts.
 #[async_trait]
 pub trait Adoption: Send + Sync {
-    /// Markets that a feed ingests: a minute with samples of theirs was ingested, even where only
-    /// merged objects are left of it. Of other markets it was where an ingest's own object is left:
-    /// samples that were imported say nothing about a slot.
-    fn markets(&self) -> Arc<HashSet<String>> {
-        Arc::default()
-    }
+    /// The feeds' parts of a minute, by which samples tell which of them were ingested.
+    fn parts(&self) -> Arc<dyn FeedParts>;
 
-    /// Notes that some minutes were ingested. Returns how many records it changed.
+    /// Notes that some parts of some minutes were ingested. Returns how many records it changed.
     async fn adopted(
         &self,
         transaction: &DatabaseTransaction,
-        minutes: &[Minute],
+        found: &[(Minute, i32)],
         now: Millis,
     ) -> Result<u64, DbErr>;
 }
 
+/// The parts in which feeds ingest a minute.
+pub trait FeedParts: Send + Sync {
+    /// Whether a feed ingests the metric's market: its samples were ingested, even where only
+    /// merged objects are left of them. Those of other markets were where an ingest's own object is
+    /// left: samples that were imported say nothing about a slot.
+    fn ingests(&self, metric: &Metric) -> bool;
+
+    /// The part that ingests it. `None` where no part does, or one of several.
+    fn part_of(&self, metric: &Metric) -> Option<i32>;
+}
+
+impl FeedParts for () {
+    fn ingests(&self, _metric: &Metric) -> bool {
+        false
+    }
+
+    fn part_of(&self, _metric: &Metric) -> Option<i32> {
+        None
+    }
+}
+
 #[async_trait]
 impl Adoption for () {
+    fn parts(&self) -> Arc<dyn FeedParts> {
+        Arc::new(())
+    }
+
     async fn adopted(
         &self,
         _transaction: &DatabaseTransaction,
-        _minutes: &[Minute],
+        _found: &[(Minute, i32)],
         _now: Millis,
     ) -> Result<u64, DbErr> {
         Ok(0)
