@@ -22,8 +22,9 @@ use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::{alerting, app, feeds, server};
 
-/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease.
-const STOPPING: Duration = Duration::from_secs(9);
+/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
+/// connections are closed after that, so that all is over within ten seconds.
+const STOPPING: Duration = Duration::from_secs(8);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
