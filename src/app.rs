@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_lake::{Lake, LakeError, Store, create_folder};
+use parking_lot::Mutex;
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Pool, Settings};
@@ -13,6 +15,33 @@ use crate::migrate;
 
 /// How long a command that runs once tries a database that refuses connections.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the connections of an ended command may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Every pool of this process, to be closed at its end.
+static POOLS: Mutex<Vec<DatabaseConnection>> = Mutex::new(Vec::new());
+
+/// Has a pool closed with the others when the process ends.
+pub(crate) fn close_at_end(database: DatabaseConnection) -> DatabaseConnection {
+    POOLS.lock().push(database.clone());
+    database
+}
+
+/// Closes every connection. The last one of a `SQLite` file takes its `-wal` into it, so that the
+/// file alone is the database, unless another process has it open.
+pub(crate) async fn close() {
+    let pools = std::mem::take(&mut *POOLS.lock());
+    let closing = async {
+        for pool in pools {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::debug!(%error, "a pool did not close");
+            }
+        }
+    };
+    // What still runs in the background may hold a connection: then the next process does it.
+    let _ = timeout(CLOSE_TIMEOUT, closing).await;
+}
 
 /// Reaches the catalog, with its tables up to date.
 pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<DatabaseConnection> {
@@ -37,6 +66,7 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
         DbErr::Conn(RuntimeErr::Internal(reason)) => unusable(reason),
         error => unusable(format!("cannot reach the database: {error}")),
     })?;
+    let database = close_at_end(database);
     database::check_pooler(&database)
         .await
         .map_err(|problem| unusable(format!("cannot use the database: {problem}")))?;
@@ -49,7 +79,8 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
 /// Another pool of connections to the same database.
 pub(crate) fn pool(settings: &Settings, pool: Pool) -> anyhow::Result<DatabaseConnection> {
     let options = settings.database.pool(pool)?;
-    Ok(database::pool(settings.database_url().expose(), &options)?)
+    let pool = database::pool(settings.database_url().expose(), &options)?;
+    Ok(close_at_end(pool))
 }
 
 /// Reaches the catalog and the store.
@@ -79,8 +110,22 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
 /// older than it.
 pub(crate) async fn open_lake_to_write(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     let lake = open_lake(settings).await?;
+    refuse_read_only(settings, lake.database()).await?;
     lake.prepare_writes().await?;
     Ok(lake)
+}
+
+/// Refuses a database that cannot be written, to whatever runs long or writes.
+pub(crate) async fn refuse_read_only(
+    settings: &Settings,
+    database: &DatabaseConnection,
+) -> anyhow::Result<()> {
+    if database::is_read_only(database).await? {
+        let url = settings.database_url().to_string();
+        let problem = database::with_sqlite_help("attempt to write a readonly database".to_owned());
+        return Err(ConfigError::setting("database.url", &url, problem).into());
+    }
+    Ok(())
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 /// How soon what other processes commit is seen.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a process that writes compares its database with the store, beside its writes.
+const IDENTITY_INTERVAL: Duration = Duration::from_secs(15);
+/// The part of a scheduler's health that says whether it may write.
+const IDENTITY: &str = "lake";
 
 /// What it takes.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct Background {
     pub(crate) health: Health,
     pub(crate) figures: PrometheusHandle,
     pub(crate) is_api: bool,
+    /// Whether it was let in to write.
+    pub(crate) is_scheduler: bool,
     /// How old the newest minute may be, where it is not a replay's.
     pub(crate) stale_after: Option<Duration>,
     pub(crate) stop: CancellationToken,
@@ -43,6 +49,9 @@ impl Background {
         self.spawn_one(tasks, "follow", Self::follow);
         self.spawn_one(tasks, "watch", Self::watch);
         self.spawn_one(tasks, "upkeep", Self::upkeep);
+        if self.is_scheduler {
+            self.spawn_one(tasks, IDENTITY, Self::compare);
+        }
     }
 
     fn spawn_one<T>(
@@ -101,6 +110,36 @@ impl Background {
             lake, health, stop, ..
         } = self;
         marketlake_graphql::watch(lake, health, self.is_api, self.stale_after, stop).await;
+    }
+
+    /// Says whether the database still is the one that the store's lake is of. A store or a
+    /// database that cannot be asked says nothing about that.
+    async fn compare(self) {
+        let part = self.health.part(Role::Scheduler, IDENTITY);
+        // It was compared before it came here.
+        part.good_for_ever();
+        let mut is_refused = false;
+        while !self.stop.is_cancelled() {
+            match self.lake.check_identity().await {
+                Ok(()) => {
+                    if std::mem::take(&mut is_refused) {
+                        tracing::info!("this database is the lake's again: writing goes on");
+                    }
+                    part.good_for_ever();
+                }
+                Err(LakeError::Mismatch(error)) => {
+                    if !std::mem::replace(&mut is_refused, true) {
+                        tracing::error!(%error, "this database is not the lake's: nothing is written");
+                    }
+                    part.bad(error.to_string());
+                }
+                Err(error) => tracing::debug!(%error, "cannot compare database and store"),
+            }
+            tokio::select! {
+                () = sleep(IDENTITY_INTERVAL) => (),
+                () = self.stop.cancelled() => (),
+            }
+        }
     }
 
     /// Keeps histograms from growing between scrapes.

@@ -4,12 +4,13 @@ use std::io::IsTerminal;
 
 use crate::config::{ConfigError, Settings};
 use crate::service::Service;
-use crate::{operator_key, output};
+use crate::{exposed_files, operator_key, output};
 
 /// Makes the operator key, and says where health and `/metrics` are. On a terminal it shows the
 /// link with the key: in the fragment, which browsers send to no server; a log never has it.
 pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()> {
     let key = operator_key::ensure(settings);
+    exposed_files::warn(settings);
     output::line(&match service.operations_address() {
         Some(address) => format!("health and metrics at http://{address}"),
         None => "health and metrics: off (operations.listen)".to_owned(),

@@ -5,6 +5,7 @@ mod app;
 mod background;
 mod commands;
 mod config;
+mod exposed_files;
 mod feeds;
 mod greeting;
 mod logs;
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use commands::{Cli, Usage};
 use config::ConfigError;
+use marketlake_entities::database;
 
 /// Stack of each thread: what recurses is bounded to need far less, also where nothing is optimised.
 const STACK_BYTES: usize = 8 << 20;
@@ -44,7 +46,9 @@ fn main() -> ExitCode {
 async fn run() -> ExitCode {
     // Reads FAILPOINTS in a build with that feature; does nothing in any other.
     let _failpoints = fail::FailScenario::setup();
-    match commands::execute(Cli::parse()).await {
+    let executed = commands::execute(Cli::parse()).await;
+    app::close().await;
+    match executed {
         Ok(code) => code,
         Err(error) => {
             report(&error);
@@ -56,5 +60,6 @@ async fn run() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
 fn report(error: &anyhow::Error) {
-    eprintln!("marketlake: {error:#}");
+    let error = database::with_sqlite_help(format!("{error:#}"));
+    eprintln!("marketlake: {error}");
 }

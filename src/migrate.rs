@@ -8,8 +8,17 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 /// with its process, behind a pooler too.
 const LOCK: &str = "select pg_advisory_xact_lock(7021950123)";
 
-/// Applies what is missing, all of it or nothing.
+/// Applies what is missing, all of it or nothing. A database that is opened for reading only must
+/// lack nothing.
 pub(crate) async fn up(database: &DatabaseConnection) -> Result<(), DbErr> {
+    if database::is_read_only(database).await? {
+        let pending = Migrator::get_pending_migrations_read_only(database).await?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let reason = format!("it is read-only, and lacks {} migrations", pending.len());
+        return Err(DbErr::Custom(reason));
+    }
     let transaction = database::begin_write(database).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction.execute_unprepared(LOCK).await?;

@@ -1,6 +1,7 @@
 //! The long-running process: roles, and how they end.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
-use crate::config::{ConfigError, Pool, Settings};
+use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::{alerting, app, feeds, server};
 
-/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease.
-const STOPPING: Duration = Duration::from_secs(9);
+/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
+/// connections are closed after that, so that all is over within ten seconds.
+const STOPPING: Duration = Duration::from_secs(8);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +52,7 @@ pub(crate) struct Service {
     health: Health,
     /// How old the newest minute may be, where it is not a replay's.
     stale_after: Option<Duration>,
+    is_scheduler: bool,
     stop: CancellationToken,
 }
 
@@ -80,11 +83,11 @@ pub(crate) async fn jobs(
 
 /// How slots of minutes are marked whose samples are found in the store.
 pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
-    let whole = usize::from(settings.feeds.iter().any(|feed| feed.shards.is_none()));
-    let split = settings.feeds.iter().filter_map(|feed| feed.shards);
-    let split: usize = split.filter_map(|count| usize::try_from(count).ok()).sum();
-    MarkIngested::new(i32::try_from(whole + split).unwrap_or(1))
-        .with_markets(settings.market_order())
+    let feeds = settings.feeds.iter().map(|feed| {
+        let shards = feed.shards.and_then(|shards| u16::try_from(shards).ok());
+        (feed.ingested_markets(), shards.and_then(NonZeroU16::new))
+    });
+    MarkIngested::of_feeds(feeds).with_history(settings.feeds.iter().all(Feed::has_history))
 }
 
 /// This process's name in the slot table.
@@ -143,6 +146,7 @@ impl Service {
             limits,
             health,
             stale_after: is_live.then_some(stale_after),
+            is_scheduler: has(Role::Scheduler),
             stop,
         })
     }
@@ -175,6 +179,7 @@ impl Service {
             limits,
             health,
             stale_after,
+            is_scheduler,
             stop,
         } = self;
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -183,6 +188,7 @@ impl Service {
             health: health.clone(),
             figures: figures.clone(),
             is_api: listener.is_some(),
+            is_scheduler,
             stale_after,
             stop: stop.clone(),
         };

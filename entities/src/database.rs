@@ -3,6 +3,7 @@
 mod connect;
 pub mod outage;
 mod pooler;
+mod sqlite;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use sea_orm::{
 use crate::Millis;
 pub use connect::{PoolOptions, connect, connect_with, diagnose, diagnose_silence, pool};
 pub use pooler::check_pooler;
+pub use sqlite::{check_sqlite, is_read_only, sqlite_help, with_sqlite_help};
 
 /// What would end the path within an address, or be decoded there.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');

@@ -6,7 +6,7 @@ use marketlake_alerts::AlertError;
 use marketlake_entities::Millis;
 use marketlake_entities::database::outage::with_cause;
 use marketlake_feeds::FeedError;
-use marketlake_lake::LakeError;
+use marketlake_lake::{LakeError, MismatchError};
 use sea_orm::DbErr;
 
 use crate::supervisor::TaskError;
@@ -67,11 +67,16 @@ pub enum JobError {
 
 impl JobError {
     /// Why nothing can be written, where it is that: a full disk, a store or a database that
-    /// refuses.
+    /// refuses, or a store whose lake is another database's.
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {
         match self {
-            Self::Lake(LakeError::Store(_) | LakeError::Catalog(_) | LakeError::Aside(_))
+            Self::Lake(
+                LakeError::Store(_)
+                | LakeError::Catalog(_)
+                | LakeError::Aside(_)
+                | LakeError::Mismatch(_),
+            )
             | Self::Records(_) => Some(format!(
                 "the last run could not write: {}",
                 with_cause(self)
@@ -85,6 +90,7 @@ impl JobError {
     pub fn retry(&self) -> Option<Option<Duration>> {
         match self {
             Self::Feed { error, .. } => Some(error.pause()),
+            Self::Lake(LakeError::Mismatch(MismatchError::Contended { .. })) => Some(None),
             Self::Lake(
                 LakeError::Corrupt { .. }
                 | LakeError::Address(_)

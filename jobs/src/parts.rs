@@ -59,7 +59,11 @@ pub(crate) fn parts(sources: &[Source]) -> Vec<Part> {
 impl Part {
     /// Whether a metric is this part's.
     pub(crate) fn holds(&self, metric: &Metric) -> bool {
-        let (number, count) = self.share;
-        count == 1 || crc32fast::hash(metric.id().as_bytes()) % count == number
+        is_in_share(metric, self.share)
     }
+}
+
+/// Whether a metric is in one of so many shares, by its hash.
+pub(crate) fn is_in_share(metric: &Metric, (number, count): (u32, u32)) -> bool {
+    count == 1 || crc32fast::hash(metric.id().as_bytes()) % count == number
 }

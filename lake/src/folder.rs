@@ -143,6 +143,11 @@ impl Local {
         }
     }
 
+    /// Whether a folder lies below the root by that name.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        self.sync.root.join(name).is_dir()
+    }
+
     /// A row must never outlive its object: the file and the entries on its path reach the disk
     /// before the commit does.
     pub(crate) async fn flush(&self, key: &object_store::path::Path) -> Result<(), LakeError> {

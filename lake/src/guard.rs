@@ -28,6 +28,8 @@ const MAX_UNKNOWN: usize = 100;
 const BATCH_SIZE: usize = 500;
 /// The newest rows, among which the newest object is.
 const NEWEST_ROWS: u64 = 200;
+/// The newest live rows of which one must have its object where `lake.json` says nothing.
+const PROOF_ROWS: u64 = 10;
 /// Tiers, whose samples are listed; no rollups are without samples.
 const FOLDERS: [&str; 3] = ["raw", "hour", "day"];
 
@@ -38,7 +40,9 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Mismatch`] where it may not; where the store or the catalog fails.
     pub async fn prepare_writes(&self) -> Result<(), LakeError> {
-        identity::ensure(self.database(), self.store()).await?;
+        if identity::ensure(self.database(), self.store()).await? {
+            return Ok(());
+        }
         check(self.database(), self.store()).await
     }
 }
@@ -89,21 +93,25 @@ pub(crate) async fn check(database: &DatabaseConnection, store: &Store) -> Resul
     .into())
 }
 
-/// Refuses a store without an identity that does not hold the catalog's newest object either.
+/// Refuses a store that holds none of the catalog's newest objects. Keys are never used twice: one
+/// that is there is proof.
 pub(crate) async fn is_own(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     let newest = Entity::find()
         .filter(Column::State.eq(State::Live))
         .order_by_desc(Column::Id)
-        .one(database)
+        .limit(PROOF_ROWS)
+        .all(database)
         .await?;
-    match newest {
-        Some(newest) if !store.has(&Path::from(newest.path.as_str())).await? => {
-            let store = format!("{store:?}");
-            let example = newest.path;
-            Err(MismatchError::OtherStore { store, example }.into())
+    for segment in &newest {
+        if store.has(&Path::from(segment.path.as_str())).await? {
+            return Ok(());
         }
-        _ => Ok(()),
     }
+    let Some(example) = newest.into_iter().next() else {
+        return Ok(());
+    };
+    let (store, example) = (format!("{store:?}"), example.path);
+    Err(MismatchError::OtherStore { store, example }.into())
 }
 
 /// When the newest object was made that the catalog names, and the newest day that it has. By the

@@ -4,46 +4,27 @@
 //! Before each batch of deletions [`advance`] moves both to the next sequence under a new random
 //! token: first the database, in a transaction under a row lock; then the store, under the
 //! condition that it is still as it was read. A second catalog, a copied database or an older backup finds
-//! another id, a higher sequence or another token in the store, and is refused.
+//! another id, a higher sequence or another token in the store, and is refused: [`ensure`] compares
+//! both before each write, too, which is one GET of a few hundred bytes and one row read.
 //!
 //! Crashes: at the first start, the database's row comes first, `lake.json` second; between them
 //! the next start writes it. At an advance, the database is one ahead while the store holds the token
 //! before: the next call finishes it. A put whose answer was lost is recognised by its token.
 
-use bytes::Bytes;
 use marketlake_entities::database;
 use marketlake_entities::records::lake_identity::{ActiveModel, Column, Entity, Model};
-use object_store::UpdateVersion;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Set};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::lake_file::{self, FORMAT, Found, Identity, Stored};
 use crate::mismatch::MismatchError;
-use crate::{Finding, Health, Lake, LakeError, Store, guard, paths};
+use crate::{Finding, Health, Lake, LakeError, Store, guard};
 
-/// Version of `lake.json` that is written, and the newest that is read.
-const FORMAT: u32 = 1;
-const MAX_BYTES: usize = 4_096;
 /// The id of the one row.
 const ROW: i32 = 1;
 /// How often a change is tried while other processes change the same.
 const MAX_ATTEMPTS: usize = 20;
-
-/// Content of `lake.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    format: u32,
-    lake_id: String,
-    sequence: i64,
-    token: String,
-}
-
-/// The identity in the store, and the version of the object that holds it.
-struct Stored {
-    identity: Identity,
-    version: UpdateVersion,
-}
 
 /// How database and store stand to each other, where nothing is wrong.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,9 +39,20 @@ enum Standing {
 }
 
 /// Makes sure that database and store are of one lake and of one state; gives them an identity
-/// where both have none, and finishes what a crash interrupted.
-pub(crate) async fn ensure(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
+/// where both have none, and finishes what a crash interrupted. Returns whether it compared the
+/// catalog with the store's newest objects, too.
+pub(crate) async fn ensure(
+    database: &DatabaseConnection,
+    store: &Store,
+) -> Result<bool, LakeError> {
+    let (_, has_checked) = settle(database, store).await?;
+    Ok(has_checked)
+}
+
+/// Brings database and store to the same state, which is returned.
+async fn settle(database: &DatabaseConnection, store: &Store) -> Result<(Stored, bool), LakeError> {
     let mut refused = None;
+    let mut has_checked = false;
     for _ in 0..MAX_ATTEMPTS {
         let (row, stored) = read(database, store).await?;
         let standing = match judge(store, row.as_ref(), stored.as_ref()) {
@@ -71,36 +63,46 @@ pub(crate) async fn ensure(database: &DatabaseConnection, store: &Store) -> Resu
             }
             standing => standing?,
         };
-        match standing {
-            Standing::Same => return Ok(()),
-            Standing::New => {
+        match (standing, stored) {
+            (Standing::Same, Some(stored)) => return Ok((stored, has_checked)),
+            (Standing::New, _) => {
                 // Who writes into a lake that he does not know must not become its owner.
                 guard::check(database, store).await?;
+                has_checked = true;
                 insert(database).await?;
             }
-            Standing::NotStored => {
-                guard::is_own(database, store).await?;
+            (Standing::NotStored, _) => {
+                if !has_checked {
+                    // An older copy must not take the lake over because the file is gone.
+                    guard::is_own(database, store).await?;
+                    guard::check(database, store).await?;
+                    has_checked = true;
+                    tracing::warn!(?store, "lake.json is missing, and is written anew");
+                }
                 put(store, row, None).await?;
             }
-            Standing::Interrupted => {
+            (Standing::Interrupted, stored) => {
                 put(store, row, stored.map(|stored| stored.version)).await?;
             }
+            (Standing::Same, None) => (),
         }
     }
     Err(contended(store))
 }
 
-/// Begins a batch of deletions.
+/// Begins a batch of deletions: reads the store once, and replaces what was read.
 ///
 /// # Errors
 /// Where the database is not the one that the lake is of, or the store or the database fails. Then
 /// nothing may be deleted.
 pub(crate) async fn advance(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
+    let mut tried: Option<Identity> = None;
     for _ in 0..MAX_ATTEMPTS {
-        ensure(database, store).await?;
-        let Some(stored) = read_stored(store).await? else {
-            continue;
-        };
+        let (stored, _) = settle(database, store).await?;
+        // The answer to its put was lost, or another process finished it.
+        if tried.as_ref() == Some(&stored.identity) {
+            return Ok(());
+        }
         let next = Identity {
             sequence: stored.identity.sequence + 1,
             token: new_token(),
@@ -109,15 +111,11 @@ pub(crate) async fn advance(database: &DatabaseConnection, store: &Store) -> Res
         if !update(database, &stored.identity, &next).await? {
             continue;
         }
-        store
-            .replace(&paths::identity(), encode(&next)?, Some(stored.version))
-            .await?;
-        // A store that ignores conditions would let two through: what is there now decides.
-        let now_stored = read_stored(store).await?;
-        if now_stored.is_some_and(|now| now.identity == next) {
+        if next.put(store, Some(stored.version)).await? {
             tracing::debug!(sequence = next.sequence, "deletion sequence advanced");
             return Ok(());
         }
+        tried = Some(next);
     }
     Err(contended(store))
 }
@@ -136,17 +134,19 @@ impl Lake {
 
 async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     for _ in 0..MAX_ATTEMPTS {
-        let stored = read_stored(store).await?;
-        let (old, version) = match stored {
-            Some(Stored { identity, version }) => (Some(identity), Some(version)),
+        let (old, version) = match lake_file::find(store).await? {
+            Some(Found { content, version }) => (content.ok(), Some(version)),
             None => (None, None),
         };
+        // What a damaged file said, the database may know.
+        let row = Entity::find_by_id(ROW).one(database).await?;
+        let known = old.clone().or_else(|| row.map(Identity::from));
         let next = Identity {
             format: FORMAT,
-            lake_id: old
+            lake_id: known
                 .as_ref()
-                .map_or_else(new_token, |old| old.lake_id.clone()),
-            sequence: old.as_ref().map_or(0, |old| old.sequence + 1),
+                .map_or_else(new_token, |known| known.lake_id.clone()),
+            sequence: known.as_ref().map_or(0, |known| known.sequence + 1),
             token: new_token(),
         };
         let row = ActiveModel {
@@ -163,13 +163,9 @@ async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeE
             .to_owned();
         let insert = Entity::insert(row).on_conflict(over);
         insert.exec_without_returning(database).await?;
-        store
-            .replace(&paths::identity(), encode(&next)?, version)
-            .await?;
-        if read_stored(store)
-            .await?
-            .is_some_and(|now| now.identity == next)
-        {
+        next.put(store, version).await?;
+        let now_stored = lake_file::read(store).await?;
+        if now_stored.is_some_and(|now| now.identity == next) {
             return Ok(());
         }
     }
@@ -274,35 +270,9 @@ async fn read(
     store: &Store,
 ) -> Result<(Option<Model>, Option<Stored>), LakeError> {
     // The store first: a process that advances meanwhile is then seen as one ahead, not as behind.
-    let stored = read_stored(store).await?;
+    let stored = lake_file::read(store).await?;
     let row = Entity::find_by_id(ROW).one(database).await?;
     Ok((row, stored))
-}
-
-async fn read_stored(store: &Store) -> Result<Option<Stored>, LakeError> {
-    let Some((bytes, version)) = store.read_version(&paths::identity()).await? else {
-        return Ok(None);
-    };
-    let unreadable = |reason: String| MismatchError::Unreadable {
-        store: format!("{store:?}"),
-        reason,
-    };
-    if bytes.len() > MAX_BYTES {
-        return Err(unreadable(format!("expected at most {MAX_BYTES} bytes")).into());
-    }
-    let identity: Identity =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    if identity.format > FORMAT {
-        let reason = format!(
-            "expected format {FORMAT} or below, got {}: a newer version wrote it",
-            identity.format
-        );
-        return Err(unreadable(reason).into());
-    }
-    if identity.sequence < 0 || identity.sequence == i64::MAX {
-        return Err(unreadable(format!("sequence {} is impossible", identity.sequence)).into());
-    }
-    Ok(Some(Stored { identity, version }))
 }
 
 /// Gives the database a new lake's identity, where it has none.
@@ -323,17 +293,12 @@ async fn insert(database: &DatabaseConnection) -> Result<(), LakeError> {
 async fn put(
     store: &Store,
     row: Option<Model>,
-    version: Option<UpdateVersion>,
+    version: Option<object_store::UpdateVersion>,
 ) -> Result<bool, LakeError> {
-    let Some(row) = row else { return Ok(false) };
-    let identity = Identity {
-        format: FORMAT,
-        lake_id: row.lake_id,
-        sequence: row.sequence,
-        token: row.token,
-    };
-    let bytes = encode(&identity)?;
-    store.replace(&paths::identity(), bytes, version).await
+    match row {
+        Some(row) => Identity::from(row).put(store, version).await,
+        None => Ok(false),
+    }
 }
 
 /// Moves the database to the next sequence. False where it is not where the store is.
@@ -373,10 +338,15 @@ fn row_of(identity: &Identity) -> ActiveModel {
     }
 }
 
-fn encode(identity: &Identity) -> Result<Bytes, LakeError> {
-    let text = serde_json::to_string_pretty(identity);
-    let text = text.map_err(|error| LakeError::Encode(error.to_string()))?;
-    Ok(Bytes::from(text + "\n"))
+impl From<Model> for Identity {
+    fn from(row: Model) -> Self {
+        Self {
+            format: FORMAT,
+            lake_id: row.lake_id,
+            sequence: row.sequence,
+            token: row.token,
+        }
+    }
 }
 
 fn new_token() -> String {

@@ -8,7 +8,7 @@ use marketlake_entities::records::{metrics, segments};
 use marketlake_entities::{Clock, Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::Notify;
 
 use crate::answers::KeptListing;
 use crate::intents::Intents;
@@ -29,7 +29,6 @@ pub struct Lake {
     market_order: Vec<String>,
     committed: Arc<Notify>,
     kept_listing: Arc<Mutex<Option<KeptListing>>>,
-    identity_checked: Arc<OnceCell<()>>,
 }
 
 /// What the lake holds.
@@ -69,7 +68,6 @@ impl Lake {
             market_order,
             committed: Arc::default(),
             kept_listing: Arc::default(),
-            identity_checked: Arc::default(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
@@ -92,16 +90,19 @@ impl Lake {
             market_order: self.market_order.clone(),
             committed: Arc::clone(&self.committed),
             kept_listing: Arc::clone(&self.kept_listing),
-            identity_checked: Arc::clone(&self.identity_checked),
         })
     }
 
-    /// Makes sure, once, that the catalog and the store are of one lake.
-    pub(crate) async fn check_identity(&self) -> Result<(), LakeError> {
-        let checked = self
-            .identity_checked
-            .get_or_try_init(|| async { identity::ensure(&self.database, &self.store).await });
-        checked.await.copied()
+    /// Makes sure that the catalog and the store are of one lake and of one state. Each write does
+    /// so before its first object: a database that was copied, and whose twin went on, writes
+    /// nothing more.
+    ///
+    /// # Errors
+    /// [`LakeError::Mismatch`] where they are not; any other where the store or the catalog could
+    /// not be asked.
+    pub async fn check_identity(&self) -> Result<(), LakeError> {
+        identity::ensure(&self.database, &self.store).await?;
+        Ok(())
     }
 
     /// Tells those who wait in [`Lake::committed`] that something was committed by this process.

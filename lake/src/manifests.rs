@@ -24,6 +24,8 @@ use crate::{Lake, LakeError, Span, Store, catalog, identity, paths};
 
 /// So often a day is begun anew that others write too.
 const ATTEMPTS: u32 = 20;
+/// Longest manifest that is read: a day of raw segments in 64 parts has 15 MB. A longer one differs.
+const MAX_MANIFEST_BYTES: usize = 64 << 20;
 /// Days that are written at the same time.
 const AT_ONCE: usize = 8;
 
@@ -114,7 +116,7 @@ impl Manifests {
         }
         for (table, text) in [SAMPLES, ROLLUPS].into_iter().zip(texts(bucket, &live)) {
             let path = paths::manifest(table, day);
-            let found = self.store.read_version(&path).await?;
+            let found = self.store.read_version(&path, text.len()).await?;
             if found.is_none_or(|(found, _)| found != text) {
                 return Ok(Some(format!(
                     "{path}: lists other objects than it ought to"
@@ -213,7 +215,8 @@ impl Manifests {
         let mut read = Vec::new();
         for table in [SAMPLES, ROLLUPS] {
             let path = paths::manifest(table, day);
-            read.push((self.store.read_version(&path).await?, path));
+            let found = self.store.read_version(&path, MAX_MANIFEST_BYTES).await?;
+            read.push((found, path));
         }
         // Only now: whoever wrote after this was read makes the writing fail.
         let live = catalog::live(&self.database, Span::day(day)).await?;

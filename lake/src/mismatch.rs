@@ -2,6 +2,8 @@
 
 use marketlake_entities::Millis;
 
+use crate::lake_file::FORMAT;
+
 /// Why the database and the store do not belong together. Nothing was written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MismatchError {
@@ -117,13 +119,38 @@ pub enum MismatchError {
         /// Key of an object that is missing.
         example: String,
     },
-    /// `lake.json` cannot be used.
-    #[error("lake.json in {store}: {reason}")]
+    /// `lake.json` is damaged.
+    #[error(
+        "lake.json in {store} is damaged: {reason}. Nothing is written or deleted. \
+         `marketlake rebuild-catalog` writes it anew, and makes this database the one of the lake"
+    )]
     Unreadable {
         /// Address of the store.
         store: String,
         /// What is wrong.
         reason: String,
+    },
+    /// `lake.json` is of a newer version.
+    #[error(
+        "lake.json in {store}: expected format {FORMAT} or below, got {format}: a newer version \
+         wrote it. Nothing is written or deleted. Use that version"
+    )]
+    NewerFormat {
+        /// Address of the store.
+        store: String,
+        /// Version of the layout.
+        format: u32,
+    },
+    /// A folder has the name of a file.
+    #[error(
+        "{name} in {store}: expected a file, got a folder. Nothing is written or deleted. Move it \
+         away; the file is written again where the catalog knows the store's objects"
+    )]
+    Misplaced {
+        /// Address of the store.
+        store: String,
+        /// Name of the file.
+        name: String,
     },
     /// Other processes changed the identity each time that this one tried.
     #[error("the identity of the lake in {store} changes all the time; try again")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::{Millis, excerpt};
 use object_store::local::LocalFileSystem;
@@ -204,10 +204,12 @@ impl Store {
         }
     }
 
-    /// Reads an object that may be replaced, and the version that it is; `None` where there is none yet.
+    /// Reads an object that may be replaced, and the version that it is; `None` where there is none
+    /// yet. Of one that is longer than `max_bytes`, only the first bytes, some more than that.
     pub(crate) async fn read_version(
         &self,
         path: &Path,
+        max_bytes: usize,
     ) -> Result<Option<(Bytes, UpdateVersion)>, LakeError> {
         let read = again(|| async {
             let found = self.objects.get(path).await?;
@@ -215,13 +217,26 @@ impl Store {
                 e_tag: found.meta.e_tag.clone(),
                 version: found.meta.version.clone(),
             };
-            Ok((found.bytes().await?, version))
+            let mut stream = found.into_stream();
+            let mut bytes = BytesMut::new();
+            while bytes.len() <= max_bytes
+                && let Some(some) = stream.try_next().await?
+            {
+                bytes.extend_from_slice(&some);
+            }
+            Ok((bytes.freeze(), version))
         });
         match read.await {
             Ok(found) => Ok(Some(found)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a folder has the name, where the store is one on a disk.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        let local = self.local.as_ref();
+        local.is_some_and(|local| local.has_folder(name))
     }
 
     /// Writes an object in place of the version that was read, or where there was none. False where another came first,

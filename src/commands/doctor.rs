@@ -1,16 +1,15 @@
 //! `marketlake doctor`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use marketlake_entities::{Millis, database, private_file};
+use marketlake_entities::{Millis, database};
 use marketlake_lake::{Finding, Health, Store};
 
-use crate::app;
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
+use crate::{app, exposed_files};
 
 /// A database so many seconds off makes leases and slots that this machine takes for wrong ones.
 const MOST_SKEW_SECONDS: i64 = 30;
@@ -74,16 +73,25 @@ async fn lake(settings: &Settings, store: &Store, found: &[Finding]) -> Option<F
 async fn database(settings: &Settings) -> Vec<Finding> {
     let database = match app::open_database(settings).await {
         Ok(database) => database,
-        Err(error) => return vec![Finding::new("database", Health::Bad, format!("{error:#}"))],
+        Err(error) => return vec![Finding::new("database", Health::Bad, helped(&error))],
     };
     let clock = database::clock(&database).await;
-    let reached = Finding::new(
-        "database",
-        Health::Good,
-        "it answers, its tables are up to date",
-    );
+    let reached = match database::check_sqlite(&database).await {
+        Ok(None) => Finding::new(
+            "database",
+            Health::Good,
+            "it answers, its tables are up to date",
+        ),
+        Ok(Some(found)) if found == "ok" => Finding::new(
+            "database",
+            Health::Good,
+            "it answers, its file is whole, its tables are up to date",
+        ),
+        Ok(Some(found)) => Finding::new("database", Health::Bad, damaged(&found)),
+        Err(error) => Finding::new("database", Health::Bad, helped(&error)),
+    };
     let clock = match clock {
-        Err(error) => Finding::new("database's clock", Health::Bad, error.to_string()),
+        Err(error) => Finding::new("database's clock", Health::Bad, helped(&error)),
         Ok(theirs) => {
             let off = machine_clock().since(theirs) / 1_000;
             if off.abs() <= MOST_SKEW_SECONDS {
@@ -98,29 +106,17 @@ async fn database(settings: &Settings) -> Vec<Finding> {
     vec![reached, clock]
 }
 
-/// Whether others on this machine may read what is ours only. Nothing is changed: a group may be
-/// let in on purpose.
+fn helped(error: &impl std::fmt::Display) -> String {
+    database::with_sqlite_help(format!("{error:#}"))
+}
+
+fn damaged(found: &str) -> String {
+    helped(&format!("database disk image is malformed ({found})"))
+}
+
+/// Whether others on this machine may read what is ours only.
 fn permissions(settings: &Settings) -> Finding {
-    let mut private = Vec::new();
-    if let Some(file) = database::sqlite_file(settings.database_url().expose()) {
-        private.push(file.clone());
-        for suffix in ["-wal", "-shm"] {
-            let mut name = file.clone().into_os_string();
-            name.push(suffix);
-            private.push(PathBuf::from(name));
-        }
-    }
-    private.extend(settings.mail.dkim.key_file.clone());
-    let mail = url::Url::parse(settings.mail_url().expose()).ok();
-    let outbox = mail.filter(|url| url.scheme() == "file");
-    private.extend(outbox.and_then(|url| url.to_file_path().ok()));
-    // What cannot be looked at is not there, or not ours to judge.
-    let wide = private.iter().filter_map(|path| {
-        let mode = private_file::wider_mode(path).ok()??;
-        let private = if path.is_dir() { 700 } else { 600 };
-        Some(format!("mode {mode:o}: chmod {private} {}", path.display()))
-    });
-    let wide: Vec<String> = wide.collect();
+    let wide = exposed_files::find(settings);
     let what = "file permissions";
     if wide.is_empty() {
         let detail = "database, keys and mails are their owner's only";

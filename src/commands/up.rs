@@ -29,7 +29,9 @@ impl Up {
         let lake = if roles.contains(&Role::Scheduler) {
             app::open_lake_to_write(settings).await?
         } else {
-            app::open_lake(settings).await?
+            let lake = app::open_lake(settings).await?;
+            app::refuse_read_only(settings, lake.database()).await?;
+            lake
         };
         let service = Service::prepare(settings, lake, roles, stop).await?;
         if let Some(address) = service.address() {

@@ -270,13 +270,24 @@ impl Settings {
 
     /// Markets in the order in which they own short names.
     pub(crate) fn market_order(&self) -> Vec<String> {
-        let of = |feed: &Feed| match feed.kind {
+        self.feeds.iter().flat_map(Feed::ingested_markets).collect()
+    }
+}
+
+impl Feed {
+    /// Markets that it ingests, as far as the settings say.
+    pub(crate) fn ingested_markets(&self) -> Vec<String> {
+        match self.kind {
             FeedKind::Binance => vec!["binance".to_owned()],
             FeedKind::Simulated => vec![marketlake_entities::SIMULATED.to_owned()],
-            FeedKind::Cryptowatch => feed.markets.clone(),
-            FeedKind::Replay => feed.market.iter().cloned().collect(),
-        };
-        self.feeds.iter().flat_map(of).collect()
+            FeedKind::Cryptowatch => self.markets.clone(),
+            FeedKind::Replay => self.market.iter().cloned().collect(),
+        }
+    }
+
+    /// Whether it can be asked for minutes that have passed.
+    pub(crate) fn has_history(&self) -> bool {
+        matches!(self.kind, FeedKind::Simulated | FeedKind::Replay)
     }
 }
 

@@ -8,7 +8,7 @@ use marketlake_entities::{Minute, database};
 use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 
-use crate::config;
+use crate::{app, config};
 
 /// The feed: a lake in a data folder, which is only read.
 pub(super) struct LakeReplay {
@@ -43,6 +43,7 @@ impl LakeReplay {
             return Err(LakeReplayError::NoLake(catalog.display().to_string()));
         }
         let database = database::connect(&database::sqlite_url(&catalog)).await?;
+        let database = app::close_at_end(database);
         let store = Store::open(&StoreOptions {
             url: config::file_url(&folder.join("lake")),
             ..StoreOptions::default()

@@ -127,6 +127,36 @@ async fn doctor_names_files_that_others_may_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_and_doctor_name_a_restored_database_and_a_key_that_others_may_read() {
+    let base = Base::local().await;
+    let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
+    let mut server = program.up(&[]).await;
+    server.interrupt().await;
+    let said = server.end_log();
+    assert!(!said.contains("chmod"), "{said}");
+    let key = base.path().join("data").join("operator.key");
+    let database = base.path().join("marketlake.db");
+    let restored = base.path().join("restored.db");
+    std::fs::copy(&database, &restored).unwrap();
+    std::fs::rename(&restored, &database).unwrap();
+    for file in [&database, &key] {
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(file, open).unwrap();
+    }
+    let findings = program.ok(&["doctor", "--format", "csv"]).await;
+    let mut server = program.up(&[]).await;
+    let expected = [&database, &key].map(|file| format!("mode 644: chmod 600 {}", file.display()));
+    server.interrupt().await;
+    let said = server.end_log();
+    for expected in &expected {
+        assert!(findings.contains(expected), "{findings}");
+        assert!(said.contains(expected), "{said}");
+    }
+    // What was wide stays so: it may be meant.
+    assert_eq!(mode(&database), 0o644);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_by_another_process_leaves_the_write_ahead_log_of_a_running_one() {
     let base = Base::local().await;
     let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");

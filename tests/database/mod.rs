@@ -1,6 +1,7 @@
 //! The database as an operator meets it: slow, locked, gone, behind a pooler; and who may read
 //! its files.
 
+mod damage;
 mod files;
 mod outages;
 mod pooler;

@@ -3,7 +3,8 @@
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
-use crate::end_to_end::{history, replaying, wait_for_minutes};
+use crate::end_to_end::{history, replaying, runs, wait_for_minutes};
+use crate::lake::identity::{copied, opened};
 use crate::support::base::{Base, fresh_postgres};
 use crate::support::eventually;
 use crate::support::exchange::{Answer, Exchange};
@@ -57,7 +58,7 @@ async fn a_scheduler_whose_store_takes_nothing_is_not_ready_while_the_api_is() {
 async fn wait_until_ingested(base: &Base) {
     let database = base.database().await;
     eventually("a minute", async || {
-        let done = crate::end_to_end::runs(&database, "ingest-minute", "done").await;
+        let done = runs(&database, "ingest-minute", "done").await;
         (done > 2).then_some(())
     })
     .await;
@@ -134,5 +135,50 @@ async fn a_stale_feed_is_told_and_takes_no_api_out_of_service() {
     assert!(said.starts_with("stale: the newest minute is "), "{said}");
     assert_eq!(ready(&server).await.0, 200);
     assert_eq!(server.text("/healthz").await, "ok\n");
+    server.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_whose_database_is_not_the_lakes_any_more_says_so_and_writes_nothing() {
+    let base = Base::local().await;
+    // A minute a second.
+    let file = history(&base, 300, None);
+    let program = replaying(&base, &[file], 60);
+    let mut server = program.up(&[]).await;
+    wait_until_ingested(&base).await;
+    let copy = opened(&base, copied(&base, "copy.db").await).await;
+    copy.rebuild_catalog(&()).await.unwrap();
+    let seen = eventually("the scheduler to be unready", async || {
+        let (status, seen) = ready(&server).await;
+        let parts = &seen["roles"]["scheduler"]["parts"];
+        let names_it = |part: &str| {
+            let said = parts[part].as_str();
+            said.is_some_and(|said| said.contains("this database is older than the lake"))
+        };
+        let both = names_it("lake") && names_it("ingest-minute");
+        (status == 503 && both).then_some(seen)
+    })
+    .await;
+    assert_eq!(seen["roles"]["api"]["ready"], true, "{seen}");
+    let files = base.object_files();
+    let database = base.database().await;
+    let refused = runs(&database, "ingest-minute", "failed").await;
+    eventually("two more runs to be refused", async || {
+        let now = runs(&database, "ingest-minute", "failed").await;
+        (now >= refused + 2).then_some(())
+    })
+    .await;
+    assert_eq!(base.object_files(), files);
+    let series = server.get("/v1/metric/ethbtc/timeseries").await;
+    assert_eq!(series.status().as_u16(), 200);
+    let examined = program.run(&["doctor", "--format", "csv"]).await;
+    assert_eq!(examined.code, 1, "{examined:?}");
+    assert!(examined.out.contains("lake,bad,"), "{examined:?}");
+    // The lake is given back to it: it goes on without a restart.
+    program.ok(&["rebuild-catalog"]).await;
+    eventually("the scheduler to be ready again", async || {
+        (ready(&server).await.0 == 200).then_some(())
+    })
+    .await;
     server.interrupt().await;
 }

@@ -7,8 +7,8 @@ use marketlake_entities::records::job_runs::{Entity, State};
 use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
 use marketlake_jobs::{
-    Clock, DetectJumps, DetectOptions, Due, IngestMinute, Job, Moment, RunOnce, Runner, Source,
-    slots,
+    Clock, DetectJumps, DetectOptions, Due, IngestMinute, Job, MarkIngested, Moment, RunOnce,
+    Runner, Source, slots,
 };
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,102 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
         assert_eq!(detections.count(), 1);
     })
     .await;
+}
+
+/// Which parts of a minute stand how.
+async fn parts(lake: &marketlake_lake::Lake, slot: Minute) -> Vec<(i32, State)> {
+    let all = Entity::find().all(lake.database()).await.unwrap();
+    let of_slot = all
+        .into_iter()
+        .filter(|run| run.job == IngestMinute::NAME && run.slot == slot.start());
+    let mut parts: Vec<_> = of_slot.map(|run| (run.shard, run.state)).collect();
+    parts.sort_by_key(|(shard, _)| *shard);
+    parts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
+    on_both(async |mut base: Base| {
+        let lake = base.lake().await;
+        let source = || Source {
+            feed: Arc::new(Simulated::new(7)),
+            shards: 4.try_into().ok(),
+        };
+        let ingest = IngestMinute::new(Arc::clone(&lake), vec![source()], None);
+        let minutes = ["2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"].map(minute);
+        let one = runner(&lake, "one");
+        // Of the first minute, which is merged, two parts; of the second one, one.
+        for (slot, shard) in [(minutes[0], 0), (minutes[0], 2), (minutes[1], 3)] {
+            let ran = one.run_once(&ingest, slot.start(), shard, false).await;
+            assert!(matches!(ran.unwrap(), RunOnce::Done(_)));
+        }
+        crate::lake::compact_all(&lake).await;
+        base.lose_database().await;
+        let lake = base.lake().await;
+        let feeds = || {
+            let simulated = marketlake_entities::SIMULATED.to_owned();
+            MarkIngested::of_feeds([(vec![simulated], 4.try_into().ok())])
+        };
+        let did = lake.rebuild_catalog(&feeds().with_history(true)).await;
+        assert_eq!(did.unwrap().slots, 3);
+        let (done, pending) = (State::Done, State::Pending);
+        let expected = [(0, done), (1, pending), (2, done), (3, pending)];
+        assert_eq!(parts(&lake, minutes[0]).await, expected);
+        let expected = [(0, pending), (1, pending), (2, pending), (3, done)];
+        assert_eq!(parts(&lake, minutes[1]).await, expected);
+        // They are ingested, and the lake is whole.
+        let ingest = IngestMinute::new(Arc::clone(&lake), vec![source()], None);
+        let two = runner(&lake, "two");
+        for (slot, shard) in minutes
+            .into_iter()
+            .flat_map(|m| (0..4).map(move |s| (m, s)))
+        {
+            let ran = two.run_once(&ingest, slot.start(), shard, false).await;
+            assert!(matches!(
+                ran.unwrap(),
+                RunOnce::Done(_) | RunOnce::AlreadyDone(_)
+            ));
+        }
+        let mut samples = 0;
+        for minute in minutes {
+            samples += Simulated::new(7)
+                .samples(minute)
+                .await
+                .unwrap()
+                .samples
+                .len();
+        }
+        let figures = lake.figures().await.unwrap();
+        assert_eq!(usize::try_from(figures.samples).unwrap(), samples);
+        let report = lake.check(DEEP).await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
+    let mut base = Base::local().await;
+    let lake = base.lake().await;
+    let source = Source {
+        feed: Arc::new(Simulated::new(7)),
+        shards: 2.try_into().ok(),
+    };
+    let ingest = IngestMinute::new(Arc::clone(&lake), vec![source], None);
+    let slot = minute("2026-11-24T10:00:00Z");
+    let one = runner(&lake, "one");
+    one.run_once(&ingest, slot.start(), 1, false).await.unwrap();
+    base.lose_database().await;
+    let lake = base.lake().await;
+    let did = lake.rebuild_catalog(&MarkIngested::new(2)).await.unwrap();
+    assert_eq!(did.slots, 1);
+    assert_eq!(parts(&lake, slot).await, [(1, State::Done)]);
+    // Two feeds of the same market: nobody knows whose a sample was.
+    base.lose_database().await;
+    let lake = base.lake().await;
+    let market = vec![marketlake_entities::SIMULATED.to_owned()];
+    let feeds = MarkIngested::of_feeds([(market.clone(), None), (market, 2.try_into().ok())]);
+    assert_eq!(lake.rebuild_catalog(&feeds).await.unwrap().slots, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
         slots::enter(lake.database(), IngestMinute::NAME, &[missed], now)
             .await
             .unwrap();
-        let adoption = MarkIngested::new(1).with_markets(["a".to_owned()]);
+        let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);
         // The other one is the lake's catalog now: a repair does not take it away.
         let report = lake.check_adopting(REPAIR, &adoption).await.unwrap();
         assert!(report.unknown > 0 && !report.is_whole(), "{report:?}");
@@ -78,7 +78,7 @@ async fn a_repair_adopts_objects_whose_commits_were_lost() {
         lake.database().execute_unprepared(lost).await.unwrap();
         let report = lake.check(SHALLOW).await.unwrap();
         assert_eq!((report.unknown, report.problems.len()), (1, 1));
-        let adoption = MarkIngested::new(1).with_markets(["a".to_owned()]);
+        let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);
         let report = lake.check_adopting(REPAIR, &adoption).await.unwrap();
         assert!(report.is_whole() && report.lost == 0, "{report:?}");
         let said = &report.repairs[0];

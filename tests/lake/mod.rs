@@ -7,15 +7,17 @@ pub mod faults;
 mod folders;
 mod future;
 mod honest;
-mod identity;
+pub mod identity;
 mod intents;
 mod keeping;
 mod keys;
+mod lake_file;
 mod lost_catalog;
 mod order;
 mod random;
 mod rebuild;
 mod statistics;
+mod takeover;
 mod tools;
 mod upkeep;
 

@@ -19,6 +19,7 @@ pub struct Faulty {
     calls: AtomicU64,
     failed: AtomicU64,
     full: AtomicBool,
+    down: AtomicBool,
 }
 
 enum Fate {
@@ -34,12 +35,18 @@ impl Faulty {
             calls: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             full: AtomicBool::new(false),
+            down: AtomicBool::new(false),
         })
     }
 
     /// From now on no object can be written, or all can again.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// From now on it answers nothing, or all again.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
     }
 
     pub fn failed(&self) -> u64 {
@@ -66,6 +73,9 @@ impl Faulty {
     }
 
     async fn meet<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Self::fault("cannot be reached"));
+        }
         match self.fate() {
             Fate::Good => call.await,
             Fate::FailsFirst => Err(Self::fault("failed")),

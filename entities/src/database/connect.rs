@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::sqlite_file;
+use super::{sqlite, sqlite_file};
 use crate::{causes, private_file};
 
 /// How long another process's write on `SQLite` is waited for.
@@ -63,7 +63,9 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
 }
 
 /// Connects with options; a server that refuses connections is tried again until
-/// `refused_timeout` is over, one that starts up or has no room until `acquire_timeout` is.
+/// `refused_timeout` is over, one that starts up or has no room until `acquire_timeout` is. A `SQLite`
+/// file that cannot be written, and that no process has open, is opened for
+/// [reading only](super::is_read_only).
 ///
 /// # Errors
 /// The last reason why no connection could be made, the network's or the server's own message,
@@ -78,6 +80,11 @@ pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseCo
         let Err(error) = first_connection(&database, deadline).await else {
             return Ok(database);
         };
+        if let Some(reader) = sqlite::reader(url, options, &error) {
+            reader.ping().await?;
+            tracing::warn!("the database cannot be written: it is opened for reading only");
+            return Ok(reader);
+        }
         let retry_for = match retry(&error) {
             Retry::Never => return Err(named(&database, &error)),
             Retry::Refused => options.refused_timeout.min(options.acquire_timeout),
@@ -162,7 +169,7 @@ pub async fn diagnose(
     let is_postgres = database.get_database_backend() == DbBackend::Postgres;
     let (is_timeout, is_broken) = (is_pool_timeout(error), is_broken_connection(error));
     if !is_postgres || !(is_timeout || is_broken) {
-        return error.to_string();
+        return sqlite::with_sqlite_help(error.to_string());
     }
     let pool = database.get_postgres_connection_pool();
     let connect = pool.connect_options();

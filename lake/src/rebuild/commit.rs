@@ -97,9 +97,9 @@ impl Lake {
         }
         let metrics: Vec<Metric> = resolved.tally.metrics.iter().cloned().collect();
         catalog::enter(&transaction, &metrics, now).await?;
-        let minutes = resolved.tally.minutes.range(scope.recent..);
-        let minutes: Vec<Minute> = minutes.copied().collect();
-        rebuilt.slots = scope.adoption.adopted(&transaction, &minutes, now).await?;
+        let found = resolved.tally.ingested.range((scope.recent, i32::MIN)..);
+        let found: Vec<(Minute, i32)> = found.copied().collect();
+        rebuilt.slots = scope.adoption.adopted(&transaction, &found, now).await?;
         transaction.commit().await?;
         Ok(rebuilt)
     }

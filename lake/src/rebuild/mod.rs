@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_entities::{Metric, Millis, Minute, database};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::mismatch::MismatchError;
 use crate::window::DAY;
-use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog, intents};
+use crate::{Lake, LakeError, ObjectKey, ObjectKind, catalog, guard, identity, intents};
 use unit::Unit;
 
 /// A unit is begun anew so often where others commit to it at the same time.
@@ -35,28 +35,49 @@ const MAX_NOTES: usize = 100;
 /// Effects of an adoption beyond the lake, in the transaction that adopts.
 #[async_trait]
 pub trait Adoption: Send + Sync {
-    /// Markets that a feed ingests: a minute with samples of theirs was ingested, even where only
-    /// merged objects are left of it. Of other markets it was where an ingest's own object is left:
-    /// samples that were imported say nothing about a slot.
-    fn markets(&self) -> Arc<HashSet<String>> {
-        Arc::default()
-    }
+    /// The feeds' parts of a minute, by which samples tell which of them were ingested.
+    fn parts(&self) -> Arc<dyn FeedParts>;
 
-    /// Notes that some minutes were ingested. Returns how many records it changed.
+    /// Notes that some parts of some minutes were ingested. Returns how many records it changed.
     async fn adopted(
         &self,
         transaction: &DatabaseTransaction,
-        minutes: &[Minute],
+        found: &[(Minute, i32)],
         now: Millis,
     ) -> Result<u64, DbErr>;
 }
 
+/// The parts in which feeds ingest a minute.
+pub trait FeedParts: Send + Sync {
+    /// Whether a feed ingests the metric's market: its samples were ingested, even where only
+    /// merged objects are left of them. Those of other markets were where an ingest's own object is
+    /// left: samples that were imported say nothing about a slot.
+    fn ingests(&self, metric: &Metric) -> bool;
+
+    /// The part that ingests it. `None` where no part does, or one of several.
+    fn part_of(&self, metric: &Metric) -> Option<i32>;
+}
+
+impl FeedParts for () {
+    fn ingests(&self, _metric: &Metric) -> bool {
+        false
+    }
+
+    fn part_of(&self, _metric: &Metric) -> Option<i32> {
+        None
+    }
+}
+
 #[async_trait]
 impl Adoption for () {
+    fn parts(&self) -> Arc<dyn FeedParts> {
+        Arc::new(())
+    }
+
     async fn adopted(
         &self,
         _transaction: &DatabaseTransaction,
-        _minutes: &[Minute],
+        _found: &[(Minute, i32)],
         _now: Millis,
     ) -> Result<u64, DbErr> {
         Ok(0)
@@ -112,23 +133,20 @@ pub struct Rebuilt {
 }
 
 impl Lake {
-    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's where it is not:
-    /// other databases of the lake are refused from then on. What upload intents name is adopted,
-    /// too: a restored database may have lost the commit that ended one. It may be killed and run
-    /// again.
+    /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
+    /// of the lake, and copies of this one, are refused from then on. What upload intents name is
+    /// adopted, too: a restored database may have lost the commit that ended one. It may be killed
+    /// and run again.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
     /// fails.
     pub async fn rebuild_catalog(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
         match self.prepare_writes().await {
-            Ok(()) => (),
-            Err(LakeError::Mismatch(error @ MismatchError::OtherLake { .. }))
-                if catalog::newest_id(self.database()).await? > 0 =>
-            {
-                return Err(error.into());
-            }
-            Err(LakeError::Mismatch(_)) => {
+            // A copy of this database is refused from now on.
+            Ok(()) => identity::advance(self.database(), self.store()).await?,
+            Err(LakeError::Mismatch(error)) => {
+                self.check_claim(error).await?;
                 // Killed behind the claim, no vacuum may go by intents whose commits were lost.
                 intents::forget_segments(self.database()).await?;
                 self.claim_store().await?;
@@ -136,6 +154,22 @@ impl Lake {
             Err(error) => return Err(error),
         }
         self.rebuild(adoption, Uploads::Adopt).await
+    }
+
+    /// Refuses to make a catalog the store's that is another lake's, or may be.
+    async fn check_claim(&self, error: MismatchError) -> Result<(), LakeError> {
+        let is_empty = catalog::newest_id(self.database()).await? == 0;
+        match error {
+            MismatchError::OtherLake { .. } | MismatchError::OtherStore { .. } if !is_empty => {
+                Err(error.into())
+            }
+            // The file does not say whose the store is: its objects do.
+            MismatchError::Unreadable { .. } => guard::is_own(self.database(), self.store()).await,
+            MismatchError::NewerFormat { .. }
+            | MismatchError::Misplaced { .. }
+            | MismatchError::Contended { .. } => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Adopts what the catalog lacks, from the objects alone. It may

@@ -1,6 +1,6 @@
 //! Which objects of a unit hold exactly the rows that were written last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -17,7 +17,7 @@ use crate::encode::Encoder;
 use crate::merge::{Merge, Row};
 use crate::object::Object;
 use crate::verify::hour_sums;
-use crate::{Lake, LakeError, ObjectKey, ObjectKind, Span, catalog};
+use crate::{FeedParts, Lake, LakeError, ObjectKey, ObjectKind, Span, catalog};
 
 /// Objects that are read at the same time.
 const CONCURRENCY: usize = 8;
@@ -62,8 +62,8 @@ pub(super) struct Tally {
     pub(super) restored: i64,
     /// Rows later than now.
     pub(super) future: i64,
-    /// Minutes of rows that no live segment has, and that were ingested.
-    pub(super) minutes: BTreeSet<Minute>,
+    /// Minutes, and their parts, of rows that no live segment has, and that were ingested.
+    pub(super) ingested: BTreeSet<(Minute, i32)>,
     pub(super) metrics: BTreeSet<Metric>,
     /// By file: whether one of its rows is not to be live.
     loses: Vec<bool>,
@@ -144,9 +144,9 @@ impl Lake {
             let hours = stated.get(&path);
             files.push(File::new(key, Role::Unlisted, object, bytes, hours));
         }
-        let (now, markets) = (scope.now, scope.adoption.markets());
+        let (now, parts) = (scope.now, scope.adoption.parts());
         let (files, tally) = spawn_blocking(move || {
-            let tally = tally(&files, now, &markets)?;
+            let tally = tally(&files, now, parts.as_ref())?;
             Ok::<_, LakeError>((files, tally))
         })
         .await
@@ -253,7 +253,7 @@ fn merge(files: &[File]) -> Result<(Merge, Vec<Stamp>), LakeError> {
     Ok((merge, files.iter().map(Stamp::of).collect()))
 }
 
-fn tally(files: &[File], now: Millis, markets: &HashSet<String>) -> Result<Tally, LakeError> {
+fn tally(files: &[File], now: Millis, parts: &dyn FeedParts) -> Result<Tally, LakeError> {
     let (mut merge, stamps) = merge(files)?;
     let count = files.len();
     let mut tally = Tally {
@@ -266,7 +266,7 @@ fn tally(files: &[File], now: Millis, markets: &HashSet<String>) -> Result<Tally
     let newest_minute = now.minute();
     while let Some(metric) = merge.next_rows(&mut rows)? {
         let mut has_rows = false;
-        let is_of_feed = markets.contains(metric.market());
+        let (is_of_feed, part) = (parts.ingests(&metric), parts.part_of(&metric));
         for same in rows.chunk_by(|a, b| a.point.ts == b.point.ts) {
             let Some(newest) = newest(same, &stamps) else {
                 continue;
@@ -281,7 +281,7 @@ fn tally(files: &[File], now: Millis, markets: &HashSet<String>) -> Result<Tally
             }
             has_rows = true;
             let is_ingested = is_of_feed || same.iter().any(|row| stamps[row.source].is_ingested);
-            tally.take(newest, same, &stamps, is_ingested);
+            tally.take(newest, same, &stamps, part.filter(|_| is_ingested));
         }
         if has_rows {
             tally.metrics.insert(metric);
@@ -297,7 +297,7 @@ impl Tally {
         in_span.map(|(_, rows)| rows).sum()
     }
 
-    fn take(&mut self, newest: &Row, same: &[Row], stamps: &[Stamp], is_ingested: bool) {
+    fn take(&mut self, newest: &Row, same: &[Row], stamps: &[Stamp], part: Option<i32>) {
         self.rows += 1;
         *self.by_minute.entry(newest.point.ts).or_default() += 1;
         let count = stamps.len();
@@ -321,8 +321,8 @@ impl Tally {
         } else if live.is_none() {
             self.added += 1;
         }
-        if live.is_none() && is_ingested {
-            self.minutes.insert(newest.point.ts);
+        if let (None, Some(part)) = (live, part) {
+            self.ingested.insert((newest.point.ts, part));
         }
     }
 }

@@ -1,0 +1,46 @@
+//! Files that others on this machine may read and should not: named, never changed, since a group may
+//! be let in on purpose. A file that was restored with `cp` has the mode that the umask gave it.
+
+use std::path::PathBuf;
+
+use marketlake_entities::{database, private_file};
+
+use crate::config::Settings;
+use crate::operator_key;
+
+/// Each of them with its mode and the command that closes it. Files are looked at by path: by
+/// POSIX, to open and close a database would end this process's locks on it.
+pub(crate) fn find(settings: &Settings) -> Vec<String> {
+    let mut private = vec![operator_key::path(settings)];
+    if let Some(file) = database::sqlite_file(settings.database_url().expose()) {
+        private.push(file.clone());
+        for suffix in ["-wal", "-shm"] {
+            let mut name = file.clone().into_os_string();
+            name.push(suffix);
+            private.push(PathBuf::from(name));
+        }
+    }
+    private.extend(settings.mail.dkim.key_file.clone());
+    let mail = url::Url::parse(settings.mail_url().expose()).ok();
+    let outbox = mail.filter(|url| url.scheme() == "file");
+    private.extend(outbox.and_then(|url| url.to_file_path().ok()));
+    // What cannot be looked at is not there, or not ours to judge.
+    let wide = private.iter().filter_map(|path| {
+        let mode = private_file::wider_mode(path).ok()??;
+        let private = if path.is_dir() { 700 } else { 600 };
+        Some(format!("mode {mode:o}: chmod {private} {}", path.display()))
+    });
+    wide.collect()
+}
+
+/// Says so in the log, for the start of whatever runs long.
+pub(crate) fn warn(settings: &Settings) {
+    let exposed = find(settings);
+    if !exposed.is_empty() {
+        let exposed = exposed.join("; ");
+        tracing::warn!(
+            exposed,
+            "others on this machine may read the database or keys"
+        );
+    }
+}
