@@ -63,7 +63,13 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
     }
     let database = database::connect_with(url.expose(), &options).await;
     let database = database.map_err(|error| match error {
-        DbErr::Conn(RuntimeErr::Internal(reason)) => unusable(reason),
+        // What it expects of the address, without more words.
+        DbErr::Conn(RuntimeErr::Internal(expected)) if expected.starts_with("expected ") => {
+            unusable(expected)
+        }
+        DbErr::Conn(RuntimeErr::Internal(reason)) => {
+            unusable(format!("cannot reach the database: {reason}"))
+        }
         error => unusable(format!("cannot reach the database: {error}")),
     })?;
     let database = close_at_end(database);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use marketlake_alerts::AlertError;
-use marketlake_entities::Millis;
 use marketlake_entities::database::outage::with_cause;
+use marketlake_entities::{Millis, causes};
 use marketlake_feeds::FeedError;
 use marketlake_lake::{LakeError, MismatchError};
 use sea_orm::DbErr;
@@ -83,6 +83,12 @@ impl JobError {
             )),
             _ => None,
         }
+    }
+
+    /// Whether it came of the database, whose outages are logged as such.
+    #[must_use]
+    pub fn is_of_database(&self) -> bool {
+        matches!(self, Self::TimedOut(_)) || causes(self).any(<dyn std::error::Error>::is::<DbErr>)
     }
 
     /// Whether another attempt may help, and after what pause where the cause asks for one.

@@ -189,7 +189,11 @@ impl Planner {
             Ok(None) => part.good(PLAN_TIMEOUT),
             Ok(Some(held)) => part.bad(held),
             Err(error) => {
-                outage.fail_statement(&self.database, &error).await;
+                if error.is_of_database() {
+                    outage.fail_statement(&self.database, &error).await;
+                } else {
+                    outage.succeed();
+                }
                 part.bad(format!("cannot plan slots: {}", outage::with_cause(&error)));
             }
         }
@@ -223,6 +227,10 @@ impl Planner {
                 Ok(Err(error)) => error,
                 Err(panic) => JobError::Panicked(panic_message(&*panic)),
             };
+            if error.is_of_database() {
+                failed.get_or_insert(error);
+                continue;
+            }
             match self.failures.fail(Instant::now(), &error.to_string()) {
                 FailureLine::First => {
                     tracing::error!(job = job.name(), %error, "cannot plan a job's slots");

@@ -169,7 +169,8 @@ impl Throttles {
     ) -> Result<Key, DbErr> {
         let key = key(delivery, cause.scope);
         let row = Entity::find_by_id(key.clone()).one(connection).await?;
-        self.0.lock().insert(key.clone());
+        // The first of the attempts that fail at the same time.
+        let is_new = self.0.lock().insert(key.clone());
         let asked = cause.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         if row
             .as_ref()
@@ -182,7 +183,7 @@ impl Throttles {
         let pause = pause(cause.scope, failures).max(asked);
         let until = now.plus(pause);
         set(connection, key.clone(), until, failures, &cause.reason, now).await?;
-        if failures == 1 && is_outage(key.0) {
+        if is_new && failures == 1 && is_outage(key.0) {
             let (receiver, cause) = (&key.1, &cause.reason);
             tracing::warn!(
                 receiver,

@@ -95,7 +95,7 @@ pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseCo
         }
         if retry_for > LOGGED_RETRY && !is_told {
             is_told = true;
-            let (error, seconds) = (named(&database, &error).to_string(), retry_for.as_secs());
+            let (error, seconds) = (reason(&database, &error), retry_for.as_secs());
             tracing::warn!(
                 error,
                 seconds,
@@ -226,7 +226,14 @@ fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
         else {
             return false;
         };
-        matches!(inner, RuntimeErr::SqlxError(error) if matches!(&**error, sqlx::Error::Io(_)))
+        let RuntimeErr::SqlxError(error) = inner else {
+            return false;
+        };
+        // A connection that breaks off while it is made is a protocol error, or one of TLS.
+        matches!(
+            &**error,
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)
+        )
     })
 }
 
@@ -260,16 +267,19 @@ fn server(connect: &PgConnectOptions) -> String {
 
 /// An error of the first connection, with the server that it is about.
 fn named(database: &DatabaseConnection, error: &DbErr) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(reason(database, error)))
+}
+
+fn reason(database: &DatabaseConnection, error: &DbErr) -> String {
     let reason = match error {
         DbErr::Conn(RuntimeErr::SqlxError(error)) => error.to_string(),
         error => error.to_string(),
     };
     if database.get_database_backend() != DbBackend::Postgres {
-        return DbErr::Conn(RuntimeErr::Internal(reason));
+        return reason;
     }
     let connect = database.get_postgres_connection_pool().connect_options();
-    let reason = format!("cannot connect to {}: {reason}", server(&connect));
-    DbErr::Conn(RuntimeErr::Internal(reason))
+    format!("cannot connect to {}: {reason}", server(&connect))
 }
 
 /// Whether another attempt at the first connection may help.
