@@ -18,15 +18,21 @@ pub(crate) async fn ask(
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let mut errors = new.check().err().unwrap_or_default();
-    if let Ok(pattern) = new.metric.parse() {
-        let directory = desk.lake.directory();
-        let matches = subscription::check_matches(&pattern, directory.metrics(), desk.most_metrics);
-        errors.extend(matches.err());
-    }
+    errors.extend(check_matches(desk, new).err());
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
     subscription::ask(desk.lake.database(), new, asker, &desk.caps, now).await
+}
+
+/// Refuses a pattern that means no metrics that there are, or too many. One that cannot be read is
+/// refused with the other fields.
+pub(crate) fn check_matches(desk: &Desk, new: &NewSubscription) -> Result<(), FieldError> {
+    let Ok(pattern) = new.metric.parse() else {
+        return Ok(());
+    };
+    let directory = desk.lake.directory();
+    subscription::check_matches(&pattern, directory.metrics(), desk.most_metrics).map(|_| ())
 }
 
 /// What a subscription would have sent in the days up to a minute, or up to the newest one.
@@ -40,7 +46,5 @@ pub(crate) async fn try_out(
     let found = read_and_compute(async move {
         alerts::try_out(&desk.lake, &new, days, at, desk.most_metrics).await
     });
-    found
-        .await
-        .map_err(|error| LakeError::Query(error.to_string()))?
+    found.await.map_err(LakeError::from)?
 }

@@ -11,6 +11,9 @@ use crate::times::EARLIEST_MINUTE;
 /// Why the lake could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
+    /// As much is read and computed at once as may be; the same may be asked again soon.
+    #[error("the machine is busy with other requests; try again in a second")]
+    Busy,
     /// The object store failed.
     #[error("object store: {}", with_hint(.0))]
     Store(#[from] object_store::Error),

@@ -21,7 +21,8 @@ const CHUNK: usize = 1 << 20;
 /// Chunks that reading may be ahead.
 const CHUNKS_AHEAD: usize = 1;
 
-/// Takes history from files into the lake: CSV (metric,ts,value) and JSON candles, plain or .gz.
+/// Takes history from files into the lake: CSV (metric,ts,value) and JSON candles, plain or .gz, and
+/// Parquet (metric, ts, value).
 ///
 /// The new value of a metric and minute replaces an old one. Without --keep-going one line that does not parse
 /// keeps everything out. Example: marketlake import --market bittrex ethbtc-1m.json.gz
@@ -124,6 +125,7 @@ impl Import {
 
 fn said(imported: Imported) -> String {
     match imported {
+        Imported { samples: 0, .. } => "nothing to import: the files have no rows".to_owned(),
         Imported {
             added: 0,
             corrected: 0,

@@ -27,7 +27,8 @@ fn left(answer: &Answer) -> u64 {
 }
 
 fn selectors(count: usize, selector: &str) -> String {
-    vec![format!("match[]={selector}"); count].join("&")
+    let all = std::iter::repeat_n(format!("match[]={selector}"), count);
+    all.collect::<Vec<_>>().join("&")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,10 +55,7 @@ async fn selectors_are_bounded_together_and_each_is_charged() {
             "match[]: expected at most 10000 bytes",
         ),
         (
-            selectors(
-                3,
-                &format!("price{{{}}}", vec!["pair=~\"a\""; 11].join(",")),
-            ),
+            selectors(3, &format!("price{{{}}}", ["pair=~\"a\""; 11].join(","))),
             "match[]: expected at most 32 regular expressions, got 33",
         ),
     ] {
@@ -119,6 +117,17 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
             let answer = streaming.json(Method::POST, "/graphql", &asked).await;
             assert_too_long(&answer.value(), accept);
         }
+    }
+    for body in [
+        json!(vec![json!({"query": "{ __typename }"}); 5_000]),
+        json!({"query": "{ __typename }", "other": vec![json!([]); 50_000]}),
+        json!({"query": "{ __typename }", "extensions": {"other": vec![json!([]); 50_000]}}),
+        json!({"query": "{ __typename }", "variables": {"other": vec![json!([]); 50_000]}}),
+    ] {
+        let before = left(&server.get("/v1/metrics").await);
+        let answer = server.json(Method::POST, "/graphql", &body).await;
+        // A point each 16 KiB: 8 or more; two come back a second.
+        assert!(left(&answer) + 8 <= before + 3, "{}", answer.text());
     }
     let remaining = |answer: &Value| answer["extensions"]["cost"]["remaining"].as_u64().unwrap();
     let before = remaining(&server.graphql("{ __typename }").await);

@@ -55,6 +55,11 @@ async fn a_subscription_lives_and_ends_and_is_nobody_elses() {
             let nobodys = nobody.json(method.clone(), &path, &body).await;
             assert_eq!(nobodys.status.as_u16(), 401, "{method}");
         }
+        let nothing = own
+            .json(Method::PUT, &place, &json!({"metric": "nosuch"}))
+            .await;
+        assert_eq!(nothing.status.as_u16(), 422);
+        assert_eq!(nothing.value()["errors"][0]["code"], "MATCHES_NOTHING");
         let edited = own
             .json(Method::PUT, &place, &json!({"metric": "hottry"}))
             .await

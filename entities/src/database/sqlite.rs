@@ -21,6 +21,11 @@ const DAMAGED: [&str; 3] = [
 const DAMAGED_HELP: &str = "the SQLite file is damaged, or was copied without its -wal: restore a \
      backup of it, or move it, its -wal and its -shm away and run `marketlake rebuild-catalog`, \
      which loses no sample (docs/operations.md, The database is damaged)";
+/// What it says where the disk is full: of the file, and of the shared memory beside it
+/// (`SQLITE_IOERR_SHMSIZE`), without which nothing is read either.
+const FULL: [&str; 2] = ["database or disk is full", "(code: 4874)"];
+const FULL_HELP: &str =
+    "no space is left on the disk of the SQLite file; free some, nothing is lost";
 /// What it says of one that it cannot write, or cannot open because it needs to write beside it.
 const UNWRITABLE: [&str; 2] = [
     "attempt to write a readonly database",
@@ -36,6 +41,8 @@ pub fn sqlite_help(error: &str) -> Option<&'static str> {
     let says = |texts: &[&str]| texts.iter().any(|text| error.contains(text));
     if says(&DAMAGED) {
         Some(DAMAGED_HELP)
+    } else if says(&FULL) {
+        Some(FULL_HELP)
     } else {
         says(&UNWRITABLE).then_some(UNWRITABLE_HELP)
     }
@@ -119,6 +126,8 @@ mod tests {
         let once = with_sqlite_help("(code: 26) file is not a database".to_owned());
         assert!(once.contains("marketlake rebuild-catalog"), "{once}");
         assert_eq!(with_sqlite_help(once.clone()), once);
+        let full = with_sqlite_help("(code: 4874) disk I/O error".to_owned());
+        assert!(full.contains("no space is left"), "{full}");
         let other = "no such table: segments".to_owned();
         assert_eq!(with_sqlite_help(other.clone()), other);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use marketlake_entities::{Metric, Millis, PRICE, Sample, VOLUME};
+use marketlake_entities::{Metric, Millis, PRICE, Sample, VOLUME, excerpt_message};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -67,8 +67,10 @@ pub(super) fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileEr
         .read_to_string(&mut text)
         .map_err(|error| unreadable(path, &error))?;
     let Rows(rows) = serde_json::from_str(&text).map_err(|error| {
+        let error = error.to_string();
         unusable(format!(
-            "expected JSON candles [[ms,o,h,l,c,v],..]: {error}"
+            "expected JSON candles [[ms,o,h,l,c,v],..]: {}",
+            excerpt_message(&error)
         ))
     })?;
     let (path, options) = (path.to_owned(), options.clone());

@@ -92,6 +92,14 @@ fn names_once(schema: &Schema) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
 struct Columns {
     metric: ArrayRef,
     ts: ArrayRef,
@@ -144,6 +152,11 @@ impl Columns {
                 }
             },
         };
+        // A list would be cast to how it is printed.
+        let names = column("metric")?.data_type();
+        if !is_text(names) {
+            return Err(format!("metric: expected text, got {names}"));
+        }
         Ok(Self {
             metric: as_type("metric", &dictionary)?,
             ts: as_type("ts", &millis)?,

@@ -130,6 +130,8 @@ pub(crate) struct Grant {
     owner: Option<String>,
     credential: Credential,
     expires_at: Option<Millis>,
+    /// It is a key's that may do more once the database can say so.
+    is_unverified: bool,
 }
 
 impl Grant {
@@ -140,6 +142,16 @@ impl Grant {
             owner: Some(format!("key:{id}")),
             credential: Credential::Key(id.to_owned()),
             expires_at,
+            is_unverified: false,
+        }
+    }
+
+    /// The same for reading only, while the database does not answer.
+    pub(super) fn unverified(self) -> Self {
+        Self {
+            scopes: Scopes::of(&[Scope::Read]),
+            is_unverified: true,
+            ..self
         }
     }
 
@@ -150,6 +162,7 @@ impl Grant {
             owner: Some(owner),
             credential: Credential::Token,
             expires_at: Some(expires_at),
+            is_unverified: false,
         }
     }
 
@@ -160,6 +173,7 @@ impl Grant {
             owner: None,
             credential: Credential::Operator(hash),
             expires_at: None,
+            is_unverified: false,
         }
     }
 
@@ -174,6 +188,7 @@ impl Grant {
             owner: None,
             credential: Credential::None,
             expires_at: None,
+            is_unverified: false,
         }
     }
 
@@ -208,6 +223,10 @@ impl Grant {
         let refusal = if self.is_anonymous() {
             let message = format!("expected an API key or token with the scope {scope}");
             ("UNAUTHENTICATED", message)
+        } else if self.is_unverified {
+            let message =
+                "keys cannot be checked at the moment: until they can, this one reads only";
+            ("UNAVAILABLE", message.to_owned())
         } else {
             let message = format!("expected a key with the scope {scope}, got one without");
             ("FORBIDDEN", message)

@@ -144,7 +144,11 @@ impl<'a> Sizes<'a> {
             return Err(Refusal::too_much(message));
         }
         if fields > MOST_FIELDS {
-            let message = format!("query: expected at most {MOST_FIELDS} fields, got {fields}");
+            let got = match fields {
+                usize::MAX => "more than can be counted".to_owned(),
+                fields => fields.to_string(),
+            };
+            let message = format!("query: expected at most {MOST_FIELDS} fields, got {got}");
             return Err(Refusal::too_much(message));
         }
         Ok(())

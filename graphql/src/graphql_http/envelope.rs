@@ -14,6 +14,8 @@ pub(super) struct Asked {
     pub(super) operation_name: Option<String>,
     pub(super) variables: Map<String, Value>,
     pub(super) extensions: Map<String, Value>,
+    /// What its bytes have cost already.
+    pub(super) points: u32,
 }
 
 /// A body: one request, or a batch.
@@ -34,8 +36,12 @@ pub(crate) struct InAddress {
 }
 
 impl Envelope {
-    /// Reads a body.
-    pub(super) fn of_body(body: &[u8]) -> Result<Self, Refusal> {
+    /// Reads a body. Where there may be no batch, one is not read.
+    pub(super) fn of_body(body: &[u8], max_batch: usize) -> Result<Self, Refusal> {
+        if max_batch == 0 && body.trim_ascii_start().starts_with(b"[") {
+            let message = "the body is a batch: expected one request";
+            return Err(Refusal::bad_request(message));
+        }
         let value: Value = serde_json::from_slice(body)
             .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
         match value {
@@ -63,6 +69,7 @@ impl Asked {
             operation_name: text(&mut fields, "operationName")?,
             variables: map(&mut fields, "variables")?,
             extensions: map(&mut fields, "extensions")?,
+            points: 0,
         })
     }
 
@@ -85,6 +92,7 @@ impl Asked {
             operation_name: address.operation_name.filter(|name| !name.is_empty()),
             variables: map(&mut fields, "variables")?,
             extensions: map(&mut fields, "extensions")?,
+            points: 0,
         })
     }
 
@@ -98,6 +106,7 @@ impl Asked {
             operation_name: request.operation_name,
             variables: map(&mut fields, "variables")?,
             extensions: map(&mut fields, "extensions")?,
+            points: 0,
         })
     }
 

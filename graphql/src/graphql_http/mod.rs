@@ -29,7 +29,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::caller::Caller;
-use crate::limits::Budget;
+use crate::limits::{Budget, points_of_bytes};
 use envelope::{Asked, Envelope, InAddress};
 pub(crate) use idempotency::{IdempotencyKey, check_key};
 pub(crate) use meter::Meter;
@@ -70,23 +70,45 @@ pub(crate) async fn post(
         Ok(origin) => origin,
         Err(refusal) => return refuse(refusal),
     };
+    let points = points_of_bytes(body.len() as u64);
+    let budget = match points {
+        0 => None,
+        points => match endpoint.take(&caller, points) {
+            Ok(budget) => budget,
+            Err(wrong) => return refused(form, &wrong),
+        },
+    };
     if parts {
         let answered = multipart::stream(&endpoint, body, &caller, &origin).await;
         return answered.unwrap_or_else(|wrong| refused(form, &wrong));
     }
-    match Envelope::of_body(&body) {
-        Err(refusal) => refuse(refusal),
+    match Envelope::of_body(&body, endpoint.most_batch) {
+        Err(refusal) => refused(
+            form,
+            &Refused {
+                budget,
+                ..Refused::of(refusal)
+            },
+        ),
         Ok(Envelope::Batch(asked)) if asked.len() <= endpoint.most_batch => {
             batch(&endpoint, form, asked, &caller, &origin).await
         }
         Ok(Envelope::Batch(_)) => {
-            let message = match endpoint.most_batch {
-                0 => "the body is a batch: expected one request".to_owned(),
-                most => format!("the body is a batch: expected at most {most} requests"),
-            };
-            refuse(Refusal::bad_request(message))
+            let most = endpoint.most_batch;
+            let message = format!("the body is a batch: expected at most {most} requests");
+            let refusal = Refusal::bad_request(message);
+            refused(
+                form,
+                &Refused {
+                    budget,
+                    ..Refused::of(refusal)
+                },
+            )
         }
-        Ok(Envelope::One(asked)) => one(&endpoint, form, asked, &caller, &origin).await,
+        Ok(Envelope::One(asked)) => {
+            let asked = Asked { points, ..asked };
+            one(&endpoint, form, asked, &caller, &origin).await
+        }
     }
 }
 
@@ -197,7 +219,7 @@ fn refused(form: Form, wrong: &Refused) -> Response {
         refusal.status
     };
     let body = format!("{{\"errors\":{}}}", refusal.errors());
-    let mut response = respond(form, status, body, None);
+    let mut response = respond(form, status, body, wrong.budget);
     if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, allowed);

@@ -16,7 +16,7 @@ use super::run::Endpoint;
 use crate::auth::Scope;
 use crate::caller::Caller;
 use crate::compute::compute;
-use crate::limits::{Budget, Emptied, charge_rest, points_of_bytes};
+use crate::limits::{Budget, Emptied, charge_rest};
 use crate::schema::Loaders;
 
 /// Of a document that waits to be parsed.
@@ -38,6 +38,8 @@ pub(super) struct Origin {
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) emptied: Option<Emptied>,
+    /// What is left, where points were taken.
+    pub(super) budget: Option<Budget>,
 }
 
 impl Refused {
@@ -45,6 +47,7 @@ impl Refused {
         Self {
             refusal,
             emptied: None,
+            budget: None,
         }
     }
 }
@@ -54,6 +57,8 @@ pub(super) struct Ready {
     pub(super) request: Request,
     pub(super) shape: Shape,
     pub(super) budget: Option<Budget>,
+    /// What it costs by itself.
+    pub(super) points: u32,
     pub(super) question: String,
 }
 
@@ -91,10 +96,37 @@ impl Endpoint {
         caller: &Caller,
         origin: &Origin,
     ) -> Result<Ready, Refused> {
-        let budget = self.rate.charge(caller, 1).map_err(|emptied| Refused {
-            refusal: Refusal::rate_limited(),
+        let budget = self.take(caller, 1)?;
+        let bytes = asked.query.as_ref().map_or(0, String::len);
+        let points = u32::try_from(bytes / DOCUMENT_BYTES_PER_POINT).unwrap_or(u32::MAX);
+        let budget = charge_rest(&self.rate, caller, budget, points);
+        let points = asked.points.saturating_add(points).saturating_add(1);
+        let prepared = self.prepare_charged(asked, caller, origin).await;
+        let (request, shape, question) =
+            prepared.map_err(|refused| Refused { budget, ..refused })?;
+        Ok(Ready {
+            request,
+            shape,
+            budget,
+            points,
+            question,
+        })
+    }
+
+    /// Takes points before the work that they are for.
+    pub(super) fn take(&self, caller: &Caller, points: u32) -> Result<Option<Budget>, Refused> {
+        self.rate.charge(caller, points).map_err(|emptied| Refused {
             emptied: Some(emptied),
-        })?;
+            ..Refused::of(Refusal::rate_limited())
+        })
+    }
+
+    async fn prepare_charged(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        origin: &Origin,
+    ) -> Result<(Request, Shape, String), Refused> {
         let document = self
             .persisted
             .document(asked.query.clone(), &asked.extensions);
@@ -103,8 +135,6 @@ impl Endpoint {
         let name = asked.operation_name.as_deref().unwrap_or_default();
         let variables = serde_json::to_string(&asked.variables).unwrap_or_default();
         let question = format!("{name}\0{variables}\0{document}");
-        let points = points_of_request(document_bytes, variables.len());
-        let budget = charge_rest(&self.rate, caller, budget, points);
         let request = asked.into_request(document);
         let (request, shape) = self.examine(request, document_bytes).await?;
         if shape.introspected > 0
@@ -125,12 +155,7 @@ impl Endpoint {
             .data(caller.clone())
             .data(origin.idempotency_key.clone())
             .data(Loaders::new(&self.lake));
-        Ok(Ready {
-            request,
-            shape,
-            budget,
-            question,
-        })
+        Ok((request, shape, question))
     }
 
     /// Parses a request's document; a long one on another thread than those that answer.
@@ -151,11 +176,4 @@ impl Endpoint {
         let examined = compute(deadline, examine).await;
         examined.unwrap_or_else(|error| Err(Refused::of(Refusal::overloaded(&error.to_string()))))
     }
-}
-
-/// Points that a request costs for its own bytes, beside what it asks for.
-fn points_of_request(document: usize, variables: usize) -> u32 {
-    let points = document / DOCUMENT_BYTES_PER_POINT;
-    let points = u32::try_from(points).unwrap_or(u32::MAX);
-    points.saturating_add(points_of_bytes(variables as u64))
 }

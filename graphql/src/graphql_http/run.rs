@@ -72,6 +72,8 @@ impl Weigh for Answer {
 
 /// What came of a request.
 pub(super) struct Ran {
+    /// All that it cost, for its own bytes too.
+    points: u32,
     pub(super) answer: Arc<Answer>,
     pub(super) budget: Option<Budget>,
 }
@@ -135,14 +137,14 @@ impl Endpoint {
         let version = self.lake.window().version();
         let kept = version.filter(|_| ready.shape.lasts && caller.grant.may(Scope::Read));
         let answer = match kept {
-            None => Arc::new(self.execute(ready.request, introspected).await.0),
+            None => Arc::new(self.execute(ready.request, introspected, caller).await.0),
             Some(version) => {
                 let key = Key {
                     version,
                     question: ready.question,
                 };
                 let make = async {
-                    match self.execute(ready.request, introspected).await {
+                    match self.execute(ready.request, introspected, caller).await {
                         (answer, true) => Made::Lasting(answer),
                         (answer, false) => Made::Passing(answer),
                     }
@@ -151,16 +153,25 @@ impl Endpoint {
             }
         };
         let budget = charge_rest(&self.rate, caller, budget, answer.points - 1);
-        Ok(Ran { answer, budget })
+        Ok(Ran {
+            points: ready.points.saturating_add(answer.points - 1),
+            answer,
+            budget,
+        })
     }
 
     /// The answer, and whether it is free of errors.
-    async fn execute(&self, mut request: Request, introspected: usize) -> (Answer, bool) {
+    async fn execute(
+        &self,
+        mut request: Request,
+        introspected: usize,
+        caller: &Caller,
+    ) -> (Answer, bool) {
         let points = points(&self.judge, &mut request, introspected).await;
         let (mut response, engines, points) = match points {
             Ok(points) => {
-                let executed = counted(witnessed(self.schema.execute(request))).await;
-                let ((response, engines), extra) = executed;
+                let executed = counted(caller.account(), witnessed(self.schema.execute(request)));
+                let ((response, engines), extra) = executed.await;
                 (response, engines, points.saturating_add(extra))
             }
             Err(wrong) => (wrong, Vec::new(), 1),
@@ -241,8 +252,8 @@ impl Endpoint {
             };
             let task = spawn(async move {
                 let _permit = permit;
-                let executed = counted(timeout(QUERY_TIMEOUT, schema.execute(request)));
-                let (response, extra) = executed.await;
+                let executed = timeout(QUERY_TIMEOUT, schema.execute(request));
+                let (response, extra) = counted(caller.account(), executed).await;
                 charge_all(&rate, &caller, extra);
                 response
             });
@@ -261,7 +272,7 @@ impl Endpoint {
     /// The whole body.
     pub(super) async fn body(&self, ran: &Ran) -> String {
         let now = self.clock.mention(&self.lake).await;
-        let cost = cost(ran.answer.points, ran.budget, now);
+        let cost = cost(ran.points, ran.budget, now);
         // What was serialised is UTF-8.
         let head = String::from_utf8_lossy(&ran.answer.head);
         let engines = match &ran.answer.engines[..] {

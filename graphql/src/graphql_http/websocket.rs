@@ -173,6 +173,7 @@ impl Conversation {
     }
 
     async fn hear(&mut self, text: &str) -> Result<(), Option<Close>> {
+        self.endpoint.charge_bytes(&self.caller, text.len());
         let said: Said = serde_json::from_str(text)
             .map_err(|error| (4400, format!("Invalid message: {error}")))?;
         match said {

@@ -178,7 +178,7 @@ pub(crate) async fn charge(
     let body = points_of_bytes(request.body().size_hint().lower());
     match rate.charge(&caller, cost(request.uri().path()).saturating_add(body)) {
         Ok(budget) => {
-            let (mut response, extra) = counted(next.run(request)).await;
+            let (mut response, extra) = counted(caller.account(), next.run(request)).await;
             let bytes = response.body().size_hint().lower();
             let points = points_of_bytes(bytes).saturating_add(extra);
             let budget = charge_rest(&rate, &caller, budget, points);

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use marketlake_alerts::subscription::LifeError;
 use marketlake_alerts::{AlertError, TokenError};
+use marketlake_lake::LakeError;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
@@ -123,6 +124,8 @@ impl IntoResponse for Page {
 pub(super) enum PageError {
     Token(TokenError),
     Life(LifeError),
+    /// As much is computed at once as may be.
+    Busy,
     Unavailable(String),
 }
 
@@ -140,7 +143,10 @@ impl From<LifeError> for PageError {
 
 impl From<AlertError> for PageError {
     fn from(error: AlertError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            AlertError::Samples(LakeError::Busy) => Self::Busy,
+            error => Self::Unavailable(error.to_string()),
+        }
     }
 }
 
@@ -168,6 +174,11 @@ impl IntoResponse for PageError {
                 StatusCode::CONFLICT,
                 "That cannot be done",
                 error.to_string(),
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "That cannot be done at the moment",
+                "The machine is busy with other requests. Please try again in a second.".to_owned(),
             ),
             Self::Unavailable(error) => {
                 tracing::error!(%error, "page failed");

@@ -181,6 +181,8 @@ pub(super) async fn post(
                 .typed
                 .into_new()
                 .map_err(|error| LifeError::Fields(vec![error]))?;
+            crate::asking::check_matches(&desk, &new)
+                .map_err(|error| LifeError::Fields(vec![error]))?;
             Change::Edit(Box::new(new))
         }
         "test" => {

@@ -75,10 +75,10 @@ impl Problem {
 
     /// Something is allowed to others only.
     pub(crate) fn refused(code: &str, detail: String) -> Self {
-        let (status, title) = if code == "UNAUTHENTICATED" {
-            (StatusCode::UNAUTHORIZED, "Who asks is not known")
-        } else {
-            (StatusCode::FORBIDDEN, "Not allowed")
+        let (status, title) = match code {
+            "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "Who asks is not known"),
+            "UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Keys cannot be checked"),
+            _ => (StatusCode::FORBIDDEN, "Not allowed"),
         };
         Self::of(status, title, detail)
     }
@@ -139,6 +139,7 @@ impl From<LakeError> for Problem {
             LakeError::Athena(error @ AthenaError::TooLarge { .. }) => {
                 Self::bad_parameter("from", &error.to_string())
             }
+            LakeError::Busy => Self::overloaded(),
             error => Self::unreadable(&error),
         }
     }
@@ -156,7 +157,10 @@ impl From<TooLarge> for Problem {
 
 impl From<AlertError> for Problem {
     fn from(error: AlertError) -> Self {
-        Self::unreadable(&error)
+        match error {
+            AlertError::Samples(LakeError::Busy) => Self::overloaded(),
+            error => Self::unreadable(&error),
+        }
     }
 }
 

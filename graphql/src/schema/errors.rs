@@ -26,6 +26,10 @@ pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
 
 /// The lake or its records cannot be read; the log says why.
 pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
+    if is_busy(error) {
+        let busy = LakeError::Busy.to_string();
+        return Error::new(busy).extend_with(|_, e| e.set("code", "OVERLOADED"));
+    }
     let id = uuid::Uuid::new_v4().to_string();
     let error = with_cause(error);
     tracing::error!(id, error, "request failed");
@@ -35,6 +39,11 @@ pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
         extensions.set("code", "UNAVAILABLE");
         extensions.set("id", id.as_str());
     })
+}
+
+fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| matches!(error.downcast_ref(), Some(LakeError::Busy)))
 }
 
 /// The same, for what a loader could not load.

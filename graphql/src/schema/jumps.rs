@@ -107,9 +107,7 @@ pub(crate) async fn find(
     };
     let (engine, query) = (lake.engine(), JumpQuery { rule, span, metric });
     let found = read_and_compute(async move { engine.jumps(&query).await }).await;
-    found
-        .map_err(|error| LakeError::Query(error.to_string()))?
-        .map(Ok)
+    found?.map(Ok)
 }
 
 /// By which pages of jumps go on.

@@ -107,6 +107,7 @@ pub(super) async fn edit(
 ) -> Result<Response, Problem> {
     let whose = whose(&caller)?;
     let new = read(input)?.into_new()?;
+    asking::check_matches(&desk, &new).map_err(|error| fields(vec![error]))?;
     step(&desk, &id, whose, &Change::Edit(Box::new(new))).await
 }
 

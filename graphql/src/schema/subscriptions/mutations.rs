@@ -144,7 +144,18 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: EditSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        let edit = Change::Edit(Box::new(input.to_new()));
+        let new = input.to_new();
+        if let Err(error) = asking::check_matches(context.data::<Desk>()?, &new) {
+            // Whoever may not change it learns nothing of what there is.
+            let (_, now) = at(context).await?;
+            return Ok(wrong(
+                match owning(context, input.token.as_deref(), now).await? {
+                    Ok(_) => error.into(),
+                    Err(error) => error,
+                },
+            ));
+        }
+        let edit = Change::Edit(Box::new(new));
         own(context, input.token.as_deref(), &input.id, &edit).await
     }
 
