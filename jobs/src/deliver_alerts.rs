@@ -74,7 +74,9 @@ impl Job for DeliverAlerts {
             "sent": round.sent, "retry": round.retry, "dead": round.dead, "unknown": round.unknown,
         });
         run.finish(&self.database, &outcome).await?;
-        tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "deliveries tried");
+        if round.sent + round.retry + round.dead + round.unknown > 0 {
+            tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "deliveries tried");
+        }
         Ok(())
     }
 }

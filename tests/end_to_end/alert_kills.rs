@@ -13,9 +13,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 
 use super::{first, wait_for_minutes};
 use crate::support::base::{Base, on_both};
-use crate::support::eventually;
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::Program;
+use crate::support::until_all;
 
 /// Minutes of calm before the first jump.
 const CALM: usize = 60;
@@ -103,12 +103,12 @@ async fn survive(base: Base, kills: usize) {
     wait_for_minutes(&database, minutes).await;
     let late = "update deliveries set not_before = 0 where state = 'pending' and kind = 'digest'";
     database.execute_unprepared(late).await.unwrap();
-    eventually("all deliveries to end", async || {
+    until_all("deliveries to end", 0, async || {
         let all = deliveries::Entity::find().all(&database).await.unwrap();
-        let ended = |row: &deliveries::Model| {
-            matches!(row.state, State::Sent | State::Dead) || row.not_before.0 == i64::MAX
+        let waits = |row: &&deliveries::Model| {
+            !matches!(row.state, State::Sent | State::Dead) && row.not_before.0 != i64::MAX
         };
-        all.iter().all(ended).then_some(())
+        all.iter().filter(waits).count()
     })
     .await;
     server.interrupt().await;

@@ -17,9 +17,9 @@ use marketlake_entities::Minute;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::support::base::Base;
-use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::samples::minute;
+use crate::support::until_all;
 
 /// The first minute of [`history`].
 pub fn first() -> Minute {
@@ -91,12 +91,12 @@ pub async fn runs(database: &DatabaseConnection, job: &str, state: &str) -> i64 
 /// Waits until that many minutes are ingested and judged.
 pub async fn wait_for_minutes(database: &DatabaseConnection, minutes: usize) {
     let minutes = i64::try_from(minutes).unwrap();
-    eventually(
-        &format!("{minutes} minutes to be ingested and judged"),
+    until_all(
+        "minutes to be ingested and judged",
+        (minutes, minutes),
         async || {
             let ingested = runs(database, "ingest-minute", "done").await;
-            let judged = runs(database, "detect-jumps", "done").await;
-            (ingested == minutes && judged == minutes).then_some(())
+            (ingested, runs(database, "detect-jumps", "done").await)
         },
     )
     .await;

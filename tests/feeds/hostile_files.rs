@@ -3,14 +3,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Array, ListArray, RecordBatch, TimestampMillisecondArray};
-use arrow::datatypes::Int64Type;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parquet::arrow::ArrowWriter;
 
 use crate::support::base::Base;
 use crate::support::program::Program;
@@ -77,23 +73,9 @@ async fn parquet_schemas_are_as_deep_as_they_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_no_name_and_a_long_value_is_not_repeated() {
+async fn a_long_value_is_not_repeated() {
     let base = Base::local().await;
     let program = Program::on(&base);
-    let names = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1)])]);
-    let times = TimestampMillisecondArray::from(vec![1_764_064_800_000]);
-    let columns: [(&str, ArrayRef); 3] = [
-        ("metric", Arc::new(names)),
-        ("ts", Arc::new(times)),
-        ("value", Arc::new(Float64Array::from(vec![1.0]))),
-    ];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let file = base.path().join("list.parquet");
-    let mut writer = ArrowWriter::try_new(File::create(&file).unwrap(), batch.schema(), None);
-    let writer = writer.as_mut().unwrap();
-    writer.write(&batch).unwrap();
-    writer.finish().unwrap();
-    refused(&program, &file, "metric: expected text, got List").await;
     let file = base.path().join("text.json");
     std::fs::write(&file, format!("\"{}\"", "x".repeat(1 << 20))).unwrap();
     refused(&program, &file, "more characters").await;

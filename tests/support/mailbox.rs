@@ -28,13 +28,16 @@ pub enum Fault {
     SlowBanner(Duration),
     /// Says all that it says a byte a second.
     ByteASecond,
-    /// Answers recipients whose address holds the first text by the second.
+    /// Answers recipients whose address holds the first text by the second, or by [`CLOSE`].
     Refuse(&'static str, &'static str),
     /// Never answers this command.
     MuteAt(&'static str),
     /// Greets by this text, again and again.
     Endless(&'static str),
 }
+
+/// In place of a reply: the connection is closed.
+pub const CLOSE: &str = "";
 
 /// A running mail server.
 pub struct Mailbox {
@@ -163,6 +166,7 @@ async fn talk(
             }
             "RCPT" => match fault {
                 Fault::Recipient(code) => format!("{code} no\r\n"),
+                Fault::Refuse(some, CLOSE) if line.contains(some) => return Ok(()),
                 Fault::Refuse(some, reply) if line.contains(some) => format!("{reply}\r\n"),
                 _ => "250 ok\r\n".to_owned(),
             },

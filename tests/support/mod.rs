@@ -22,6 +22,7 @@ pub mod samples;
 pub mod skew;
 pub mod wire;
 
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use marketlake_lake::CheckOptions;
@@ -39,6 +40,24 @@ pub const DEEP: CheckOptions = CheckOptions {
 
 /// How long anything may take that should happen soon.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until `probe` says how much is done that is all; fails the test when nothing more gets done
+/// for as long as one thing may take.
+pub async fn until_all<T: PartialEq + Debug>(
+    what: &str,
+    all: T,
+    mut probe: impl AsyncFnMut() -> T,
+) {
+    let mut done = probe().await;
+    while done != all {
+        let waited_for = format!("{what}: more than {done:?} of {all:?}");
+        done = eventually(&waited_for, async || {
+            let now = probe().await;
+            (now != done).then_some(now)
+        })
+        .await;
+    }
+}
 
 /// Polls until `probe` gives something; fails the test, saying what for, when it never does.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::bounded::{Bounded, Budget};
-use super::smtp_reply::{Stage, refused};
-use super::{Channel, ChannelError, Line, Parcel, Scope, Sending};
+use super::smtp_reply::{Stage, broken, refused};
+use super::{Channel, ChannelError, Line, Parcel, Sending};
 
 /// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -225,16 +225,7 @@ impl Line for SmtpLine {
             Err(_) => {
                 let seconds = patience.as_secs();
                 let reason = format!("the server took over {seconds} s, up to {stage}");
-                return Err(match stage {
-                    // Servers ask the recipient's own server here, or hold off those whom they do
-                    // not know.
-                    Stage::Recipient => Sending::Throttled {
-                        scope: Scope::Destination,
-                        reason,
-                        retry_after: None,
-                    },
-                    _ => Sending::Slow(reason),
-                });
+                return Err(broken(stage, reason));
             }
         };
         self.connection = Some(connection);

@@ -37,7 +37,7 @@ impl fmt::Display for Stage {
 pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
     let reason = reason(error);
     let Some(code) = error.status() else {
-        return Sending::Slow(reason);
+        return broken(stage, reason);
     };
     let code = u16::from(code);
     let said = error.source().map(ToString::to_string);
@@ -47,6 +47,20 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
         _ if code >= 500 => Sending::Dead(reason),
         scope => Sending::Throttled {
             scope,
+            reason,
+            retry_after: None,
+        },
+    }
+}
+
+/// Outcome of a mail whose connection broke, or whose server took too long, before the message went
+/// over. Once the recipient was named, that is its domain's affair: servers ask its own server, or
+/// close on what they do not like about it. One that is really down does not greet the next time.
+pub(super) fn broken(stage: Stage, reason: String) -> Sending {
+    match stage {
+        Stage::Connect | Stage::Sender => Sending::Slow(reason),
+        Stage::Recipient | Stage::Data => Sending::Throttled {
+            scope: Scope::Destination,
             reason,
             retry_after: None,
         },
@@ -69,6 +83,8 @@ fn scope(stage: Stage, code: u16, subject: Option<u16>) -> Scope {
     match (stage, subject) {
         // The server closes its doors (RFC 5321, 3.8); it does not know the mail's receiver yet.
         (Stage::Connect | Stage::Sender, _) => Scope::Channel,
+        // The next connection shows whether it closes them for others too.
+        (Stage::Recipient, _) if code == 421 => Scope::Destination,
         _ if code == 421 => Scope::Channel,
         _ if is_final => Scope::Address,
         // Addressing, mailbox: busy, full, greylisted.
@@ -94,7 +110,8 @@ mod tests {
             (Connect, 554, "no service here", Scope::Channel),
             (Sender, 451, "4.7.1 slow down", Scope::Channel),
             (Sender, 550, "5.7.1 sender rejected", Scope::Channel),
-            (Recipient, 421, "4.7.0 closing", Scope::Channel),
+            (Recipient, 421, "4.7.0 closing", Scope::Destination),
+            (Data, 421, "4.3.0 closing", Scope::Channel),
             (Recipient, 450, "mailbox unavailable", Scope::Address),
             (Recipient, 450, "4.2.0 greylisted", Scope::Address),
             (Recipient, 452, "4.2.2 mailbox full", Scope::Address),

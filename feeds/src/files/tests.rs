@@ -179,6 +179,26 @@ fn parquet_has_its_values_as_decimals_text_or_doubles() {
 }
 
 #[test]
+fn a_list_is_no_metrics_name() {
+    use arrow::array::{Float64Array, ListArray, TimestampMillisecondArray};
+    let names =
+        ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>([Some([Some(1)])]);
+    let columns: Vec<(&str, arrow::array::ArrayRef)> = vec![
+        ("metric", std::sync::Arc::new(names)),
+        (
+            "ts",
+            std::sync::Arc::new(TimestampMillisecondArray::from(vec![1_795_516_260_000])),
+        ),
+        ("value", std::sync::Arc::new(Float64Array::from(vec![1.0]))),
+    ];
+    let read = parquet(columns, &market("m"));
+    assert!(
+        read[0].contains("metric: expected text, got List"),
+        "{read:?}"
+    );
+}
+
+#[test]
 fn a_parquet_file_of_another_shape_says_what_was_expected() {
     use std::sync::Arc;
 
