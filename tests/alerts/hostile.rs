@@ -52,7 +52,7 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
         assert!(begun.elapsed() < 2 * PATIENCE, "{fault:?}");
         let held = outbox::brakes(&alerting.database, now).await.unwrap();
         let name = match fault {
-            Fault::MuteAt("RCPT") => "mail:example.com",
+            Fault::MuteAt("RCPT" | "DATA") => "mail:example.com",
             _ => "mail",
         };
         assert_eq!((held.len(), held[0].name.as_str()), (1, name), "{fault:?}");

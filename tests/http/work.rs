@@ -8,11 +8,13 @@ use crate::support::base::Base;
 use crate::support::client::{Answer, Client, key};
 use crate::support::program::{Program, Running};
 
-const POINTS: u64 = 120;
+/// Few, of which two come back a second.
+const FEW: u32 = 120;
+const MANY: u32 = 6_000;
 
-/// A server with few points, of which two come back a second.
-async fn server(base: &Base) -> Running {
-    let points = POINTS.to_string();
+/// A server with so many points a minute.
+async fn server(base: &Base, points: u32) -> Running {
+    let points = points.to_string();
     let program = Program::on(base)
         .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", &points)
@@ -34,7 +36,7 @@ fn selectors(count: usize, selector: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn selectors_are_bounded_together_and_each_is_charged() {
     let base = Base::local().await;
-    let running = server(&base).await;
+    let running = server(&base, FEW).await;
     let server = Client::of(&running);
     let before = left(&server.get("/prometheus/api/v1/labels").await);
     let answer = server
@@ -80,7 +82,7 @@ async fn selectors_are_bounded_together_and_each_is_charged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_label_name_is_not_repeated_for_each_series() {
     let base = Base::local().await;
-    let running = server(&base).await;
+    let running = server(&base, FEW).await;
     let server = Client::of(&running);
     for name in ["x".repeat(129), "a b".to_owned(), String::new()] {
         let query = format!("count_values(%22{name}%22,price)");
@@ -96,7 +98,7 @@ async fn a_long_label_name_is_not_repeated_for_each_series() {
 #[tokio::test(flavor = "multi_thread")]
 async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their_length() {
     let base = Base::local().await;
-    let running = server(&base).await;
+    let running = server(&base, MANY).await;
     let server = Client::of(&running);
     let padded = |bytes: usize, with: &str| {
         let query = "{ metrics(first: 1) { nodes { id } } }";
@@ -118,6 +120,9 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
             assert_too_long(&answer.value(), accept);
         }
     }
+    let base = Base::local().await;
+    let running = crate::http::work::server(&base, FEW).await;
+    let server = Client::of(&running);
     for body in [
         json!(vec![json!({"query": "{ __typename }"}); 5_000]),
         json!({"query": "{ __typename }", "other": vec![json!([]); 50_000]}),
