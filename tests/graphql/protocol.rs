@@ -89,7 +89,7 @@ async fn a_body_that_is_no_request_names_the_field() {
             "no operation \"C\"",
         ),
         ("{}", "query: expected a GraphQL document"),
-        ("[]", "a batch of no requests"),
+        ("[]", "the body is a batch: expected one request"),
         (
             r#"[{"query": "{ __typename }"}]"#,
             "the body is a batch: expected one request",
