@@ -67,7 +67,8 @@ async fn subscribe(program: &Program) {
 async fn free(database: &DatabaseConnection) {
     // The leases of the dead would run out by themselves, within half a minute and a minute and a half.
     for sql in [
-        "update job_runs set lease_until = 1 where state = 'running'",
+        // Killed as soon as they have begun, some slots would be given up after ten deaths.
+        "update job_runs set lease_until = 1, attempts = 0 where state = 'running'",
         "update deliveries set lease_until = null where state = 'sending'",
         "update deliveries set not_before = 0 where state in ('retry', 'unknown') and not_before < 9000000000000000",
         "delete from delivery_throttles",
