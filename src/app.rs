@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use marketlake_entities::database;
 use marketlake_lake::{Lake, LakeError, Store, create_folder};
 use parking_lot::Mutex;
@@ -134,32 +135,52 @@ pub(crate) async fn refuse_read_only(
     Ok(())
 }
 
-/// Cancelled by Ctrl-C or SIGTERM.
-pub(crate) fn stop_on_signal() -> CancellationToken {
+/// Cancelled by Ctrl-C or SIGTERM, from this call on.
+///
+/// # Errors
+/// Where the process may not ask for signals.
+pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let cancelled = stop.clone();
+    let signal = signal().context("cannot wait for Ctrl-C")?;
     tokio::spawn(async move {
-        signal().await;
+        signal.await;
         tracing::info!("stopping: finishing what runs");
         cancelled.cancel();
     });
-    stop
+    Ok(stop)
 }
 
+/// What a program does before its work, like reaching a database; nothing where it is told to stop
+/// before that has ended, which leaves what a crash would leave.
+///
+/// # Errors
+/// Those of what it does.
+pub(crate) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    start: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    stop.run_until_cancelled(start).await.transpose()
+}
+
+/// Asks for the signals now, and returns what waits for one. A task would ask when it first runs: a
+/// process whose parent ignores Ctrl-C, like a script's background job, would miss one before that.
 #[cfg(unix)]
-async fn signal() {
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => (),
-        _ = terminate.recv() => (),
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+    })
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

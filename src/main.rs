@@ -18,6 +18,7 @@ mod service;
 mod smoke;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -28,6 +29,10 @@ use marketlake_entities::database;
 /// Stack of each thread: what recurses is bounded to need far less, also where nothing is optimised.
 const STACK_BYTES: usize = 8 << 20;
 
+/// How long work in threads, like a wait for a file's lock, may go on after all else has ended. What
+/// it leaves is what a crash would leave.
+const THREADS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Exit status: 0 done, 1 failed, 2 bad usage or configuration.
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -35,7 +40,11 @@ fn main() -> ExitCode {
         .thread_stack_size(STACK_BYTES)
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run()),
+        Ok(runtime) => {
+            let code = runtime.block_on(run());
+            runtime.shutdown_timeout(THREADS_TIMEOUT);
+            code
+        }
         Err(error) => {
             report(&anyhow::Error::new(error).context("cannot start threads"));
             ExitCode::FAILURE

@@ -23,8 +23,8 @@ use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::{alerting, app, feeds, server};
 
 /// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
-/// connections are closed after that, so that all is over within ten seconds.
-const STOPPING: Duration = Duration::from_secs(8);
+/// connections and threads end after that, so that all is over within ten seconds.
+const STOPPING: Duration = Duration::from_secs(7);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

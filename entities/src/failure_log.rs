@@ -31,7 +31,7 @@ struct Failing {
 /// Failures until now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failures {
-    /// How many there were.
+    /// Number of failures.
     pub count: u64,
     /// Time since the first, in seconds.
     pub seconds: u64,

@@ -35,7 +35,7 @@ pub(crate) fn check_matches(desk: &Desk, new: &NewSubscription) -> Result<(), Fi
     subscription::check_matches(&pattern, directory.metrics(), desk.most_metrics).map(|_| ())
 }
 
-/// What a subscription would have sent in the days up to a minute, or up to the newest one.
+/// Backtest of a subscription over the days up to a minute, or up to the newest one.
 pub(crate) async fn try_out(
     desk: &Desk,
     new: NewSubscription,

@@ -42,8 +42,8 @@ task_local! {
 struct Counted {
     /// Points that it turns out to cost, beyond what it costs by itself.
     points: Arc<AtomicU32>,
-    /// Its client's permits.
-    own: Arc<Semaphore>,
+    /// Its client.
+    account: Arc<str>,
 }
 
 /// Work has no result.
@@ -83,7 +83,7 @@ fn permits_of(account: &str) -> Arc<Semaphore> {
 pub(crate) async fn counted<T>(account: &str, work: impl Future<Output = T>) -> (T, u32) {
     let request = Counted {
         points: Arc::default(),
-        own: permits_of(account),
+        account: account.into(),
     };
     let output = REQUEST.scope(request.clone(), work).await;
     (output, request.points.load(Ordering::Relaxed))
@@ -122,7 +122,7 @@ async fn apart<T: Send + 'static>(
     let acquire = async {
         // A client's own first: who waits for it holds up nobody else.
         let own = match &request {
-            Some(request) => Some(Arc::clone(&request.own).acquire_owned().await.ok()?),
+            Some(request) => Some(permits_of(&request.account).acquire_owned().await.ok()?),
             None => None,
         };
         let shared = Arc::clone(permits).acquire_owned().await.ok()?;

@@ -10,14 +10,13 @@ use marketlake_entities::database::outage;
 use marketlake_entities::failure_log::FailureLog;
 use marketlake_entities::health::{Part, Role};
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Health, Millis, backoff};
+use marketlake_entities::{Health, Millis, backoff, panic_message};
 use metrics::{counter, histogram};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::supervisor::panic_message;
 use crate::wrong_clock::MAX_PAUSE;
 use crate::{Clock, DeliverAlerts, Due, Job, JobError, Run, failed, slots};
 

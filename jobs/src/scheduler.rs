@@ -11,7 +11,7 @@ use marketlake_entities::database::outage;
 use marketlake_entities::database::outage::Reporter;
 use marketlake_entities::failure_log::{FailureLine, FailureLog};
 use marketlake_entities::health::{Part, Role};
-use marketlake_entities::{Millis, Minute};
+use marketlake_entities::{Millis, Minute, panic_message};
 use marketlake_feeds::Pace;
 use metrics::counter;
 use sea_orm::DatabaseConnection;
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use tokio_cron_scheduler::{Job as Ring, JobScheduler};
 
 use crate::runner::in_time;
-use crate::supervisor::{Restarts, panic_message, supervise};
+use crate::supervisor::{Restarts, supervise};
 use crate::wrong_clock::mend;
 use crate::{Due, IngestMinute, Job, JobError, JobSet, Moment, Runner, slots};
 

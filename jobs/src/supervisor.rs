@@ -1,11 +1,10 @@
 //! Watches over what is to run for as long as the process does: a task that panics or ends is
 //! started again; one that does so again and again ends the process, for whoever runs that to see.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use marketlake_entities::backoff;
+use marketlake_entities::{backoff, panic_message};
 use metrics::counter;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -106,14 +105,4 @@ fn panicked(error: JoinError) -> String {
         Ok(panic) => panic_message(&*panic),
         Err(error) => error.to_string(),
     }
-}
-
-/// What a panic said.
-#[must_use]
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(owned)
-        .unwrap_or("a panic without a word")
-        .to_owned()
 }

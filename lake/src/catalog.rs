@@ -262,17 +262,7 @@ pub(crate) async fn retire(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let result = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Retired))
-        .col_expr(Column::RetiredAt, Expr::value(now.0))
-        .filter(Column::Id.is_in(ids.iter().copied()))
-        .filter(Column::State.eq(State::Live))
-        .exec(transaction)
-        .await?;
-    Ok(result.rows_affected)
+    take_out(transaction, ids, State::Retired, now).await
 }
 
 /// Takes broken segments out of the lake. Returns how many of them were live.
@@ -281,8 +271,20 @@ pub(crate) async fn set_aside(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
+    take_out(transaction, ids, State::SetAside, now).await
+}
+
+async fn take_out(
+    transaction: &DatabaseTransaction,
+    ids: &[i64],
+    state: State,
+    now: Millis,
+) -> Result<u64, DbErr> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
     let result = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::SetAside))
+        .col_expr(Column::State, Expr::value(state))
         .col_expr(Column::RetiredAt, Expr::value(now.0))
         .filter(Column::Id.is_in(ids.iter().copied()))
         .filter(Column::State.eq(State::Live))

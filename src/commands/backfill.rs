@@ -52,7 +52,7 @@ impl Backfill {
         } else {
             self.pairs.iter().map(|pair| pair.to_lowercase()).collect()
         };
-        let stop = app::stop_on_signal();
+        let stop = app::stop_on_signal()?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop.clone());
         let days: Vec<Minute> = (0..)
             .map(|day| span.from.day().plus(day * 1_440))

@@ -12,6 +12,7 @@ use marketlake_feeds::Simulated;
 use marketlake_lake::{Figures, Lake};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::Usage;
 use crate::config::{Feed, FeedKind, Settings};
@@ -35,14 +36,11 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn execute(self, mut settings: Settings) -> anyhow::Result<()> {
         settings.feeds = vec![Feed::of(FeedKind::Simulated)];
-        let stop = app::stop_on_signal();
-        let lake = app::open_lake_to_write(&settings).await?;
-        refuse_real_data(&lake, &settings)?;
-        let begun = database::clock(lake.database()).await?;
-        write_history(&lake, begun).await?;
-        subscribe(&lake, begun).await?;
-        let roles = [Role::Api, Role::Scheduler, Role::Deliver];
-        let service = Service::prepare(&settings, Arc::clone(&lake), &roles, stop.clone()).await?;
+        let stop = app::stop_on_signal()?;
+        let prepare = prepare(&settings, stop.clone());
+        let Some((lake, begun, service)) = app::unless_stopped(&stop, prepare).await? else {
+            return Ok(());
+        };
         if let Some(address) = service.address() {
             welcome(&address.to_string(), settings.mail_url().expose())?;
         }
@@ -56,6 +54,21 @@ impl Demo {
         service.run().await?;
         output::line(&summary(&lake, begun).await?)
     }
+}
+
+/// The lake with its history, when that was written, and what is about to run on it.
+async fn prepare(
+    settings: &Settings,
+    stop: CancellationToken,
+) -> anyhow::Result<(Arc<Lake>, Millis, Service)> {
+    let lake = app::open_lake_to_write(settings).await?;
+    refuse_real_data(&lake, settings)?;
+    let begun = database::clock(lake.database()).await?;
+    write_history(&lake, begun).await?;
+    subscribe(&lake, begun).await?;
+    let roles = [Role::Api, Role::Scheduler, Role::Deliver];
+    let service = Service::prepare(settings, Arc::clone(&lake), &roles, stop).await?;
+    Ok((lake, begun, service))
 }
 
 /// Made-up prices must never lie among real ones.

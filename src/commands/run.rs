@@ -47,7 +47,7 @@ impl Run {
         if slot > now {
             return Err(Usage(format!("--slot: {slot} lies in the future")).into());
         }
-        let stop = app::stop_on_signal();
+        let stop = app::stop_on_signal()?;
         let (jobs, _) = service::jobs(settings, &lake, &stop).await?;
         let names: Vec<&str> = jobs.iter().map(|job| job.name()).collect();
         let wanted = || {

@@ -1,6 +1,7 @@
 //! `marketlake up`.
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::service::{Role, Service};
@@ -24,20 +25,31 @@ impl Up {
         } else {
             &self.roles
         };
-        let stop = app::stop_on_signal();
-        // Who only reads is let in beside a lake that nobody may write to.
-        let lake = if roles.contains(&Role::Scheduler) {
-            app::open_lake_to_write(settings).await?
-        } else {
-            let lake = app::open_lake(settings).await?;
-            app::refuse_read_only(settings, lake.database()).await?;
-            lake
+        let stop = app::stop_on_signal()?;
+        let prepare = prepare(settings, roles, stop.clone());
+        let Some(service) = app::unless_stopped(&stop, prepare).await? else {
+            return Ok(());
         };
-        let service = Service::prepare(settings, lake, roles, stop).await?;
         if let Some(address) = service.address() {
             output::line(&format!("marketlake answers at http://{address}"))?;
         }
         greeting::print(&service, settings)?;
         service.run().await
     }
+}
+
+async fn prepare(
+    settings: &Settings,
+    roles: &[Role],
+    stop: CancellationToken,
+) -> anyhow::Result<Service> {
+    // Who only reads is let in beside a lake that nobody may write to.
+    let lake = if roles.contains(&Role::Scheduler) {
+        app::open_lake_to_write(settings).await?
+    } else {
+        let lake = app::open_lake(settings).await?;
+        app::refuse_read_only(settings, lake.database()).await?;
+        lake
+    };
+    Service::prepare(settings, lake, roles, stop).await
 }

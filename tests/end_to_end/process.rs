@@ -84,6 +84,26 @@ async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_a_start_that_waits_for_a_lock() {
+    let base = Base::local().await;
+    let folder = base.path().join("lake");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = std::fs::File::create(folder.join("lake.lock")).unwrap();
+    lock.lock().unwrap();
+    let program = Program::on(&base).in_background();
+    let mut server = program.start(&["up", "--role", "scheduler"]);
+    let database = base.path().join("marketlake.db");
+    eventually("the start to get on", async || {
+        database.exists().then_some(())
+    })
+    .await;
+    let (code, took) = server.interrupt().await;
+    assert_eq!(code, 0, "{}", server.end_log());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(!folder.join("lake.json").exists(), "it did not wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demo_ends_with_a_summary_and_keeps_away_from_real_data() {
     let base = Base::local().await;
     let program = Program::on(&base);

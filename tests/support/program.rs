@@ -57,6 +57,12 @@ impl Program {
         self
     }
 
+    /// With Ctrl-C ignored at first, as a shell's script starts a program in the background.
+    pub fn in_background(mut self) -> Self {
+        self.first += "trap '' INT; ";
+        self
+    }
+
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.push((name.to_owned(), value.to_string()));
         self
@@ -272,10 +278,15 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// Ctrl-C. Returns the exit status and how long it took.
+    /// Ctrl-C, once the program waits for it: whoever runs the tests may have it ignored until then.
+    /// Returns the exit status and how long it took.
     pub async fn interrupt(&mut self) -> (i32, Duration) {
-        let begun = std::time::Instant::now();
         let id = self.child.id().to_string();
+        super::eventually("the program to wait for Ctrl-C", async || {
+            catches_interrupt(&id).then_some(())
+        })
+        .await;
+        let begun = std::time::Instant::now();
         assert!(
             Command::new("kill")
                 .args(["-INT", &id])
@@ -326,4 +337,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether a process waits for Ctrl-C (proc(5): `SigCgt` is a mask of the signals caught).
+fn catches_interrupt(id: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 0b10 != 0)
 }

@@ -13,7 +13,7 @@ use super::leases::LEASE;
 
 /// Deliveries that are looked at for each one that is claimed.
 const CANDIDATES_PER_CLAIM: usize = 4;
-/// How much earlier than its time a delivery may be tried: clocks of processes differ a little.
+/// Time before its own at which a delivery may be tried: clocks of processes differ a little.
 const DUE_TOLERANCE: Duration = Duration::from_secs(1);
 /// Deliveries that a destination has at once while it fails.
 const MAX_PROBES: usize = 1;

@@ -9,7 +9,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set,
 };
 
-use super::throttle::{Cause, Key, Throttles};
+use super::throttle::{Cause, Key, Throttles, is_outage};
 use super::{Lane, Round, gone};
 use crate::channel::{Parcel, Scope};
 use crate::subscription::masked;
@@ -56,8 +56,7 @@ pub(super) async fn finish(
         Some(cause) => Some(throttles.set(database, delivery, &cause, now).await?),
         None => None,
     };
-    let is_shared = |scope: &Key| matches!(scope.0, Scope::Channel | Scope::Destination);
-    let is_outage = throttled.as_ref().is_some_and(is_shared);
+    let is_outage = throttled.as_ref().is_some_and(|key| is_outage(key.0));
     let is_gone = matches!(sending, Sending::Gone(_));
     let end = decide(delivery, sending, now);
     let reason = end.error.clone().unwrap_or_default();

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use marketlake_entities::health::{Health, Part, Role};
+use marketlake_entities::panic_message;
 use metrics::counter;
 
 use super::Lane;
@@ -15,7 +16,7 @@ use super::lane::LANES;
 /// is insisted on to record an outcome.
 const LANE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How the lanes of a process do. Cheap to clone; all clones are the same.
+/// Health of the lanes of a process. Cheap to clone; all clones are the same.
 #[derive(Clone, Default)]
 pub(super) struct LaneHealth(Arc<OnceLock<BTreeMap<&'static str, Part>>>);
 
@@ -51,9 +52,7 @@ impl LaneHealth {
 
     /// A lane, or one delivery in it, panicked. Returns the words.
     pub(super) fn panicked(&self, lane: Lane, panic: &(dyn Any + Send)) -> String {
-        let text = panic.downcast_ref::<&str>().copied();
-        let owned = || panic.downcast_ref::<String>().map(String::as_str);
-        let words = text.or_else(owned).unwrap_or("a panic without a word");
+        let words = panic_message(panic);
         let task = format!("deliver-alerts {}", lane.name());
         tracing::error!(task, reason = "panicked", "task {task} panicked: {words}");
         counter!("marketlake_task_restarts_total", "task" => task, "reason" => "panicked")
@@ -61,6 +60,6 @@ impl LaneHealth {
         if let Some(part) = self.part(lane) {
             part.bad(format!("panicked: {words}"));
         }
-        words.to_owned()
+        words
     }
 }

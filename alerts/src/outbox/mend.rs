@@ -16,7 +16,7 @@ use super::finish::{NEVER, max_pause};
 use super::tell::HOUR;
 use super::throttle::MAX_PAUSE;
 
-/// What lies further ahead was written under another time.
+/// A time that lies further ahead was written under another clock.
 const MAX_AHEAD: Duration = MAX_CLOCK_DIFFERENCE.saturating_mul(2);
 /// After so many attempts a pause grows no longer.
 const MAX_COUNTED_ATTEMPTS: i32 = 8;

@@ -218,7 +218,7 @@ impl Throttles {
 }
 
 /// Whether what is throttled serves many: a server, a domain or a host.
-fn is_outage(scope: Scope) -> bool {
+pub(super) fn is_outage(scope: Scope) -> bool {
     matches!(scope, Scope::Channel | Scope::Destination)
 }
 

@@ -34,7 +34,8 @@ pub struct PoolOptions {
     pub max_connections: u32,
     /// How long a statement waits for a free connection.
     pub acquire_timeout: Duration,
-    /// How long a server that refuses connections, or has no socket, is tried again at the start.
+    /// Time for which a server that refuses connections, or has no socket, is tried again at the
+    /// start.
     pub refused_timeout: Duration,
     /// After which Postgres cancels a statement; `None`: never. `SQLite` knows no such limit.
     pub statement_timeout: Option<Duration>,
@@ -198,7 +199,7 @@ pub async fn diagnose(
     }
 }
 
-/// Why the database has not answered in time, where that can be found out.
+/// Cause of a database's silence, where that can be found out.
 pub async fn diagnose_silence(database: &DatabaseConnection) -> Option<String> {
     let is_postgres = database.get_database_backend() == DbBackend::Postgres;
     let silence = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);

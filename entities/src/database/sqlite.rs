@@ -12,7 +12,7 @@ use sea_orm::{
 use super::connect::PoolOptions;
 use super::sqlite_file;
 
-/// What `SQLite` says of a damaged file, whatever it was asked.
+/// Messages of `SQLite` about a damaged file, whatever it was asked.
 const DAMAGED: [&str; 3] = [
     "database disk image is malformed",
     "file is not a database",
@@ -21,12 +21,12 @@ const DAMAGED: [&str; 3] = [
 const DAMAGED_HELP: &str = "the SQLite file is damaged, or was copied without its -wal: restore a \
      backup of it, or move it, its -wal and its -shm away and run `marketlake rebuild-catalog`, \
      which loses no sample (docs/operations.md, The database is damaged)";
-/// What it says where the disk is full: of the file, and of the shared memory beside it
+/// Messages where the disk is full: about the file, and about the shared memory beside it
 /// (`SQLITE_IOERR_SHMSIZE`), without which nothing is read either.
 const FULL: [&str; 2] = ["database or disk is full", "(code: 4874)"];
 const FULL_HELP: &str =
     "no space is left on the disk of the SQLite file; free some, nothing is lost";
-/// What it says of one that it cannot write, or cannot open because it needs to write beside it.
+/// Messages about a file that cannot be written, or opened because that needs a file beside it.
 const UNWRITABLE: [&str; 2] = [
     "attempt to write a readonly database",
     "unable to open database file",

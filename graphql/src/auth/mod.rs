@@ -191,7 +191,7 @@ impl Gate {
         Err(error)
     }
 
-    /// What the database says of a key.
+    /// Looks a key up in the database.
     async fn look_up(&self, key: &ApiKey) -> Result<Arc<api_keys::Model>, AuthError> {
         let lookup = self.lookups.try_acquire();
         let _permit = lookup.map_err(|_| AuthError::Busy)?;
@@ -211,7 +211,7 @@ impl Gate {
         Ok(row)
     }
 
-    /// What a key may do that was good lately, where the database cannot say whether it still is.
+    /// Grant of a key that was good lately, while the database cannot say whether it still is.
     async fn reading(&self, row: &api_keys::Model) -> Result<Grant, AuthError> {
         check(row, self.now().await?)?;
         Ok(granted(row).unverified())

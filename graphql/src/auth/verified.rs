@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 
 use super::{ApiKey, Scope, Scopes};
 
-/// How long after it was last found good a key goes on without the database.
+/// Time after it was last found good for which a key goes on without the database.
 const OUTAGE_TTL: Duration = Duration::from_secs(300);
-/// How long a database that did not answer is not asked again about such keys.
+/// Time for which a database that did not answer is not asked again about such keys.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_KEYS: u64 = 10_000;
 

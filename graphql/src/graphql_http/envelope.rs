@@ -14,7 +14,7 @@ pub(super) struct Asked {
     pub(super) operation_name: Option<String>,
     pub(super) variables: Map<String, Value>,
     pub(super) extensions: Map<String, Value>,
-    /// What its bytes have cost already.
+    /// Points that were taken for its bytes already.
     pub(super) points: u32,
 }
 
@@ -51,7 +51,13 @@ impl Envelope {
             }
             Value::Array(items) => {
                 let asked = items.into_iter().map(Asked::of_value);
-                asked.collect::<Result<_, _>>().map(Self::Batch)
+                let asked: Vec<Asked> = asked.collect::<Result<_, _>>()?;
+                if asked.len() > max_batch {
+                    let message =
+                        format!("the body is a batch: expected at most {max_batch} requests");
+                    return Err(Refusal::bad_request(message));
+                }
+                Ok(Self::Batch(asked))
             }
             value => Asked::of_value(value).map(Self::One),
         }

@@ -83,28 +83,8 @@ pub(crate) async fn post(
         return answered.unwrap_or_else(|wrong| refused(form, &wrong));
     }
     match Envelope::of_body(&body, endpoint.most_batch) {
-        Err(refusal) => refused(
-            form,
-            &Refused {
-                budget,
-                ..Refused::of(refusal)
-            },
-        ),
-        Ok(Envelope::Batch(asked)) if asked.len() <= endpoint.most_batch => {
-            batch(&endpoint, form, asked, &caller, &origin).await
-        }
-        Ok(Envelope::Batch(_)) => {
-            let most = endpoint.most_batch;
-            let message = format!("the body is a batch: expected at most {most} requests");
-            let refusal = Refusal::bad_request(message);
-            refused(
-                form,
-                &Refused {
-                    budget,
-                    ..Refused::of(refusal)
-                },
-            )
-        }
+        Err(refusal) => refused(form, &Refused::charged(refusal, budget)),
+        Ok(Envelope::Batch(asked)) => batch(&endpoint, form, asked, &caller, &origin).await,
         Ok(Envelope::One(asked)) => {
             let asked = Asked { points, ..asked };
             one(&endpoint, form, asked, &caller, &origin).await

@@ -50,6 +50,14 @@ impl Refused {
             budget: None,
         }
     }
+
+    /// The same after points were taken.
+    pub(super) fn charged(refusal: Refusal, budget: Option<Budget>) -> Self {
+        Self {
+            budget,
+            ..Self::of(refusal)
+        }
+    }
 }
 
 /// A request that may be executed.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::labels::Labels;
-use super::plan::{LOOKBACK, Plan, When};
+use super::plan::{Bounds, LOOKBACK, Plan, When};
 use super::value::{Element, PromError, Samples, Series, Value};
 use super::{aggregate, binary, check_samples, functions};
 
@@ -97,29 +97,41 @@ impl Evaluator {
             );
             return Err(PromError::BadData(problem));
         }
-        let mut found: BTreeMap<Labels, Samples> = BTreeMap::new();
         // The first step behind the range's begin, which is left out.
-        let mut ts = (to - range).div_euclid(step) * step + step;
-        let mut count = 0;
+        let from = (to - range).div_euclid(step) * step + step;
+        let found = self.steps(inner, Bounds { from, to }, step, MAX_SUBQUERY_SAMPLES)?;
+        Ok(Value::Matrix(found, (to - range, to)))
+    }
+
+    /// A plan at each step of a range, all in milliseconds: the series, by their labels.
+    pub(super) fn steps(
+        &self,
+        plan: &Plan,
+        Bounds { from, to }: Bounds,
+        step: i64,
+        max_samples: usize,
+    ) -> Result<Vec<(Labels, Samples)>, PromError> {
+        let mut series: BTreeMap<Labels, Samples> = BTreeMap::new();
+        let (mut ts, mut count) = (from, 0);
         while ts <= to {
-            match self.at(inner, ts)? {
-                Value::Scalar(value) => found
-                    .entry(Labels::default())
-                    .or_default()
-                    .push((ts, value)),
+            match self.at(plan, ts)? {
+                Value::Scalar(value) => {
+                    let scalars = series.entry(Labels::default()).or_default();
+                    scalars.push((ts, value));
+                }
                 other => {
                     let elements = other.vector()?;
                     count += elements.len();
-                    check_samples(count, MAX_SUBQUERY_SAMPLES)?;
+                    check_samples(count, max_samples)?;
                     for element in elements {
-                        let samples = found.entry(element.labels).or_default();
+                        let samples = series.entry(element.labels).or_default();
                         samples.push((ts, element.value));
                     }
                 }
             }
             ts += step;
         }
-        Ok(Value::Matrix(found.into_iter().collect(), (to - range, to)))
+        Ok(series.into_iter().collect())
     }
 }
 

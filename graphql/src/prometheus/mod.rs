@@ -15,7 +15,6 @@ mod parameters;
 mod plan;
 mod value;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,10 +34,9 @@ use crate::compute::compute;
 use crate::limits::{MaxBytes, Rate, charge};
 use crate::rest::{Shelf, cached, engines, needs_read};
 use eval::Evaluator;
-use labels::Labels;
 use parameters::Parameters;
-use plan::{Bounds, Plan, Planner};
-use value::{PromError, Samples, Value};
+use plan::{Bounds, Planner};
+use value::PromError;
 
 /// Of a request, from its arrival to its response.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,40 +119,11 @@ async fn query_range(State((lake, _, max)): Face, parameters: Parameters) -> Ans
         .plan(&expression, bounds)
         .await?;
     let answer = compute(deadline, move || {
-        let series = evaluate_range(Evaluator { deadline }, &plan, bounds, step)?;
+        let evaluator = Evaluator { deadline };
+        let series = evaluator.steps(&plan, bounds, step, MAX_RESULT_SAMPLES)?;
         answer::matrix(series, max)
     });
     answer.await?
-}
-
-/// A plan at each step of a range, all bounds in milliseconds.
-fn evaluate_range(
-    evaluator: Evaluator,
-    plan: &Plan,
-    Bounds { from, to }: Bounds,
-    step: i64,
-) -> Result<Vec<(Labels, Samples)>, PromError> {
-    let mut series: BTreeMap<Labels, Samples> = BTreeMap::new();
-    let (mut ts, mut samples) = (from, 0);
-    while ts <= to {
-        match evaluator.at(plan, ts)? {
-            Value::Scalar(value) => {
-                let scalars = series.entry(Labels::default()).or_default();
-                scalars.push((ts, value));
-            }
-            other => {
-                let elements = other.vector()?;
-                samples += elements.len();
-                check_samples(samples, MAX_RESULT_SAMPLES)?;
-                for element in elements {
-                    let samples = series.entry(element.labels).or_default();
-                    samples.push((ts, element.value));
-                }
-            }
-        }
-        ts += step;
-    }
-    Ok(series.into_iter().collect())
 }
 
 /// By its version Grafana chooses what it asks for.
