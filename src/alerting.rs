@@ -9,7 +9,7 @@ use marketlake_alerts::Channels;
 use marketlake_alerts::channel::{Channel, FileChannel, Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
 use marketlake_alerts::outbox::{Pace, Sender};
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 use sea_orm::DatabaseConnection;
 use url::Url;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fail::fail_point;
-use marketlake_entities::Health;
+use marketlake_common::Health;
+use marketlake_common::health::Role;
 use marketlake_entities::database::outage;
-use marketlake_entities::health::Role;
 use marketlake_jobs::supervisor::{Restarts, supervise};
 use marketlake_lake::{Lake, LakeError};
 use metrics_exporter_prometheus::PrometheusHandle;

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use marketlake_entities::{database, private_file};
+use marketlake_common::private_file;
+use marketlake_entities::database;
 
 use crate::config::Settings;
 use crate::operator_key;

@@ -4,7 +4,7 @@ use std::backtrace::Backtrace;
 use std::io::IsTerminal;
 use std::panic;
 
-use marketlake_entities::panic_message;
+use marketlake_common::panic_message;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;

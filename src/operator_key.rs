@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use marketlake_entities::private_file;
+use marketlake_common::private_file;
 use marketlake_graphql::auth::{ApiKey, read_operator_key};
 
 use crate::config::Settings;

@@ -62,12 +62,10 @@ pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> any
 }
 
 /// Says on stderr that an answer is made up, where it is.
-pub(crate) fn note_simulated<'a>(
-    metrics: impl IntoIterator<Item = &'a marketlake_entities::Metric>,
-) {
+pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlake_model::Metric>) {
     if metrics
         .into_iter()
-        .any(marketlake_entities::Metric::is_simulated)
+        .any(marketlake_model::Metric::is_simulated)
     {
         note("note: these values are simulated");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use marketlake_entities::Health;
+use marketlake_common::Health;
 use marketlake_graphql::{Http, Options};
 use marketlake_jobs::{DeliverAlerts, JobSet, MarkIngested, Parts, Runner, Scheduler, Watch};
 use marketlake_lake::Lake;

@@ -1,10 +1,11 @@
 //! The tables, alike on `SQLite` and Postgres.
 
+use marketlake_entities::database;
 use marketlake_entities::records::{
     alerts, deliveries, job_runs, metrics, segments, subscriptions,
 };
-use marketlake_entities::{Millis, database};
 use marketlake_migrations::{Migrator, MigratorTrait};
+use marketlake_model::Millis;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, NotSet, Set};
 
 use crate::support::base::{Base, on_both};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use marketlake_entities::{Direction, Jump, Metric, Minute, Pattern};
 use marketlake_lake::{Lake, QueryEngine, Span};
+use marketlake_model::{Direction, Jump, Metric, Minute, Pattern};
 
 use crate::machine::Watch;
 use crate::outbox::DIGEST_FROM;

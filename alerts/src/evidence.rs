@@ -1,8 +1,9 @@
 //! The rows that an alert was decided on, kept with it for ever: whatever is corrected later, this is what was known.
 
+use marketlake_entities::database;
 use marketlake_entities::records::evidence::{ActiveModel, Column, Model};
-use marketlake_entities::{Metric, Millis, Minute, database};
 use marketlake_lake::Point;
+use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, DbErr, Set};
 
@@ -36,7 +37,7 @@ impl Evidence {
             serde_json::from_str(&row.samples).map_err(|error| corrupt(error.to_string()))?;
         let mut points = Vec::with_capacity(pairs.len());
         for (ts, value) in pairs {
-            let ts = marketlake_entities::parse_time(&ts)
+            let ts = marketlake_model::parse_time(&ts)
                 .map_err(|error| corrupt(error.to_string()))?
                 .minute();
             let value = AlertError::parsed("evidence", &row.id, &value)?;

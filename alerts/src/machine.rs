@@ -9,7 +9,7 @@
 //! ```
 
 use marketlake_entities::records::watches::State;
-use marketlake_entities::{Exact, NoData, Trailing};
+use marketlake_model::{Exact, NoData, Trailing};
 
 use crate::Rule;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use marketlake_entities::records::alert_notes::{self, Verdict};
 use marketlake_entities::records::watches::State;
 use marketlake_entities::records::{alerts, transitions};
-use marketlake_entities::{Jump, Metric, Millis, Minute};
 use marketlake_lake::{JumpQuery, Lake, Point, QueryEngine, Span};
+use marketlake_model::{Jump, Metric, Millis, Minute};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, NotSet, QueryFilter,

@@ -1,7 +1,7 @@
 //! The whole rule of a subscription, and its one way of being written down.
 
 use marketlake_entities::records::subscriptions::Model;
-use marketlake_entities::{Direction, Exact, JumpRule, Millis, Pattern};
+use marketlake_model::{Direction, Exact, JumpRule, Millis, Pattern};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::AlertError;

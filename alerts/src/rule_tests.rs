@@ -13,8 +13,9 @@
 
 use std::collections::BTreeMap;
 
-use marketlake_entities::{Exact, Jump, Metric, Millis, Minute, excerpt, parse_time};
+use marketlake_common::excerpt;
 use marketlake_lake::Point;
+use marketlake_model::{Exact, Jump, Metric, Millis, Minute, parse_time};
 use serde::Deserialize;
 
 use crate::machine::Watch;

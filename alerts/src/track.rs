@@ -1,7 +1,7 @@
 //! The machine over a stretch of minutes of one metric: what replay, backtest and rule tests have in common.
 
-use marketlake_entities::{Jump, Metric, Minute, Trailing};
 use marketlake_lake::{Point, Span};
+use marketlake_model::{Jump, Metric, Minute, Trailing};
 
 use crate::machine::{Step, Watch};
 use crate::{Judged, Rule};

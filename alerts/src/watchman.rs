@@ -1,8 +1,9 @@
 //! Tells an operator by mail what is wrong, once when it begins and once when it is over.
 
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::Kind as DeliveryKind;
 use marketlake_entities::records::incidents::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, NotSet, QueryFilter,
     QueryOrder, Set,

@@ -1,7 +1,8 @@
 //! Ninety days of one metric, from the files of a lake of 200.
 
 use marketlake_alerts::{Rule, backtest};
-use marketlake_entities::{JumpRule, Minute, database, parse_time};
+use marketlake_entities::database;
+use marketlake_model::{JumpRule, Minute, parse_time};
 
 use crate::market;
 use crate::measure::{Place, figure, median};

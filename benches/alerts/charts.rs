@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use marketlake_alerts::mail::draw;
 use marketlake_alerts::{Evidence, Rule};
-use marketlake_entities::{JumpRule, Minute};
 use marketlake_lake::Point;
+use marketlake_model::{JumpRule, Minute};
 
 use crate::market;
 use crate::measure::{figure, millis};

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use marketlake_alerts::detector::{self, Recorded};
 use marketlake_alerts::outbox::Telling;
-use marketlake_entities::{Minute, database};
+use marketlake_entities::database;
 use marketlake_lake::Lake;
+use marketlake_model::Minute;
 
 use crate::market::{self, METRICS};
 use crate::measure::{Place, figure, millis};

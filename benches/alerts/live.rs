@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::{Minute, database};
+use marketlake_entities::database;
 use marketlake_feeds::{Batch, Feed, FeedError, Recall};
 use marketlake_jobs::{JobSet, Parts, Runner, Scheduler, Source, Watch};
 use marketlake_lake::Retention;
+use marketlake_model::Minute;
 use tokio_util::sync::CancellationToken;
 
 use crate::burst::sender;
@@ -35,7 +36,7 @@ impl Feed for Live {
         // Others in each minute, so that none is still firing.
         let first = usize::try_from(slot.number() % 900).unwrap_or(0) * 10;
         for sample in samples.iter_mut().skip(first).take(10) {
-            sample.value = marketlake_entities::Exact::new(440, 0).unwrap_or(sample.value);
+            sample.value = marketlake_model::Exact::new(440, 0).unwrap_or(sample.value);
         }
         let mut batch = Batch::default();
         for sample in samples {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_entities::database;
 use marketlake_entities::records::subscriptions;
-use marketlake_entities::{Exact, Metric, Minute, Sample, database};
 use marketlake_lake::Lake;
+use marketlake_model::{Exact, Metric, Minute, Sample};
 use sea_orm::EntityTrait;
 
 pub const METRICS: usize = 10_000;

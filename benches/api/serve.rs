@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::{Metric, Millis, Minute, database};
+use marketlake_entities::database;
 use marketlake_feeds::{Batch, Feed, FeedError, Recall};
 use marketlake_graphql::{Http, Limits, Options};
 use marketlake_jobs::{CompactHourly, IngestMinute, Job, RunOnce, Runner, Source};
 use marketlake_lake::Lake;
+use marketlake_model::{Metric, Millis, Minute};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};

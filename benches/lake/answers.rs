@@ -103,7 +103,7 @@ async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
 /// The jumps of a day's last minute.
 fn newest(day: Span) -> JumpQuery {
     JumpQuery {
-        rule: marketlake_entities::JumpRule::default(),
+        rule: marketlake_model::JumpRule::default(),
         span: Span {
             from: day.to,
             to: day.to,

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use marketlake_entities::{Sample, database};
+use marketlake_entities::database;
 use marketlake_feeds::files::{self, FileOptions};
 use marketlake_lake::{Lake, Staged};
+use marketlake_model::Sample;
 
 use crate::measure::{Place, figure, millis};
 

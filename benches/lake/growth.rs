@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use marketlake_entities::records::segments;
-use marketlake_entities::{Metric, Millis};
 use marketlake_lake::{Lake, QueryEngine, Span, Statistic};
+use marketlake_model::{Metric, Millis};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, NotSet, Set};
 
 use crate::files::publish;

@@ -41,7 +41,7 @@ async fn import(place: &Place, name: &str, file: &Path) -> anyhow::Result<()> {
         sender.send(chunk)?;
         anyhow::Ok(millis(begun))
     });
-    let mut import = lake.importer(marketlake_entities::Millis(i64::MAX));
+    let mut import = lake.importer(marketlake_model::Millis(i64::MAX));
     let sorting = tokio::task::spawn_blocking(move || {
         receiver.iter().try_for_each(|chunk| import.push(chunk))?;
         anyhow::Ok(import)

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::routing::get;
-use marketlake_entities::Minute;
 use marketlake_feeds::{Batch, Binance, Feed, FeedError, Recall};
 use marketlake_jobs::{IngestMinute, Runner, Source};
 use marketlake_lake::Lake;
+use marketlake_model::Minute;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use marketlake_entities::{Exact, Metric, Minute, Sample, database, parse_time};
+use marketlake_entities::database;
 use marketlake_lake::{Lake, Store, StoreOptions};
 use marketlake_migrations::{Migrator, MigratorTrait};
+use marketlake_model::{Exact, Metric, Minute, Sample, parse_time};
 use tempfile::TempDir;
 
 /// A folder for everything, gone at the end.
@@ -101,7 +102,7 @@ pub fn forget_peak() {
 }
 
 pub fn minute(text: &str) -> Minute {
-    parse_time(text).map_or(Minute::from_number(0), marketlake_entities::Millis::minute)
+    parse_time(text).map_or(Minute::from_number(0), marketlake_model::Millis::minute)
 }
 
 /// The day's first minute.

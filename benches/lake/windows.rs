@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Instant;
 
-use marketlake_entities::{JumpRule, Metric, Millis};
 use marketlake_lake::{JumpQuery, QueryEngine, Span};
+use marketlake_model::{JumpRule, Metric, Millis};
 
 use crate::files::publish;
 use crate::measure::{Place, day, figure, metric, millis, resident, samples};

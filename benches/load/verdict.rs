@@ -168,7 +168,7 @@ pub fn judge(
 /// The minute after which one is missing.
 fn gap(minutes: &[String]) -> Option<&String> {
     let number = |text: &String| {
-        let time = marketlake_entities::parse_time(text);
+        let time = marketlake_model::parse_time(text);
         time.map_or(0, |time| time.minute().number())
     };
     let pairs = minutes.iter().zip(minutes.iter().skip(1));

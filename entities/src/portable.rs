@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use serde_json::Map;
 
-use crate::excerpt;
+use marketlake_common::excerpt;
 
 /// A row, by the names of its columns.
 pub type Row = Map<String, JsonValue>;

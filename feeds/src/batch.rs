@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use marketlake_entities::{Exact, Metric, Minute, Rejected, Sample};
+use marketlake_model::{Exact, Metric, Minute, Rejected, Sample};
 
 use crate::FeedError;
 

@@ -1,6 +1,6 @@
 //! Credentials of a feed, and where they may go.
 
-use marketlake_entities::{SecretUrl, scrub};
+use marketlake_common::{SecretUrl, scrub};
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::{Action, Attempt};

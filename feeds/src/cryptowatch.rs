@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::{Metric, Minute, PRICE};
+use marketlake_model::{Metric, Minute, PRICE};
 use reqwest::header::HeaderName;
 use serde::Deserialize;
 use url::Url;

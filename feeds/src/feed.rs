@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::Minute;
+use marketlake_model::Minute;
 
 use crate::Batch;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::{backoff, causes};
+use marketlake_common::{backoff, causes};
 use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;

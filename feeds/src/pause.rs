@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use marketlake_entities::{Millis, excerpt};
+use marketlake_common::excerpt;
+use marketlake_model::Millis;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 

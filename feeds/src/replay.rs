@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use marketlake_entities::{Millis, Minute, Sample};
+use marketlake_model::{Millis, Minute, Sample};
 
 use crate::files::{self, FileError, FileOptions};
 use crate::{Batch, Feed, FeedError, Recall};

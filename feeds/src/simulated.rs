@@ -3,7 +3,7 @@
 //! Every metric's market is `simulated`, which every face shows, so that nobody takes it for real.
 
 use async_trait::async_trait;
-use marketlake_entities::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
+use marketlake_model::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
 
 use crate::{Batch, Feed, FeedError, Recall};
 
@@ -183,7 +183,7 @@ impl Feed for Simulated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use marketlake_entities::JumpRule;
+    use marketlake_model::JumpRule;
 
     #[test]
     fn the_same_seed_gives_the_same_market_and_another_seed_another() {

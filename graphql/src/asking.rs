@@ -4,8 +4,8 @@ use marketlake_alerts::subscription::Asker;
 use marketlake_alerts::{
     self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscription,
 };
-use marketlake_entities::{Millis, Minute};
 use marketlake_lake::LakeError;
+use marketlake_model::{Millis, Minute};
 
 use crate::compute::read_and_compute;
 use crate::pages::Desk;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use marketlake_entities::Millis;
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 
 /// The cursor of a place.
 pub(crate) fn encode(place: &str) -> String {

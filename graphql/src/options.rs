@@ -1,7 +1,7 @@
 //! How the face behaves.
 
 use marketlake_alerts::subscription::Caps;
-use marketlake_entities::Health;
+use marketlake_common::Health;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::AuthOptions;

@@ -6,9 +6,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, State};
-use marketlake_entities::{Metric, Millis, Minute, database};
 use marketlake_lake::{Adoption, FeedParts};
+use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, NotSet, QueryFilter,

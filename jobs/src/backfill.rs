@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::{Sample, database};
+use marketlake_entities::database;
 use marketlake_feeds::{Binance, FeedError};
 use marketlake_lake::{Lake, LakeError, Span};
+use marketlake_model::Sample;
 use serde_json::json;
 use tokio::time::sleep;
 

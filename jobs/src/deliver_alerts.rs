@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_alerts::outbox::Sender;
-use marketlake_entities::{Health, Millis};
+use marketlake_common::Health;
+use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_alerts::detector;
 use marketlake_alerts::outbox::{TOO_OLD, Telling};
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, database};
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 use metrics::counter;
 use serde_json::json;
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use marketlake_alerts::AlertError;
+use marketlake_common::causes;
 use marketlake_entities::database::outage::with_cause;
-use marketlake_entities::{Millis, causes};
 use marketlake_feeds::FeedError;
 use marketlake_lake::{LakeError, MismatchError};
+use marketlake_model::Millis;
 use sea_orm::DbErr;
 
 use crate::supervisor::TaskError;

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use marketlake_common::failure_log::{FailureLine, FailureLog};
 use marketlake_entities::database::outage::with_cause;
-use marketlake_entities::failure_log::{FailureLine, FailureLog};
-use marketlake_entities::{Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use serde_json::Value;
 
 use crate::{JobError, Run};

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
-use marketlake_entities::failure_log::FailureLog;
+use marketlake_common::failure_log::FailureLog;
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, Minute, database};
 use marketlake_feeds::{Batch, Pace, Recall};
 use marketlake_lake::{Lake, LakeError};
+use marketlake_model::{Millis, Minute};
 use metrics::{counter, gauge};
 use serde_json::{Value, json};
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use marketlake_common::Health;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
-use marketlake_entities::{Health, Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use marketlake_entities::Metric;
 use marketlake_feeds::Feed;
+use marketlake_model::Metric;
 
 /// A feed, and in how many parts its metrics are ingested.
 #[derive(Clone)]

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_alerts::{LONGEST_WINDOW, replay};
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State};
-use marketlake_entities::{Millis, Minute, database};
 use marketlake_lake::{Lake, Span};
+use marketlake_model::{Millis, Minute};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
 };

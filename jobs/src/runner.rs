@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
+use marketlake_common::failure_log::FailureLog;
+use marketlake_common::health::{Part, Role};
+use marketlake_common::{Health, backoff, panic_message};
 use marketlake_entities::database::outage;
-use marketlake_entities::failure_log::FailureLog;
-use marketlake_entities::health::{Part, Role};
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Health, Millis, backoff, panic_message};
+use marketlake_model::Millis;
 use metrics::{counter, histogram};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;

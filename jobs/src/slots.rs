@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, Model, State};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult, NotSet,

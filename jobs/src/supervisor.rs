@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use marketlake_entities::{backoff, panic_message};
+use marketlake_common::{backoff, panic_message};
 use metrics::counter;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;

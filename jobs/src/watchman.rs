@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use marketlake_alerts::outbox;
 use marketlake_alerts::watchman::{self, Finding, Kind};
-use marketlake_entities::Millis;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };

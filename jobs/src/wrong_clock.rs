@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use marketlake_entities::Millis;
 use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_model::Millis;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{Metric, Minute};
+use marketlake_model::{Metric, Minute};
 
 use crate::window::Snapshot;
 use crate::{

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use marketlake_entities::database;
 use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
-use marketlake_entities::{Metric, Millis, Minute, database};
+use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExprTrait,

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use marketlake_entities::hex;
+use marketlake_common::hex;
 use sha2::{Digest, Sha256};
 
 /// Bytes under one checksum.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use marketlake_entities::Metric;
+use marketlake_model::Metric;
 
 /// Every metric that was ever committed, and which of them owns its short name.
 #[derive(Debug, Default)]

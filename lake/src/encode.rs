@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Origin, Tier};
-use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_model::{Metric, Millis, Minute};
 use object_store::path::Path;
 
 use crate::checksum::Sums;

@@ -1,6 +1,6 @@
 //! What can go wrong with the lake.
 
-use marketlake_entities::{Metric, Minute};
+use marketlake_model::{Metric, Minute};
 use sea_orm::DbErr;
 
 use crate::AthenaError;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use marketlake_entities::database;
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Metric, database};
+use marketlake_model::Metric;
 
 use crate::codec::Writer;
 use crate::{Lake, LakeError, QueryEngine, Span, paths};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use marketlake_entities::database;
 use marketlake_entities::records::segments::Model;
-use marketlake_entities::{Minute, database};
+use marketlake_model::Minute;
 use tokio::task::spawn_blocking;
 
 use crate::codec::Reader;

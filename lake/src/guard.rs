@@ -8,8 +8,9 @@
 
 use std::collections::HashSet;
 
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{Column, Entity, State};
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_model::{Millis, Minute};
 use object_store::path::Path;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter,

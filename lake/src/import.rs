@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{Origin, Tier};
-use marketlake_entities::{Metric, Millis, Minute, Sample, database};
+use marketlake_model::{Metric, Millis, Minute, Sample};
 use parking_lot::Mutex;
 
 use crate::codec::{Reader, Writer};

@@ -14,8 +14,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use marketlake_entities::database;
 use marketlake_entities::records::upload_intents::{ActiveModel, Column, Entity};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use sea_orm::sea_query::{Expr, OnConflict};

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use marketlake_entities::Clock;
 use marketlake_entities::records::segments::Model;
 use marketlake_entities::records::{metrics, segments};
-use marketlake_entities::{Clock, Metric, Millis, Minute};
+use marketlake_model::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;

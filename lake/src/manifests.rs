@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::manifests::{ActiveModel, Column, Entity, Model};
 use marketlake_entities::records::segments;
-use marketlake_entities::{Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use object_store::path::Path;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};

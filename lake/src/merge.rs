@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{Exact, Metric};
+use marketlake_model::{Exact, Metric};
 
 use crate::rows::Rows;
 use crate::{LakeError, Point};

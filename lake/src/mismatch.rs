@@ -1,6 +1,6 @@
 //! Reasons why a catalog may not write to a store, or delete from it.
 
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 
 use crate::lake_file::FORMAT;
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use object_store::path::Path;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use marketlake_entities::Metric;
+use marketlake_model::Metric;
 
 use crate::{Place, Standing};
 

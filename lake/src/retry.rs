@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use marketlake_entities::backoff;
-use marketlake_entities::failure_log::{FailureLine, FailureLog};
+use marketlake_common::backoff;
+use marketlake_common::failure_log::{FailureLine, FailureLog};
 use tokio::time::sleep;
 
 const ATTEMPTS: u32 = 6;

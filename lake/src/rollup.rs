@@ -1,6 +1,6 @@
 //! What is kept of an hour of one metric, so that long spans need not be read sample by sample.
 
-use marketlake_entities::{Exact, Minute};
+use marketlake_model::{Exact, Minute};
 
 use crate::Point;
 use crate::moments::Moments;

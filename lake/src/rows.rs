@@ -1,6 +1,6 @@
 //! Samples of several metrics in the order in which files hold them.
 
-use marketlake_entities::{Metric, Minute, Sample};
+use marketlake_model::{Metric, Minute, Sample};
 
 use crate::Point;
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
-use marketlake_entities::{Metric, Millis, Minute, Sample};
+use marketlake_model::{Metric, Millis, Minute, Sample};
 use object_store::path::Path;
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
 use tokio::task::spawn_blocking;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Origin, Tier};
-use marketlake_entities::{Metric, Millis};
+use marketlake_model::{Metric, Millis};
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marketlake_entities::{Metric, excerpt};
+use marketlake_common::excerpt;
+use marketlake_model::Metric;
 
 use crate::moments::Moments;
 use crate::rollup::Rollup;

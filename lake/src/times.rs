@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::{Metric, Millis, Minute, Sample};
+use marketlake_model::{Metric, Millis, Minute, Sample};
 
 use crate::LakeError;
 

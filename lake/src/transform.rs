@@ -1,6 +1,6 @@
 //! What charts show instead of the values themselves.
 
-use marketlake_entities::{Exact, Minute};
+use marketlake_model::{Exact, Minute};
 
 use crate::Point;
 use crate::moments::Moments;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use marketlake_entities::Millis;
 use marketlake_entities::records::segments::{Entity, Tier};
+use marketlake_model::Millis;
 use object_store::path::Path;
 use sea_orm::EntityTrait;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use marketlake_entities::{Metric, Minute};
+use marketlake_model::{Metric, Minute};
 
 use crate::codec::{BATCH_ROWS, Footer, HourSum, HourSums, Reader};
 use crate::object::Object;

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_entities::{Minute, database, excerpt};
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 use marketlake_feeds::Binance;
 use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
 use marketlake_lake::{EARLIEST_MINUTE, Span};
+use marketlake_model::Minute;
 
 use super::Usage;
 use super::question::minute;

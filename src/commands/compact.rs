@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use marketlake_entities::{Minute, database};
+use marketlake_entities::database;
 use marketlake_jobs::{CompactDaily, CompactHourly, Job, RunOnce, Runner};
+use marketlake_model::Minute;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use marketlake_alerts::outbox;
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
-use marketlake_entities::{database, excerpt};
 use sea_orm::DatabaseConnection;
 
 use crate::app;

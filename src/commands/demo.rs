@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State as RunState};
 use marketlake_entities::records::{alerts, deliveries};
-use marketlake_entities::{Millis, Minute, database};
 use marketlake_feeds::Simulated;
 use marketlake_lake::{Figures, Lake};
+use marketlake_model::{Millis, Minute};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

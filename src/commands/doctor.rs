@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use marketlake_entities::{Millis, database};
+use marketlake_entities::database;
 use marketlake_lake::{Finding, Health, Store};
+use marketlake_model::Millis;
 
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use marketlake_entities::private_file;
+use marketlake_common::private_file;
 
 use super::Usage;
 use super::question::Asking;

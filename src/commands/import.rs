@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, SyncSender};
 
 use clap::Args;
-use marketlake_entities::{Metric, Sample, database};
+use marketlake_entities::database;
 use marketlake_feeds::files::{self, FileError, FileOptions};
 use marketlake_lake::{Imported, LakeError};
+use marketlake_model::{Metric, Sample};
 use tokio::task::spawn_blocking;
 
 use super::Usage;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use marketlake_alerts::replay::{Said, replay};
-use marketlake_entities::{Exact, JumpRule};
 use marketlake_jobs::judged;
 use marketlake_lake::JumpQuery;
+use marketlake_model::{Exact, JumpRule};
 
 use super::Usage;
 use super::question::{Asking, JUMP_COLUMNS, jump_cells};

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 use marketlake_entities::records::api_keys;
-use marketlake_entities::{Millis, database, excerpt};
 use marketlake_graphql::auth::{ApiKey, Scopes};
+use marketlake_model::Millis;
 
 use super::Usage;
 use super::portable::{self, Content};

@@ -6,7 +6,8 @@ use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use marketlake_alerts::Keyring;
 use marketlake_alerts::mail::preview;
-use marketlake_entities::{database, private_file};
+use marketlake_common::private_file;
+use marketlake_entities::database;
 
 use crate::config::Settings;
 use crate::{alerting, app, output};

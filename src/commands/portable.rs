@@ -6,10 +6,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use marketlake_common::{excerpt, excerpt_message, private_file};
+use marketlake_entities::database;
 use marketlake_entities::portable::{self, Row};
 use marketlake_entities::records::{api_keys, recipients, signing_keys, subscriptions};
-use marketlake_entities::{Millis, database, excerpt, excerpt_message, private_file};
 use marketlake_graphql::auth::Scopes;
+use marketlake_model::Millis;
 use sea_orm::{DatabaseTransaction, EntityTrait};
 use serde::{Deserialize, Serialize};
 

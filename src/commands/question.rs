@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_entities::{Jump, Metric, Minute, excerpt, parse_time};
+use marketlake_common::excerpt;
 use marketlake_lake::{Lake, QueryEngine, Span};
+use marketlake_model::{Jump, Metric, Minute, parse_time};
 
 use super::Usage;
 use crate::app;

@@ -1,8 +1,8 @@
 //! `marketlake rank`.
 
 use clap::Args;
-use marketlake_entities::PRICE;
 use marketlake_lake::Statistic;
+use marketlake_model::PRICE;
 
 use super::question::{Asking, minute};
 use crate::config::Settings;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use marketlake_alerts::{FieldError, NewSubscription};
-use marketlake_entities::parse_time;
+use marketlake_model::parse_time;
 
 use super::Usage;
 

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_entities::{database, excerpt, parse_time};
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 use marketlake_jobs::{
     CompactDaily, CompactHourly, IngestMinute, PublishManifests, RunOnce, Runner, Vacuum,
 };
+use marketlake_model::parse_time;
 
 use super::Usage;
 use crate::config::Settings;

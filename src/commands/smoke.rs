@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use marketlake_entities::{excerpt, redact_url};
+use marketlake_common::{excerpt, redact_url};
 use marketlake_graphql::auth::read_operator_key;
 
 use super::{Global, Usage};

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use marketlake_alerts::Keyring;
-use marketlake_entities::{database, excerpt};
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 
 use crate::app;
 use crate::config::Settings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketlake_alerts::outbox::{MAILS_A_DAY, Pace};
 use marketlake_alerts::subscription::{Caps, check_address};
-use marketlake_entities::SecretUrl;
+use marketlake_common::SecretUrl;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;

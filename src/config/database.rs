@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::SecretUrl;
+use marketlake_common::SecretUrl;
 use marketlake_entities::database::PoolOptions;
 use serde::{Deserialize, Serialize};
 

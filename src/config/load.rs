@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
-use marketlake_entities::{excerpt, excerpt_message, redact_url};
+use marketlake_common::{excerpt, excerpt_message, redact_url};
 
 use super::Settings;
 

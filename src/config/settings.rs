@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use marketlake_entities::{Secret, SecretUrl, database, redact_url};
+use marketlake_common::{Secret, SecretUrl, redact_url};
+use marketlake_entities::database;
 use marketlake_lake::{ParseEncryptionError, StoreOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -279,7 +280,7 @@ impl Feed {
     pub(crate) fn ingested_markets(&self) -> Vec<String> {
         match self.kind {
             FeedKind::Binance => vec!["binance".to_owned()],
-            FeedKind::Simulated => vec![marketlake_entities::SIMULATED.to_owned()],
+            FeedKind::Simulated => vec![marketlake_model::SIMULATED.to_owned()],
             FeedKind::Cryptowatch => self.markets.clone(),
             FeedKind::Replay => self.market.iter().cloned().collect(),
         }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::{Minute, database};
+use marketlake_entities::database;
 use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
+use marketlake_model::Minute;
 
 use crate::{app, config};
 

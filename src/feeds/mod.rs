@@ -5,10 +5,11 @@ mod lake_replay;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use marketlake_entities::{Minute, Secret, SecretUrl, parse_time};
+use marketlake_common::{Secret, SecretUrl};
 use marketlake_feeds::files::FileOptions;
 use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
 use marketlake_jobs::Source;
+use marketlake_model::{Minute, parse_time};
 use url::Url;
 
 use lake_replay::{LakeReplay, LakeReplayError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::reason;
+use marketlake_common::reason;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What a rule would have sent, before it is saved.
 
 use marketlake_alerts::{NewSubscription, Rule, Warning, backtest};
-use marketlake_entities::JumpRule;
+use marketlake_model::JumpRule;
 
 use crate::support::alerting::{Alerting, wants};
 use crate::support::base::{Base, on_both};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use marketlake_alerts::outbox::{self, Letter};
 use marketlake_alerts::subscription::Channel;
-use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::Alerting;

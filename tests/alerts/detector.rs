@@ -3,7 +3,7 @@
 use marketlake_alerts::outbox::Telling;
 use marketlake_alerts::subscription::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::{Alerting, wants};

@@ -76,7 +76,7 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
         assert_eq!(alerting.send(&mailbox.url).await.dead, 2);
         assert_eq!(mailbox.mails().len(), 0);
         // An operator is told of alerts that were lost so.
-        let before = marketlake_entities::Millis(0);
+        let before = marketlake_model::Millis(0);
         assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 2);
     })
     .await;
@@ -147,6 +147,6 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
     let mailbox = Mailbox::open(Fault::None).await;
     assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
     // It was never to be sent: nobody is to look into it.
-    let before = marketlake_entities::Millis(0);
+    let before = marketlake_model::Millis(0);
     assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 0);
 }

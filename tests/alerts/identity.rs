@@ -8,9 +8,10 @@ use marketlake_alerts::channel::{FileChannel, Guard, WebhookChannel};
 use marketlake_alerts::outbox::{self, Letter};
 use marketlake_alerts::subscription::Channel;
 use marketlake_alerts::{Keyring, NewSubscription, subscription};
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::Kind;
-use marketlake_entities::{Millis, database};
 use marketlake_lake::{Lake, Store};
+use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::{Alerting, link, wants};

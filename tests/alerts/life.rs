@@ -168,7 +168,7 @@ async fn bad_links_do_nothing_and_say_why() {
             now,
         )
         .unwrap();
-    let old = marketlake_entities::Millis(now.0 - 40 * 86_400_000);
+    let old = marketlake_model::Millis(now.0 - 40 * 86_400_000);
     let expired = keys
         .sign(
             marketlake_alerts::Purpose::Manage,

@@ -161,7 +161,7 @@ async fn nothing_that_a_stranger_types_becomes_a_header() {
     assert_eq!(refused, 9);
     // What is left of a metric's characters is escaped in the page.
     let id = "x:<b>\"&'usd:volume";
-    if let Ok(metric) = id.parse::<marketlake_entities::Metric>() {
+    if let Ok(metric) = id.parse::<marketlake_model::Metric>() {
         alerting.calm(&[metric.id()]).await;
         alerting.subscribe(wants("*:volume")).await;
         alerting.commit(series(metric.id(), 0, &["340"])).await;

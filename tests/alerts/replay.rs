@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use marketlake_alerts::replay::{note, replay};
 use marketlake_alerts::subscription::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
-use marketlake_entities::{Minute, Sample};
 use marketlake_lake::Span;
+use marketlake_model::{Minute, Sample};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

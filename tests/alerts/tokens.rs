@@ -1,7 +1,7 @@
 //! Links that are cut, forged, expired, of another purpose, of a retired key.
 
 use marketlake_alerts::{Keyring, Purpose, TokenError};
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 
 use crate::support::base::{Base, on_both};

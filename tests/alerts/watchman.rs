@@ -1,8 +1,8 @@
 //! The operator hears of what is wrong once when it begins, and once when it is over.
 
 use marketlake_alerts::watchman::{Finding, Kind, settle};
-use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries;
+use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::Alerting;

@@ -7,8 +7,8 @@ mod shell;
 
 use std::sync::Arc;
 
-use marketlake_entities::Sample;
 use marketlake_lake::{Athena, Lake};
+use marketlake_model::Sample;
 
 use crate::lake::{compact_all, ingest};
 use crate::support::athena::Standin;

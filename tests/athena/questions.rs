@@ -1,9 +1,9 @@
 //! What Athena is told.
 
-use marketlake_entities::JumpRule;
 use marketlake_lake::{
     Interval, JumpQuery, QueryEngine, Route, Span, Statistic, TrailQuery, witnessed,
 };
+use marketlake_model::JumpRule;
 
 use super::Asked;
 use crate::lake::{import, ingest};

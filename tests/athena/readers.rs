@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use marketlake_entities::{Millis, Sample, database};
+use marketlake_entities::database;
 use marketlake_lake::{CheckOptions, Lake, QueryEngine, Span};
+use marketlake_model::{Millis, Sample};
 
 use super::Asked;
 use crate::lake::{compact_all, compact_days, import, ingest};

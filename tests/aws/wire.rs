@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 
 use crate::lake::faults::{history, live_rows};
 use crate::lake::{compact_days, import, ingest};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use marketlake_entities::{Exact, Millis, Minute};
+use marketlake_model::{Exact, Millis, Minute};
 use serde_json::value::RawValue;
 
 use crate::support::base::{Base, on_both};

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use chrono::Utc;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use serde_json::Value;
 
 use crate::support::base::{Base, on_both};

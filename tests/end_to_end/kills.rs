@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use marketlake_entities::{Exact, Metric, Minute};
 use marketlake_lake::Span;
+use marketlake_model::{Exact, Metric, Minute};
 use sea_orm::ConnectionTrait;
 
 use crate::support::DEEP;

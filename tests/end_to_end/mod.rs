@@ -13,7 +13,7 @@ mod restore;
 
 use std::fmt::Write;
 
-use marketlake_entities::Minute;
+use marketlake_model::Minute;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::support::base::Base;

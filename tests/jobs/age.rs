@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::alerting::{Alerting, wants};
 use crate::support::base::{Base, on_both};
 use crate::support::samples::series;
-use marketlake_entities::Sample;
+use marketlake_model::Sample;
 
 const ID: &str = "binance:hottry:volume";
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{Column, Entity, Model, State};
-use marketlake_entities::{Millis, database};
 use marketlake_jobs::{Clock, Due, slots};
+use marketlake_model::Millis;
 use reqwest::Method;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use marketlake_entities::Millis;
 use marketlake_jobs::{
     ClockEvent as Event, ClockLine as Line, ClockReading as Reading, STEP_SETTLE_TIME,
 };
+use marketlake_model::Millis;
 
 use crate::support::samples::start;
 

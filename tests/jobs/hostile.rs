@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, database};
 use marketlake_feeds::{Binance, Cryptowatch, DEFAULT_PAUSE, Feed, MAX_BAN};
 use marketlake_jobs::{Due, IngestMinute, Job, Runner, Source, slots};
+use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::base::{Base, on_both};

@@ -1,7 +1,7 @@
 //! `ingest-minute` on good and bad feeds, through the program.
 
 use chrono::Utc;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 
 use crate::support::base::{Base, on_both};
 use crate::support::exchange::{Answer, Exchange};

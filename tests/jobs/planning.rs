@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use marketlake_entities::records::job_runs::{self, State};
-use marketlake_entities::{Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use sea_orm::EntityTrait;
 
 use crate::support::base::{Base, on_both};

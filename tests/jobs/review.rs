@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use marketlake_alerts::subscription::history;
-use marketlake_entities::Millis;
 use marketlake_jobs::{Job, Moment, ReviewJumps, RunOnce, Runner};
+use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::alerting::{Alerting, wants};

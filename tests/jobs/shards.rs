@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::records::job_runs::{Entity, State};
-use marketlake_entities::{Millis, Minute};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
 use marketlake_jobs::{
     Clock, DetectJumps, DetectOptions, Due, IngestMinute, Job, MarkIngested, Moment, RunOnce,
     Runner, Source, slots,
 };
+use marketlake_model::{Millis, Minute};
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
 
@@ -125,7 +125,7 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
         base.lose_database().await;
         let lake = base.lake().await;
         let feeds = || {
-            let simulated = marketlake_entities::SIMULATED.to_owned();
+            let simulated = marketlake_model::SIMULATED.to_owned();
             MarkIngested::of_feeds([(vec![simulated], 4.try_into().ok())])
         };
         let did = lake.rebuild_catalog(&feeds().with_history(true)).await;
@@ -185,7 +185,7 @@ async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
     // Two feeds of the same market: nobody knows whose a sample was.
     base.lose_database().await;
     let lake = base.lake().await;
-    let market = vec![marketlake_entities::SIMULATED.to_owned()];
+    let market = vec![marketlake_model::SIMULATED.to_owned()];
     let feeds = MarkIngested::of_feeds([(market.clone(), None), (market, 2.try_into().ok())]);
     assert_eq!(lake.rebuild_catalog(&feeds).await.unwrap().slots, 0);
 }

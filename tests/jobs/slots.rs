@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, database};
 use marketlake_jobs::{
     Clock, Due, Job, JobError, Moment, Policy, Run, RunOnce, Runner, WaitsFor, slots,
 };
+use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

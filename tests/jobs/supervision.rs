@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_entities::{Millis, database};
 use marketlake_jobs::supervisor::{Restarts, supervise};
 use marketlake_jobs::{Due, Job, JobError, Moment, Policy, Run, Runner, slots};
+use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

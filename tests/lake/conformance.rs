@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{Exact, JumpRule, Sample};
 use marketlake_lake::{Aggregate, Bucket, JumpQuery, Lake, QueryEngine, Span, Statistic};
+use marketlake_model::{Exact, JumpRule, Sample};
 
 use super::{compact_all, compact_days, import, ingest};
 use crate::support::athena::Standin;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use marketlake_entities::Millis;
 use marketlake_lake::{CheckOptions, JumpQuery, QueryEngine, Span};
+use marketlake_model::Millis;
 
 use super::faults::{history, live_rows, one_day};
 use super::{compact_all, compact_days, import, ingest};
@@ -74,7 +74,7 @@ async fn a_damaged_file_gives_an_error_that_names_it_and_never_a_wrong_answer() 
             let engine = lake.embedded();
             let day = lake.day(None).await.unwrap().unwrap();
             let query = JumpQuery {
-                rule: marketlake_entities::JumpRule::default(),
+                rule: marketlake_model::JumpRule::default(),
                 span: day,
                 metric: None,
             };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use marketlake_entities::records::segments::{Column, Entity, State};
-use marketlake_entities::{Millis, Sample};
 use marketlake_lake::{Lake, LakeError, QueryEngine, Span, Store};
+use marketlake_model::{Millis, Sample};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{compact_all, compact_days, import, ingest, publish};

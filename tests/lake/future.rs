@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::{Millis, Minute, Sample, database};
+use marketlake_entities::database;
 use marketlake_lake::{CheckOptions, EARLIEST_MINUTE, Lake, LakeError};
+use marketlake_model::{Millis, Minute, Sample};
 
 use super::{ingest, publish};
 use crate::support::base::{Base, on_both};

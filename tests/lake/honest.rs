@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use marketlake_entities::{Exact, Metric, Millis, Minute, Sample};
 use marketlake_lake::{CheckOptions, Lake, Report, Span};
+use marketlake_model::{Exact, Metric, Millis, Minute, Sample};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

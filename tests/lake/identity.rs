@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::{Millis, database};
+use marketlake_entities::database;
 use marketlake_lake::{Health, Lake, LakeError, MismatchError, Store, examine_identity};
+use marketlake_model::Millis;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use sea_orm::{ConnectionTrait, DatabaseConnection};

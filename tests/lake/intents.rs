@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use marketlake_entities::database;
 use marketlake_entities::records::upload_intents::{ActiveModel, Entity};
-use marketlake_entities::{Millis, database};
 use marketlake_lake::{Lake, LakeError, Store, Vacuumed};
+use marketlake_model::Millis;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use sea_orm::{EntityTrait, PaginatorTrait, Set};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use marketlake_entities::{Exact, Millis, Sample};
 use marketlake_lake::{LakeError, QueryEngine, Statistic};
+use marketlake_model::{Exact, Millis, Sample};
 use sea_orm::ConnectionTrait;
 
 use super::{compact_all, compact_days, import, ingest, publish};

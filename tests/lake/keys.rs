@@ -1,8 +1,8 @@
 //! Keys of objects: what the lake writes parses, and nothing else does.
 
-use marketlake_entities::Minute;
 use marketlake_entities::records::segments::Tier;
 use marketlake_lake::{ObjectKey, ObjectKind};
+use marketlake_model::Minute;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use marketlake_entities::{Millis, database};
+use marketlake_entities::database;
 use marketlake_lake::{Health, LakeError, MismatchError, Vacuumed, examine_identity};
+use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
 use super::{compact_days, ingest};

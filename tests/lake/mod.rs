@@ -23,8 +23,9 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use marketlake_entities::{Millis, Minute, Sample, database};
+use marketlake_entities::database;
 use marketlake_lake::{Lake, LakeError, Staged};
+use marketlake_model::{Millis, Minute, Sample};
 
 /// Publishes in a transaction of its own.
 pub async fn publish(lake: &Lake, staged: &Staged) -> Result<(), LakeError> {

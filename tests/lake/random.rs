@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use marketlake_entities::{Exact, JumpRule, Metric, Sample};
 use marketlake_lake::{Aggregate, Bucket, Interval, JumpQuery, QueryEngine, Span, Statistic};
+use marketlake_model::{Exact, JumpRule, Metric, Sample};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::{Exact, Metric, Millis, Minute, Sample};
 use marketlake_jobs::MarkIngested;
 use marketlake_lake::{Lake, Rebuilt};
+use marketlake_model::{Exact, Metric, Millis, Minute, Sample};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

@@ -25,7 +25,7 @@ async fn assert_refused(base: &Base, behind: &Arc<Lake>) {
         );
         assert!(error.to_string().contains("marketlake rebuild-catalog"));
     }
-    let imported = behind.import(series("a:two", 30, &["1"]), marketlake_entities::Millis(0));
+    let imported = behind.import(series("a:two", 30, &["1"]), marketlake_model::Millis(0));
     mismatch(imported.await);
     let hour = crate::support::samples::start();
     let merged = behind.stage_compaction(hour).await;

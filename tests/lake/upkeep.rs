@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use marketlake_entities::{Millis, database};
+use marketlake_entities::database;
 use marketlake_lake::Retention;
+use marketlake_model::Millis;
 
 use super::{compact_all, compact_days, ingest};
 use crate::support::SHALLOW;

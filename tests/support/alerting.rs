@@ -8,10 +8,11 @@ use marketlake_alerts::detector::{self, Recorded};
 use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
 use marketlake_alerts::outbox::{Pace, Round, Sender, Telling};
 use marketlake_alerts::{Channels, NewSubscription, Subscription};
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, State};
 use marketlake_entities::records::{alerts, job_runs};
-use marketlake_entities::{Millis, Minute, Sample, database};
 use marketlake_lake::Lake;
+use marketlake_model::{Millis, Minute, Sample};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait, NotSet, QueryOrder, Set,
 };

@@ -1,6 +1,6 @@
 //! Samples in few words.
 
-use marketlake_entities::{Metric, Minute, Sample, parse_time};
+use marketlake_model::{Metric, Minute, Sample, parse_time};
 
 /// The minute at which most tests begin: an hour's start.
 pub fn start() -> Minute {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::base::Base;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use marketlake_entities::{Millis, private_file};
+use marketlake_common::private_file;
+use marketlake_model::Millis;
 use tokio::task::spawn_blocking;
 
 use super::{Channel, ChannelError, Line, Parcel, Sending};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 
 use crate::outbox::Lane;
 pub use file::FileChannel;

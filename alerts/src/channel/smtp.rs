@@ -14,7 +14,8 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Tls
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
-use marketlake_entities::{Millis, reason};
+use marketlake_common::reason;
+use marketlake_model::Millis;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use lettre::transport::smtp::Error as SmtpError;
-use marketlake_entities::reason;
+use marketlake_common::reason;
 
 use super::{Scope, Sending};
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use marketlake_entities::database;
 use marketlake_entities::records::rule_spans::{ActiveModel, Column, Entity, Model};
 use marketlake_entities::records::watches;
-use marketlake_entities::{Millis, Minute, database};
+use marketlake_model::{Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, NotSet, QueryFilter, QueryOrder, Set,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use marketlake_entities::{Direction, Exact, JumpRule, Metric};
 use marketlake_lake::Trail;
+use marketlake_model::{Direction, Exact, JumpRule, Metric};
 
 use crate::Subscription;
 

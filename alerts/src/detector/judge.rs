@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use marketlake_entities::records::watches;
-use marketlake_entities::{Jump, Metric, Minute, Trailing};
 use marketlake_lake::{Lake, Point, QueryEngine, Span, Trail, TrailQuery};
+use marketlake_model::{Jump, Metric, Minute, Trailing};
 use sea_orm::EntityTrait;
 
 use super::index::{Group, Names, groups};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use marketlake_entities::records::alerts::{Column, Entity};
-use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Select};
 
 use super::Fired;

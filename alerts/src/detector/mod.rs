@@ -15,7 +15,7 @@ pub use record::Recorded;
 use std::sync::Arc;
 
 use marketlake_entities::records::watches::State;
-use marketlake_entities::{Jump, Metric, Minute};
+use marketlake_model::{Jump, Metric, Minute};
 
 use crate::Subscription;
 use crate::evidence::Evidence;

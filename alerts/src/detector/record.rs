@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use marketlake_entities::database;
 use marketlake_entities::records::{alerts, transitions, watches};
-use marketlake_entities::{Jump, Millis, Minute, database};
+use marketlake_model::{Jump, Millis, Minute};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,

@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use chrono_tz::Tz;
-use marketlake_entities::Direction;
+use marketlake_model::Direction;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -84,7 +84,7 @@ fn paint(
         .y_label_area_size(150)
         .build_cartesian_2d(from..last.0 + 1, low..high * 1.08)?;
     let time = |minute: &i64| {
-        let utc = marketlake_entities::Minute::from_number(*minute)
+        let utc = marketlake_model::Minute::from_number(*minute)
             .start()
             .to_utc();
         utc.with_timezone(&zone).format("%H:%M").to_string()

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 
 use super::dkim::Dkim;
 use super::templates::Words;

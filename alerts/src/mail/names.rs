@@ -1,6 +1,6 @@
 //! Metrics as people write them: `hottry` is HOT/TRY.
 
-use marketlake_entities::{Metric, PRICE};
+use marketlake_model::{Metric, PRICE};
 
 /// Currencies that prices are given in, the longer before those that they end in.
 const QUOTES: [&str; 28] = [

@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model, State as DeliveryState};
-use marketlake_entities::{Exact, Jump, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
 use marketlake_lake::Point;
+use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
 
 use super::gather::Gathered;
 use super::story::Linked;
@@ -56,8 +56,8 @@ pub(super) fn made_up(subscription: &Subscription, now: Millis) -> Result<Gather
     let before: Trailing = points.iter().map(|point| point.value).collect();
     let factor = rule.jump.factor.to_f64() * 1.13;
     let jumped = match rule.jump.direction {
-        marketlake_entities::Direction::Up => before.mean() * factor,
-        marketlake_entities::Direction::Down => before.mean() / factor,
+        marketlake_model::Direction::Up => before.mean() * factor,
+        marketlake_model::Direction::Down => before.mean() / factor,
     };
     let jumped = Exact::rounded(jumped, 4).unwrap_or(Exact::ZERO);
     points.push(Point { ts, value: jumped });

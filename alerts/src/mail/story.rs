@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
-use marketlake_entities::{Metric, Millis};
+use marketlake_model::{Metric, Millis};
 use serde::Serialize;
 
 use super::names;
@@ -69,7 +69,7 @@ impl JumpStory {
 
 /// A float with six digits that mean something.
 fn digits(value: f64) -> String {
-    match marketlake_entities::Exact::rounded(value, 6) {
+    match marketlake_model::Exact::rounded(value, 6) {
         Some(exact) => exact.to_string(),
         None => value.to_string(),
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, Model, State};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use marketlake_entities::Clock;
 use marketlake_entities::records::deliveries::Model;
-use marketlake_entities::{Clock, Millis};
+use marketlake_model::Millis;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, Value,
 };

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use marketlake_common::backoff;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
-use marketlake_entities::{Clock, Millis, backoff, database};
+use marketlake_entities::{Clock, database};
+use marketlake_model::Millis;
 use metrics::counter;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set,

@@ -1,9 +1,10 @@
 //! Receivers of webhooks that are no more: 410 ends the subscriptions that lead there, refusals
 //! without end suspend them.
 
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
 use marketlake_entities::records::subscriptions;
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use marketlake_entities::health::{Health, Part, Role};
-use marketlake_entities::panic_message;
+use marketlake_common::health::{Health, Part, Role};
+use marketlake_common::panic_message;
 use metrics::counter;
 
 use super::Lane;

@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use marketlake_entities::Clock;
 use marketlake_entities::clock::MAX_CLOCK_DIFFERENCE;
 use marketlake_entities::records::deliveries::{Column, Entity, State};
-use marketlake_entities::{Clock, Millis};
+use marketlake_model::Millis;
 use parking_lot::Mutex;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use marketlake_entities::Millis;
 use marketlake_entities::clock::MAX_CLOCK_DIFFERENCE;
 use marketlake_entities::records::deliveries::{Column, Entity, State};
 use marketlake_entities::records::delivery_throttles;
+use marketlake_model::Millis;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter,

@@ -20,9 +20,9 @@ mod sender;
 mod tell;
 mod throttle;
 
-use marketlake_entities::Millis;
 use marketlake_entities::records::deliveries::{self, ActiveModel, Kind, State};
 use marketlake_entities::records::subscriptions::Channel;
+use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Set, Statement};
 use uuid::Uuid;
 

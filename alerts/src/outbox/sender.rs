@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use fail::fail_point;
 use futures::FutureExt;
+use marketlake_common::{Health, backoff};
+use marketlake_entities::Clock;
 use marketlake_entities::records::deliveries::{Kind, Model, State};
-use marketlake_entities::{Clock, Health, Millis, backoff};
+use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use tokio::task::JoinSet;
 use tokio::time::sleep;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
 use marketlake_entities::records::delivery_alerts;
-use marketlake_entities::{Jump, Millis, database};
+use marketlake_model::{Jump, Millis};
 use metrics::counter;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,

@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use marketlake_common::backoff;
 use marketlake_entities::records::deliveries::Model as Delivery;
 use marketlake_entities::records::delivery_throttles::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::{Millis, backoff};
+use marketlake_model::Millis;
 use parking_lot::Mutex;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{

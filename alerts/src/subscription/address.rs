@@ -1,7 +1,7 @@
 //! Mail addresses: which are accepted, and in which one form they are kept.
 
 use lettre::Address;
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 
 /// The longest address that SMTP carries (RFC 5321, 4.5.3.1.3, less the brackets).
 const LONGEST: usize = 254;

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, Kind};
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{Channel, Column, Entity, Model, State};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
     QueryFilter, QuerySelect, Set, TryIntoModel,

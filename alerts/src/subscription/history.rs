@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use marketlake_entities::Millis;
 use marketlake_entities::records::{alert_notes, alerts, deliveries, delivery_alerts, transitions};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };

@@ -2,9 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use marketlake_common::excerpt;
+use marketlake_entities::database;
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{ActiveModel, Channel, Column, Entity, State};
-use marketlake_entities::{Millis, database, excerpt};
+use marketlake_model::Millis;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, NotSet,
     PaginatorTrait, QueryFilter, Set,

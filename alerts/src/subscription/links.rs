@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, Kind};
 use marketlake_entities::records::subscriptions::State;
 use marketlake_entities::records::{alerts, delivery_alerts};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
     QueryFilter,

@@ -9,9 +9,9 @@ mod wanted;
 mod whose;
 
 use chrono_tz::Tz;
-use marketlake_entities::Millis;
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{Column, Entity, Model};
+use marketlake_model::Millis;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 pub use address::{check_address, masked};

@@ -1,8 +1,9 @@
 //! What a person asks for, as typed, and what is made of it.
 
 use chrono_tz::Tz;
+use marketlake_common::excerpt;
 use marketlake_entities::records::subscriptions::Channel;
-use marketlake_entities::{Direction, Exact, JumpRule, Metric, Millis, Pattern, excerpt};
+use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern};
 
 use super::address::check_address;
 use crate::FieldError;

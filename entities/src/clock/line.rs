@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// A clock that is further than this from where it ought to be was set, rather than slewed.
 pub const STEP_TOLERANCE: Duration = Duration::from_secs(5);

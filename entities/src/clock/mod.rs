@@ -17,7 +17,8 @@ use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::{Millis, database};
+use crate::database;
+use marketlake_model::Millis;
 
 pub use line::{Event, Line, MAX_CLOCK_DIFFERENCE, Reading, STEP_SETTLE_TIME, STEP_TOLERANCE};
 

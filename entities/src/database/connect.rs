@@ -16,7 +16,7 @@ use sea_orm::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{sqlite, sqlite_file};
-use crate::{causes, private_file};
+use marketlake_common::{causes, private_file};
 
 /// How long another process's write on `SQLite` is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// An alert.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

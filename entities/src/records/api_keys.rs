@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{QueryOrder, QuerySelect, Set};
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// The rows before and at one minute of one metric; shared by all alerts of that window.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

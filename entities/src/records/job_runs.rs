@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// A day's manifests, as they lie in the store.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

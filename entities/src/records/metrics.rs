@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// A metric.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

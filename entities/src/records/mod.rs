@@ -1,4 +1,4 @@
-//! The tables of the catalog, one sea-orm entity a file. Instants are [`Millis`](crate::Millis).
+//! The tables of the catalog, one sea-orm entity a file. Instants are [`Millis`](marketlake_model::Millis).
 
 pub mod alert_notes;
 pub mod alerts;

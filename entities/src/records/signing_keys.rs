@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// A key. The newest that is not retired signs; every one that is not retired verifies.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

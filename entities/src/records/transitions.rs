@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 pub use super::watches::State;
 

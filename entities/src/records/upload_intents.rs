@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Millis;
+use marketlake_model::Millis;
 
 /// An object that may lie in the store without being part of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -4,7 +4,7 @@
 //! A row whose time lies outside of the minutes that were asked for is left out and counted:
 //! exchanges have changed milliseconds to microseconds before.
 
-use marketlake_entities::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
+use marketlake_model::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
 use serde_json::value::RawValue;
 
 use super::{Binance, MARKET};

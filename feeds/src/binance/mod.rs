@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::{Metric, Minute, PRICE};
+use marketlake_model::{Metric, Minute, PRICE};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use marketlake_entities::{Metric, Millis, PRICE, Sample, VOLUME, excerpt_message};
+use marketlake_common::excerpt_message;
+use marketlake_model::{Metric, Millis, PRICE, Sample, VOLUME};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ReaderBuilder};
-use marketlake_entities::{Millis, Sample, parse_time};
+use marketlake_model::{Millis, Sample, parse_time};
 
 use super::limited::Limited;
 use super::names::Names;

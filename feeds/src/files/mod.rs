@@ -16,7 +16,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use marketlake_entities::{Exact, Millis, Minute, Sample};
+use marketlake_model::{Exact, Millis, Minute, Sample};
 
 /// What a file itself does not say.
 #[derive(Clone, Debug, Default)]
@@ -138,7 +138,7 @@ fn check_sign(field: &str, value: Exact, measure: &str) -> Result<Exact, String>
         return Ok(value);
     }
     let must_not_be_negative =
-        measure == marketlake_entities::PRICE || measure.starts_with(marketlake_entities::VOLUME);
+        measure == marketlake_model::PRICE || measure.starts_with(marketlake_model::VOLUME);
     if must_not_be_negative {
         return Err(format!(
             "{field}: expected a {measure} of zero or more, got {value}"

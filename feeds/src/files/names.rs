@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use marketlake_entities::{Metric, PRICE};
+use marketlake_model::{Metric, PRICE};
 
 /// Names that were met so far.
 pub(super) struct Names {

@@ -11,7 +11,7 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Field, Float64Type, Int8Type, Int32Type, Int64Type, Schema, TimeUnit,
     TimestampMillisecondType,
 };
-use marketlake_entities::{Exact, Millis, Sample};
+use marketlake_model::{Exact, Millis, Sample};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use async_graphql::{Context, ErrorExtensions, Guard, Result};
 
-use marketlake_entities::{Millis, excerpt};
+use marketlake_common::excerpt;
+use marketlake_model::Millis;
 
 use super::Anonymous;
 use crate::caller::Caller;

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use marketlake_common::hex;
 use marketlake_entities::records::api_keys::Model;
-use marketlake_entities::{Millis, hex};
+use marketlake_model::Millis;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 

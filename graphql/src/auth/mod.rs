@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HeaderName};
-use marketlake_entities::Millis;
 use marketlake_entities::database::outage::with_cause;
 use marketlake_entities::records::api_keys;
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;

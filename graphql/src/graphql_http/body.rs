@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{ErrorExtensionValues, Response, ServerError};
 use bytes::Bytes;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use serde::Serialize;
 use serde_json::{Value, json};
 

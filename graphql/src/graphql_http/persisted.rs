@@ -1,7 +1,7 @@
 //! Documents that were sent before, by their SHA-256 (Apollo's automatic persisted queries).
 
 use axum::http::StatusCode;
-use marketlake_entities::hex;
+use marketlake_common::hex;
 use moka::future::Cache;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

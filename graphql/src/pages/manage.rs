@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use marketlake_alerts::subscription::{self, Change, LifeError, Whose, history};
 use marketlake_alerts::{NewSubscription, Purpose, Subscription};
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 use serde::{Deserialize, Serialize};
 
 use super::Desk;

@@ -15,9 +15,9 @@ use axum::Router;
 use axum::routing::get;
 use marketlake_alerts::subscription::Caps;
 use marketlake_alerts::{Keyring, Purpose};
-use marketlake_entities::Millis;
 use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 
 use html::PageError;
 

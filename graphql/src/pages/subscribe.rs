@@ -4,7 +4,8 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
 use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription};
-use marketlake_entities::{excerpt, parse_time};
+use marketlake_common::excerpt;
+use marketlake_model::parse_time;
 use serde::{Deserialize, Serialize};
 
 use super::Desk;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marketlake_entities::Metric;
+use marketlake_model::Metric;
 use promql_parser::label::{MatchOp, Matcher, Matchers};
 
 pub(super) const NAME: &str = "__name__";

@@ -23,8 +23,8 @@ use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use marketlake_entities::Millis;
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 use promql_parser::parser::{Expr, parse};
 use serde_json::json;
 

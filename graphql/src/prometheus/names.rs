@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use axum::extract::{Path, State};
-use marketlake_entities::Metric;
 use marketlake_lake::{Directory, Lake, LakeError, QueryEngine, Span};
+use marketlake_model::Metric;
 use promql_parser::label::Matchers;
 use promql_parser::parser::Expr;
 use serde_json::{Value as Json, json};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, RawForm, Request};
 use axum::http::Method;
-use marketlake_entities::parse_time;
+use marketlake_model::parse_time;
 use promql_parser::util::parse_duration;
 
 use super::value::PromError;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use marketlake_entities::{Metric, Millis, Minute};
 use marketlake_lake::{Lake, QueryEngine, Span};
+use marketlake_model::{Metric, Millis, Minute};
 use promql_parser::parser::token::TokenType;
 use promql_parser::parser::{AtModifier, BinModifier, Expr, LabelModifier, Offset, VectorSelector};
 

@@ -1,7 +1,7 @@
 //! In which form rows go out: by `format`, else by `Accept`.
 
 use axum::http::{HeaderMap, StatusCode};
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 
 use super::Problem;
 use super::parameters::Parameters;

@@ -8,8 +8,8 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_alerts::NewSubscription;
-use marketlake_entities::Jump;
 use marketlake_lake::Lake;
+use marketlake_model::Jump;
 
 use super::format::Format;
 use super::parameters::Parameters;

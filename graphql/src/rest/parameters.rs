@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use axum::extract::Query;
-use marketlake_entities::{Minute, excerpt, parse_time};
+use marketlake_common::excerpt;
 use marketlake_lake::{ParseStatisticError, Statistic};
+use marketlake_model::{Minute, parse_time};
 
 use super::Problem;
 use crate::cursor;
@@ -41,7 +42,7 @@ impl Parameters {
                 parse_time(text).map_err(|error| Problem::bad_parameter(name, &error.to_string()))
             })
             .transpose()
-            .map(|time| time.map(marketlake_entities::Millis::minute))
+            .map(|time| time.map(marketlake_model::Millis::minute))
     }
 
     /// A whole number.

@@ -6,10 +6,10 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use marketlake_alerts::AlertError;
-use marketlake_entities::Metric;
+use marketlake_common::excerpt;
 use marketlake_entities::database::outage::with_cause;
-use marketlake_entities::excerpt;
 use marketlake_lake::{AthenaError, Lake, LakeError};
+use marketlake_model::Metric;
 use serde_json::{Value, json};
 
 use crate::auth::AuthError;

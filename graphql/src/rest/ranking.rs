@@ -7,8 +7,8 @@ use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use marketlake_entities::{Metric, PRICE};
 use marketlake_lake::{Lake, Standing};
+use marketlake_model::{Metric, PRICE};
 
 use super::Problem;
 use super::format::Format;

@@ -7,11 +7,11 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use marketlake_entities::{Millis, Minute, parse_time};
 use marketlake_lake::{
     Aggregate, Bucket, Interval, Lake, Listed, ParseAggregateError, ParseIntervalError, Point,
     QueryEngine, Span,
 };
+use marketlake_model::{Millis, Minute, parse_time};
 
 use super::format::Format;
 use super::parameters::Parameters;
@@ -144,7 +144,7 @@ fn samples(listed: &Listed, span: Span, points: &[Point]) -> Table {
 }
 
 fn candles(listed: &Listed, span: Span, buckets: &[Bucket]) -> Table {
-    let number = |of: fn(&Bucket) -> marketlake_entities::Exact| {
+    let number = |of: fn(&Bucket) -> marketlake_model::Exact| {
         Values::Number(buckets.iter().map(of).collect())
     };
     let times = buckets.iter().map(|bucket| bucket.start).collect();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
+use marketlake_common::excerpt;
 use marketlake_entities::database::outage::with_cause;
-use marketlake_entities::excerpt;
 use marketlake_lake::{AthenaError, LakeError};
 
 /// No metric of that name was ever recorded.

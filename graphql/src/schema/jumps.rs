@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::NewSubscription;
-use marketlake_entities::{JumpRule, Metric as Key, Minute};
 use marketlake_lake::{JumpQuery, Lake, LakeError, QueryEngine, Span};
+use marketlake_model::{JumpRule, Metric as Key, Minute};
 
 use super::errors::{self, bad_argument};
 use super::metrics::{Metric, minute, resolve};
@@ -99,7 +99,7 @@ pub(crate) async fn find(
     metric: Option<Key>,
     from: Option<Minute>,
     to: Option<Minute>,
-) -> Result<Result<Vec<marketlake_entities::Jump>, String>, LakeError> {
+) -> Result<Result<Vec<marketlake_model::Jump>, String>, LakeError> {
     let span = match span(lake, metric.is_some(), from, to).await? {
         Ok(Some(span)) => span,
         Ok(None) => return Ok(Ok(Vec::new())),
@@ -111,7 +111,7 @@ pub(crate) async fn find(
 }
 
 /// By which pages of jumps go on.
-pub(crate) fn place(jump: &marketlake_entities::Jump) -> String {
+pub(crate) fn place(jump: &marketlake_model::Jump) -> String {
     format!("{} {}", jump.ts, jump.metric)
 }
 
@@ -133,7 +133,7 @@ pub(super) struct Jump {
 }
 
 impl Jump {
-    pub(super) fn of(lake: &Lake, jump: marketlake_entities::Jump) -> Self {
+    pub(super) fn of(lake: &Lake, jump: marketlake_model::Jump) -> Self {
         Self {
             metric: lake.listed(jump.metric).into(),
             timestamp: jump.ts.into(),

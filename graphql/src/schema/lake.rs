@@ -117,7 +117,7 @@ impl LakeQuery {
         let bounds = lake.bounds().await.map_err(errors::lake)?;
         let now = lake.now().await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
-        let age = |newest: marketlake_entities::Minute| now.since(newest.start()) / 1_000;
+        let age = |newest: marketlake_model::Minute| now.since(newest.start()) / 1_000;
         Ok(LakeFigures {
             segments: figures.segments,
             samples: figures.samples,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Result, SimpleObject, Subscription};
 use futures::{Stream, StreamExt, stream};
-use marketlake_entities::{Metric as Key, Minute, PRICE, Pattern};
 use marketlake_lake::{JumpQuery, Lake, LakeError, QueryEngine, Span};
+use marketlake_model::{Metric as Key, Minute, PRICE, Pattern};
 use tokio::sync::watch;
 
 use super::errors;
@@ -141,7 +141,7 @@ impl LiveSubscription {
     ) -> Result<impl Stream<Item = Result<SlotJumps>> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
         let pattern: Pattern = metric.as_deref().unwrap_or("*").parse().map_err(
-            |error: marketlake_entities::ParsePatternError| {
+            |error: marketlake_model::ParsePatternError| {
                 errors::bad_argument("metric", &error.to_string())
             },
         )?;
@@ -231,7 +231,7 @@ fn changed(before: &mut Vec<(String, i64)>, mut pushed: SlotRanking) -> Option<S
 async fn jumps(
     lake: Arc<Lake>,
     pattern: Arc<Pattern>,
-    rule: marketlake_entities::JumpRule,
+    rule: marketlake_model::JumpRule,
     at: Minute,
 ) -> Result<SlotJumps> {
     let query = JumpQuery {

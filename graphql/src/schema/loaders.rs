@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_graphql::Result;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
-use marketlake_entities::{Metric, Minute};
 use marketlake_lake::{Lake, LakeError, Point, QueryEngine, Rank, Span, Statistic, seen_from_here};
+use marketlake_model::{Metric, Minute};
 
 /// Loads for one request. In its data.
 pub(crate) struct Loaders {

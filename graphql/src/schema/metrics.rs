@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject};
-use marketlake_entities::{Metric as Key, Minute};
 use marketlake_lake::{Lake, Listed, QueryEngine, Statistic as ByStatistic};
+use marketlake_model::{Metric as Key, Minute};
 
 use super::errors;
 use super::jumps::{self, Jump, JumpRuleInput};
@@ -324,7 +324,7 @@ async fn order(
             listed.sort_by_cached_key(|l| {
                 let ranking = places.get(l.metric.measure());
                 let position = ranking.and_then(|ranking| ranking.position(&l.metric));
-                let is_no_price = l.metric.measure() != marketlake_entities::PRICE;
+                let is_no_price = l.metric.measure() != marketlake_model::PRICE;
                 let place = position.unwrap_or(usize::MAX);
                 (
                     is_no_price,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
-use marketlake_entities::{Minute, PRICE};
 use marketlake_lake::Lake;
+use marketlake_model::{Minute, PRICE};
 
 use super::errors;
 use super::metrics::{Metric, minute, resolve};

@@ -8,7 +8,7 @@ use async_graphql::{
     ContextSelectionSet, InputValueError, InputValueResult, OutputType, Positioned, Scalar,
     ScalarType, ServerResult, Value,
 };
-use marketlake_entities::{Exact, Millis, Minute, parse_time};
+use marketlake_model::{Exact, Millis, Minute, parse_time};
 
 /// An exact decimal.
 #[derive(Clone, Copy, Debug)]

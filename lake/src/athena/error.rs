@@ -3,7 +3,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use marketlake_entities::reason;
+use marketlake_common::reason;
 
 /// Why Athena gave no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

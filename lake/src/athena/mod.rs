@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_athena::Client;
 use aws_sdk_athena::config::retry::RetryConfig;
 use aws_sdk_athena::types::ResultSet;
-use marketlake_entities::backoff;
+use marketlake_common::backoff;
 use moka::future::Cache;
 use object_store::path::Path;
 use parking_lot::Mutex;

@@ -7,7 +7,7 @@ use aws_sdk_athena::types::{
     AthenaError as AwsError, QueryExecution, QueryExecutionContext, QueryExecutionState,
     QueryExecutionStatistics, ResultConfiguration,
 };
-use marketlake_entities::backoff;
+use marketlake_common::backoff;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 use uuid::Uuid;

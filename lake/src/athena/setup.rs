@@ -1,6 +1,6 @@
 //! Athena's tables: made by statements that do nothing where they are there already.
 
-use marketlake_entities::Minute;
+use marketlake_model::Minute;
 use object_store::path::Path;
 
 use super::statement::without_comments;

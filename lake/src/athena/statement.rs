@@ -1,6 +1,6 @@
 //! A question as Athena takes it: text with a question mark for each value, and the values as SQL literals.
 
-use marketlake_entities::Minute;
+use marketlake_model::Minute;
 
 use crate::Span;
 

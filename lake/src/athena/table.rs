@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use aws_sdk_athena::types::Row;
-use marketlake_entities::{Exact, Metric, Minute};
+use marketlake_model::{Exact, Metric, Minute};
 
 use super::AthenaError;
 use crate::Point;

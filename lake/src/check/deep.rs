@@ -1,8 +1,8 @@
 //! Every row: hashes, order, one row a metric and minute, rollups equal to their rows.
 
 use bytes::Bytes;
-use marketlake_entities::Metric;
 use marketlake_entities::records::segments::Model;
+use marketlake_model::Metric;
 
 use super::{Fault, Report};
 use crate::checksum::sha256;

@@ -1,8 +1,9 @@
 //! Is every sample of a minute that can be true? What lies in the future, or before there were
 //! markets, is taken out.
 
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{Model, Origin};
-use marketlake_entities::{Metric, Minute, database};
+use marketlake_model::{Metric, Minute};
 
 use super::{CheckOptions, Report};
 use crate::codec::Reader;

@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
-use marketlake_entities::{Millis, database};
+use marketlake_model::Millis;
 use object_store::path::Path;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
-use marketlake_entities::Metric;
+use marketlake_model::Metric;
 
 pub(super) fn primitive<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use crate::object::Object;

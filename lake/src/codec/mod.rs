@@ -9,7 +9,7 @@ mod reader;
 mod rollups;
 mod writer;
 
-use marketlake_entities::Exact;
+use marketlake_model::Exact;
 
 pub(crate) use footer::{Footer, written};
 pub(crate) use reader::{BATCH_ROWS, Reader};

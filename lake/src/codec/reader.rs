@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Int8Type, Int64Type, Schema, SchemaRef, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,

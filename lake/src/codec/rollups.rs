@@ -18,7 +18,7 @@ use arrow::datatypes::{
 };
 use bytes::Bytes;
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Exact, Metric, Millis, Minute};
+use marketlake_model::{Exact, Metric, Millis, Minute};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Encoding;
 use parquet::file::properties::EnabledStatistics;

@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int8Type, Int64Type, TimestampMillisecondType};
-use marketlake_entities::{Metric, Millis};
+use marketlake_model::{Metric, Millis};
 
 use super::Point;
 use crate::LakeError;

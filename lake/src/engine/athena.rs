@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::{Direction, Exact, Jump, Metric, Trailing, database};
+use marketlake_entities::database;
+use marketlake_model::{Direction, Exact, Jump, Metric, Trailing};
 use sea_orm::DatabaseConnection;
 
 use super::{

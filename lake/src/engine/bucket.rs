@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use marketlake_entities::{Exact, Minute, excerpt};
+use marketlake_common::excerpt;
+use marketlake_model::{Exact, Minute};
 
 use super::Point;
 use crate::rollup::Rollup;

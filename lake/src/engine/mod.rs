@@ -16,7 +16,7 @@ mod witness;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::{Exact, Jump, JumpRule, Metric, Minute, PRICE, Trailing};
+use marketlake_model::{Exact, Jump, JumpRule, Metric, Minute, PRICE, Trailing};
 
 pub use athena::Athena;
 pub use bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};

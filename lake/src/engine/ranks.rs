@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Model, Tier};
-use marketlake_entities::{Metric, Minute};
+use marketlake_model::{Metric, Minute};
 
 use super::{Embedded, Span};
 use crate::LakeError;

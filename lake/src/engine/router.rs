@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_entities::{Jump, Metric};
+use marketlake_model::{Jump, Metric};
 use sea_orm::DatabaseConnection;
 
 use super::witness::{Answerer, note};

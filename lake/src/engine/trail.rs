@@ -1,6 +1,6 @@
 //! What a rule judges at one minute.
 
-use marketlake_entities::{Exact, Metric, Minute, Trailing};
+use marketlake_model::{Exact, Metric, Minute, Trailing};
 
 use super::{Point, Span};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::{Jump, Metric, Minute};
+use marketlake_model::{Jump, Metric, Minute};
 
 use super::{JumpQuery, Point, QueryEngine, Span, Trail, TrailQuery, by_time, judge, reach};
 use crate::ranking::Ranking;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{ActiveModel, Origin, State, Tier};
-use marketlake_entities::{Metric, Millis, Minute, database};
+use marketlake_model::{Metric, Millis, Minute};
 use object_store::path::Path;
 use sea_orm::{NotSet, Set};
 use tokio::task::spawn_blocking;

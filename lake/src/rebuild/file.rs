@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Model, Origin, Tier};
-use marketlake_entities::{Metric, Millis};
+use marketlake_model::{Metric, Millis};
 
 use super::unit::span_of;
 use crate::checksum::Sums;

@@ -16,8 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use marketlake_entities::database;
 use marketlake_entities::records::segments::Tier;
-use marketlake_entities::{Metric, Millis, Minute, database};
+use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::mismatch::MismatchError;

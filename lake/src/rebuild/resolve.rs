@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::records::segments::{Model, Origin, Tier};
-use marketlake_entities::{Metric, Millis, Minute};
+use marketlake_model::{Metric, Millis, Minute};
 use object_store::path::Path;
 use tokio::task::spawn_blocking;
 

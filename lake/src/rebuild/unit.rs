@@ -1,7 +1,7 @@
 //! Time that is resolved at once.
 
-use marketlake_entities::Minute;
 use marketlake_entities::records::segments::Tier;
+use marketlake_model::Minute;
 
 use crate::{ObjectKey, Span};
 

@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::AggregatedBytes;
 use bytes::Bytes;
-use marketlake_entities::reason;
+use marketlake_common::reason;
 use object_store::path::Path;
 
 use super::connect;

@@ -7,7 +7,8 @@ use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use aws_smithy_runtime_api::http::Response;
-use marketlake_entities::{Millis, reason};
+use marketlake_common::reason;
+use marketlake_model::Millis;
 use uuid::Uuid;
 
 use super::credentials::missing;

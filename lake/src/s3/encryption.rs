@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use marketlake_entities::excerpt;
+use marketlake_common::excerpt;
 
 /// How S3 is asked to encrypt new objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

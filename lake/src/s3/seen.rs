@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserialization
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use parking_lot::Mutex;
 
 /// Notes the headers of the last answer.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use marketlake_entities::{Exact, Minute};
+use marketlake_model::{Exact, Minute};
 
 use crate::Point;
 use crate::moments::Moments;

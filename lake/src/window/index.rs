@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use marketlake_entities::Metric;
+use marketlake_model::Metric;
 
 /// Metrics and their places, which stay for as long as the index grows.
 #[derive(Clone, Default)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use marketlake_entities::Minute;
+use marketlake_model::Minute;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::Trailing;
+use marketlake_model::Trailing;
 
 use super::hour::Hour;
 use super::snapshot::Snapshot;

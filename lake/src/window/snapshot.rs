@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use marketlake_entities::{Exact, Metric, Minute, Trailing};
+use marketlake_model::{Exact, Metric, Minute, Trailing};
 
 use super::hour::Hour;
 use super::index::Index;

@@ -1,6 +1,6 @@
 //! Claims of a token.
 
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use serde::Deserialize;
 
 use super::super::{AuthError, Grant, Scope, Scopes};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Validation, decode};
-use marketlake_entities::Millis;
+use marketlake_model::Millis;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 

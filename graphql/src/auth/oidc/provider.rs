@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use marketlake_entities::{backoff, reason};
+use marketlake_common::{backoff, reason};
 use moka::future::Cache;
 use parking_lot::Mutex;
 use serde::Deserialize;

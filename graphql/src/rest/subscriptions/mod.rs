@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use marketlake_alerts::subscription::{Asker, Change, LifeError, Whose};
 use marketlake_alerts::{AlertError, FieldError, Subscription, subscription};
-use marketlake_entities::{Millis, excerpt, excerpt_message, parse_time};
+use marketlake_common::{excerpt, excerpt_message};
+use marketlake_model::{Millis, parse_time};
 
 use super::Problem;
 use crate::asking;

@@ -6,7 +6,7 @@ mod text;
 use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use marketlake_entities::{Exact, Minute};
+use marketlake_model::{Exact, Minute};
 use serde_json::Value;
 
 use super::Problem;

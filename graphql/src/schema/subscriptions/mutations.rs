@@ -3,7 +3,8 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};
 use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
-use marketlake_entities::{Millis, excerpt};
+use marketlake_common::excerpt;
+use marketlake_model::Millis;
 
 use super::super::errors;
 use super::input::{

@@ -78,8 +78,8 @@ pub(in crate::schema) struct BacktestPayload {
     user_errors: Vec<UserError>,
 }
 
-impl From<marketlake_entities::Jump> for BacktestJump {
-    fn from(jump: marketlake_entities::Jump) -> Self {
+impl From<marketlake_model::Jump> for BacktestJump {
+    fn from(jump: marketlake_model::Jump) -> Self {
         Self {
             metric: jump.metric.to_string(),
             timestamp: jump.ts.into(),

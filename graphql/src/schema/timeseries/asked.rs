@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Result};
-use marketlake_entities::{Metric, Minute};
 use marketlake_lake::{
     Aggregate, Interval, Lake, ParseIntervalError, Point, QueryEngine, Span, Transform,
 };
+use marketlake_model::{Metric, Minute};
 
 use super::super::errors::{self, bad_argument};
 use super::super::loaders::Loaders;

@@ -11,7 +11,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::TryStreamExt;
 use marketlake_entities::records::segments::Model;
-use marketlake_entities::{Jump, Metric, Sample};
+use marketlake_model::{Jump, Metric, Sample};
 use sea_orm::DatabaseConnection;
 use url::Url;
 

@@ -7,8 +7,8 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use marketlake_entities::Millis;
 use marketlake_entities::records::segments::Model;
+use marketlake_model::Millis;
 
 use super::super::Span;
 use super::super::table::ObjectTable;

@@ -4,16 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
-use sea_orm::DeriveValueType;
 
-use crate::excerpt;
+use marketlake_common::excerpt;
 
 const MILLIS_A_MINUTE: i64 = 60_000;
 const MINUTES_AN_HOUR: i64 = 60;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z. Records hold it as a 64-bit integer, which
 /// orders alike in every database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "sea-orm", derive(sea_orm::DeriveValueType))]
 pub struct Millis(pub i64);
 
 impl Millis {

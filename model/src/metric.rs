@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::excerpt;
+use marketlake_common::excerpt;
 
 /// The measure of a price, which an id leaves out.
 pub const PRICE: &str = "price";

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Exact, Metric, Minute, excerpt};
+use crate::{Exact, Metric, Minute};
+use marketlake_common::excerpt;
 
 /// Which way a jump goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Metric, excerpt};
+use crate::Metric;
+use marketlake_common::excerpt;
 
 /// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`;
 /// or a list of such, parted by commas.

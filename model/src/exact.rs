@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::excerpt;
+use marketlake_common::excerpt;
 
 /// A decimal number held exactly: `unscaled / 10^scale`.
 ///

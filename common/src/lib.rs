@@ -1,0 +1,21 @@
+//! What every crate needs and no crate owns: secrets, error texts, backoff, health, private files.
+//!
+//! It knows nothing of the field, of databases or of networks.
+
+mod backoff;
+mod causes;
+mod excerpt;
+pub mod failure_log;
+pub mod health;
+mod hex;
+mod panic_message;
+pub mod private_file;
+mod secret;
+
+pub use backoff::backoff;
+pub use causes::{causes, reason};
+pub use excerpt::{excerpt, excerpt_message};
+pub use health::Health;
+pub use hex::hex;
+pub use panic_message::panic_message;
+pub use secret::{REDACTED, Secret, SecretUrl, redact_url, scrub};

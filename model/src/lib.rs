@@ -1,0 +1,18 @@
+//! The words of the field as plain values: a [`Metric`] has a [`Sample`] at a [`Minute`], whose value
+//! is an [`Exact`] decimal; a [`JumpRule`] decides what is a [`Jump`].
+//!
+//! They do no I/O, know no database and read no clock.
+
+mod exact;
+mod jump;
+mod metric;
+mod minute;
+mod pattern;
+mod sample;
+
+pub use exact::{Exact, ParseExactError};
+pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};
+pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
+pub use minute::{Millis, Minute, ParseTimeError, parse_time};
+pub use pattern::{ParsePatternError, Pattern};
+pub use sample::{Rejected, Sample};
