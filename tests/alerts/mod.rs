@@ -16,6 +16,7 @@ mod mails;
 mod operators;
 mod oracle;
 mod outbox;
+mod outliers;
 mod replay;
 mod rule_tests;
 mod subscriptions;

@@ -30,6 +30,8 @@ pub enum Fault {
     ByteASecond,
     /// Answers recipients whose address holds the first text by the second, or by [`CLOSE`].
     Refuse(&'static str, &'static str),
+    /// Answers mails to such recipients so after the mail's end, and does not keep them.
+    RefuseData(&'static str, &'static str),
     /// Never answers this command.
     MuteAt(&'static str),
     /// Greets by this text, again and again.
@@ -148,6 +150,7 @@ async fn talk(
     if fault != Fault::ByteASecond {
         write.write_all(b"220 mailbox.test ESMTP\r\n").await?;
     }
+    let mut recipient = String::new();
     while let Some(line) = next(&mut read).await? {
         let verb = line
             .split_whitespace()
@@ -164,12 +167,15 @@ async fn talk(
                 return_paths.lock().unwrap().push(path.to_owned());
                 "250 ok\r\n".to_owned()
             }
-            "RCPT" => match fault {
-                Fault::Recipient(code) => format!("{code} no\r\n"),
-                Fault::Refuse(some, CLOSE) if line.contains(some) => return Ok(()),
-                Fault::Refuse(some, reply) if line.contains(some) => format!("{reply}\r\n"),
-                _ => "250 ok\r\n".to_owned(),
-            },
+            "RCPT" => {
+                recipient.clone_from(&line);
+                match fault {
+                    Fault::Recipient(code) => format!("{code} no\r\n"),
+                    Fault::Refuse(some, CLOSE) if line.contains(some) => return Ok(()),
+                    Fault::Refuse(some, reply) if line.contains(some) => format!("{reply}\r\n"),
+                    _ => "250 ok\r\n".to_owned(),
+                }
+            }
             "DATA" => {
                 write.write_all(b"354 go\r\n").await?;
                 let mut mail = String::new();
@@ -193,6 +199,13 @@ async fn talk(
                     "550 bare line feed\r\n".to_owned()
                 } else if let Fault::Data(code) = fault {
                     format!("{code} no\r\n")
+                } else if let Fault::RefuseData(some, reply) = fault
+                    && recipient.contains(some)
+                {
+                    if reply == CLOSE {
+                        return Ok(());
+                    }
+                    format!("{reply}\r\n")
                 } else {
                     mails.lock().unwrap().push(mail);
                     match fault {

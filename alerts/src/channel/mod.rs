@@ -37,6 +37,9 @@ pub enum Sending {
         /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
         retry_after: Option<Duration>,
     },
+    /// Surely not sent, after a mail server heard the recipient: whether that is the server's fault
+    /// or comes of the recipient shows in what becomes of others.
+    Ambiguous(String),
     /// Surely not sent, and no attempt will help.
     Dead(String),
     /// The same, and nothing is to be sent there again: subscriptions that lead there end.

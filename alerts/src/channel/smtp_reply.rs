@@ -43,7 +43,7 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
     let said = error.source().map(ToString::to_string);
     let said = said.unwrap_or_default();
     match scope(stage, code, subject(code, &said)) {
-        Scope::All | Scope::Channel => Sending::Slow(reason),
+        Scope::All | Scope::Channel => broken(stage, reason),
         _ if code >= 500 => Sending::Dead(reason),
         scope => Sending::Throttled {
             scope,
@@ -53,17 +53,13 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
     }
 }
 
-/// Outcome of a mail whose connection broke, or whose server took too long, before the message went
-/// over. Once the recipient was named, that is its domain's affair: servers ask its own server, or
-/// close on what they do not like about it. One that is really down does not greet the next time.
+/// Outcome of a mail whose connection broke, whose server took too long, or spoke of itself, before
+/// it took the message. Once the recipient was named, that may come of it: servers ask its own
+/// server, or close on what they do not like about it.
 pub(super) fn broken(stage: Stage, reason: String) -> Sending {
     match stage {
         Stage::Connect | Stage::Sender => Sending::Slow(reason),
-        Stage::Recipient | Stage::Data => Sending::Throttled {
-            scope: Scope::Destination,
-            reason,
-            retry_after: None,
-        },
+        Stage::Recipient | Stage::Data => Sending::Ambiguous(reason),
     }
 }
 
@@ -83,8 +79,6 @@ fn scope(stage: Stage, code: u16, subject: Option<u16>) -> Scope {
     match (stage, subject) {
         // The server closes its doors (RFC 5321, 3.8); it does not know the mail's receiver yet.
         (Stage::Connect | Stage::Sender, _) => Scope::Channel,
-        // The next connection shows whether it closes them for others too.
-        (Stage::Recipient, _) if code == 421 => Scope::Destination,
         _ if code == 421 => Scope::Channel,
         _ if is_final => Scope::Address,
         // Addressing, mailbox: busy, full, greylisted.
@@ -110,7 +104,7 @@ mod tests {
             (Connect, 554, "no service here", Scope::Channel),
             (Sender, 451, "4.7.1 slow down", Scope::Channel),
             (Sender, 550, "5.7.1 sender rejected", Scope::Channel),
-            (Recipient, 421, "4.7.0 closing", Scope::Destination),
+            (Recipient, 421, "4.7.0 closing", Scope::Channel),
             (Data, 421, "4.3.0 closing", Scope::Channel),
             (Recipient, 450, "mailbox unavailable", Scope::Address),
             (Recipient, 450, "4.2.0 greylisted", Scope::Address),

@@ -11,6 +11,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, Set,
 };
 
+use super::outliers::Outliers;
 use super::throttle::{Cause, Key, Throttles, is_outage};
 use super::{Lane, Round, gone};
 use crate::channel::{Parcel, Scope};
@@ -23,6 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 /// back besides.
 const INITIAL_SHARED_BACKOFF: Duration = Duration::from_secs(4);
 const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
+/// Longest pause of a server that takes connections and no mail: it is cheap to ask, and may fail
+/// for those receivers only that were tried.
+const MAX_AMBIGUOUS_PAUSE: Duration = Duration::from_secs(5);
 /// A receiver that broke off twice after the bytes went over is not tried again.
 const BROKEN_OFF: i32 = 2;
 /// Workers of ours that died so often while they handed the same bytes over are enough.
@@ -53,8 +57,13 @@ pub(super) async fn finish(
         Sending::Throttled { .. } => &[Scope::Channel],
         _ => &[],
     };
+    match sending {
+        Sending::Sent => throttles.outliers.succeed(delivery),
+        Sending::Throttled { .. } => throttles.outliers.answer(delivery),
+        _ => (),
+    }
     throttles.clear(database, delivery, well).await?;
-    let throttled = match cause(delivery, &sending) {
+    let throttled = match cause(delivery, &sending, &throttles.outliers) {
         Some(cause) => Some(throttles.set(database, delivery, &cause, now).await?),
         None => None,
     };
@@ -128,10 +137,16 @@ pub(super) async fn put_off(
 }
 
 /// What an outcome says of others than the delivery itself.
-fn cause(delivery: &Model, sending: &Sending) -> Option<Cause> {
+fn cause(delivery: &Model, sending: &Sending, outliers: &Outliers) -> Option<Cause> {
     let lane = Lane::of(delivery.channel);
+    let mut max_pause = None;
     let (scope, reason, retry_after) = match sending {
         Sending::Slow(reason) => (Scope::Channel, reason, None),
+        Sending::Throttled {
+            scope: Scope::Destination,
+            reason,
+            retry_after,
+        } => (outliers.fail(delivery), reason, *retry_after),
         Sending::Throttled {
             scope,
             reason,
@@ -139,14 +154,21 @@ fn cause(delivery: &Model, sending: &Sending) -> Option<Cause> {
         } => (*scope, reason, *retry_after),
         // A mail server that broke off or is mute may do so to every mail, a receiver of webhooks
         // to all of its own.
-        Sending::Unknown(reason) if lane == Lane::Mail => (Scope::Channel, reason, None),
-        Sending::Unknown(reason) => (Scope::Destination, reason, None),
+        Sending::Ambiguous(reason) | Sending::Unknown(reason) if lane == Lane::Mail => {
+            let scope = outliers.fail_at_server(delivery);
+            max_pause = (scope == Scope::Channel).then_some(MAX_AMBIGUOUS_PAUSE);
+            (scope, reason, None)
+        }
+        Sending::Ambiguous(reason) | Sending::Unknown(reason) => {
+            (outliers.fail(delivery), reason, None)
+        }
         _ => return None,
     };
     Some(Cause {
         scope,
         reason: reason.clone(),
         retry_after,
+        max_pause,
     })
 }
 
@@ -231,7 +253,7 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
             reason,
             ..
         } => end(State::Retry, own(), Some(reason)),
-        Sending::Slow(reason) | Sending::Throttled { reason, .. } => {
+        Sending::Slow(reason) | Sending::Ambiguous(reason) | Sending::Throttled { reason, .. } => {
             let at = now.plus(shared_pause(delivery.attempts));
             end(State::Retry, at, Some(reason))
         }

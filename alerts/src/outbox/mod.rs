@@ -16,6 +16,7 @@ mod lane;
 mod lane_health;
 mod leases;
 mod mend;
+mod outliers;
 mod sender;
 mod tell;
 mod throttle;

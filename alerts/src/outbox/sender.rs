@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use super::lane::{self, LANES, Lane, Limits, Shared};
 use super::lane_health::LaneHealth;
 use super::leases::Leases;
+use super::outliers::Outliers;
 use super::throttle::{Key, Throttles};
 use super::{EXPIRED, NOT_WANTED, claim, finish, is_due};
 use crate::channel::{Channels, Line, Parcel};
@@ -122,6 +123,7 @@ pub struct Sender {
     pub(super) clock: Clock,
     pub(super) leases: Arc<Leases>,
     pub(super) health: LaneHealth,
+    outliers: Arc<Outliers>,
     pub(super) channels: Channels,
     writer: Arc<Writer>,
     pace: Pace,
@@ -149,6 +151,7 @@ impl Sender {
             clock: Clock::system(),
             leases: Arc::default(),
             health: LaneHealth::default(),
+            outliers: Arc::default(),
             channels,
             writer,
             pace,
@@ -193,8 +196,10 @@ impl Sender {
         &self,
         stop: impl Fn() -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Round, AlertError> {
+        let outliers = Arc::clone(&self.outliers);
+        let throttles = Throttles::load(&self.database, outliers).await?;
         let shared = Shared {
-            throttles: Arc::new(Throttles::load(&self.database).await?),
+            throttles: Arc::new(throttles),
             busy: Arc::new(AtomicUsize::new(LANES.len())),
             stop: Arc::new(stop),
         };

@@ -5,6 +5,7 @@
 //! its deliveries are tried one at a time, after those of healthy destinations.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_common::backoff;
@@ -18,6 +19,7 @@ use sea_orm::{
 };
 
 use super::Lane;
+use super::outliers::Outliers;
 use crate::channel::Scope;
 use crate::subscription::masked;
 
@@ -138,25 +140,32 @@ fn key(delivery: &Delivery, scope: Scope) -> Key {
 
 /// Throttles that a process knows of: those that it found in the database, and those that it set
 /// since.
-#[derive(Default)]
-pub(super) struct Throttles(Mutex<HashSet<Key>>);
+pub(super) struct Throttles {
+    known: Mutex<HashSet<Key>>,
+    pub(super) outliers: Arc<Outliers>,
+}
 
 impl Throttles {
     /// Those that are in the database, whether in force or run out.
-    pub(super) async fn load(connection: &impl ConnectionTrait) -> Result<Self, DbErr> {
+    pub(super) async fn load(
+        connection: &impl ConnectionTrait,
+        outliers: Arc<Outliers>,
+    ) -> Result<Self, DbErr> {
         let rows = Entity::find()
             .order_by_desc(Column::SetAt)
             .limit(MAX_KNOWN)
             .all(connection)
             .await?;
         let known = rows.into_iter().map(|row| (row.scope, row.name)).collect();
-        Ok(Self(Mutex::new(known)))
+        let known = Mutex::new(known);
+        Ok(Self { known, outliers })
     }
 
-    /// Whether a lane's server has failed, and taken nothing since.
+    /// Whether a lane's server has failed, and taken nothing since. One that takes connections may
+    /// fail for some receivers only: that shows where many are tried.
     pub(super) fn has_lane(&self, lane: Lane) -> bool {
         let key = (Scope::Channel, lane.name().to_owned());
-        self.0.lock().contains(&key)
+        self.known.lock().contains(&key) && !self.outliers.is_failing(lane)
     }
 
     /// Holds back what a failure concerns: each time in a row for longer, and for as long as the
@@ -171,7 +180,7 @@ impl Throttles {
         let key = key(delivery, cause.scope);
         let row = Entity::find_by_id(key.clone()).one(connection).await?;
         // The first of the attempts that fail at the same time.
-        let is_new = self.0.lock().insert(key.clone());
+        let is_new = self.known.lock().insert(key.clone());
         let asked = cause.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         if row
             .as_ref()
@@ -181,7 +190,8 @@ impl Throttles {
             return Ok(key);
         }
         let failures = row.map_or(0, |row| row.failures).saturating_add(1);
-        let pause = pause(cause.scope, failures).max(asked);
+        let longest = cause.max_pause.unwrap_or(MAX_PAUSE);
+        let pause = pause(cause.scope, failures).min(longest).max(asked);
         let until = now.plus(pause);
         set(connection, key.clone(), until, failures, &cause.reason, now).await?;
         if is_new && failures == 1 && is_outage(key.0) {
@@ -203,7 +213,7 @@ impl Throttles {
         scopes: &[Scope],
     ) -> Result<(), DbErr> {
         let keys: Vec<Key> = {
-            let mut known = self.0.lock();
+            let mut known = self.known.lock();
             let keys = scopes.iter().map(|scope| key(delivery, *scope));
             keys.filter(|key| known.remove(key)).collect()
         };
@@ -229,6 +239,8 @@ pub(super) struct Cause {
     pub(super) scope: Scope,
     pub(super) reason: String,
     pub(super) retry_after: Option<Duration>,
+    /// The longest pause, where it is not its scope's.
+    pub(super) max_pause: Option<Duration>,
 }
 
 /// Between half and all of the initial pause, doubled with each failure up to the longest.
