@@ -7,7 +7,7 @@ use anyhow::Context;
 use marketlake_entities::database;
 use marketlake_lake::{Lake, LakeError, Store, create_folder};
 use parking_lot::Mutex;
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::DatabaseConnection;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -63,16 +63,7 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
         options.refused_timeout = REFUSED_TIMEOUT;
     }
     let database = database::connect_with(url.expose(), &options).await;
-    let database = database.map_err(|error| match error {
-        // What it expects of the address, without more words.
-        DbErr::Conn(RuntimeErr::Internal(expected)) if expected.starts_with("expected ") => {
-            unusable(expected)
-        }
-        DbErr::Conn(RuntimeErr::Internal(reason)) => {
-            unusable(format!("cannot reach the database: {reason}"))
-        }
-        error => unusable(format!("cannot reach the database: {error}")),
-    })?;
+    let database = database.map_err(|error| unusable(error.to_string()))?;
     let database = close_at_end(database);
     database::check_pooler(&database)
         .await

@@ -14,7 +14,9 @@ use sea_orm::{
     EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-pub use connect::{PoolOptions, connect, connect_with, diagnose, diagnose_silence, pool};
+pub use connect::{
+    ConnectError, PoolOptions, connect, connect_with, diagnose, diagnose_silence, pool,
+};
 use marketlake_model::Millis;
 pub use pooler::check_pooler;
 pub use sqlite::{check_sqlite, is_read_only, sqlite_help, with_sqlite_help};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_entities::database;
+use marketlake_entities::database::{self, ConnectError};
 use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 use marketlake_model::Minute;
@@ -24,7 +24,7 @@ pub(super) enum LakeReplayError {
     #[error("expected the data folder of a lake: there is no {0}")]
     NoLake(String),
     #[error("cannot read its catalog: {0}")]
-    Catalog(#[from] sea_orm::DbErr),
+    Catalog(#[from] ConnectError),
     #[error(transparent)]
     Lake(#[from] LakeError),
     #[error("it holds no sample")]

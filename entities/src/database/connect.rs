@@ -52,6 +52,17 @@ impl Default for PoolOptions {
     }
 }
 
+/// Reason why there is no pool. It never contains the address, which may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The address is not one of a database; the message says what was expected.
+    #[error("{0}")]
+    Address(String),
+    /// No connection can be made: the network's or the server's own message.
+    #[error("cannot reach the database: {0}")]
+    Unreachable(String),
+}
+
 /// Connects to `sqlite://FILE` or `postgres://..` with the default options.
 ///
 /// A `SQLite` file is created with mode 0600 where it is missing, and every commit is flushed to
@@ -59,7 +70,7 @@ impl Default for PoolOptions {
 ///
 /// # Errors
 /// The last reason why no connection could be made within ten seconds.
-pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
     connect_with(url, &PoolOptions::default()).await
 }
 
@@ -71,7 +82,10 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
 /// # Errors
 /// The last reason why no connection could be made, the network's or the server's own message,
 /// with the server's host and port.
-pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
+pub async fn connect_with(
+    url: &str,
+    options: &PoolOptions,
+) -> Result<DatabaseConnection, ConnectError> {
     let database = pool(url, options)?;
     let begun = Instant::now();
     let deadline = begun + options.acquire_timeout;
@@ -82,17 +96,18 @@ pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseCo
             return Ok(database);
         };
         if let Some(reader) = sqlite::reader(url, options, &error) {
-            reader.ping().await?;
+            let answered = reader.ping().await;
+            answered.map_err(|error| unreachable(&reader, &error))?;
             tracing::warn!("the database cannot be written: it is opened for reading only");
             return Ok(reader);
         }
         let retry_for = match retry(&error) {
-            Retry::Never => return Err(named(&database, &error)),
+            Retry::Never => return Err(unreachable(&database, &error)),
             Retry::Refused => options.refused_timeout.min(options.acquire_timeout),
             Retry::Busy => options.acquire_timeout,
         };
         if Instant::now() + backoff >= begun + retry_for {
-            return Err(named(&database, &error));
+            return Err(unreachable(&database, &error));
         }
         if retry_for > LOGGED_RETRY && !is_told {
             is_told = true;
@@ -111,19 +126,19 @@ pub async fn connect_with(url: &str, options: &PoolOptions) -> Result<DatabaseCo
 /// A pool that connects when it is first used.
 ///
 /// # Errors
-/// Where the address cannot be used. The error does not contain it: it may hold a password.
-pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
+/// Where the address cannot be used, or the `SQLite` file cannot be made.
+pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, ConnectError> {
     if let Some(url) = postgres_url(url) {
         return postgres_pool(&url, options);
     }
     if !url.starts_with("sqlite:") {
         let expected = "expected sqlite://FILE or postgres://..".to_owned();
-        return Err(DbErr::Conn(RuntimeErr::Internal(expected)));
+        return Err(ConnectError::Address(expected));
     }
     if let Some(file) = sqlite_file(url) {
         create_private(&file)?;
     }
-    let connect = SqliteConnectOptions::from_str(url).map_err(failed)?;
+    let connect = SqliteConnectOptions::from_str(url).map_err(|error| not_an_address(&error))?;
     let connect = connect
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -138,8 +153,8 @@ pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbEr
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
-fn postgres_pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, DbErr> {
-    let connect = PgConnectOptions::from_str(url).map_err(failed)?;
+fn postgres_pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, ConnectError> {
+    let connect = PgConnectOptions::from_str(url).map_err(|error| not_an_address(&error))?;
     // PgBouncer refuses this startup parameter; Postgres' own default is the shortest exact text.
     let connect = connect.extra_float_digits(None).disable_statement_logging();
     let mut pool = PgPoolOptions::new()
@@ -155,6 +170,10 @@ fn postgres_pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection,
     }
     let pool = pool.connect_lazy_with(connect);
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+fn not_an_address(error: &sqlx::Error) -> ConnectError {
+    ConnectError::Address(error.to_string())
 }
 
 fn failed(error: sqlx::Error) -> DbErr {
@@ -267,8 +286,8 @@ fn server(connect: &PgConnectOptions) -> String {
 }
 
 /// An error of the first connection, with the server that it is about.
-fn named(database: &DatabaseConnection, error: &DbErr) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(reason(database, error)))
+fn unreachable(database: &DatabaseConnection, error: &DbErr) -> ConnectError {
+    ConnectError::Unreachable(reason(database, error))
 }
 
 fn reason(database: &DatabaseConnection, error: &DbErr) -> String {
@@ -317,9 +336,8 @@ fn postgres_url(url: &str) -> Option<String> {
     Some(format!("postgres://{rest}"))
 }
 
-fn create_private(file: &Path) -> Result<(), DbErr> {
+fn create_private(file: &Path) -> Result<(), ConnectError> {
     private_file::create_if_missing(file).map_err(|error| {
-        let reason = format!("cannot create {}: {error}", file.display());
-        DbErr::Conn(RuntimeErr::Internal(reason))
+        ConnectError::Unreachable(format!("cannot create {}: {error}", file.display()))
     })
 }
