@@ -104,6 +104,13 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
     Ok(lake)
 }
 
+/// Reaches the catalog and the store to read: refuses a catalog that lost everything.
+pub(crate) async fn open_lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+    let lake = open_lake(settings).await?;
+    lake.refuse_lost_catalog().await?;
+    Ok(lake)
+}
+
 /// Reaches the catalog and the store to write: refuses a catalog that is not the store's, or that is
 /// older than it.
 pub(crate) async fn open_lake_to_write(settings: &Settings) -> anyhow::Result<Arc<Lake>> {

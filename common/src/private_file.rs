@@ -39,16 +39,17 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     missing.into_iter().try_for_each(sync_folder)
 }
 
-/// Creates an empty file with mode 0600 unless there is a file already, which is not opened: by
-/// POSIX a process that closes a file gives up all its locks on it, and those of an `SQLite`
-/// database are what keeps another process from taking its write-ahead log away.
+/// Creates an empty file with mode 0600, behind a symbolic link that leads nowhere too, unless there
+/// is a file already, which is not opened: by POSIX a process that closes a file gives up all its
+/// locks on it, and those of an `SQLite` database are what keeps another process from taking its
+/// write-ahead log away.
 ///
 /// # Errors
 /// Where it cannot be created.
 pub fn create_if_missing(file: &Path) -> io::Result<()> {
-    match options().create_new(true).open(file) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        created => created.map(drop),
+    match file.try_exists()? {
+        true => Ok(()),
+        false => options().create(true).truncate(false).open(file).map(drop),
     }
 }
 

@@ -46,6 +46,18 @@ impl Lake {
         }
         check(self.database(), self.store()).await
     }
+
+    /// Refuses a catalog without any object beside a store that holds some: what is read from it
+    /// would pass for an empty lake.
+    ///
+    /// # Errors
+    /// [`LakeError::Mismatch`], which names what helps; where database or store fail.
+    pub async fn refuse_lost_catalog(&self) -> Result<(), LakeError> {
+        match newest_known(self.database()).await? {
+            Some(_) => Ok(()),
+            None => check(self.database(), self.store()).await,
+        }
+    }
 }
 
 /// Refuses a catalog that is empty beside a store that is not, or older than the store's objects.

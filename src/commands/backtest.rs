@@ -33,7 +33,7 @@ impl Backtest {
         let new = self.rule.into_new()?;
         // What cannot be used is said before anything is opened.
         new.check_rule().map_err(usage)?;
-        let lake = app::open_lake(settings).await?;
+        let lake = app::open_lake_to_read(settings).await?;
         let most = settings.alerts.most_metrics;
         let found = try_out(&lake, &new, self.days, at, most).await?;
         let Some(found) = found.map_err(usage)? else {

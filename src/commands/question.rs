@@ -51,7 +51,7 @@ impl Asking {
     }
 
     pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<Asked> {
-        let lake = app::open_lake(settings).await?;
+        let lake = app::open_lake_to_read(settings).await?;
         let engine: Box<dyn QueryEngine> = match self.engine {
             Engine::Embedded => Box::new(lake.embedded()),
             Engine::Window => {

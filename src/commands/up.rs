@@ -49,6 +49,9 @@ async fn prepare(
     } else {
         let lake = app::open_lake(settings).await?;
         app::refuse_read_only(settings, lake.database()).await?;
+        if let Err(error) = lake.refuse_lost_catalog().await {
+            tracing::error!(%error, "the lake looks empty");
+        }
         lake
     };
     Service::prepare(settings, lake, roles, stop).await

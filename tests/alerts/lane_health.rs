@@ -5,7 +5,6 @@ use marketlake_entities::records::delivery_throttles;
 use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::support::base::Base;
 use crate::support::client::Client;
@@ -122,10 +121,8 @@ async fn a_mail_whose_attempt_panics_waits_and_holds_no_other_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_mail_server_is_two_lines_of_the_log() {
     let base = Base::local().await;
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
+    let port = Mailbox::port();
+    let address = port.local_addr().unwrap();
     let (mut server, database) = running(&base, &format!("smtp://{address}"), "").await;
     let addresses = ["one@example.com", "two@example.com", "three@example.com"];
     ask(&server, &addresses).await;
@@ -134,7 +131,7 @@ async fn an_outage_of_the_mail_server_is_two_lines_of_the_log() {
         held.unwrap().filter(|row| row.failures >= 3)
     })
     .await;
-    let mailbox = Mailbox::open_at(&address, Fault::None).await;
+    let mailbox = Mailbox::open_at(port, Fault::None);
     eventually("all mails", async || {
         (mailbox.mails().len() == 3).then_some(())
     })

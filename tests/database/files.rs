@@ -60,6 +60,29 @@ fn below(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_behind_a_link_that_leads_nowhere_is_created_private_too() {
+    let base = Base::local().await;
+    let (data, target) = (base.path().join("data"), base.path().join("elsewhere.db"));
+    std::fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink(&target, data.join("marketlake.db")).unwrap();
+    let program = Program::bare().with("MARKETLAKE_DATA", data.display());
+    let mut command = with_open_umask(&program, &["check"]);
+    assert!(command.status().unwrap().success());
+    assert_eq!(mode(&target), 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_place_of_the_database_is_named() {
+    let base = Base::local().await;
+    let data = base.path().join("data");
+    std::fs::create_dir_all(data.join("marketlake.db")).unwrap();
+    let program = Program::bare().with("MARKETLAKE_DATA", data.display());
+    let said = program.run(&["check"]).await;
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("marketlake.db is not a file"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn databases_mails_and_exports_are_their_owners_only_whatever_the_umask() {
     let base = Base::local().await;
     let data = base.path().join("data");

@@ -1,8 +1,11 @@
 //! `PgBouncer` 1.18, Debian's, between the program and Postgres.
 
+use std::time::Duration;
+
 use crate::end_to_end::{history, replaying, wait_for_minutes};
 use crate::support::base::Base;
 use crate::support::client::Client;
+use crate::support::eventually;
 use crate::support::postgres::Server;
 use crate::support::program::Program;
 
@@ -49,4 +52,27 @@ async fn the_program_ingests_merges_and_answers_through_a_pooler_in_session_mode
     );
     let checked = program.ok(&["check", "--deep"]).await;
     assert!(checked.contains(", 0 problems,"), "{checked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_waits_for_a_postgres_that_the_pooler_cannot_reach_at_the_moment() {
+    let base = Base::local().await;
+    let postgres = Server::with_password("secret").await;
+    let port = postgres.port;
+    let target = format!("host=127.0.0.1 port={port} user=postgres password=secret");
+    let (_pooler, port) = Server::pgbouncer_before(&target, "session", 20).await;
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let program = Program::on(&base).with("MARKETLAKE_DATABASE__URL", url);
+    program.ok(&["check"]).await;
+    // The pooler says from now on that it failed to reach it a moment ago.
+    drop(postgres);
+    let mut server = program.start(&["up"]);
+    eventually("a line that it waits", async || {
+        assert!(server.is_running(), "{}", server.log());
+        server.log().contains("cannot be reached yet").then_some(())
+    })
+    .await;
+    let (code, took) = server.interrupt().await;
+    assert_eq!(code, 0, "{}", server.end_log());
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }

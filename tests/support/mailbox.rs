@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How it misbehaves, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +50,20 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    #[expect(clippy::unused_async, reason = "it needs a runtime")]
     pub async fn open(fault: Fault) -> Self {
-        Self::open_at("127.0.0.1:0", fault).await
+        Self::open_at(Self::port(), fault)
     }
 
-    /// At an address where there was none.
-    pub async fn open_at(address: &str, fault: Fault) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    /// A port of its own that refuses connections until a mailbox opens at it.
+    pub fn port() -> TcpSocket {
+        let port = TcpSocket::new_v4().unwrap();
+        port.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        port
+    }
+
+    pub fn open_at(port: TcpSocket, fault: Fault) -> Self {
+        let listener = port.listen(1_024).unwrap();
         let mailbox = Self {
             url: format!("smtp://{}", listener.local_addr().unwrap()),
             mails: Arc::default(),

@@ -45,19 +45,28 @@ impl Server {
     /// `PgBouncer` in front of the Postgres that an address names by the folder of its socket.
     pub async fn pgbouncer(url: &str, pool_mode: &str, pool_size: u32) -> (Self, String) {
         let (server, socket) = url.split_once("?host=").expect("a socket's folder");
+        let target = format!("host={socket} user=postgres");
+        let (pooler, port) = Self::pgbouncer_before(&target, pool_mode, pool_size).await;
+        (
+            pooler,
+            server.replace("@localhost/", &format!("@127.0.0.1:{port}/")),
+        )
+    }
+
+    /// `PgBouncer` in front of a server that its own connection string names. Returns its port too.
+    pub async fn pgbouncer_before(target: &str, pool_mode: &str, pool_size: u32) -> (Self, u16) {
         let folder = folder_of_postgres();
         let port = free_port().await;
         let file = folder.path().join("pgbouncer.ini");
         let settings = format!(
-            "[databases]\n* = host={socket} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\n* = {target}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\n\
              default_pool_size = {pool_size}\nmax_client_conn = 500\n"
         );
         std::fs::write(&file, settings).unwrap();
         let mut pooler = as_postgres(Path::new("pgbouncer"));
         pooler.arg(&file);
-        let url = server.replace("@localhost/", &format!("@127.0.0.1:{port}/"));
-        (Self::start(pooler, port, folder).await, url)
+        (Self::start(pooler, port, folder).await, port)
     }
 
     async fn start(mut command: Command, port: u16, folder: TempDir) -> Self {

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{sqlite, sqlite_file};
+use super::{pooler, sqlite, sqlite_file};
 use marketlake_common::{causes, private_file};
 
 /// How long another process's write on `SQLite` is waited for.
@@ -137,6 +137,10 @@ pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, Conn
     }
     if let Some(file) = sqlite_file(url) {
         create_private(&file)?;
+        if !file.is_file() {
+            let reason = format!("{} is not a file", file.display());
+            return Err(ConnectError::Unreachable(reason));
+        }
     }
     let connect = SqliteConnectOptions::from_str(url).map_err(|error| not_an_address(&error))?;
     let connect = connect
@@ -323,6 +327,7 @@ fn retry(error: &DbErr) -> Retry {
         // too_many_connections, cannot_connect_now
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("53300" | "57P03") => Retry::Busy,
+            _ if pooler::waits_for_server(error.message()) => Retry::Busy,
             _ => Retry::Never,
         },
         _ => Retry::Never,

@@ -2,11 +2,11 @@
 //!
 //! Whatever uses the database or the store in a loop holds a [`Reporter`] and tells it how each
 //! round went. An outage begins with the first reporter that fails, and ends when the last one
-//! that failed succeeds again, or is dropped.
+//! that failed succeeds again. One that is dropped before leaves that to the next success of any.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -23,6 +23,8 @@ pub static STORE: Outage = Outage::new("object store");
 pub struct Outage {
     what: &'static str,
     state: Mutex<State>,
+    /// Whether all that failed are dropped, and nobody has succeeded since.
+    is_orphaned: AtomicBool,
 }
 
 struct State {
@@ -48,6 +50,7 @@ impl Outage {
                 since: None,
                 cause: None,
             }),
+            is_orphaned: AtomicBool::new(false),
         }
     }
 
@@ -83,11 +86,20 @@ impl Outage {
         if !state.failing.is_empty() {
             return;
         }
+        self.is_orphaned.store(false, Ordering::Relaxed);
         state.cause = None;
         if let Some(since) = state.since.take() {
             let seconds = since.elapsed().as_secs_f64();
             tracing::warn!(seconds, "outage of the {} ended", self.what);
         }
+    }
+
+    /// A user that failed is gone: that says nothing about whether the outage is over.
+    fn forget(&self, id: u64) {
+        let mut state = self.state.lock();
+        state.failing.remove(&id);
+        let is_orphaned = state.failing.is_empty() && state.since.is_some();
+        self.is_orphaned.store(is_orphaned, Ordering::Relaxed);
     }
 }
 
@@ -114,7 +126,7 @@ impl Reporter {
 
     /// It succeeded.
     pub fn succeed(&mut self) {
-        if self.is_failing {
+        if self.is_failing || self.outage.is_orphaned.load(Ordering::Relaxed) {
             self.is_failing = false;
             self.outage.succeed(self.id);
         }
@@ -129,7 +141,9 @@ impl Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        self.succeed();
+        if self.is_failing {
+            self.outage.forget(self.id);
+        }
     }
 }
 
@@ -139,4 +153,26 @@ impl Drop for Reporter {
 pub fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let cause = DATABASE.cause().filter(|_| is_pool_timeout(error));
     cause.unwrap_or_else(|| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_outlives_who_reported_it_and_ends_with_the_next_success() {
+        static OUTAGE: Outage = Outage::new("test");
+        let (mut one, mut other) = (OUTAGE.reporter("one"), OUTAGE.reporter("other"));
+        one.fail(&"down");
+        drop(one);
+        assert_eq!(OUTAGE.cause().as_deref(), Some("down"));
+        other.succeed();
+        assert_eq!(OUTAGE.cause(), None);
+        other.fail(&"down again");
+        let mut third = OUTAGE.reporter("third");
+        third.succeed();
+        assert_eq!(OUTAGE.cause().as_deref(), Some("down again"));
+        other.succeed();
+        assert_eq!(OUTAGE.cause(), None);
+    }
 }

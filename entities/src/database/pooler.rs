@@ -18,6 +18,23 @@ const ROUNDS: usize = 4;
 /// `SQLSTATE` of a prepared statement that is there already, and of one that is not.
 const OTHERS_STATEMENT: [&str; 2] = ["42P05", "26000"];
 
+/// What `PgBouncer` says while its server is not there or has no room, or because it was not a moment
+/// ago: all of it with the one `SQLSTATE` 08P01.
+const WAITING_FOR_SERVER: [&str; 7] = [
+    "server_login_retry",
+    "server down",
+    "server conn crashed",
+    "query_wait_timeout",
+    "no more connections allowed",
+    "cannot connect",
+    "server login failed: FATAL the database system is",
+];
+
+/// Whether a pooler's message is about a server that may be back soon.
+pub(super) fn waits_for_server(message: &str) -> bool {
+    WAITING_FOR_SERVER.iter().any(|text| message.contains(text))
+}
+
 /// Checks that prepared statements last as long as their connection.
 ///
 /// # Errors
