@@ -19,6 +19,11 @@ pub struct Server {
 impl Server {
     /// A Postgres with the user `postgres`, who needs this password.
     pub async fn with_password(password: &str) -> Self {
+        Self::with_password_at(free_port().await, password).await
+    }
+
+    /// The same at a port.
+    pub async fn with_password_at(port: u16, password: &str) -> Self {
         let folder = folder_of_postgres();
         let data = folder.path().join("data");
         let file = folder.path().join("password");
@@ -32,7 +37,6 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
-        let port = free_port().await;
         let mut server = as_postgres(&bin.join("postgres"));
         server
             .arg("-D")
@@ -61,7 +65,8 @@ impl Server {
         let settings = format!(
             "[databases]\n* = {target}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\n\
-             default_pool_size = {pool_size}\nmax_client_conn = 500\n"
+             default_pool_size = {pool_size}\nmax_client_conn = 500\n\
+             server_login_retry = 1\n"
         );
         std::fs::write(&file, settings).unwrap();
         let mut pooler = as_postgres(Path::new("pgbouncer"));

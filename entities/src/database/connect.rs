@@ -13,7 +13,7 @@ use sea_orm::{
     ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxPostgresConnector,
     SqlxSqliteConnector,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{pooler, sqlite, sqlite_file};
 use marketlake_common::{causes, private_file};
@@ -268,12 +268,13 @@ async fn first_connection(database: &DatabaseConnection, deadline: Instant) -> R
     }
     // The pool hides why it cannot connect, so the first connection is made without it.
     let connect = database.get_postgres_connection_pool().connect_options();
-    let left = deadline.saturating_duration_since(Instant::now());
-    let connected = timeout(left, connect.connect()).await;
+    let connected = timeout_at(deadline, connect.connect()).await;
     let connected = connected.unwrap_or_else(|_| Err(slow(&connect)));
     let connection = connected.map_err(failed)?;
     let _ = connection.close().await;
-    database.ping().await
+    // A pooler lets clients in without a server, and has their first statement wait for one.
+    let answered = timeout_at(deadline, database.ping()).await;
+    answered.unwrap_or_else(|_| Err(failed(slow(&connect))))
 }
 
 fn slow(connect: &PgConnectOptions) -> sqlx::Error {
