@@ -1,11 +1,11 @@
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # Without symbols: 186 MB rather than a gigabyte; 65 MB packed, as it is pulled.
 RUN CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false cargo build --release --locked && mkdir /data
 
-FROM rust:1.95-slim-bookworm AS build-s3
+FROM rust:1.95.0-slim-bookworm AS build-s3
 RUN cargo install s3s-fs@0.14.1 --features binary --locked
 
 # An S3-compatible store over a folder, for trying out.

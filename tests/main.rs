@@ -24,5 +24,6 @@ mod project;
 mod prometheus;
 mod records;
 mod rest;
+mod schema;
 mod shell;
 mod support;

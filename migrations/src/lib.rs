@@ -1,25 +1,31 @@
-//! The tables, one sea-orm migration a change. Changes expand first and contract in a later release,
-//! so that a running older version keeps working.
+//! The tables, one sea-orm migration each. Later changes expand first and contract in a later
+//! release, so that a running older version keeps working.
 
 use sea_orm_migration::prelude::*;
 
-mod m20261124_000001_create_segments;
-mod m20261124_000002_create_metrics;
-mod m20261124_000003_create_job_runs;
-mod m20261124_000004_create_subscriptions;
-mod m20261124_000005_create_alerts;
-mod m20261124_000006_create_deliveries;
-mod m20261125_000007_add_rollups_to_segments;
-mod m20261125_000008_index_open_job_runs;
-mod m20261125_000009_extend_subscriptions;
-mod m20261125_000010_create_watches;
-mod m20261125_000011_extend_alerts;
-mod m20261125_000012_rebuild_deliveries;
-mod m20261125_000013_create_trust;
-mod m20261125_000014_create_api_keys;
-mod m20261125_000015_create_manifests;
-mod m20261126_000016_create_upload_intents;
-mod m20261126_000020_create_delivery_throttles;
+mod m20261127_000001_create_segments;
+mod m20261127_000002_create_metrics;
+mod m20261127_000003_create_job_runs;
+mod m20261127_000004_create_subscriptions;
+mod m20261127_000005_create_subscription_events;
+mod m20261127_000006_create_rule_spans;
+mod m20261127_000007_create_watches;
+mod m20261127_000008_create_transitions;
+mod m20261127_000009_create_evidence;
+mod m20261127_000010_create_alerts;
+mod m20261127_000011_create_alert_notes;
+mod m20261127_000012_create_deliveries;
+mod m20261127_000013_create_delivery_alerts;
+mod m20261127_000014_create_delivery_throttles;
+mod m20261127_000015_create_recipients;
+mod m20261127_000016_create_bounces;
+mod m20261127_000017_create_incidents;
+mod m20261127_000018_create_signing_keys;
+mod m20261127_000019_create_api_keys;
+mod m20261127_000020_create_manifests;
+mod m20261127_000021_create_upload_intents;
+mod m20261127_000022_create_lake_identity;
+mod table;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -31,23 +37,28 @@ pub struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(m20261124_000001_create_segments::Migration),
-            Box::new(m20261124_000002_create_metrics::Migration),
-            Box::new(m20261124_000003_create_job_runs::Migration),
-            Box::new(m20261124_000004_create_subscriptions::Migration),
-            Box::new(m20261124_000005_create_alerts::Migration),
-            Box::new(m20261124_000006_create_deliveries::Migration),
-            Box::new(m20261125_000007_add_rollups_to_segments::Migration),
-            Box::new(m20261125_000008_index_open_job_runs::Migration),
-            Box::new(m20261125_000009_extend_subscriptions::Migration),
-            Box::new(m20261125_000010_create_watches::Migration),
-            Box::new(m20261125_000011_extend_alerts::Migration),
-            Box::new(m20261125_000012_rebuild_deliveries::Migration),
-            Box::new(m20261125_000013_create_trust::Migration),
-            Box::new(m20261125_000014_create_api_keys::Migration),
-            Box::new(m20261125_000015_create_manifests::Migration),
-            Box::new(m20261126_000016_create_upload_intents::Migration),
-            Box::new(m20261126_000020_create_delivery_throttles::Migration),
+            Box::new(m20261127_000001_create_segments::Migration),
+            Box::new(m20261127_000002_create_metrics::Migration),
+            Box::new(m20261127_000003_create_job_runs::Migration),
+            Box::new(m20261127_000004_create_subscriptions::Migration),
+            Box::new(m20261127_000005_create_subscription_events::Migration),
+            Box::new(m20261127_000006_create_rule_spans::Migration),
+            Box::new(m20261127_000007_create_watches::Migration),
+            Box::new(m20261127_000008_create_transitions::Migration),
+            Box::new(m20261127_000009_create_evidence::Migration),
+            Box::new(m20261127_000010_create_alerts::Migration),
+            Box::new(m20261127_000011_create_alert_notes::Migration),
+            Box::new(m20261127_000012_create_deliveries::Migration),
+            Box::new(m20261127_000013_create_delivery_alerts::Migration),
+            Box::new(m20261127_000014_create_delivery_throttles::Migration),
+            Box::new(m20261127_000015_create_recipients::Migration),
+            Box::new(m20261127_000016_create_bounces::Migration),
+            Box::new(m20261127_000017_create_incidents::Migration),
+            Box::new(m20261127_000018_create_signing_keys::Migration),
+            Box::new(m20261127_000019_create_api_keys::Migration),
+            Box::new(m20261127_000020_create_manifests::Migration),
+            Box::new(m20261127_000021_create_upload_intents::Migration),
+            Box::new(m20261127_000022_create_lake_identity::Migration),
         ]
     }
 }
