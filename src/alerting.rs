@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::Channels;
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Sender};
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, SmtpChannel, WebhookChannel,
+};
+use marketlake_alerts::delivery::mail::{Dkim, Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{Pace, Sender};
 use marketlake_common::excerpt;
 use sea_orm::DatabaseConnection;
 use url::Url;

@@ -16,7 +16,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use sha2::Sha256;
 
-use crate::AlertError;
+use crate::error::AlertError;
 
 const VERSION: u8 = 1;
 /// Longer than any that is made.

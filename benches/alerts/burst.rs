@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::mail::{Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Sender, Telling};
-use marketlake_alerts::{Channels, detector};
+use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::delivery::mail::{Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{Pace, Sender, Telling};
+use marketlake_alerts::{Channels, detection};
 use marketlake_entities::database;
 use sea_orm::DatabaseConnection;
 
@@ -52,7 +52,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         lake.import(market::minute(now, METRICS, METRICS)?, at)
             .await?;
         lake.follow(0).await?;
-        let verdict = detector::judge(&lake, now).await?;
+        let verdict = detection::judge(&lake, now).await?;
         let transaction = database::begin_write(lake.database()).await?;
         let recorded = verdict.record(&transaction, at, Telling::default()).await?;
         transaction.commit().await?;

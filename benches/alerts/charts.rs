@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use marketlake_alerts::mail::draw;
+use marketlake_alerts::delivery::mail::draw;
 use marketlake_alerts::{Evidence, Rule};
 use marketlake_lake::Point;
 use marketlake_model::{JumpRule, Minute};

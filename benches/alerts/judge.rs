@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use marketlake_alerts::detector::{self, Recorded};
-use marketlake_alerts::outbox::Telling;
+use marketlake_alerts::delivery::outbox::Telling;
+use marketlake_alerts::detection::{self, Recorded};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use marketlake_model::Minute;
@@ -63,7 +63,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
 
 async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, Recorded)> {
     let begun = Instant::now();
-    let verdict = detector::judge(lake, ts).await?;
+    let verdict = detection::judge(lake, ts).await?;
     let transaction = database::begin_write(lake.database()).await?;
     let now = database::clock(&transaction).await?;
     let recorded = verdict

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use marketlake_alerts::subscription::{Asker, Whose};
+use marketlake_alerts::subscriptions::{Asker, Whose};
 
 use crate::auth::{AuthError, Gate, Grant, Mode, Scope};
 use crate::authority::RequestAuthority;

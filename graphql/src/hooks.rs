@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use marketlake_alerts::bounce::{self, NoticeError, Taken};
+use marketlake_alerts::delivery::bounces::{self, NoticeError, Taken};
 use serde_json::json;
 
 use crate::pages::Desk;
@@ -22,9 +22,9 @@ pub(crate) async fn post(State(desk): State<Desk>, headers: HeaderMap, body: Byt
     let is_mail =
         media_type.is_some_and(|t| t.starts_with("message/") || t.starts_with("multipart/"));
     let taken = if is_mail {
-        bounce::take_mail(database, &body, now).await
+        bounces::take_mail(database, &body, now).await
     } else {
-        bounce::take_ses(database, &body, now).await
+        bounces::take_ses(database, &body, now).await
     };
     match taken {
         Ok(Ok(Taken::Recorded(subscriptions))) => {

@@ -1,6 +1,6 @@
 //! How the face behaves.
 
-use marketlake_alerts::subscription::Caps;
+use marketlake_alerts::subscriptions::Caps;
 use marketlake_common::Health;
 use tokio_util::sync::CancellationToken;
 

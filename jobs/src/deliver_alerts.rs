@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::delivery::outbox::Sender;
 use marketlake_common::Health;
 use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;

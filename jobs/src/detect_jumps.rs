@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
-use marketlake_alerts::detector;
-use marketlake_alerts::outbox::{TOO_OLD, Telling};
+use marketlake_alerts::delivery::outbox::{TOO_OLD, Telling};
+use marketlake_alerts::detection;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
 use marketlake_lake::Lake;
@@ -122,7 +122,7 @@ impl Job for DetectJumps {
         let minute = run.slot.minute();
         // The minute was committed this moment; memory answers a hundred times faster than files.
         self.lake.window().reach(minute, WINDOW_PATIENCE).await;
-        let verdict = detector::judge(&self.lake, minute).await?;
+        let verdict = detection::judge(&self.lake, minute).await?;
         let (jumps, rules) = (verdict.jumps, verdict.rules);
         let missing = self.missing_parts(run.slot).await?;
         if !missing.is_empty() {

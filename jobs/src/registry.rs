@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::delivery::outbox::Sender;
 use marketlake_feeds::Pace;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;

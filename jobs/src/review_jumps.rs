@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::{LONGEST_WINDOW, replay};
+use marketlake_alerts::LONGEST_WINDOW;
+use marketlake_alerts::detection::replay;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State};
 use marketlake_lake::{Lake, Span};

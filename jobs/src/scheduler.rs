@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::failure_log::{FailureLine, FailureLog};
 use marketlake_common::health::{Part, Role};
 use marketlake_common::panic_message;

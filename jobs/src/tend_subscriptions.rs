@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::{outbox, subscription};
+use marketlake_alerts::delivery::outbox;
+use marketlake_alerts::subscriptions;
 use marketlake_entities::database;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
@@ -54,8 +55,8 @@ impl Job for TendSubscriptions {
         }
         let transaction = database::begin_write(&self.database).await?;
         let now = run.now(&transaction).await?;
-        let deleted = subscription::delete_unconfirmed(&transaction, now).await?;
-        let expired = subscription::expire(&transaction, now).await?;
+        let deleted = subscriptions::delete_unconfirmed(&transaction, now).await?;
+        let expired = subscriptions::expire(&transaction, now).await?;
         let forgotten = outbox::forget_messages(&transaction, now).await?;
         let throttles = outbox::forget_throttles(&transaction, now).await?;
         let outcome = json!({

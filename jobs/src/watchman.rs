@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::outbox;
-use marketlake_alerts::watchman::{self, Finding, Kind};
+use marketlake_alerts::delivery::outbox;
+use marketlake_alerts::delivery::watchdog::{self, Finding, Kind};
 use marketlake_entities::records::job_runs::{Column, Entity, State};
 use marketlake_model::Millis;
 use sea_orm::{
@@ -90,7 +90,7 @@ impl Job for Watchman {
             findings.extend(all);
         }
         let operator = self.watch.operator.as_deref();
-        let settled = watchman::settle(&self.database, &findings, operator, now).await?;
+        let settled = watchdog::settle(&self.database, &findings, operator, now).await?;
         let outcome = json!({
             "findings": findings.len(), "opened": settled.opened, "closed": settled.closed,
         });

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;

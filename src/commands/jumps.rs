@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_alerts::replay::{Said, replay};
+use marketlake_alerts::detection::replay::{Said, replay};
 use marketlake_jobs::judged;
 use marketlake_lake::JumpQuery;
 use marketlake_model::{Exact, JumpRule};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use marketlake_alerts::subscription::check_matches;
+use marketlake_alerts::subscriptions::check_matches;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{MAILS_A_DAY, Pace};
-use marketlake_alerts::subscription::{Caps, check_address};
+use marketlake_alerts::delivery::outbox::{MAILS_A_DAY, Pace};
+use marketlake_alerts::subscriptions::{Caps, check_address};
 use marketlake_common::SecretUrl;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What mail servers tell us later.
 
-use marketlake_alerts::bounce::{self, NoticeError, Taken};
-use marketlake_alerts::subscription::{self, Asker, Caps, State, Whose};
+use marketlake_alerts::delivery::bounces::{self, NoticeError, Taken};
+use marketlake_alerts::subscriptions::{self, Asker, Caps, State, Whose};
 use marketlake_alerts::{Keyring, Subscription};
 use serde_json::json;
 
@@ -52,7 +52,7 @@ fn complaint(back: &str) -> Vec<u8> {
 
 async fn take(alerting: &Alerting, raw: &[u8]) -> Result<Taken, NoticeError> {
     let now = alerting.now().await;
-    bounce::take_mail(&alerting.database, raw, now)
+    bounces::take_mail(&alerting.database, raw, now)
         .await
         .unwrap()
 }
@@ -91,7 +91,7 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
             "mail did not arrive: 5.1.1 smtp; 550 5.1.1 no such user"
         );
         let now = alerting.now().await;
-        let confirm = subscription::Change::Confirm;
+        let confirm = subscriptions::Change::Confirm;
         Subscription::change(
             &alerting.database,
             &subscription.id,
@@ -134,7 +134,7 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         assert_eq!(state(&alerting, &subscription).await, State::Deleted);
         let before = alerting.deliveries().await.len();
         let now = alerting.now().await;
-        let asked = subscription::ask(
+        let asked = subscriptions::ask(
             &alerting.database,
             &wants("hottry:volume"),
             &Asker {
@@ -218,13 +218,13 @@ async fn the_notifications_of_ses_are_understood_in_an_envelope_and_bare() {
             bounce.to_string()
         };
         let now = alerting.now().await;
-        let taken = bounce::take_ses(&alerting.database, body.as_bytes(), now)
+        let taken = bounces::take_ses(&alerting.database, body.as_bytes(), now)
             .await
             .unwrap();
         assert_eq!(taken, Ok(Taken::Recorded(1)));
         assert_eq!(state(&alerting, &subscription).await, State::Suspended);
         let complaint = json!({"eventType": "Complaint", "complaint": {"complaintFeedbackType": "abuse"}, "mail": {"source": back}});
-        let taken = bounce::take_ses(&alerting.database, complaint.to_string().as_bytes(), now)
+        let taken = bounces::take_ses(&alerting.database, complaint.to_string().as_bytes(), now)
             .await
             .unwrap();
         assert_eq!(taken, Ok(Taken::Recorded(1)));
@@ -232,7 +232,7 @@ async fn the_notifications_of_ses_are_understood_in_an_envelope_and_bare() {
         let asks =
             json!({"Type": "SubscriptionConfirmation", "SubscribeURL": "https://sns.example/"});
         for quiet in [delivered, asks] {
-            let taken = bounce::take_ses(&alerting.database, quiet.to_string().as_bytes(), now)
+            let taken = bounces::take_ses(&alerting.database, quiet.to_string().as_bytes(), now)
                 .await
                 .unwrap();
             assert_eq!(taken, Ok(Taken::Nothing));

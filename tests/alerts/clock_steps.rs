@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{self, Letter};
-use marketlake_alerts::subscription::Channel;
+use marketlake_alerts::delivery::outbox::{self, NewDelivery};
+use marketlake_alerts::subscriptions::Channel;
 use marketlake_entities::records::deliveries::{Kind, State};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -19,8 +19,10 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 async fn post(alerting: &Alerting, kind: Kind, at: Millis) {
-    let letter = Letter::new(kind, Channel::Mail, "trader@example.com");
-    outbox::post(&alerting.database, letter, at).await.unwrap();
+    let delivery = NewDelivery::new(kind, Channel::Mail, "trader@example.com");
+    outbox::enqueue(&alerting.database, delivery, at)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

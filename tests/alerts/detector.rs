@@ -1,7 +1,7 @@
 //! When a subscription fires, when it does not, and why.
 
-use marketlake_alerts::outbox::Telling;
-use marketlake_alerts::subscription::{Change, Whose, history};
+use marketlake_alerts::delivery::outbox::Telling;
+use marketlake_alerts::subscriptions::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -186,7 +186,10 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(after.state, marketlake_alerts::subscription::State::Expired);
+        assert_eq!(
+            after.state,
+            marketlake_alerts::subscriptions::State::Expired
+        );
         let daily = NewSubscription {
             cooldown_minutes: Some(0),
             most_per_day: Some(1),
@@ -283,7 +286,7 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
     let (alerting, _) = watched(&base, wants("hottry:volume")).await;
     alerting.commit(series(ID, 0, &["340"])).await;
     alerting.lake.follow(0).await.unwrap();
-    let verdict = marketlake_alerts::detector::judge(&alerting.lake, start())
+    let verdict = marketlake_alerts::detection::judge(&alerting.lake, start())
         .await
         .unwrap();
     let transaction = marketlake_entities::database::begin_write(&alerting.database)

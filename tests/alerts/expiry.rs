@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_entities::records::deliveries::{Kind, State};
 use sea_orm::ConnectionTrait;
 
@@ -119,8 +119,8 @@ async fn a_mail_that_may_have_arrived_stays_unknown_when_it_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_that_were_too_old_do_not_count_against_an_address() {
-    use marketlake_alerts::detector;
-    use marketlake_alerts::outbox::{TOO_OLD, Telling};
+    use marketlake_alerts::delivery::outbox::{TOO_OLD, Telling};
+    use marketlake_alerts::detection;
     use marketlake_entities::database;
 
     let base = Base::local().await;
@@ -132,7 +132,7 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
         let id = IDS[usize::try_from(minute).unwrap()];
         alerting.commit(series(id, minute, &["340"])).await;
         alerting.lake.follow(0).await.unwrap();
-        let verdict = detector::judge(&alerting.lake, start().plus(minute))
+        let verdict = detection::judge(&alerting.lake, start().plus(minute))
             .await
             .unwrap();
         let transaction = database::begin_write(&alerting.database).await.unwrap();

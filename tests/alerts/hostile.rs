@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
-use marketlake_alerts::outbox::{self, Letter, Sender};
-use marketlake_alerts::subscription::{Channel as Kind, State as Life};
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel,
+};
+use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
+use marketlake_alerts::subscriptions::{Channel as Kind, State as Life};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::records::deliveries::{Kind as Says, State};
 
@@ -39,9 +41,11 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
     ] {
         let base = Base::local().await;
         let alerting = Alerting::on(&base).await;
-        let letter = Letter::new(Says::Manage, Kind::Mail, "trader@example.com");
+        let delivery = NewDelivery::new(Says::Manage, Kind::Mail, "trader@example.com");
         let now = alerting.now().await;
-        outbox::post(&alerting.database, letter, now).await.unwrap();
+        outbox::enqueue(&alerting.database, delivery, now)
+            .await
+            .unwrap();
         let mailbox = Mailbox::open(fault).await;
         let begun = Instant::now();
         alerting.send(&mailbox.url).await;
@@ -123,12 +127,14 @@ fn hooked(hook: &Hook) -> NewSubscription {
 }
 
 async fn post_test(alerting: &Alerting, subscription: &Subscription) {
-    let letter = Letter {
+    let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..Letter::new(Says::Test, Kind::Webhook, subscription.target())
+        ..NewDelivery::new(Says::Test, Kind::Webhook, subscription.target())
     };
     let now = alerting.now().await;
-    outbox::post(&alerting.database, letter, now).await.unwrap();
+    outbox::enqueue(&alerting.database, delivery, now)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

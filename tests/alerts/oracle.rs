@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use marketlake_alerts::Rule;
-use marketlake_alerts::machine::Watch;
-use marketlake_alerts::track::Track;
+use marketlake_alerts::rules::evaluation::Track;
+use marketlake_alerts::rules::state_machine::Watch;
 use marketlake_lake::Point;
 use marketlake_model::{Direction, Exact, JumpRule, Metric, Minute};
 use rand::rngs::StdRng;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_entities::records::deliveries::State;
 use sea_orm::ConnectionTrait;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::outbox::{self, Letter, Sender};
-use marketlake_alerts::subscription::Channel;
+use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
+use marketlake_alerts::subscriptions::Channel;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{Kind, State};
 use marketlake_entities::records::delivery_throttles::{self, Scope};
@@ -32,8 +32,8 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     let transaction = database::begin_write(&alerting.database).await.unwrap();
     let now = database::clock(&transaction).await.unwrap();
     for address in addresses {
-        let letter = Letter::new(Kind::Manage, Channel::Mail, &address);
-        outbox::post(&transaction, letter, now).await.unwrap();
+        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        outbox::enqueue(&transaction, delivery, now).await.unwrap();
     }
     transaction.commit().await.unwrap();
 }

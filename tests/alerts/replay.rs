@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use marketlake_alerts::replay::{note, replay};
-use marketlake_alerts::subscription::{Change, Whose, history};
+use marketlake_alerts::detection::replay::{note, replay};
+use marketlake_alerts::subscriptions::{Change, Whose, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_lake::Span;
 use marketlake_model::{Minute, Sample};

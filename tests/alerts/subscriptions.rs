@@ -1,7 +1,7 @@
 //! What can be subscribed to.
 
 use marketlake_alerts::NewSubscription;
-use marketlake_alerts::subscription::check_address;
+use marketlake_alerts::subscriptions::check_address;
 
 fn new(metric: &str, factor: &str, address: &str) -> NewSubscription {
     NewSubscription {

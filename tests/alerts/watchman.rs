@@ -1,6 +1,6 @@
 //! The operator hears of what is wrong once when it begins, and once when it is over.
 
-use marketlake_alerts::watchman::{Finding, Kind, settle};
+use marketlake_alerts::delivery::watchdog::{Finding, Kind, settle};
 use marketlake_entities::records::deliveries;
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
-use marketlake_alerts::channel::webhook::{Lookup, check_endpoint};
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
-use marketlake_alerts::outbox::{self, Sender};
-use marketlake_alerts::subscription::Whose;
-use marketlake_alerts::{NewSubscription, Subscription, subscription};
+use marketlake_alerts::delivery::channels::webhook::{Lookup, check_endpoint};
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel,
+};
+use marketlake_alerts::delivery::outbox::{self, Sender};
+use marketlake_alerts::subscriptions::Whose;
+use marketlake_alerts::{NewSubscription, Subscription, subscriptions};
 use marketlake_entities::records::deliveries::State;
 use sha2::Sha256;
 
@@ -120,12 +122,12 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
     let (alerting, subscription) = hooked(&base, &hook, "slack").await;
     let now = alerting.now().await;
     assert!(
-        subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
+        subscriptions::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
             .await
             .unwrap()
     );
     assert!(
-        !subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
+        !subscriptions::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
             .await
             .unwrap()
     );

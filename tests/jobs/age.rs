@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{self, Telling};
+use marketlake_alerts::delivery::outbox::{self, Telling};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
 use marketlake_entities::records::job_runs;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_alerts::subscription::history;
+use marketlake_alerts::subscriptions::history;
 use marketlake_jobs::{Job, Moment, ReviewJumps, RunOnce, Runner};
 use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::channel::{Channel, Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::detector::{self, Recorded};
-use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Round, Sender, Telling};
+use marketlake_alerts::delivery::channels::{Channel, Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::delivery::mail::{Dkim, Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{Pace, Round, Sender, Telling};
+use marketlake_alerts::detection::{self, Recorded};
 use marketlake_alerts::{Channels, NewSubscription, Subscription};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, State};
@@ -74,7 +74,7 @@ impl Alerting {
     /// Judges a minute, as the job does, and marks it as judged.
     pub async fn judge(&self, minute: Minute) -> Recorded {
         self.lake.follow(0).await.unwrap();
-        let verdict = detector::judge(&self.lake, minute).await.unwrap();
+        let verdict = detection::judge(&self.lake, minute).await.unwrap();
         let transaction = database::begin_write(&self.database).await.unwrap();
         let now = database::clock(&transaction).await.unwrap();
         let recorded = verdict

@@ -1,7 +1,7 @@
 //! `/confirm/TOKEN`: the owner of an address says yes.
 
 use axum::extract::{Path, State};
-use marketlake_alerts::subscription::{Change, State as LifeState, Whose};
+use marketlake_alerts::subscriptions::{Change, State as LifeState, Whose};
 use marketlake_alerts::{Purpose, Subscription};
 
 use super::Desk;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use marketlake_alerts::subscription::LifeError;
+use marketlake_alerts::subscriptions::LifeError;
 use marketlake_alerts::{AlertError, TokenError};
 use marketlake_lake::LakeError;
 use minijinja::value::Serde;

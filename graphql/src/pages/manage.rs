@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
-use marketlake_alerts::subscription::{self, Change, LifeError, Whose, history};
+use marketlake_alerts::subscriptions::{self, Change, LifeError, Whose, history};
 use marketlake_alerts::{NewSubscription, Purpose, Subscription};
 use marketlake_common::excerpt;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub(super) async fn send(
 ) -> Result<Page, PageError> {
     let now = desk.now().await?;
     let asked =
-        subscription::ask_for_link(desk.lake.database(), &typed.address, &desk.caps, now).await?;
+        subscriptions::ask_for_link(desk.lake.database(), &typed.address, &desk.caps, now).await?;
     let link = Link {
         sent: asked.is_ok(),
         error: asked.err().map(|error| error.message),
@@ -141,7 +141,7 @@ async fn shown(desk: &Desk, subscription: Subscription) -> Result<ShownSubscript
         events: events.collect(),
         pattern: subscription.judged.pattern.to_string(),
         rule: subscription.rule().in_words(),
-        state: subscription::in_words(subscription.state),
+        state: subscriptions::in_words(subscription.state),
         snoozed_until: subscription
             .judged
             .muted_until
@@ -186,7 +186,7 @@ pub(super) async fn post(
             Change::Edit(Box::new(new))
         }
         "test" => {
-            subscription::test(database, &act.id, own, now).await?;
+            subscriptions::test(database, &act.id, own, now).await?;
             return Ok(Redirect::to(&format!("/manage/{token}")));
         }
         other => {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use marketlake_alerts::subscription::Caps;
+use marketlake_alerts::subscriptions::Caps;
 use marketlake_alerts::{Keyring, Purpose};
 use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::Lake;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
-use marketlake_alerts::subscription::{Change, Whose};
+use marketlake_alerts::subscriptions::{Change, Whose};
 use marketlake_alerts::{Purpose, Subscription};
 use serde::Deserialize;
 

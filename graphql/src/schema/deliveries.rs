@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::records::deliveries::State;
 use marketlake_lake::Lake;

@@ -8,8 +8,8 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use marketlake_alerts::subscription::{Asker, Change, LifeError, Whose};
-use marketlake_alerts::{AlertError, FieldError, Subscription, subscription};
+use marketlake_alerts::subscriptions::{Asker, Change, LifeError, Whose};
+use marketlake_alerts::{AlertError, FieldError, Subscription, subscriptions};
 use marketlake_common::{excerpt, excerpt_message};
 use marketlake_model::{Millis, parse_time};
 
@@ -174,7 +174,7 @@ pub(super) async fn test(
     if Subscription::find_of(database, &id, whose).await?.is_none() {
         return Err(unknown(&id));
     }
-    let queued = subscription::test(database, &id, whose, now(&desk).await?).await?;
+    let queued = subscriptions::test(database, &id, whose, now(&desk).await?).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { queued })).into_response())
 }
 

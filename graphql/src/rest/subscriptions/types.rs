@@ -1,6 +1,6 @@
 //! What goes in and out.
 
-use marketlake_alerts::subscription::in_words;
+use marketlake_alerts::subscriptions::in_words;
 use marketlake_alerts::{NewSubscription, Subscription};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! A subscription's life, by GraphQL.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};
+use marketlake_alerts::subscriptions::{self, Asker, Change, LifeError, Whose};
 use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
 use marketlake_common::excerpt;
 use marketlake_model::Millis;
@@ -179,7 +179,7 @@ impl SubscriptionsMutation {
         {
             return Ok(TestSubscriptionPayload::wrong(unknown(&input.id)));
         }
-        let queued = subscription::test(database, &input.id, own.whose(), now).await;
+        let queued = subscriptions::test(database, &input.id, own.whose(), now).await;
         Ok(TestSubscriptionPayload {
             queued: queued.map_err(|error| errors::unavailable(&error))?,
             user_errors: Vec::new(),
@@ -194,7 +194,7 @@ impl SubscriptionsMutation {
     ) -> Result<RequestManageLinkPayload> {
         let (desk, now) = at(context).await?;
         let database = desk.lake.database();
-        let asked = subscription::ask_for_link(database, &input.address, &desk.caps, now).await;
+        let asked = subscriptions::ask_for_link(database, &input.address, &desk.caps, now).await;
         let error = asked.map_err(|error| errors::unavailable(&error))?.err();
         Ok(RequestManageLinkPayload {
             accepted: error.is_none(),

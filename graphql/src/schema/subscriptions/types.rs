@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use marketlake_alerts::subscription::history::{self, PastAlert};
-use marketlake_alerts::subscription::in_words;
+use marketlake_alerts::subscriptions::history::{self, PastAlert};
+use marketlake_alerts::subscriptions::in_words;
 use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 

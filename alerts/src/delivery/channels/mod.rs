@@ -1,0 +1,115 @@
+//! How a message leaves the house.
+
+mod bounded;
+mod file;
+pub(crate) mod smtp;
+mod smtp_reply;
+pub mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use marketlake_model::Millis;
+
+use crate::queue::lane::Lane;
+pub use file::FileChannel;
+pub use marketlake_entities::records::delivery_throttles::Scope;
+pub use smtp::SmtpChannel;
+pub use webhook::{Guard, WebhookChannel};
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// Taken; the receiver is answerable for it now.
+    Sent,
+    /// Surely not sent, and a later attempt may help.
+    Retry(String),
+    /// The same, and the server would say so to everybody: it is to be left alone for a while.
+    Slow(String),
+    /// Surely not sent, and the same holds for others: of the recipient's domain or the webhook's
+    /// host, or of the address.
+    Throttled {
+        /// Which deliveries are to wait.
+        scope: Scope,
+        /// What was said.
+        reason: String,
+        /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
+        retry_after: Option<Duration>,
+    },
+    /// Surely not sent, after a mail server heard the recipient: whether that is the server's fault
+    /// or comes of the recipient shows in what becomes of others.
+    Ambiguous(String),
+    /// Surely not sent, and no attempt will help.
+    Dead(String),
+    /// The same, and nothing is to be sent there again: subscriptions that lead there end.
+    Gone(String),
+    /// The connection broke after the message was handed over: nobody can know.
+    Unknown(String),
+}
+
+/// Why a channel cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The address of the server or folder cannot be used.
+    #[error("{0}")]
+    Address(String),
+}
+
+/// One message, rendered.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Its identity, derived from what it says: the same at every attempt, and after a restore too.
+    pub message_id: String,
+    /// The sender's address on the envelope: where notices about it come back to.
+    pub return_path: String,
+    /// To whom: a mail address, or an address of the web.
+    pub address: String,
+    /// With what a webhook is signed.
+    pub secret: Option<String>,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Makes lines.
+pub trait Channel: Send + Sync {
+    /// A line for one worker, which may keep a connection from one message to the next.
+    fn line(&self) -> Box<dyn Line>;
+}
+
+/// Carries one message after the other, in two steps.
+///
+/// All that fails in [`prepare`](Self::prepare) is surely not sent. From the begin of [`hand_over`](Self::hand_over) on the message may have
+/// arrived: what fails there without the receiver's word is [`Sending::Unknown`]. Neither waits without a limit. A line
+/// whose step failed is good for the next message all the same.
+#[async_trait]
+pub trait Line: Send {
+    /// Everything up to the point at which the message itself would go over.
+    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending>;
+
+    /// Hands the message over that was prepared last, at a time that the receiver may compare with
+    /// its own.
+    async fn hand_over(&mut self, parcel: &Parcel, now: Millis) -> Sending;
+
+    /// Says farewell, where that is the custom.
+    async fn close(&mut self) {}
+}
+
+/// All channels of a process.
+#[derive(Clone)]
+pub struct Channels {
+    /// How mails leave.
+    pub mail: Arc<dyn Channel>,
+    /// How webhooks and chats are called.
+    pub webhook: Arc<dyn Channel>,
+}
+
+impl Channels {
+    /// A line of the channel of a lane.
+    pub(crate) fn line(&self, lane: Lane) -> Box<dyn Line> {
+        match lane {
+            Lane::Mail => self.mail.line(),
+            Lane::Webhook => self.webhook.line(),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What waits to be sent: written in the transaction of the decision, handed out to one worker at a time, and recorded.
+//!
+//! ```text
+//!   pending ──> sending ──> sent
+//!                 │ ├─────> retry ──> sending            surely not sent
+//!                 │ ├─────> unknown ──> sending, or the end   it may have arrived
+//!                 │ └─────> dead                         refused for good, expired, or its bytes cannot be made
+//!                 └ lease ran out: before the bytes went over a retry, after that unknown
+//! ```
+
+mod claim;
+pub(crate) mod enqueue_alerts;
+mod finish;
+mod gone;
+mod lane_health;
+mod lane_worker;
+mod leases;
+mod mend;
+mod outliers;
+mod sender;
+mod throttle;
+
+use marketlake_model::Millis;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+
+pub use self::enqueue_alerts::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
+pub use self::mend::mend;
+pub use self::sender::{Pace, RETRY_FOR, Round, Sender};
+pub use self::throttle::{Throttle, brake, brakes, forget_throttles, release};
+pub use crate::queue::TOO_OLD;
+pub use crate::queue::admin::{Listed, dead, find, forget_messages, list, requeue};
+pub use crate::queue::enqueue::{NewDelivery, enqueue};
+pub use crate::queue::lane::Lane;
+
+use crate::error::AlertError;
+
+/// Whether any delivery waits to be sent at a time.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn is_due(database: &DatabaseConnection, now: Millis) -> Result<bool, AlertError> {
+    let backend = database.get_database_backend();
+    let due = claim::due_sql(now);
+    let sql = format!("select d.id from deliveries d where {due} limit 1");
+    let found = database
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    Ok(found.is_some())
+}

@@ -1,0 +1,202 @@
+//! The whole rule of a subscription, and its one way of being written down.
+
+use marketlake_entities::records::subscriptions::Model;
+use marketlake_model::{Direction, Exact, JumpRule, Millis, Pattern};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::AlertError;
+
+/// The longest time before a sample that a rule looks at, in minutes.
+pub const LONGEST_WINDOW: u32 = 1_440;
+/// Minutes in which a metric that has alerted stays quiet, where nothing is said.
+pub(crate) const DEFAULT_COOLDOWN: u32 = 60;
+
+/// When a subscription's owner is told of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// When a sample is a jump.
+    pub jump: JumpRule,
+    /// Minutes in a row that must jump before it fires; 1 or more. A minute without a sample does not count and does not break the row.
+    pub sustain: u32,
+    /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the factor itself where there is none.
+    pub rearm: Option<Exact>,
+    /// Minutes after an alert in which the same metric makes no other.
+    pub cooldown: u32,
+    /// The most alerts in a UTC day.
+    pub most_per_day: Option<u32>,
+    /// Minutes from then on are not judged.
+    pub expires_at: Option<Millis>,
+    /// It ends after so many alerts.
+    pub most_alerts: Option<u32>,
+}
+
+impl Rule {
+    /// A jump rule with everything else as it is where nothing is said.
+    #[must_use]
+    pub fn of(jump: JumpRule) -> Self {
+        Self {
+            jump,
+            sustain: 1,
+            rearm: None,
+            cooldown: DEFAULT_COOLDOWN,
+            most_per_day: None,
+            expires_at: None,
+            most_alerts: None,
+        }
+    }
+
+    /// Where calm begins again.
+    #[must_use]
+    pub fn calm_below(&self) -> Exact {
+        self.rearm.unwrap_or(self.jump.factor)
+    }
+
+    /// The rule of a row.
+    pub(crate) fn of_row(row: &Model) -> Result<Self, AlertError> {
+        let corrupt = |reason: String| AlertError::corrupt("subscriptions", &row.id, reason);
+        if let Some(text) = &row.rule {
+            return serde_json::from_str(text).map_err(|error| corrupt(format!("rule: {error}")));
+        }
+        let count = |number: i32| u32::try_from(number).map_err(|error| corrupt(error.to_string()));
+        Ok(Self::of(JumpRule {
+            factor: row
+                .factor
+                .parse()
+                .map_err(|error| corrupt(format!("factor: {error}")))?,
+            window: count(row.window_minutes)?,
+            min_samples: count(row.min_samples)?,
+            direction: Direction::Up,
+        }))
+    }
+
+    /// As it is written down.
+    pub(crate) fn to_json(self) -> String {
+        match serde_json::to_string(&self) {
+            Ok(text) => text,
+            // Text and numbers only.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    /// `above 3 times the mean of the 60 minutes before`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let JumpRule {
+            factor,
+            window,
+            min_samples,
+            direction,
+        } = self.jump;
+        let mut words = match direction {
+            Direction::Up => {
+                format!("above {factor} times the mean of the {window} minutes before")
+            }
+            Direction::Down => {
+                format!("below the mean of the {window} minutes before divided by {factor}")
+            }
+        };
+        words += &format!(", of at least {min_samples} samples");
+        if self.sustain > 1 {
+            words += &format!(", for {} minutes in a row", self.sustain);
+        }
+        words
+    }
+}
+
+/// What a rule is judged over: written into the history of what judged which minutes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The metrics.
+    pub pattern: Pattern,
+    /// The rule.
+    pub rule: Rule,
+    /// Until then it is judged without a word.
+    pub muted_until: Option<Millis>,
+}
+
+/// As JSON: numbers that must stay exact are text, times are milliseconds since 1970.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    factor: String,
+    window_minutes: u32,
+    min_samples: u32,
+    direction: String,
+    sustain_minutes: u32,
+    rearm: Option<String>,
+    cooldown_minutes: u32,
+    most_per_day: Option<u32>,
+    expires_at: Option<i64>,
+    most_alerts: Option<u32>,
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written {
+            factor: self.jump.factor.to_string(),
+            window_minutes: self.jump.window,
+            min_samples: self.jump.min_samples,
+            direction: self.jump.direction.to_string(),
+            sustain_minutes: self.sustain,
+            rearm: self.rearm.map(|rearm| rearm.to_string()),
+            cooldown_minutes: self.cooldown,
+            most_per_day: self.most_per_day,
+            expires_at: self.expires_at.map(|at| at.0),
+            most_alerts: self.most_alerts,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let written = Written::deserialize(deserializer)?;
+        let exact = |text: &str| text.parse::<Exact>().map_err(D::Error::custom);
+        Ok(Self {
+            jump: JumpRule {
+                factor: exact(&written.factor)?,
+                window: written.window_minutes,
+                min_samples: written.min_samples,
+                direction: written.direction.parse().map_err(D::Error::custom)?,
+            },
+            sustain: written.sustain_minutes,
+            rearm: written.rearm.as_deref().map(exact).transpose()?,
+            cooldown: written.cooldown_minutes,
+            most_per_day: written.most_per_day,
+            expires_at: written.expires_at.map(Millis),
+            most_alerts: written.most_alerts,
+        })
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJudged {
+    pattern: String,
+    rule: Rule,
+    muted_until: Option<i64>,
+}
+
+impl Judged {
+    pub(crate) fn write(&self) -> Result<String, AlertError> {
+        let written = WrittenJudged {
+            pattern: self.pattern.to_string(),
+            rule: self.rule,
+            muted_until: self.muted_until.map(|at| at.0),
+        };
+        serde_json::to_string(&written)
+            .map_err(|error| AlertError::corrupt("rule_spans", "new", error.to_string()))
+    }
+
+    pub(crate) fn read(id: i64, text: &str) -> Result<Self, AlertError> {
+        let corrupt = |reason: String| AlertError::corrupt("rule_spans", &id.to_string(), reason);
+        let written: WrittenJudged =
+            serde_json::from_str(text).map_err(|error| corrupt(error.to_string()))?;
+        Ok(Self {
+            pattern: AlertError::parsed("rule_spans", &id.to_string(), &written.pattern)?,
+            rule: written.rule,
+            muted_until: written.muted_until.map(Millis),
+        })
+    }
+}
