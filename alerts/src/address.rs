@@ -1,4 +1,4 @@
-//! Mail addresses: which are accepted, and in which one form they are kept.
+//! Validates mail addresses and webhook URLs, and brings them into their canonical form.
 
 use lettre::Address;
 use marketlake_common::excerpt;
@@ -11,13 +11,15 @@ const MAX_LOCAL_PART_LEN: usize = 64;
 /// The longest URL of a webhook.
 const MAX_URL_LEN: usize = 2_000;
 
-/// The form in which an address is kept: an internationalised domain in its ASCII form (RFC 5891), in lower case.
+/// The form in which an address is kept: an internationalised domain in its ASCII form (RFC 5891),
+/// in lower case.
 ///
-/// Refused, though mail standards know them: quoted local parts, IP addresses and single words as domains, local parts
-/// that are not ASCII (few servers take them, RFC 6531), all of which serve to confuse somebody's filter.
+/// Refused, though mail standards know them: quoted local parts, IP addresses and single words as
+/// domains, local parts that are not ASCII (few servers take them, RFC 6531), all of which serve to
+/// confuse somebody's filter.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn check_address(text: &str) -> Result<String, String> {
     let shown = excerpt(text);
     let wrong = || format!("expected a mail address like name@example.com, got {shown:?}");
@@ -52,7 +54,7 @@ pub fn masked(address: &str) -> String {
 /// Checks an address of the web that somebody typed.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn check_endpoint(text: &str) -> Result<Url, String> {
     let shown = excerpt(text);
     let wrong = |why: &str| {

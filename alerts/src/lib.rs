@@ -9,8 +9,8 @@
 //! Each folder uses those above it in this list only. [`Keyring`] signs the links of mails.
 //!
 //! To add a channel: implement its two traits, and run the fault matrix in `tests/alerts/` on it.
-//! To add a kind of mail: three templates, a context, an arm in `delivery/mail/writer.rs`, a line in
-//! `delivery/mail/preview.rs`.
+//! To add a kind of mail: three templates, a context, an arm in `delivery/mail/writer.rs`, a line
+//! in `delivery/mail/preview.rs`.
 
 mod address;
 pub mod delivery;
@@ -22,11 +22,11 @@ pub mod subscriptions;
 mod token;
 
 pub use delivery::channels::{
-    ChannelError, Channels, FileChannel, Guard, Sending, SmtpChannel, WebhookChannel,
+    ChannelError, Channels, FileChannel, Guard, SendOutcome, SmtpChannel, WebhookChannel,
 };
-pub use detection::{Backtest, MOST_DAYS, Warning, backtest, try_out};
+pub use detection::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, try_out};
 pub use error::{AlertError, FieldError};
 pub use rules::evidence::Evidence;
-pub use rules::rule::{Judged, LONGEST_WINDOW, Rule};
+pub use rules::rule::{MAX_WINDOW_MINUTES, Rule, ScopedRule};
 pub use subscriptions::{NewSubscription, Subscription};
 pub use token::{Keyring, Purpose, TokenError};

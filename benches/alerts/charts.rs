@@ -13,7 +13,7 @@ use crate::measure::{figure, millis};
 const PICTURES: i64 = 200;
 
 pub fn run() -> anyhow::Result<()> {
-    let rule = Rule::of(JumpRule::default());
+    let rule = Rule::new(JumpRule::default());
     let mut times = Vec::new();
     let mut bytes = 0;
     for number in 0..PICTURES {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use marketlake_alerts::delivery::outbox::{MAILS_A_DAY, Pace};
-use marketlake_alerts::subscriptions::{Caps, check_address};
+use marketlake_alerts::delivery::outbox::{DEFAULT_MAX_MAILS_PER_DAY, SendRate};
+use marketlake_alerts::subscriptions::{SignupLimits, check_address};
 use marketlake_common::SecretUrl;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub(crate) struct Webhooks {
 
 impl Default for Webhooks {
     fn default() -> Self {
-        let pace = Pace::default();
+        let pace = SendRate::default();
         Self {
             allow_networks: Vec::new(),
             ca_file: None,
@@ -111,14 +111,14 @@ impl Default for Mail {
 
 impl Default for Alerts {
     fn default() -> Self {
-        let caps = Caps::default();
+        let caps = SignupLimits::default();
         Self {
             operator: None,
             feed_stale_after: "10m".to_owned(),
             max_age: "10m".to_owned(),
             retry_for: "6h".to_owned(),
             most_metrics: 10_000,
-            mails_per_address: MAILS_A_DAY,
+            mails_per_address: DEFAULT_MAX_MAILS_PER_DAY,
             confirmations_per_address: caps.mails_of_address,
             subscriptions_per_source: caps.of_source,
             confirmations_per_day: caps.confirmations,
@@ -127,8 +127,8 @@ impl Default for Alerts {
 }
 
 impl Alerts {
-    pub(crate) fn caps(&self) -> Caps {
-        Caps {
+    pub(crate) fn caps(&self) -> SignupLimits {
+        SignupLimits {
             mails_of_address: self.confirmations_per_address,
             of_source: self.subscriptions_per_source,
             confirmations: self.confirmations_per_day,

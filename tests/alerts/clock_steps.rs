@@ -113,12 +113,15 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             .await;
             assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
         }
-        outbox::brake(&alerting.database, "wrong prices", at(DAY))
+        outbox::pause_sending(&alerting.database, "wrong prices", at(DAY))
             .await
             .unwrap();
         assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
         assert_eq!(
-            outbox::brakes(&alerting.database, now).await.unwrap().len(),
+            outbox::list_throttles(&alerting.database, now)
+                .await
+                .unwrap()
+                .len(),
             1
         );
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use marketlake_alerts::delivery::channels::{
-    Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel,
+    Channel, FileChannel, Guard, OutgoingMessage, SendOutcome, WebhookChannel,
 };
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
 use marketlake_alerts::subscriptions::{Channel as Kind, State as Life};
@@ -54,7 +54,9 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
         assert_eq!(delivery.state, State::Retry, "{fault:?}: {error}");
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(begun.elapsed() < 2 * PATIENCE, "{fault:?}");
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         let name = match fault {
             Fault::MuteAt("RCPT" | "DATA") => "mail:example.com",
             _ => "mail",
@@ -71,7 +73,7 @@ fn channel(hook: &Hook) -> WebhookChannel {
 }
 
 async fn call(hook: &Hook) -> Sending {
-    let parcel = Parcel {
+    let parcel = OutgoingMessage {
         message_id: "m".to_owned(),
         return_path: String::new(),
         address: hook.url("localhost"),
@@ -89,7 +91,7 @@ async fn a_webhook_that_answers_without_end_is_heard_as_far_as_its_status() {
     let none = Duration::ZERO;
     let body = Hook::endless("HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 4096], none).await;
     let begun = Instant::now();
-    assert_eq!(call(&body).await, Sending::Sent);
+    assert_eq!(call(&body).await, SendOutcome::Sent);
     assert!(begun.elapsed() < Duration::from_secs(4));
     for hook in [
         Hook::endless(ok, b"more: of the same\r\n", none).await,
@@ -104,7 +106,7 @@ async fn a_webhook_that_answers_without_end_is_heard_as_far_as_its_status() {
     ] {
         let begun = Instant::now();
         let sending = call(&hook).await;
-        assert!(matches!(sending, Sending::Unknown(_)), "{sending:?}");
+        assert!(matches!(sending, SendOutcome::Unknown(_)), "{sending:?}");
         assert!(
             begun.elapsed() < Duration::from_secs(9),
             "{:?}",
@@ -264,7 +266,9 @@ async fn the_time_that_a_webhook_asks_for_is_kept_to_within_an_hour_and_holds_ba
             .await
             .unwrap();
         assert_eq!((round.retry, hook.heard().len()), (1, 1), "{answer}");
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         assert_eq!(held.len(), 1, "{answer}: {held:?}");
         let seconds = (held[0].until.0 - now.0) / 1_000;
         assert!((least..=most).contains(&seconds), "{answer}: {seconds} s");

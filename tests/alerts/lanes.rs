@@ -69,7 +69,9 @@ async fn good_addresses_among_deferring_ones_get_their_mails_at_once() {
                 begun.elapsed()
             );
             let now = alerting.now().await;
-            let held = outbox::brakes(&alerting.database, now).await.unwrap();
+            let held = outbox::list_throttles(&alerting.database, now)
+                .await
+                .unwrap();
             let of_domain = held
                 .iter()
                 .filter(|one| one.name == "mail:bad.example")
@@ -122,7 +124,7 @@ async fn a_domain_that_failed_is_tried_by_one_mail_first_and_then_gets_all() {
     assert_eq!(alerting.send(&mailbox.url).await.sent, 40);
     let now = alerting.now().await;
     assert!(
-        outbox::brakes(&alerting.database, now)
+        outbox::list_throttles(&alerting.database, now)
             .await
             .unwrap()
             .is_empty()
@@ -271,7 +273,9 @@ async fn one_host_that_hangs_has_so_many_connections_and_is_left_alone_then() {
         "{round:?}"
     );
     let now = alerting.now().await;
-    let held = outbox::brakes(&alerting.database, now).await.unwrap();
+    let held = outbox::list_throttles(&alerting.database, now)
+        .await
+        .unwrap();
     let name = urls[0].replace("https://", "webhook:").replace("/in", "");
     assert_eq!(held.len(), 1, "{held:?}");
     assert_eq!(

@@ -190,7 +190,7 @@ async fn a_template_that_fails_to_render_sends_nothing_and_the_delivery_waits_fo
     use marketlake_alerts::Channels;
     use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
     use marketlake_alerts::delivery::mail::{Writer, WriterOptions};
-    use marketlake_alerts::delivery::outbox::{Pace, Sender};
+    use marketlake_alerts::delivery::outbox::{SendRate, Sender};
 
     let base = Base::local().await;
     let alerting = jumped(&base).await;
@@ -212,7 +212,7 @@ async fn a_template_that_fails_to_render_sends_nothing_and_the_delivery_waits_fo
         alerting.database.clone(),
         channels,
         Arc::new(writer),
-        Pace::default(),
+        SendRate::default(),
     );
     assert_eq!(sender.send_due(|| false).await.unwrap().dead, 1);
     let delivery = alerting.delivery().await;

@@ -109,7 +109,9 @@ async fn a_server_that_breaks_off_at_every_recipient_is_an_outage_of_all_mail_an
         // Not every domain has to find out.
         assert!(round.sent == 0 && round.retry <= 16, "{round:?}");
         let now = alerting.now().await;
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         assert_eq!(held[0].name, "mail", "{held:?}");
         assert!(held[0].until.0 - now.0 <= 5_000, "{held:?}");
         mailbox.set(Fault::None);

@@ -1,8 +1,7 @@
-//! What mail servers tell us later: delivery-status notices (RFC 3464), abuse reports (RFC 5965), and Amazon SES's notifications
-//! (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html>), in an SNS envelope or bare.
+//! Processes bounces and complaints: RFC 3464 delivery-status notices, RFC 5965 abuse reports, and
+//! SES notifications (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html>).
 //!
-//! Anybody can post here. What counts is the return address of the mail in question, which we signed: who does not hold it cannot
-//! make one up, and who does can say something about that one mail only.
+//! Anybody can post here, so a notice must carry the signed return address of the mail it is about.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use marketlake_entities::database;
 use marketlake_entities::records::bounces::{self, Kind};
 use marketlake_entities::records::deliveries::{self, Kind as DeliveryKind};
 use marketlake_entities::records::recipients::State as RecipientState;
-use marketlake_entities::records::subscriptions;
+use marketlake_entities::records::subscriptions::{self, State};
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -21,19 +20,17 @@ use sea_orm::{
 use serde::Deserialize;
 
 use crate::error::AlertError;
-use crate::queue::admin;
-use crate::queue::suppression_list;
-use crate::subscriptions::lifecycle::{Change, change_in};
+use crate::queue::{admin, suppression_list};
+use crate::subscriptions::lifecycle::{Transition, apply_transition};
 use crate::token::{Keyring, TokenError};
-use marketlake_entities::records::subscriptions::State;
 
-/// So many soft notices within [`SOFT_SPAN`] suspend an address too.
-const SOFT_MOST: u64 = 5;
-const SOFT_SPAN: Duration = Duration::from_secs(7 * 86_400);
+/// So many soft notices within [`SOFT_BOUNCE_WINDOW`] suspend an address too.
+const MAX_SOFT_BOUNCES: u64 = 5;
+const SOFT_BOUNCE_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 
-/// Why a notice is not taken.
+/// Error of a notice that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoticeError {
+pub enum BounceError {
     /// It cannot be read.
     #[error("expected a delivery-status notice, an abuse report or an SES notification: {0}")]
     Unreadable(String),
@@ -42,7 +39,7 @@ pub enum NoticeError {
     NotOurs(TokenError),
 }
 
-/// What a notice says of one delivery.
+/// A notice about one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Notice {
     return_paths: Vec<String>,
@@ -51,9 +48,9 @@ struct Notice {
     detail: String,
 }
 
-/// What came of a notice.
+/// Outcome of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum BounceOutcome {
     /// It was recorded; so many subscriptions were suspended or ended by it.
     Recorded(u64),
     /// It says nothing bad, or nothing new.
@@ -63,15 +60,15 @@ pub enum Taken {
 /// Takes a notice as a mail: a delivery-status notice or an abuse report.
 ///
 /// # Errors
-/// Where the database fails. A notice that is not taken is the inner error; nothing is changed then.
-pub async fn take_mail(
+/// If the database fails. A notice that is not taken is the inner error; nothing is changed then.
+pub async fn process_mail(
     database: &DatabaseConnection,
     raw: &[u8],
     now: Millis,
-) -> Result<Result<Taken, NoticeError>, AlertError> {
+) -> Result<Result<BounceOutcome, BounceError>, AlertError> {
     match of_mail(raw) {
         Ok(Some(notice)) => record(database, notice, now).await,
-        Ok(None) => Ok(Ok(Taken::Nothing)),
+        Ok(None) => Ok(Ok(BounceOutcome::Nothing)),
         Err(error) => Ok(Err(error)),
     }
 }
@@ -79,24 +76,24 @@ pub async fn take_mail(
 /// Takes a notification of SES, as JSON.
 ///
 /// # Errors
-/// Where the database fails. A notice that is not taken is the inner error; nothing is changed then.
-pub async fn take_ses(
+/// If the database fails. A notice that is not taken is the inner error; nothing is changed then.
+pub async fn process_ses(
     database: &DatabaseConnection,
     raw: &[u8],
     now: Millis,
-) -> Result<Result<Taken, NoticeError>, AlertError> {
+) -> Result<Result<BounceOutcome, BounceError>, AlertError> {
     match of_ses(raw) {
         Ok(Some(notice)) => record(database, notice, now).await,
-        Ok(None) => Ok(Ok(Taken::Nothing)),
+        Ok(None) => Ok(Ok(BounceOutcome::Nothing)),
         Err(error) => Ok(Err(error)),
     }
 }
 
-fn unreadable(reason: impl ToString) -> NoticeError {
-    NoticeError::Unreadable(reason.to_string())
+fn unreadable(reason: impl ToString) -> BounceError {
+    BounceError::Unreadable(reason.to_string())
 }
 
-fn of_mail(raw: &[u8]) -> Result<Option<Notice>, NoticeError> {
+fn of_mail(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
     let message = MessageParser::default()
         .parse(raw)
         .ok_or_else(|| unreadable("it is no mail"))?;
@@ -164,7 +161,7 @@ fn field(text: &str, name: &str) -> Option<String> {
 }
 
 /// `None` where it says that nothing failed.
-fn delivery_status(text: &str) -> Result<Option<(Kind, String, String)>, NoticeError> {
+fn delivery_status(text: &str) -> Result<Option<(Kind, String, String)>, BounceError> {
     let action = field(text, "Action").ok_or_else(|| unreadable("there is no Action"))?;
     if !action.eq_ignore_ascii_case("failed") {
         return Ok(None);
@@ -234,10 +231,10 @@ struct SesComplaint {
     complaint_feedback_type: Option<String>,
 }
 
-fn of_ses(raw: &[u8]) -> Result<Option<Notice>, NoticeError> {
+fn of_ses(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
     let inner = match serde_json::from_slice::<Sns>(raw) {
         Ok(sns) if sns.kind == "SubscriptionConfirmation" => {
-            // Following a link that a stranger posts is not for a program; an operator can see that it is Amazon's.
+            // A link that a stranger posts is never followed; an operator can check it.
             tracing::warn!(
                 url = sns.subscribe_url,
                 "a topic asks to be subscribed to: open this link if it is yours"
@@ -290,7 +287,7 @@ async fn record(
     database: &DatabaseConnection,
     notice: Notice,
     now: Millis,
-) -> Result<Result<Taken, NoticeError>, AlertError> {
+) -> Result<Result<BounceOutcome, BounceError>, AlertError> {
     let keys = Keyring::load(database, now).await?;
     let mut wrong = TokenError::Malformed;
     let mut ours = None;
@@ -302,15 +299,15 @@ async fn record(
         }
     }
     let Some(identity) = ours else {
-        return Ok(Err(NoticeError::NotOurs(wrong)));
+        return Ok(Err(BounceError::NotOurs(wrong)));
     };
     let transaction = database::begin_write(database).await?;
-    let delivery = admin::by_identity(&transaction, &identity).await?;
+    let delivery = admin::find_by_message_id(&transaction, &identity).await?;
     let Some(delivery) = delivery else {
-        return Ok(Err(NoticeError::NotOurs(TokenError::UnknownKey)));
+        return Ok(Err(BounceError::NotOurs(TokenError::UnknownKey)));
     };
     if !write(&transaction, &notice, &delivery, now).await? {
-        return Ok(Ok(Taken::Nothing));
+        return Ok(Ok(BounceOutcome::Nothing));
     }
     let touched = if delivery.kind == DeliveryKind::Incident {
         0
@@ -318,7 +315,7 @@ async fn record(
         act(&transaction, &notice, &delivery.address, now).await?
     };
     transaction.commit().await?;
-    Ok(Ok(Taken::Recorded(touched)))
+    Ok(Ok(BounceOutcome::Recorded(touched)))
 }
 
 /// Whether it is new.
@@ -349,7 +346,7 @@ async fn write(
     Ok(written == 1)
 }
 
-/// A hard notice suspends, enough soft ones do too, a complaint ends. How many subscriptions it concerned.
+/// Suspends on a hard or enough soft bounces, ends on a complaint. Returns the count affected.
 async fn act(
     connection: &impl ConnectionTrait,
     notice: &Notice,
@@ -359,12 +356,12 @@ async fn act(
     let reason = format!("{} {}", notice.status, notice.detail);
     let (state, change) = match notice.kind {
         Kind::Complaint => {
-            let change = Change::Unsubscribe("its owner called a mail spam");
+            let change = Transition::Unsubscribe("its owner called a mail spam");
             (RecipientState::Complained, change)
         }
-        Kind::Soft if softs(connection, address, now).await? < SOFT_MOST => return Ok(0),
+        Kind::Soft if softs(connection, address, now).await? < MAX_SOFT_BOUNCES => return Ok(0),
         Kind::Hard | Kind::Soft => {
-            let change = Change::Suspend(format!("mail did not arrive: {reason}"));
+            let change = Transition::Suspend(format!("mail did not arrive: {reason}"));
             (RecipientState::Suspended, change)
         }
     };
@@ -378,7 +375,11 @@ async fn act(
     }
     let mut touched = 0;
     for row in concerned.all(connection).await? {
-        touched += u64::from(change_in(connection, &row.id, &change, now).await?.is_ok());
+        touched += u64::from(
+            apply_transition(connection, &row.id, &change, now)
+                .await?
+                .is_ok(),
+        );
     }
     Ok(touched)
 }
@@ -391,7 +392,7 @@ async fn softs(
     let count = bounces::Entity::find()
         .filter(bounces::Column::Address.eq(address))
         .filter(bounces::Column::Kind.eq(Kind::Soft))
-        .filter(bounces::Column::CreatedAt.gt(now.minus(SOFT_SPAN)))
+        .filter(bounces::Column::CreatedAt.gt(now.minus(SOFT_BOUNCE_WINDOW)))
         .count(connection)
         .await?;
     Ok(count)

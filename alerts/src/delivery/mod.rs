@@ -1,4 +1,5 @@
-//! Sends deliveries: the outbox hands them out under leases, mails are rendered once, channels carry them, bounces come back.
+//! Sends deliveries: the outbox hands them out under leases, mails are rendered once, channels
+//! carry them, bounces come back.
 
 pub mod bounces;
 pub mod channels;

@@ -1,8 +1,9 @@
-//! Tells an operator by mail what is wrong, once when it begins and once when it is over.
+//! Mails the operator when an incident begins and when it is over.
 
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::Kind as DeliveryKind;
 use marketlake_entities::records::incidents::{ActiveModel, Column, Entity, Model};
+use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::Millis;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, NotSet, QueryFilter,
@@ -14,38 +15,38 @@ pub use marketlake_entities::records::incidents::Kind;
 
 use crate::error::AlertError;
 use crate::queue::enqueue::{NewDelivery, enqueue};
-use marketlake_entities::records::subscriptions::Channel;
 
 /// Something that is wrong at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// Kind of incident.
     pub kind: Kind,
     /// With what: a job's name, `all`. Findings of the same kind and subject are one incident.
     pub subject: String,
-    /// How it looks, for people.
+    /// Description for people.
     pub detail: String,
 }
 
-/// What changed.
+/// Counts of incidents that changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct IncidentCounts {
     /// Incidents that began.
     pub opened: u64,
     /// Incidents that are over.
     pub closed: u64,
 }
 
-/// Compares what is wrong now with what was, records what began and what is over, and writes to the operator of both; in one transaction.
+/// Compares what is wrong now with what was, records what began and what is over, and writes to the
+/// operator of both; in one transaction.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn settle(
+/// If the database fails.
+pub async fn reconcile(
     database: &DatabaseConnection,
     findings: &[Finding],
     operator: Option<&str>,
     now: Millis,
-) -> Result<Settled, AlertError> {
+) -> Result<IncidentCounts, AlertError> {
     let transaction = database::begin_write(database).await?;
     let open = Entity::find()
         .filter(Column::ClosedAt.is_null())
@@ -54,8 +55,8 @@ pub async fn settle(
         .await?;
     let same =
         |row: &Model, finding: &Finding| row.kind == finding.kind && row.subject == finding.subject;
-    let mut settled = Settled::default();
-    let mut told = Vec::new();
+    let mut counts = IncidentCounts::default();
+    let mut changed = Vec::new();
     for finding in findings {
         if open.iter().any(|row| same(row, finding)) {
             continue;
@@ -68,8 +69,8 @@ pub async fn settle(
             opened_at: Set(now),
             closed_at: Set(None),
         };
-        told.push(row.insert(&transaction).await?);
-        settled.opened += 1;
+        changed.push(row.insert(&transaction).await?);
+        counts.opened += 1;
     }
     for row in open {
         if findings.iter().any(|finding| same(&row, finding)) {
@@ -77,10 +78,10 @@ pub async fn settle(
         }
         let mut row: ActiveModel = row.into();
         row.closed_at = Set(Some(now));
-        told.push(row.update(&transaction).await?);
-        settled.closed += 1;
+        changed.push(row.update(&transaction).await?);
+        counts.closed += 1;
     }
-    for row in &told {
+    for row in &changed {
         tracing::warn!(
             incident = title(row),
             detail = row.detail,
@@ -89,14 +90,14 @@ pub async fn settle(
         );
         if let Some(operator) = operator {
             let delivery = NewDelivery {
-                content: Some(story(row)),
+                content: Some(incident_context(row)),
                 ..NewDelivery::new(DeliveryKind::Incident, Channel::Mail, operator)
             };
             enqueue(&transaction, delivery, now).await?;
         }
     }
     transaction.commit().await?;
-    Ok(settled)
+    Ok(counts)
 }
 
 fn title(row: &Model) -> String {
@@ -124,7 +125,7 @@ fn advice(kind: Kind) -> &'static str {
     }
 }
 
-fn story(row: &Model) -> String {
+fn incident_context(row: &Model) -> String {
     json!({
         "title": title(row),
         "detail": row.detail,
@@ -136,8 +137,8 @@ fn story(row: &Model) -> String {
 }
 
 /// An incident that never was.
-pub(crate) fn example(now: Millis) -> String {
-    story(&Model {
+pub(crate) fn sample_incident(now: Millis) -> String {
+    incident_context(&Model {
         id: 0,
         kind: Kind::FeedStale,
         subject: "all".to_owned(),

@@ -1,33 +1,34 @@
-//! What a rule would have sent: asked before a subscription is saved, of the same machine that will judge it.
+//! Backtests a rule: the alerts that it would have sent, by the state machine that evaluates it
+//! later.
 
 use std::collections::BTreeMap;
 
 use marketlake_lake::{Lake, QueryEngine, Span};
 use marketlake_model::{Direction, Jump, Metric, Minute, Pattern};
 
-use crate::delivery::outbox::enqueue_alerts::DIGEST_FROM;
+use crate::delivery::outbox::enqueue_alerts::MIN_DIGEST_ALERTS;
 use crate::error::{AlertError, FieldError};
-use crate::rules::evaluation::{Tally, Track, reach};
-use crate::rules::rule::{Judged, Rule};
-use crate::rules::state_machine::Watch;
+use crate::rules::evaluation::{AlertCounts, RuleEvaluator, reach};
+use crate::rules::rule::{Rule, ScopedRule};
+use crate::rules::state_machine::RuleState;
 use crate::subscriptions::input::{NewSubscription, check_matches};
 
 /// More mails a day than this are a warning, and make a noisy day.
-pub(crate) const NOISY: usize = 5;
-/// The longest time that is judged, in days.
-pub const MOST_DAYS: u32 = 366;
+pub(crate) const MIN_NOISY_DAY_ALERTS: usize = 5;
+/// The longest time that is evaluated, in days.
+pub const MAX_BACKTEST_DAYS: u32 = 366;
 /// The most metric-days that one backtest reads.
-pub(crate) const MOST_WORK: usize = 4_000;
+pub(crate) const MAX_BACKTEST_WORK: usize = 4_000;
 const DAY: i64 = 1_440;
 
-/// What a rule would have done.
+/// Result of a backtest.
 #[derive(Clone, Debug)]
 pub struct Backtest {
-    /// The minutes that were judged.
+    /// The minutes that were evaluated.
     pub span: Span,
-    /// How many metrics the pattern means.
+    /// Number of metrics that the pattern matches.
     pub metrics: usize,
-    /// Samples judged.
+    /// Samples evaluated.
     pub samples: u64,
     /// The alerts that there would have been, by time, then metric.
     pub alerts: Vec<Jump>,
@@ -41,12 +42,12 @@ pub struct Backtest {
     pub days: Vec<(String, usize)>,
 }
 
-/// What is odd about a backtest.
+/// Warning about a backtest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warning {
     /// There would have been no mail at all.
     Never,
-    /// More than [`NOISY`] mails a day on average.
+    /// More than [`MIN_NOISY_DAY_ALERTS`] mails a day on average.
     TooOften,
 }
 
@@ -62,12 +63,12 @@ impl Warning {
 }
 
 impl Backtest {
-    /// What is odd about it, if anything.
+    /// The warning about it, if any.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         if self.mails == 0 {
             Some(Warning::Never)
-        } else if self.mails > NOISY * self.days.len() {
+        } else if self.mails > MIN_NOISY_DAY_ALERTS * self.days.len() {
             Some(Warning::TooOften)
         } else {
             None
@@ -80,17 +81,22 @@ impl Backtest {
         self.days.iter().filter(|(_, mails)| *mails == 0).count()
     }
 
-    /// Days with more than [`NOISY`] mails.
+    /// Days with more than [`MIN_NOISY_DAY_ALERTS`] mails.
     #[must_use]
     pub fn noisy_days(&self) -> usize {
-        self.days.iter().filter(|(_, mails)| *mails > NOISY).count()
+        self.days
+            .iter()
+            .filter(|(_, mails)| *mails > MIN_NOISY_DAY_ALERTS)
+            .count()
     }
 }
 
-/// Checks what was typed, and judges the last `days` up to a minute, by default the newest. `None` where nothing has been recorded yet.
+/// Checks what was typed, and evaluates the last `days` up to a minute, by default the newest.
+/// `None` where nothing has been recorded yet.
 ///
 /// # Errors
-/// Where the lake fails. Fields that are wrong, a pattern that means nothing or over `most_metrics`, and a time that is too long are the inner error.
+/// If the lake fails. Fields that are wrong, a pattern that means nothing or over `most_metrics`,
+/// and a time that is too long are the inner error.
 pub async fn try_out(
     lake: &Lake,
     new: &NewSubscription,
@@ -114,10 +120,10 @@ pub async fn try_out(
     Ok(found.map(Some).map_err(|error| vec![error]))
 }
 
-/// Judges the last `days` up to a minute.
+/// Evaluates the last `days` up to a minute.
 ///
 /// # Errors
-/// Where the lake fails. A pattern and a time that together are too much to read are the inner error.
+/// If the lake fails. A pattern and a time that together are too much to read are the inner error.
 pub async fn backtest(
     lake: &Lake,
     pattern: &Pattern,
@@ -125,8 +131,8 @@ pub async fn backtest(
     days: u32,
     at: Minute,
 ) -> Result<Result<Backtest, FieldError>, AlertError> {
-    if !(1..=MOST_DAYS).contains(&days) {
-        let message = format!("expected a number from 1 to {MOST_DAYS}, got {days}");
+    if !(1..=MAX_BACKTEST_DAYS).contains(&days) {
+        let message = format!("expected a number from 1 to {MAX_BACKTEST_DAYS}, got {days}");
         return Ok(Err(FieldError::invalid("days", message)));
     }
     let directory = lake.directory();
@@ -136,8 +142,8 @@ pub async fn backtest(
         .cloned()
         .collect();
     let work = metrics.len() * usize::try_from(days).unwrap_or(usize::MAX);
-    if work > MOST_WORK {
-        let most = MOST_WORK / metrics.len().max(1);
+    if work > MAX_BACKTEST_WORK {
+        let most = MAX_BACKTEST_WORK / metrics.len().max(1);
         let message = format!(
             "expected at most {most} days for a pattern of {} metrics, got {days}",
             metrics.len()
@@ -155,10 +161,10 @@ pub async fn backtest(
     let mut run = Run::default();
     for metric in &metrics {
         let points = lake.engine().timeseries(metric, reach(rule, span)).await?;
-        run.take(judge(rule, metric, &points, span), rule);
+        run.take(evaluate(rule, metric, &points, span), rule);
         tokio::task::yield_now().await;
     }
-    let judged = Judged {
+    let judged = ScopedRule {
         pattern: pattern.clone(),
         rule: *rule,
         muted_until: None,
@@ -166,7 +172,7 @@ pub async fn backtest(
     Ok(Ok(run.finish(&judged, span, metrics.len())))
 }
 
-/// What judging one metric gave.
+/// Result of one metric.
 #[derive(Default)]
 struct OfMetric {
     samples: u64,
@@ -174,18 +180,23 @@ struct OfMetric {
     farthest: Option<Jump>,
 }
 
-fn judge(rule: &Rule, metric: &Metric, points: &[marketlake_lake::Point], span: Span) -> OfMetric {
+fn evaluate(
+    rule: &Rule,
+    metric: &Metric,
+    points: &[marketlake_lake::Point],
+    span: Span,
+) -> OfMetric {
     let mut found = OfMetric::default();
     let start = points.partition_point(|point| point.ts < span.from);
     let Some(first) = points.get(start) else {
         return found;
     };
-    let mut track = Track::new(rule, metric, points, Watch::default());
+    let mut track = RuleEvaluator::new(rule, metric, points, RuleState::default());
     let mut next = start;
     let mut farthest: Option<(f64, usize, f64, u32)> = None;
     for minute in first.ts.number()..=span.to.number() {
         let minute = Minute::from_number(minute);
-        let moment = track.judge(minute);
+        let moment = track.evaluate(minute);
         let here = points.get(next).filter(|point| point.ts == minute);
         if here.is_some() {
             found.samples += 1;
@@ -240,11 +251,11 @@ impl Run {
         }
     }
 
-    fn finish(mut self, judged: &Judged, span: Span, metrics: usize) -> Backtest {
+    fn finish(mut self, judged: &ScopedRule, span: Span, metrics: usize) -> Backtest {
         self.fired
             .sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
         let jumps = self.fired.len();
-        let mut tally = Tally::default();
+        let mut tally = AlertCounts::default();
         let mut last: BTreeMap<Metric, Minute> = BTreeMap::new();
         let alerts: Vec<Jump> = self
             .fired
@@ -264,7 +275,7 @@ impl Run {
         }
         let mut mails = 0;
         for minute in alerts.chunk_by(|a, b| a.ts == b.ts) {
-            let of_minute = if minute.len() >= DIGEST_FROM {
+            let of_minute = if minute.len() >= MIN_DIGEST_ALERTS {
                 1
             } else {
                 minute.len()

@@ -1,4 +1,4 @@
-//! Reads what a minute is judged by, and decides.
+//! Evaluates all rules for one minute.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use sea_orm::EntityTrait;
 
 use super::index::{Group, Names, groups};
 use super::limits::Limits;
-use super::{Fired, Found, Verdict, WatchChange, history};
+use super::{Evaluation, FiringRule, JumpCandidate, StateChange, history};
 use crate::error::AlertError;
 use crate::rules::evaluation::in_force;
 use crate::rules::evidence::Evidence;
-use crate::rules::state_machine::Watch;
+use crate::rules::state_machine::RuleState;
 use crate::subscriptions::Subscription;
 
-/// Judges a minute by every rule in force. Changes nothing.
+/// Evaluates a minute by every rule in force. Changes nothing.
 ///
 /// # Errors
-/// Where the database or the lake fails.
-pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
+/// If the database or the lake fails.
+pub async fn evaluate(lake: &Lake, minute: Minute) -> Result<Evaluation, AlertError> {
     let database = lake.database();
     let subscriptions: Vec<Arc<Subscription>> = Subscription::all(database)
         .await?
@@ -36,7 +36,7 @@ pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
     }
     let directory = lake.directory();
     let names = Names::of(directory.metrics());
-    let mut round = Round {
+    let mut run = EvaluationRun {
         lake,
         minute,
         known,
@@ -47,32 +47,32 @@ pub async fn judge(lake: &Lake, minute: Minute) -> Result<Verdict, AlertError> {
     let mut rules = 0;
     for group in groups(&subscriptions) {
         rules += group.rules();
-        round.judge_group(&group, &names).await?;
+        run.evaluate_group(&group, &names).await?;
     }
-    let jumps = round.jumps.len();
-    let mut verdict = Verdict {
+    let jumps = run.jumps.len();
+    let mut evaluation = Evaluation {
         minute,
         spans,
-        watches: round.changes,
+        watches: run.changes,
         alerts: Vec::new(),
         evidence: Vec::new(),
         spent: Vec::new(),
         jumps,
         rules,
     };
-    admit(lake, &mut verdict, round.jumps, round.series).await?;
-    Ok(verdict)
+    admit(lake, &mut evaluation, run.jumps, run.series).await?;
+    Ok(evaluation)
 }
 
-/// What the minutes before left, by subscription.
-type Known = HashMap<String, BTreeMap<Metric, Watch>>;
+/// States that the minutes before left, by subscription.
+type Known = HashMap<String, BTreeMap<Metric, RuleState>>;
 
 async fn known(lake: &Lake) -> Result<Known, AlertError> {
     let rows = watches::Entity::find().all(lake.database()).await?;
     let mut known = Known::new();
     for row in rows {
         let metric = AlertError::parsed("watches", &row.subscription_id, &row.metric)?;
-        let watch = Watch::of_row(row.state, row.held, row.streak);
+        let watch = RuleState::from_row(row.state, row.held, row.streak);
         known
             .entry(row.subscription_id)
             .or_default()
@@ -81,18 +81,18 @@ async fn known(lake: &Lake) -> Result<Known, AlertError> {
     Ok(known)
 }
 
-struct Round<'a> {
+struct EvaluationRun<'a> {
     lake: &'a Lake,
     minute: Minute,
     known: Known,
-    changes: Vec<WatchChange>,
-    jumps: Vec<Found>,
+    changes: Vec<StateChange>,
+    jumps: Vec<JumpCandidate>,
     /// The rows of what jumped, by metric and window.
     series: BTreeMap<(Metric, u32), Vec<Point>>,
 }
 
-impl Round<'_> {
-    async fn judge_group(&mut self, group: &Group, names: &Names<'_>) -> Result<(), AlertError> {
+impl EvaluationRun<'_> {
+    async fn evaluate_group(&mut self, group: &Group, names: &Names<'_>) -> Result<(), AlertError> {
         let mut pairs: Vec<(Arc<Subscription>, Metric)> = Vec::new();
         for subscription in &group.exact {
             for metric in names.named(subscription) {
@@ -157,7 +157,7 @@ impl Round<'_> {
             return Ok(());
         }
         let change = self.changes.len();
-        self.changes.push(WatchChange {
+        self.changes.push(StateChange {
             subscription_id: subscription.id.clone(),
             metric: trail.metric.clone(),
             from: watch.state,
@@ -170,8 +170,8 @@ impl Round<'_> {
             let before = sum(&points, self.minute);
             let jump = Jump::of(&trail.metric, self.minute, value, &before);
             let subscription = Arc::clone(subscription);
-            self.jumps.push(Found {
-                fired: Fired { subscription, jump },
+            self.jumps.push(JumpCandidate {
+                fired: FiringRule { subscription, jump },
                 change,
             });
         }
@@ -199,8 +199,8 @@ fn sum(points: &[Point], minute: Minute) -> Trailing {
 /// Of the jumps, those that the subscriptions' limits let become alerts, with their evidence.
 async fn admit(
     lake: &Lake,
-    verdict: &mut Verdict,
-    mut jumps: Vec<Found>,
+    evaluation: &mut Evaluation,
+    mut jumps: Vec<JumpCandidate>,
     mut series: BTreeMap<(Metric, u32), Vec<Point>>,
 ) -> Result<(), AlertError> {
     if jumps.is_empty() {
@@ -208,7 +208,7 @@ async fn admit(
     }
     // In an order that does not depend on how they were found: limits admit the first.
     jumps.sort_by(|a, b| {
-        let key = |found: &'_ Found| {
+        let key = |found: &'_ JumpCandidate| {
             (
                 found.fired.subscription.id.clone(),
                 found.fired.jump.metric.clone(),
@@ -216,22 +216,22 @@ async fn admit(
         };
         key(a).cmp(&key(b))
     });
-    let minute = verdict.minute;
+    let minute = evaluation.minute;
     let mut limits = Limits::read(lake.database(), &jumps, minute).await?;
-    for Found { fired, change } in jumps {
+    for JumpCandidate { fired, change } in jumps {
         match limits.admit(&fired) {
-            Ok(()) => verdict.alerts.push(fired),
+            Ok(()) => evaluation.alerts.push(fired),
             Err(held) => {
                 let words = held.in_words(fired.subscription.rule());
-                if let Some(reason) = &mut verdict.watches[change].reason {
+                if let Some(reason) = &mut evaluation.watches[change].reason {
                     *reason += "; ";
                     *reason += &words;
                 }
             }
         }
     }
-    verdict.spent = limits.spent();
-    let longest = verdict
+    evaluation.spent = limits.spent();
+    let longest = evaluation
         .alerts
         .iter()
         .map(|f| f.subscription.rule().jump.window);
@@ -239,7 +239,7 @@ async fn admit(
         return Ok(());
     };
     let segments = lake.segment_ids(Span::back_from(minute, longest)).await?;
-    let needed: HashSet<(Metric, u32)> = verdict
+    let needed: HashSet<(Metric, u32)> = evaluation
         .alerts
         .iter()
         .map(|fired| {
@@ -257,6 +257,6 @@ async fn admit(
             points,
             segments: segments.clone(),
         });
-    verdict.evidence = evidence.collect();
+    evaluation.evidence = evidence.collect();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Which rule judged which minutes: so that any day can be judged again as it was.
+//! History of rules by minute, so that any day can be evaluated again as it was.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use sea_orm::{
 };
 
 use crate::error::AlertError;
-use crate::rules::rule::Judged;
+use crate::rules::rule::ScopedRule;
 use crate::subscriptions::Subscription;
 
-const CHUNK: usize = 500;
+const BATCH_SIZE: usize = 500;
 
-/// A stretch of minutes that one rule judged.
+/// A stretch of minutes that one rule evaluated.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) subscription_id: String,
-    pub(crate) judged: Judged,
+    pub(crate) judged: ScopedRule,
     pub(crate) from: Minute,
-    /// The first minute that it did not judge any more.
+    /// The first minute that it did not evaluate any more.
     pub(crate) to: Option<Minute>,
 }
 
 impl Span {
-    pub(crate) fn of_row(row: &Model) -> Result<Self, AlertError> {
+    pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
         Ok(Self {
             subscription_id: row.subscription_id.clone(),
-            judged: Judged::read(row.id, &row.judged)?,
+            judged: ScopedRule::read(row.id, &row.judged)?,
             from: row.from_ts.minute(),
             to: row.to_ts.map(Millis::minute),
         })
@@ -40,11 +40,11 @@ impl Span {
 }
 
 /// Whether what is known under one rule is known under the next: only mute may change.
-pub(crate) fn carries_over(before: &Judged, after: &Judged) -> bool {
+pub(crate) fn carries_over(before: &ScopedRule, after: &ScopedRule) -> bool {
     before.pattern == after.pattern && before.rule == after.rule
 }
 
-/// What changes about the open spans.
+/// Changes of open spans.
 #[derive(Debug, Default)]
 pub(super) struct SpanChanges {
     closed: Vec<i64>,
@@ -53,7 +53,7 @@ pub(super) struct SpanChanges {
     pub(super) forgotten: Vec<String>,
 }
 
-/// Compares what is in force at a minute with what judged the minutes before.
+/// Compares what is in force at a minute with what evaluated the minutes before.
 pub(super) async fn changes(
     connection: &impl ConnectionTrait,
     in_force: &[Arc<Subscription>],
@@ -73,7 +73,7 @@ pub(super) async fn changes(
             Some(row) if row.revision == subscription.revision => continue,
             Some(row) => {
                 changes.closed.push(row.id);
-                let before = Judged::read(row.id, &row.judged)?;
+                let before = ScopedRule::read(row.id, &row.judged)?;
                 if !carries_over(&before, &subscription.judged) {
                     changes.forgotten.push(subscription.id.clone());
                 }
@@ -97,20 +97,20 @@ pub(super) async fn changes(
 }
 
 impl SpanChanges {
-    /// Closes and opens spans, and forgets the watches of rules that judge no more.
+    /// Closes and opens spans, and forgets the watches of rules that evaluate no more.
     pub(super) async fn record(
         self,
         connection: &impl ConnectionTrait,
         minute: Minute,
     ) -> Result<(), DbErr> {
-        for chunk in self.closed.chunks(CHUNK) {
+        for chunk in self.closed.chunks(BATCH_SIZE) {
             Entity::update_many()
                 .col_expr(Column::ToTs, Expr::value(minute.start().0))
                 .filter(Column::Id.is_in(chunk.iter().copied()))
                 .exec(connection)
                 .await?;
         }
-        for chunk in self.forgotten.chunks(CHUNK) {
+        for chunk in self.forgotten.chunks(BATCH_SIZE) {
             watches::Entity::delete_many()
                 .filter(watches::Column::SubscriptionId.is_in(chunk))
                 .exec(connection)
@@ -132,5 +132,5 @@ pub(crate) async fn spans(
         .order_by_asc(Column::Id)
         .all(connection)
         .await?;
-    rows.iter().map(Span::of_row).collect()
+    rows.iter().map(Span::from_row).collect()
 }

@@ -1,4 +1,4 @@
-//! Who is concerned by a metric, found without asking everybody.
+//! Index from metrics to the subscriptions that they concern.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Group {
         })
     }
 
-    /// How many different questions it asks.
+    /// Number of different rules.
     pub(super) fn rules(&self) -> usize {
         let mut seen: Vec<(Exact, Direction, u32)> = Vec::new();
         for subscription in self.exact.iter().chain(&self.globs) {

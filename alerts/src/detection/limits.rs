@@ -1,4 +1,4 @@
-//! What was sent already, as far as the limits of those who would fire now need it.
+//! Counts alerts already sent, as far as the limits of firing rules need it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,22 +6,22 @@ use marketlake_entities::records::alerts::{Column, Entity};
 use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Select};
 
-use super::{Fired, Found};
-use crate::rules::evaluation::{Held, Tally};
+use super::{FiringRule, JumpCandidate};
+use crate::rules::evaluation::{AlertCounts, SuppressionReason};
 
-const CHUNK: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 pub(super) struct Limits {
     minute: Minute,
     last: HashMap<(String, String), Minute>,
-    tallies: HashMap<String, Tally>,
+    tallies: HashMap<String, AlertCounts>,
     spent: BTreeSet<String>,
 }
 
 impl Limits {
     pub(super) async fn read(
         connection: &impl ConnectionTrait,
-        jumps: &[Found],
+        jumps: &[JumpCandidate],
         minute: Minute,
     ) -> Result<Self, DbErr> {
         let ids: BTreeSet<&str> = jumps
@@ -39,7 +39,7 @@ impl Limits {
             tallies: HashMap::new(),
             spent: BTreeSet::new(),
         };
-        for chunk in ids.chunks(CHUNK) {
+        for chunk in ids.chunks(BATCH_SIZE) {
             let before = of(chunk).filter(Column::Ts.lt(minute.start()));
             let lately = before
                 .clone()
@@ -65,15 +65,15 @@ impl Limits {
         Ok(limits)
     }
 
-    fn tally(&mut self, id: &str) -> &mut Tally {
+    fn tally(&mut self, id: &str) -> &mut AlertCounts {
         let day = Some(self.minute.day());
-        self.tallies.entry(id.to_owned()).or_insert(Tally {
+        self.tallies.entry(id.to_owned()).or_insert(AlertCounts {
             day,
-            ..Tally::default()
+            ..AlertCounts::default()
         })
     }
 
-    pub(super) fn admit(&mut self, fired: &Fired) -> Result<(), Held> {
+    pub(super) fn admit(&mut self, fired: &FiringRule) -> Result<(), SuppressionReason> {
         let subscription = &fired.subscription;
         let metric: &Metric = &fired.jump.metric;
         let key = (subscription.id.clone(), metric.id().to_owned());

@@ -1,7 +1,8 @@
-//! One minute, judged by everybody's rules.
+//! Detection: evaluates one minute by the rules of all subscriptions.
 //!
-//! [`judge`] reads and decides, [`Verdict::record`] writes within the caller's transaction. Minutes are judged one after the
-//! other, in their order: what is known of a minute's watches is what the minute before left.
+//! [`evaluate`] reads and decides, [`Evaluation::record`] writes within the caller's transaction.
+//! Minutes are evaluated one after the other, in their order: what is known of a minute's watches
+//! is what the minute before left.
 
 mod backtest;
 mod evaluate;
@@ -12,9 +13,9 @@ mod record;
 pub mod replay;
 pub mod rule_spec;
 
-pub use backtest::{Backtest, MOST_DAYS, Warning, backtest, try_out};
-pub use evaluate::judge;
-pub use record::Recorded;
+pub use backtest::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, try_out};
+pub use evaluate::evaluate;
+pub use record::RecordCounts;
 
 use std::sync::Arc;
 
@@ -22,18 +23,18 @@ use marketlake_entities::records::watches::State;
 use marketlake_model::{Jump, Metric, Minute};
 
 use crate::rules::evidence::Evidence;
-use crate::rules::state_machine::Watch;
+use crate::rules::state_machine::RuleState;
 use crate::subscriptions::Subscription;
 
 pub(crate) use history::{Span as RuleSpan, carries_over, spans};
 
-/// What a minute's judgement changes.
+/// Evaluation of one minute: the changes to record.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Evaluation {
     minute: Minute,
     spans: history::SpanChanges,
-    watches: Vec<WatchChange>,
-    alerts: Vec<Fired>,
+    watches: Vec<StateChange>,
+    alerts: Vec<FiringRule>,
     evidence: Vec<Evidence>,
     /// Subscriptions whose last alert this was.
     spent: Vec<String>,
@@ -43,27 +44,27 @@ pub struct Verdict {
     pub rules: usize,
 }
 
-/// What became of one watch.
+/// Change of the state of one rule and metric.
 #[derive(Debug)]
-struct WatchChange {
+struct StateChange {
     subscription_id: String,
     metric: Metric,
     from: State,
-    to: Watch,
-    /// Why, where the state changed.
+    to: RuleState,
+    /// Reason, if the state changed.
     reason: Option<String>,
     ratio: Option<f64>,
 }
 
 /// A jump that becomes an alert.
 #[derive(Debug)]
-pub(crate) struct Fired {
+pub(crate) struct FiringRule {
     pub(crate) subscription: Arc<Subscription>,
     pub(crate) jump: Jump,
 }
 
 /// A jump by a rule, with what it is called in the list of changes.
-pub(crate) struct Found {
-    pub(crate) fired: Fired,
+pub(crate) struct JumpCandidate {
+    pub(crate) fired: FiringRule,
     pub(crate) change: usize,
 }

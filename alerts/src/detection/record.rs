@@ -1,4 +1,4 @@
-//! Writes what a minute's judgement changes.
+//! Records the evaluation of a minute.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,18 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Fired, Verdict, WatchChange};
+use super::{Evaluation, FiringRule, StateChange};
 use crate::delivery::outbox;
-use crate::delivery::outbox::enqueue_alerts::{Telling, Told};
+use crate::delivery::outbox::enqueue_alerts::{EnqueueOptions, NewAlert};
 use crate::error::AlertError;
 use crate::rules::evidence;
 use crate::rules::evidence::Evidence;
-use crate::rules::state_machine::{DETECTOR, Watch};
-use crate::subscriptions::lifecycle::{Change, change_in};
+use crate::rules::state_machine::{DETECTOR_VERSION, RuleState};
+use crate::subscriptions::lifecycle::{Transition, apply_transition};
 
-/// What was written.
+/// Counts of rows written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordCounts {
     /// New alerts.
     pub alerts: u64,
     /// New deliveries; fewer than alerts where some are told of together.
@@ -31,31 +31,32 @@ pub struct Recorded {
     pub transitions: u64,
 }
 
-impl Verdict {
-    /// Writes alerts, deliveries, states and their history within the caller's transaction. An alert that is there already, by
-    /// (subscription, metric, ts), stays as it is and makes no new delivery.
+impl Evaluation {
+    /// Writes alerts, deliveries, states and their history within the caller's transaction. An
+    /// alert that is there already, by (subscription, metric, ts), stays as it is and makes no new
+    /// delivery.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn record(
         self,
         transaction: &DatabaseTransaction,
         now: Millis,
-        telling: Telling<'_>,
-    ) -> Result<Recorded, AlertError> {
+        telling: EnqueueOptions<'_>,
+    ) -> Result<RecordCounts, AlertError> {
         let minute = self.minute;
         self.spans.record(transaction, minute).await?;
         let transitions = write_watches(transaction, self.watches, minute).await?;
-        evidence::keep(transaction, self.evidence, now).await?;
+        evidence::insert(transaction, self.evidence, now).await?;
         let told = write_alerts(transaction, self.alerts, minute, now).await?;
         let alerts = told.len() as u64;
-        let deliveries = outbox::tell(transaction, told, now, telling).await?;
+        let deliveries = outbox::enqueue_alerts(transaction, told, now, telling).await?;
         for id in &self.spent {
             let reason = "it has sent as many alerts as it was to".to_owned();
             // It may have been unsubscribed this moment: then there is nothing to expire.
-            let _ = change_in(transaction, id, &Change::Expire(reason), now).await?;
+            let _ = apply_transition(transaction, id, &Transition::Expire(reason), now).await?;
         }
-        Ok(Recorded {
+        Ok(RecordCounts {
             alerts,
             deliveries,
             transitions,
@@ -65,13 +66,13 @@ impl Verdict {
 
 async fn write_watches(
     transaction: &DatabaseTransaction,
-    changes: Vec<WatchChange>,
+    changes: Vec<StateChange>,
     minute: Minute,
 ) -> Result<u64, DbErr> {
     let mut states = Vec::new();
     let mut history = Vec::new();
     for change in changes {
-        if change.to == Watch::default() {
+        if change.to == RuleState::default() {
             watches::Entity::delete_by_id((
                 change.subscription_id.clone(),
                 change.metric.to_string(),
@@ -89,7 +90,7 @@ async fn write_watches(
                 ts: Set(minute.start()),
                 from_state: Set(change.from),
                 to_state: Set(change.to.state),
-                held: Set(change.to.held),
+                held: Set(change.to.resume_state),
                 streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
                 reason: Set(reason),
                 ratio: Set(change.ratio.filter(|ratio| ratio.is_finite())),
@@ -105,7 +106,7 @@ async fn write_watches(
             watches::Column::Since,
         ])
         .to_owned();
-    // A minute that is judged again by hand leaves what was recorded then.
+    // A minute that is evaluated again by hand leaves what was recorded then.
     let once = OnConflict::columns([
         transitions::Column::SubscriptionId,
         transitions::Column::Metric,
@@ -118,12 +119,12 @@ async fn write_watches(
     Ok(written)
 }
 
-fn state(change: &WatchChange, minute: Minute) -> watches::ActiveModel {
+fn state(change: &StateChange, minute: Minute) -> watches::ActiveModel {
     watches::ActiveModel {
         subscription_id: Set(change.subscription_id.clone()),
         metric: Set(change.metric.to_string()),
         state: Set(change.to.state),
-        held: Set(change.to.held),
+        held: Set(change.to.resume_state),
         streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
         since: Set(minute.start()),
     }
@@ -132,10 +133,10 @@ fn state(change: &WatchChange, minute: Minute) -> watches::ActiveModel {
 /// Writes the alerts that are not there yet, and says which those are.
 async fn write_alerts(
     transaction: &DatabaseTransaction,
-    fired: Vec<Fired>,
+    fired: Vec<FiringRule>,
     minute: Minute,
     now: Millis,
-) -> Result<Vec<Told>, DbErr> {
+) -> Result<Vec<NewAlert>, DbErr> {
     if fired.is_empty() {
         return Ok(Vec::new());
     }
@@ -148,13 +149,13 @@ async fn write_alerts(
         .all(transaction)
         .await?;
     let there: HashSet<(String, String)> = there.into_iter().collect();
-    let is_new = |fired: &Fired| {
+    let is_new = |fired: &FiringRule| {
         !there.contains(&(fired.subscription.id.clone(), fired.jump.metric.to_string()))
     };
-    let told: Vec<Told> = fired
+    let told: Vec<NewAlert> = fired
         .into_iter()
         .filter(is_new)
-        .map(|fired| Told {
+        .map(|fired| NewAlert {
             alert_id: alert_id(&fired.subscription.id, &fired.jump),
             subscription: fired.subscription,
             jump: fired.jump,
@@ -165,8 +166,8 @@ async fn write_alerts(
     Ok(told)
 }
 
-/// The key of an alert: the same whenever the same minute is judged by the same subscription, after
-/// a restore too.
+/// The key of an alert: the same whenever the same minute is evaluated by the same subscription,
+/// after a restore too.
 fn alert_id(subscription_id: &str, jump: &Jump) -> String {
     let mut hash = Sha256::new();
     let ts = jump.ts.start().0.to_string();
@@ -181,7 +182,7 @@ fn alert_id(subscription_id: &str, jump: &Jump) -> String {
         .to_string()
 }
 
-fn alert(told: &Told, now: Millis) -> alerts::ActiveModel {
+fn alert(told: &NewAlert, now: Millis) -> alerts::ActiveModel {
     let (subscription, jump) = (&told.subscription, &told.jump);
     let window = subscription.rule().jump.window;
     alerts::ActiveModel {
@@ -195,7 +196,7 @@ fn alert(told: &Told, now: Millis) -> alerts::ActiveModel {
         samples: Set(i32::try_from(jump.samples).unwrap_or(i32::MAX)),
         created_at: Set(now),
         revision: Set(subscription.revision),
-        detector: Set(DETECTOR),
+        detector: Set(DETECTOR_VERSION),
         evidence_id: Set(Some(Evidence::id(&jump.metric, jump.ts, window))),
     }
 }

@@ -1,7 +1,9 @@
-//! A stretch of time judged again, from the rows as they are now and the rules as they were then.
+//! Replays a span: evaluates it again from the rows as they are now and the rules as they were
+//! then.
 //!
-//! It reads the files, never the window, which may be a moment behind. Of the rows as they were it gives the alert table again, bit for bit. Where rows came late or were corrected it says what would have
-//! been otherwise; that is [noted](note), and what was sent stays as it was.
+//! It reads the files, never the window, which may be a moment behind. Of the rows as they were it
+//! gives the alert table again, bit for bit. Where rows came late or were corrected it says what
+//! would have been otherwise; that is [noted](note), and what was sent stays as it was.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,36 +21,37 @@ use sea_orm::{
 
 use super::{RuleSpan, carries_over};
 use crate::error::AlertError;
-use crate::rules::evaluation::{Tally, Track, in_force, reach};
-use crate::rules::rule::Judged;
-use crate::rules::state_machine::Watch;
+use crate::rules::evaluation::{AlertCounts, RuleEvaluator, in_force, reach};
+use crate::rules::rule::ScopedRule;
+use crate::rules::state_machine::RuleState;
 
 /// An alert, by what makes it unique and what it says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Said {
-    /// Whose it is.
+pub struct AlertRecord {
+    /// Its subscription.
     pub subscription_id: String,
     /// The jump.
     pub jump: Jump,
 }
 
-/// A stretch of time judged again beside what was recorded.
+/// A stretch of time evaluated again beside what was recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     /// Alerts that are the same, to the last bit of every float.
-    pub same: Vec<Said>,
+    pub same: Vec<AlertRecord>,
     /// Alerts that were recorded otherwise: as recorded, and as they would be now.
-    pub other: Vec<(Said, Said)>,
+    pub other: Vec<(AlertRecord, AlertRecord)>,
     /// Alerts that there would be now, and were not.
-    pub would_have_fired: Vec<Said>,
+    pub would_have_fired: Vec<AlertRecord>,
     /// Alerts that were recorded, and would not be now.
-    pub would_not_have_fired: Vec<Said>,
+    pub would_not_have_fired: Vec<AlertRecord>,
 }
 
-/// Judges a span again: the minutes of `judged` in it, which are those that were judged then, and some before it for states that were under way.
+/// Judges a span again: the minutes of `judged` in it, which are those that were judged then, and
+/// some before it for states that were under way.
 ///
 /// # Errors
-/// Where the database or the lake fails.
+/// If the database or the lake fails.
 pub async fn replay(
     lake: &Lake,
     span: Span,
@@ -68,17 +71,17 @@ pub async fn replay(
     let mut read = Read::default();
     let mut now = Vec::new();
     for (subscription_id, chain) in &chains {
-        let fired = again(lake, subscription_id, chain, span, judged, &mut read).await?;
+        let fired = reevaluate(lake, subscription_id, chain, span, judged, &mut read).await?;
         now.extend(admitted(database, subscription_id, fired, span).await?);
     }
     let then = recorded(database, span).await?;
     Ok(compare(then, now))
 }
 
-/// What was read, so that it is asked once for all subscriptions that need it.
+/// Cache of what was read, shared by all subscriptions that need it.
 #[derive(Default)]
 struct Read {
-    /// What jumped at all, by rule.
+    /// Metrics with a jump, by rule.
     candidates: HashMap<String, BTreeSet<Metric>>,
     /// The rows of a metric, as far back as any rule looks.
     series: HashMap<Metric, (Span, Arc<Vec<Point>>)>,
@@ -88,7 +91,7 @@ impl Read {
     async fn candidates(
         &mut self,
         lake: &Lake,
-        judged: &Judged,
+        judged: &ScopedRule,
         span: Span,
     ) -> Result<BTreeSet<Metric>, AlertError> {
         let rule = judged.rule.jump;
@@ -130,15 +133,15 @@ impl Read {
 }
 
 /// Each firing of a subscription in a span, by time, then metric; with the rule that it fired by.
-async fn again<'a>(
+async fn reevaluate<'a>(
     lake: &Lake,
     subscription_id: &str,
     chain: &'a [RuleSpan],
     span: Span,
     judged: &BTreeSet<Minute>,
     read: &mut Read,
-) -> Result<Vec<(&'a Judged, Jump)>, AlertError> {
-    let mut fired: Vec<(&Judged, Jump)> = Vec::new();
+) -> Result<Vec<(&'a ScopedRule, Jump)>, AlertError> {
+    let mut fired: Vec<(&ScopedRule, Jump)> = Vec::new();
     for link in links(chain) {
         let (first, last) = (&link[0], &link[link.len() - 1]);
         if last.to.is_some_and(|to| to <= span.from) || first.from > span.to {
@@ -164,7 +167,7 @@ async fn again<'a>(
                 to: span.to,
             };
             let points = read.series(lake, &metric, reach(rule, stretch)).await?;
-            let mut track = Track::new(rule, &metric, &points, watch);
+            let mut track = RuleEvaluator::new(rule, &metric, &points, watch);
             for &minute in judged.range(begin..=span.to) {
                 let holds = |s: &&RuleSpan| s.from <= minute && s.to.is_none_or(|to| minute < to);
                 let Some(here) = link.iter().find(holds) else {
@@ -173,7 +176,7 @@ async fn again<'a>(
                 if !in_force(rule, minute) {
                     continue;
                 }
-                let moment = track.judge(minute);
+                let moment = track.evaluate(minute);
                 if minute >= span.from {
                     fired.extend(moment.jump.map(|jump| (&here.judged, jump)));
                 }
@@ -189,13 +192,13 @@ fn links(chain: &[RuleSpan]) -> impl Iterator<Item = &[RuleSpan]> {
     chain.chunk_by(|a, b| a.to == Some(b.from) && carries_over(&a.judged, &b.judged))
 }
 
-/// What was known before a minute, where that was not simply ok; for what was pending, since when.
+/// Loads the states before a minute that were not ok; for pending ones, also their start.
 async fn under_way(
     connection: &impl ConnectionTrait,
     subscription_id: &str,
     from: Minute,
     before: Minute,
-) -> Result<HashMap<Metric, (Watch, Option<Minute>)>, AlertError> {
+) -> Result<HashMap<Metric, (RuleState, Option<Minute>)>, AlertError> {
     let sql = "select t.* from transitions t where t.subscription_id = $1 and t.ts >= $2 and t.ts = \
          (select max(u.ts) from transitions u where u.subscription_id = t.subscription_id and u.metric = t.metric and u.ts < $3)";
     let values = [
@@ -210,8 +213,8 @@ async fn under_way(
     let mut known = HashMap::new();
     for row in rows {
         let row = transitions::Model::from_query_result(&row, "")?;
-        let watch = Watch::of_row(row.to_state, row.held, row.streak);
-        if watch == Watch::default() {
+        let watch = RuleState::from_row(row.to_state, row.held, row.streak);
+        if watch == RuleState::default() {
             continue;
         }
         let metric = AlertError::parsed("transitions", subscription_id, &row.metric)?;
@@ -221,13 +224,14 @@ async fn under_way(
     Ok(known)
 }
 
-/// Those firings that the limits let become alerts, which began with what was recorded before the span.
+/// Those firings that the limits let become alerts, which began with what was recorded before the
+/// span.
 async fn admitted(
     connection: &impl ConnectionTrait,
     subscription_id: &str,
-    fired: Vec<(&Judged, Jump)>,
+    fired: Vec<(&ScopedRule, Jump)>,
     span: Span,
-) -> Result<Vec<Said>, AlertError> {
+) -> Result<Vec<AlertRecord>, AlertError> {
     if fired.is_empty() {
         return Ok(Vec::new());
     }
@@ -239,7 +243,7 @@ async fn admitted(
         .await?;
     let day = span.from.day();
     let today = before.iter().filter(|a| a.ts >= day.start()).count();
-    let mut tally = Tally {
+    let mut tally = AlertCounts {
         today: u32::try_from(today).unwrap_or(u32::MAX),
         day: Some(day),
         ever: u32::try_from(before.len()).unwrap_or(u32::MAX),
@@ -253,7 +257,7 @@ async fn admitted(
         let before = last.get(jump.metric.id()).copied();
         if tally.admit(judged, jump.ts, before).is_ok() {
             last.insert(jump.metric.to_string(), jump.ts);
-            said.push(Said {
+            said.push(AlertRecord {
                 subscription_id: subscription_id.to_owned(),
                 jump,
             });
@@ -262,14 +266,17 @@ async fn admitted(
     Ok(said)
 }
 
-async fn recorded(connection: &impl ConnectionTrait, span: Span) -> Result<Vec<Said>, AlertError> {
+async fn recorded(
+    connection: &impl ConnectionTrait,
+    span: Span,
+) -> Result<Vec<AlertRecord>, AlertError> {
     let rows = alerts::Entity::find()
         .filter(alerts::Column::Ts.between(span.from.start(), span.to.start()))
         .all(connection)
         .await?;
     let said = rows.into_iter().map(|row| {
         let corrupt = |reason: String| AlertError::corrupt("alerts", &row.id, reason);
-        Ok(Said {
+        Ok(AlertRecord {
             jump: Jump {
                 metric: AlertError::parsed("alerts", &row.id, &row.metric)?,
                 ts: row.ts.minute(),
@@ -284,20 +291,21 @@ async fn recorded(connection: &impl ConnectionTrait, span: Span) -> Result<Vec<S
     said.collect()
 }
 
-fn compare(then: Vec<Said>, now: Vec<Said>) -> Replay {
-    let key = |said: &Said| {
+fn compare(then: Vec<AlertRecord>, now: Vec<AlertRecord>) -> Replay {
+    let key = |said: &AlertRecord| {
         (
             said.jump.ts,
             said.subscription_id.clone(),
             said.jump.metric.clone(),
         )
     };
-    let mut then: BTreeMap<_, Said> = then.into_iter().map(|said| (key(&said), said)).collect();
+    let mut then: BTreeMap<_, AlertRecord> =
+        then.into_iter().map(|said| (key(&said), said)).collect();
     let mut replay = Replay::default();
     for said in now {
         match then.remove(&key(&said)) {
             None => replay.would_have_fired.push(said),
-            Some(was) if alike(&was.jump, &said.jump) => replay.same.push(said),
+            Some(was) if is_equal(&was.jump, &said.jump) => replay.same.push(said),
             Some(was) => replay.other.push((was, said)),
         }
     }
@@ -307,7 +315,7 @@ fn compare(then: Vec<Said>, now: Vec<Said>) -> Replay {
     replay
 }
 
-fn alike(a: &Jump, b: &Jump) -> bool {
+fn is_equal(a: &Jump, b: &Jump) -> bool {
     a.value == b.value
         && a.samples == b.samples
         && a.mean.to_bits() == b.mean.to_bits()
@@ -317,7 +325,7 @@ fn alike(a: &Jump, b: &Jump) -> bool {
 /// Records what would have been otherwise, once each. Returns how many notes are new.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn note(
     connection: &impl ConnectionTrait,
     replay: &Replay,
@@ -339,7 +347,7 @@ pub async fn note(
     .do_nothing()
     .to_owned();
     for (
-        Said {
+        AlertRecord {
             subscription_id,
             jump,
         },

@@ -1,4 +1,4 @@
-//! Tests of rules that users write: samples, and the alerts that they expect of them.
+//! Rule specs that users write: samples, and the alerts that they expect.
 //!
 //! ```yaml
 //! tests:
@@ -18,15 +18,15 @@ use marketlake_lake::Point;
 use marketlake_model::{Exact, Jump, Metric, Millis, Minute, parse_time};
 use serde::Deserialize;
 
-use crate::rules::evaluation::{Tally, Track};
-use crate::rules::rule::Judged;
-use crate::rules::state_machine::Watch;
+use crate::rules::evaluation::{AlertCounts, RuleEvaluator};
+use crate::rules::rule::ScopedRule;
+use crate::rules::state_machine::RuleState;
 use crate::subscriptions::input::NewSubscription;
 
 /// Longer than any test needs; a slip of the finger must not fill the memory.
-const MOST_SAMPLES: usize = 1_000_000;
+const MAX_SAMPLES: usize = 1_000_000;
 
-/// Why a file of tests cannot be run.
+/// Error of a file of rule specs.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleTestError {
     /// It is not what a file of tests looks like.
@@ -39,7 +39,7 @@ pub enum RuleTestError {
         test: String,
         /// The field.
         field: String,
-        /// What was expected.
+        /// The expected form.
         reason: String,
     },
 }
@@ -95,26 +95,26 @@ struct ExpectedState {
     state: String,
 }
 
-/// What came of one test.
+/// Result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tested {
+pub struct RuleTestResult {
     /// Its name.
     pub name: String,
-    /// Where it went otherwise than expected; empty where it did not.
+    /// Differences from the expectation; empty if there are none.
     pub differences: Vec<String>,
 }
 
 /// Runs the tests of a file.
 ///
 /// # Errors
-/// Where the file cannot be used.
-pub fn run(text: &str) -> Result<Vec<Tested>, RuleTestError> {
+/// If the file cannot be used.
+pub fn run(text: &str) -> Result<Vec<RuleTestResult>, RuleTestError> {
     let file: File = serde_saphyr::from_str(text)
         .map_err(|error| RuleTestError::Unreadable(error.to_string()))?;
     file.tests.iter().map(run_one).collect()
 }
 
-fn run_one(test: &Test) -> Result<Tested, RuleTestError> {
+fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
     let wrong = |field: &str, reason: String| RuleTestError::Field {
         test: test.name.clone(),
         field: field.to_owned(),
@@ -132,7 +132,7 @@ fn run_one(test: &Test) -> Result<Tested, RuleTestError> {
         judged(test, &metric).map_err(|(field, reason)| wrong(&format!("rule.{field}"), reason))?;
     let start = time("start", &test.start)?;
     let points = samples(&test.samples, start).map_err(|reason| wrong("samples", reason))?;
-    let (alerts, states) = judge(&judged, &metric, &points.0, start, points.1);
+    let (alerts, states) = evaluate(&judged, &metric, &points.0, start, points.1);
     let mut differences = Vec::new();
     let mut there: BTreeMap<Minute, Jump> =
         alerts.into_iter().map(|jump| (jump.ts, jump)).collect();
@@ -163,13 +163,13 @@ fn run_one(test: &Test) -> Result<Tested, RuleTestError> {
             ));
         }
     }
-    Ok(Tested {
+    Ok(RuleTestResult {
         name: test.name.clone(),
         differences,
     })
 }
 
-fn judged(test: &Test, metric: &Metric) -> Result<Judged, (&'static str, String)> {
+fn judged(test: &Test, metric: &Metric) -> Result<ScopedRule, (&'static str, String)> {
     let rule = &test.rule;
     let new = NewSubscription {
         metric: metric.to_string(),
@@ -185,7 +185,7 @@ fn judged(test: &Test, metric: &Metric) -> Result<Judged, (&'static str, String)
         ..NewSubscription::default()
     };
     match new.check_rule() {
-        Ok((pattern, rule)) => Ok(Judged {
+        Ok((pattern, rule)) => Ok(ScopedRule {
             pattern,
             rule,
             muted_until: None,
@@ -217,8 +217,8 @@ fn samples(text: &str, start: Minute) -> Result<(Vec<Point>, i64), String> {
             "_" => None,
             value => Some(value.parse::<Exact>().map_err(|error| error.to_string())?),
         };
-        if points.len() + times as usize > MOST_SAMPLES {
-            return Err(format!("expected at most {MOST_SAMPLES} samples"));
+        if points.len() + times as usize > MAX_SAMPLES {
+            return Err(format!("expected at most {MAX_SAMPLES} samples"));
         }
         for _ in 0..times {
             let ts = start.plus(minute);
@@ -231,19 +231,19 @@ fn samples(text: &str, start: Minute) -> Result<(Vec<Point>, i64), String> {
 
 type States = Vec<(Minute, String)>;
 
-fn judge(
-    judged: &Judged,
+fn evaluate(
+    judged: &ScopedRule,
     metric: &Metric,
     points: &[Point],
     start: Minute,
     minutes: i64,
 ) -> (Vec<Jump>, States) {
-    let mut track = Track::new(&judged.rule, metric, points, Watch::default());
-    let (mut tally, mut last) = (Tally::default(), None);
+    let mut track = RuleEvaluator::new(&judged.rule, metric, points, RuleState::default());
+    let (mut tally, mut last) = (AlertCounts::default(), None);
     let (mut alerts, mut states) = (Vec::new(), Vec::new());
     for minute in 0..minutes {
         let ts = start.plus(minute);
-        let moment = track.judge(ts);
+        let moment = track.evaluate(ts);
         let word = track.watch.state;
         let mut said = moment.step.reason.map(|reason| format!("{word}: {reason}"));
         if let Some(jump) = moment.jump {

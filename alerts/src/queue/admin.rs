@@ -1,46 +1,46 @@
-//! What an operator sees of the outbox, and does.
+//! Queries and actions of operators on the outbox.
 
 use std::time::Duration;
 
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, Model, State};
+use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
 };
 
-use super::{NOT_WANTED, TOO_OLD};
+use super::{TOO_OLD_REASON, UNWANTED_REASON_PREFIX};
 use crate::address::masked;
-use marketlake_entities::records::subscriptions::Channel;
 
 /// A delivery, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct DeliverySummary {
     /// Its key.
     pub id: String,
-    /// What it says.
+    /// Kind of message.
     pub kind: Kind,
-    /// How it travels.
+    /// Channel.
     pub channel: Channel,
     /// To whom, masked.
     pub to: String,
-    /// Where it stands.
+    /// State.
     pub state: State,
-    /// How many times it was tried.
+    /// Number of attempts.
     pub attempts: i32,
-    /// How many of those may have arrived though nobody can know.
+    /// Number of attempts that may have arrived though nobody can know.
     pub unknowns: i32,
-    /// What went wrong last.
+    /// Last error.
     pub error: Option<String>,
-    /// When it was decided.
+    /// Time of the decision.
     pub created_at: Millis,
-    /// When it ended.
+    /// Time at which it ended.
     pub finished_at: Option<Millis>,
     /// The left part of its Message-ID, once it was rendered.
     pub message_id: Option<String>,
 }
 
-impl From<Model> for Listed {
+impl From<Model> for DeliverySummary {
     fn from(row: Model) -> Self {
         Self {
             to: masked(&row.address),
@@ -61,12 +61,12 @@ impl From<Model> for Listed {
 /// Deliveries, newest first, in one state or in all.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn list(
     connection: &impl ConnectionTrait,
     state: Option<State>,
     most: u64,
-) -> Result<Vec<Listed>, DbErr> {
+) -> Result<Vec<DeliverySummary>, DbErr> {
     let mut all = Entity::find();
     if let Some(state) = state {
         all = all.filter(Column::State.eq(state));
@@ -77,20 +77,23 @@ pub async fn list(
         .limit(most)
         .all(connection)
         .await?;
-    Ok(rows.into_iter().map(Listed::from).collect())
+    Ok(rows.into_iter().map(DeliverySummary::from).collect())
 }
 
 /// One delivery.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Option<Listed>, DbErr> {
+/// If the database fails.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    id: &str,
+) -> Result<Option<DeliverySummary>, DbErr> {
     let row = Entity::find_by_id(id).one(connection).await?;
-    Ok(row.map(Listed::from))
+    Ok(row.map(DeliverySummary::from))
 }
 
 /// The delivery of a message; of one that was rendered by a version without identities, by its key.
-pub(crate) async fn by_identity(
+pub(crate) async fn find_by_message_id(
     connection: &impl ConnectionTrait,
     identity: &str,
 ) -> Result<Option<Model>, DbErr> {
@@ -105,16 +108,16 @@ pub(crate) async fn by_identity(
     Entity::find_by_id(identity).one(connection).await
 }
 
-/// How many deliveries died since a time, those left out that nobody wanted any more, or that were
-/// too old when they were judged.
+/// Counts deliveries that died since a time, except those that nobody wanted any more, or that were
+/// too old when they were evaluated.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::State.eq(State::Dead))
-        .filter(Column::Error.not_like(format!("{NOT_WANTED}%")))
-        .filter(Column::Error.not_like(format!("{TOO_OLD}%")))
+        .filter(Column::Error.not_like(format!("{UNWANTED_REASON_PREFIX}%")))
+        .filter(Column::Error.not_like(format!("{TOO_OLD_REASON}%")))
         .filter(Column::FinishedAt.gt(since))
         .count(connection)
         .await
@@ -124,7 +127,7 @@ pub async fn dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u6
 /// that is too old expires anew. `false` where there is none of that id in such a state.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn requeue(
     connection: &impl ConnectionTrait,
     id: &str,
@@ -148,21 +151,21 @@ pub async fn requeue(
     Ok(result.rows_affected == 1)
 }
 
-/// How long the bytes of what ended badly are kept.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Time for which the bytes of dead and unknown deliveries are kept.
+const MESSAGE_TTL: Duration = Duration::from_secs(30 * 86_400);
 
 /// Lets go of the bytes of deliveries that ended badly long ago. Returns of how many.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn forget_messages(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
+/// If the database fails.
+pub async fn prune_messages(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
     let result = Entity::update_many()
         .set(ActiveModel {
             message: Set(None),
             ..Default::default()
         })
         .filter(Column::State.is_in([State::Dead, State::Unknown]))
-        .filter(Column::CreatedAt.lt(now.minus(KEPT)))
+        .filter(Column::CreatedAt.lt(now.minus(MESSAGE_TTL)))
         .filter(Column::Message.is_not_null())
         .exec(connection)
         .await?;

@@ -11,15 +11,15 @@ use super::lane::destination;
 /// A delivery that is not about alerts.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
-    /// What it says.
+    /// Kind of message.
     pub kind: Kind,
-    /// Whose subscription it is about.
+    /// Subscription that it is about.
     pub subscription_id: Option<String>,
-    /// How it travels.
+    /// Channel.
     pub channel: Channel,
     /// To whom.
     pub address: String,
-    /// What it is about, as JSON.
+    /// Content as JSON.
     pub content: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl NewDelivery {
 /// Inserts a delivery into the outbox, within the caller's transaction. Returns the delivery's id.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn enqueue(
     connection: &impl ConnectionTrait,
     delivery: NewDelivery,

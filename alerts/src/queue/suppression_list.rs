@@ -1,4 +1,4 @@
-//! Addresses with a past: those that do not take mail, and those that want none.
+//! Suppression list: addresses that bounce or complained.
 
 use marketlake_entities::records::recipients::{ActiveModel, Column, Entity, State};
 use marketlake_model::Millis;
@@ -41,7 +41,8 @@ pub(crate) async fn remember(
     Ok(())
 }
 
-/// Forgets that an address did not take mail: its owner has just followed a link that was mailed there.
+/// Forgets that an address did not take mail: its owner has just followed a link that was mailed
+/// there.
 pub(crate) async fn lift(connection: &impl ConnectionTrait, address: &str) -> Result<(), DbErr> {
     Entity::delete_many()
         .filter(Column::Address.eq(address))

@@ -1,24 +1,25 @@
-//! The machine over a stretch of minutes of one metric: what replay, backtest and rule tests have in common.
+//! Evaluates a rule over consecutive minutes of one metric; shared by replay, backtest and rule
+//! specs.
 
 use marketlake_lake::{Point, Span};
 use marketlake_model::{Jump, Metric, Minute, Trailing};
 
-use super::rule::{Judged, Rule};
-use super::state_machine::{Step, Watch};
+use super::rule::{Rule, ScopedRule};
+use super::state_machine::{RuleState, Step};
 
 /// One minute that changed something.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
+pub struct MinuteEvaluation {
     /// The minute.
     pub ts: Minute,
-    /// What it did.
+    /// The step that it made.
     pub step: Step,
     /// The jump, where it fires.
     pub jump: Option<Jump>,
 }
 
 /// Runs a rule over one metric.
-pub struct Track<'a> {
+pub struct RuleEvaluator<'a> {
     rule: &'a Rule,
     metric: &'a Metric,
     points: &'a [Point],
@@ -26,14 +27,15 @@ pub struct Track<'a> {
     before: Trailing,
     first: usize,
     next: usize,
-    /// What is known before the next minute.
-    pub watch: Watch,
+    /// State before the next minute.
+    pub watch: RuleState,
 }
 
-impl<'a> Track<'a> {
-    /// A run over points that reach back at least as far as the rule looks from the first minute that will be judged.
+impl<'a> RuleEvaluator<'a> {
+    /// A run over points that reach back at least as far as the rule looks from the first minute
+    /// that will be evaluated.
     #[must_use]
-    pub fn new(rule: &'a Rule, metric: &'a Metric, points: &'a [Point], watch: Watch) -> Self {
+    pub fn new(rule: &'a Rule, metric: &'a Metric, points: &'a [Point], watch: RuleState) -> Self {
         Self {
             rule,
             metric,
@@ -45,8 +47,8 @@ impl<'a> Track<'a> {
         }
     }
 
-    /// Judges a minute; minutes must come in the order of time.
-    pub fn judge(&mut self, ts: Minute) -> Moment {
+    /// Evaluates a minute; minutes must come in the order of time.
+    pub fn evaluate(&mut self, ts: Minute) -> MinuteEvaluation {
         while self.points.get(self.next).is_some_and(|p| p.ts < ts) {
             self.before.push(self.points[self.next].value);
             self.next += 1;
@@ -67,7 +69,7 @@ impl<'a> Track<'a> {
         self.watch = step.watch;
         let jump = value.filter(|_| step.fires);
         let jump = jump.map(|value| Jump::of(self.metric, ts, value, &self.sum()));
-        Moment { ts, step, jump }
+        MinuteEvaluation { ts, step, jump }
     }
 
     fn sum(&self) -> Trailing {
@@ -75,27 +77,27 @@ impl<'a> Track<'a> {
         held.iter().map(|point| point.value).collect()
     }
 
-    /// How many samples the minute that was judged last was compared with.
+    /// Number of samples that the last evaluated minute was compared with.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.before.count()
     }
 
-    /// The mean that the minute that was judged last was compared with.
+    /// Mean that the last evaluated minute was compared with.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.before.mean()
     }
 }
 
-/// What keeps a jump from becoming an alert.
+/// Reason that keeps a jump from becoming an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum SuppressionReason {
     /// An alert of the same metric was made so short a time before.
     Cooldown,
     /// The day has had its most.
     Day,
-    /// All alerts that were asked for have been made.
+    /// All alerts that were requested have been made.
     Spent,
     /// The owner wants no word for a while.
     Muted,
@@ -103,7 +105,7 @@ pub enum Held {
 
 /// The alerts that a subscription has made, as far as its limits need them.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct AlertCounts {
     /// Alerts of the UTC day that `day` begins.
     pub today: u32,
     /// The day that `today` counts.
@@ -112,28 +114,33 @@ pub struct Tally {
     pub ever: u32,
 }
 
-impl Tally {
+impl AlertCounts {
     /// Counts a jump that may become an alert. `last` is the metric's last alert.
     ///
     /// # Errors
-    /// What keeps it from becoming one.
-    pub fn admit(&mut self, judged: &Judged, ts: Minute, last: Option<Minute>) -> Result<(), Held> {
+    /// The reason that keeps it from becoming one.
+    pub fn admit(
+        &mut self,
+        judged: &ScopedRule,
+        ts: Minute,
+        last: Option<Minute>,
+    ) -> Result<(), SuppressionReason> {
         let rule = &judged.rule;
         if self.day != Some(ts.day()) {
             self.day = Some(ts.day());
             self.today = 0;
         }
         if judged.muted_until.is_some_and(|until| ts.start() < until) {
-            return Err(Held::Muted);
+            return Err(SuppressionReason::Muted);
         }
         if last.is_some_and(|last| ts.number() - last.number() < i64::from(rule.cooldown)) {
-            return Err(Held::Cooldown);
+            return Err(SuppressionReason::Cooldown);
         }
         if rule.most_alerts.is_some_and(|most| self.ever >= most) {
-            return Err(Held::Spent);
+            return Err(SuppressionReason::Spent);
         }
         if rule.most_per_day.is_some_and(|most| self.today >= most) {
-            return Err(Held::Day);
+            return Err(SuppressionReason::Day);
         }
         self.today += 1;
         self.ever += 1;
@@ -141,8 +148,8 @@ impl Tally {
     }
 }
 
-impl Held {
-    /// Why there is no alert, for people.
+impl SuppressionReason {
+    /// Description for people.
     #[must_use]
     pub fn in_words(self, rule: &Rule) -> String {
         match self {
@@ -160,13 +167,13 @@ impl Held {
     }
 }
 
-/// Whether a rule judges a minute at all.
+/// Whether a rule evaluates a minute at all.
 #[must_use]
 pub fn in_force(rule: &Rule, ts: Minute) -> bool {
     rule.expires_at.is_none_or(|end| ts.start() < end)
 }
 
-/// The minutes that must be read to judge a span.
+/// The minutes that must be read to evaluate a span.
 #[must_use]
 pub fn reach(rule: &Rule, span: Span) -> Span {
     Span {

@@ -1,4 +1,5 @@
-//! The rows that an alert was decided on, kept with it for ever: whatever is corrected later, this is what was known.
+//! Evidence: the rows that an alert was decided on, kept with it for ever, whatever is corrected
+//! later.
 
 use marketlake_entities::database;
 use marketlake_entities::records::evidence::{ActiveModel, Column, Model};
@@ -9,16 +10,16 @@ use sea_orm::{ConnectionTrait, DbErr, Set};
 
 use crate::error::AlertError;
 
-/// The samples of one metric in a window and at the minute that was judged.
+/// The samples of one metric in a window and at the minute that was evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     /// The metric.
     pub metric: Metric,
-    /// The minute that was judged.
+    /// The minute that was evaluated.
     pub ts: Minute,
-    /// How far back it reaches, in minutes.
+    /// Length of the window, in minutes.
     pub window: u32,
-    /// By time; the judged one last.
+    /// By time; the evaluated one last.
     pub points: Vec<Point>,
     /// Ids of the live segments that held them.
     pub segments: Vec<i64>,
@@ -31,7 +32,7 @@ impl Evidence {
         format!("{metric}@{ts}/{window}")
     }
 
-    pub(crate) fn of_row(row: &Model) -> Result<Self, AlertError> {
+    pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
         let corrupt = |reason: String| AlertError::corrupt("evidence", &row.id, reason);
         let pairs: Vec<(String, String)> =
             serde_json::from_str(&row.samples).map_err(|error| corrupt(error.to_string()))?;
@@ -72,7 +73,7 @@ impl Evidence {
 }
 
 /// Writes evidence that is not there yet.
-pub(crate) async fn keep(
+pub(crate) async fn insert(
     connection: &impl ConnectionTrait,
     all: Vec<Evidence>,
     now: Millis,

@@ -1,4 +1,4 @@
-//! The whole rule of a subscription, and its one way of being written down.
+//! Rule of a subscription, and its JSON form.
 
 use marketlake_entities::records::subscriptions::Model;
 use marketlake_model::{Direction, Exact, JumpRule, Millis, Pattern};
@@ -7,24 +7,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::AlertError;
 
 /// The longest time before a sample that a rule looks at, in minutes.
-pub const LONGEST_WINDOW: u32 = 1_440;
+pub const MAX_WINDOW_MINUTES: u32 = 1_440;
 /// Minutes in which a metric that has alerted stays quiet, where nothing is said.
-pub(crate) const DEFAULT_COOLDOWN: u32 = 60;
+pub(crate) const DEFAULT_COOLDOWN_MINUTES: u32 = 60;
 
-/// When a subscription's owner is told of a metric.
+/// Rule of a subscription: the jump, and the limits of its alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// When a sample is a jump.
+    /// Condition for a sample to be a jump.
     pub jump: JumpRule,
-    /// Minutes in a row that must jump before it fires; 1 or more. A minute without a sample does not count and does not break the row.
-    pub sustain: u32,
-    /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the factor itself where there is none.
-    pub rearm: Option<Exact>,
+    /// Minutes in a row that must jump before it fires; 1 or more. A minute without a sample does
+    /// not count and does not break the row.
+    pub for_minutes: u32,
+    /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the
+    /// factor itself where there is none.
+    pub resolve_factor: Option<Exact>,
     /// Minutes after an alert in which the same metric makes no other.
     pub cooldown: u32,
     /// The most alerts in a UTC day.
     pub most_per_day: Option<u32>,
-    /// Minutes from then on are not judged.
+    /// Minutes from then on are not evaluated.
     pub expires_at: Option<Millis>,
     /// It ends after so many alerts.
     pub most_alerts: Option<u32>,
@@ -33,32 +35,32 @@ pub struct Rule {
 impl Rule {
     /// A jump rule with everything else as it is where nothing is said.
     #[must_use]
-    pub fn of(jump: JumpRule) -> Self {
+    pub fn new(jump: JumpRule) -> Self {
         Self {
             jump,
-            sustain: 1,
-            rearm: None,
-            cooldown: DEFAULT_COOLDOWN,
+            for_minutes: 1,
+            resolve_factor: None,
+            cooldown: DEFAULT_COOLDOWN_MINUTES,
             most_per_day: None,
             expires_at: None,
             most_alerts: None,
         }
     }
 
-    /// Where calm begins again.
+    /// Factor below which a firing rule resolves.
     #[must_use]
-    pub fn calm_below(&self) -> Exact {
-        self.rearm.unwrap_or(self.jump.factor)
+    pub fn resolve_threshold(&self) -> Exact {
+        self.resolve_factor.unwrap_or(self.jump.factor)
     }
 
     /// The rule of a row.
-    pub(crate) fn of_row(row: &Model) -> Result<Self, AlertError> {
+    pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
         let corrupt = |reason: String| AlertError::corrupt("subscriptions", &row.id, reason);
         if let Some(text) = &row.rule {
             return serde_json::from_str(text).map_err(|error| corrupt(format!("rule: {error}")));
         }
         let count = |number: i32| u32::try_from(number).map_err(|error| corrupt(error.to_string()));
-        Ok(Self::of(JumpRule {
+        Ok(Self::new(JumpRule {
             factor: row
                 .factor
                 .parse()
@@ -96,28 +98,28 @@ impl Rule {
             }
         };
         words += &format!(", of at least {min_samples} samples");
-        if self.sustain > 1 {
-            words += &format!(", for {} minutes in a row", self.sustain);
+        if self.for_minutes > 1 {
+            words += &format!(", for {} minutes in a row", self.for_minutes);
         }
         words
     }
 }
 
-/// What a rule is judged over: written into the history of what judged which minutes.
+/// A rule with the metrics that it applies to, as the history of rules records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct ScopedRule {
     /// The metrics.
     pub pattern: Pattern,
     /// The rule.
     pub rule: Rule,
-    /// Until then it is judged without a word.
+    /// Until then it is evaluated without a word.
     pub muted_until: Option<Millis>,
 }
 
 /// As JSON: numbers that must stay exact are text, times are milliseconds since 1970.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RuleJson {
     factor: String,
     window_minutes: u32,
     min_samples: u32,
@@ -132,13 +134,13 @@ struct Written {
 
 impl Serialize for Rule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written {
+        RuleJson {
             factor: self.jump.factor.to_string(),
             window_minutes: self.jump.window,
             min_samples: self.jump.min_samples,
             direction: self.jump.direction.to_string(),
-            sustain_minutes: self.sustain,
-            rearm: self.rearm.map(|rearm| rearm.to_string()),
+            sustain_minutes: self.for_minutes,
+            rearm: self.resolve_factor.map(|rearm| rearm.to_string()),
             cooldown_minutes: self.cooldown,
             most_per_day: self.most_per_day,
             expires_at: self.expires_at.map(|at| at.0),
@@ -151,7 +153,7 @@ impl Serialize for Rule {
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
-        let written = Written::deserialize(deserializer)?;
+        let written = RuleJson::deserialize(deserializer)?;
         let exact = |text: &str| text.parse::<Exact>().map_err(D::Error::custom);
         Ok(Self {
             jump: JumpRule {
@@ -160,8 +162,8 @@ impl<'de> Deserialize<'de> for Rule {
                 min_samples: written.min_samples,
                 direction: written.direction.parse().map_err(D::Error::custom)?,
             },
-            sustain: written.sustain_minutes,
-            rearm: written.rearm.as_deref().map(exact).transpose()?,
+            for_minutes: written.sustain_minutes,
+            resolve_factor: written.rearm.as_deref().map(exact).transpose()?,
             cooldown: written.cooldown_minutes,
             most_per_day: written.most_per_day,
             expires_at: written.expires_at.map(Millis),
@@ -172,15 +174,15 @@ impl<'de> Deserialize<'de> for Rule {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenJudged {
+struct ScopedRuleJson {
     pattern: String,
     rule: Rule,
     muted_until: Option<i64>,
 }
 
-impl Judged {
+impl ScopedRule {
     pub(crate) fn write(&self) -> Result<String, AlertError> {
-        let written = WrittenJudged {
+        let written = ScopedRuleJson {
             pattern: self.pattern.to_string(),
             rule: self.rule,
             muted_until: self.muted_until.map(|at| at.0),
@@ -191,7 +193,7 @@ impl Judged {
 
     pub(crate) fn read(id: i64, text: &str) -> Result<Self, AlertError> {
         let corrupt = |reason: String| AlertError::corrupt("rule_spans", &id.to_string(), reason);
-        let written: WrittenJudged =
+        let written: ScopedRuleJson =
             serde_json::from_str(text).map_err(|error| corrupt(error.to_string()))?;
         Ok(Self {
             pattern: AlertError::parsed("rule_spans", &id.to_string(), &written.pattern)?,

@@ -1,4 +1,5 @@
-//! What a rule makes of one minute of one metric: a pure function of the rule, the state before, and the rows.
+//! State machine of a rule for one metric: a pure function of the rule, the state before, and the
+//! rows.
 //!
 //! ```text
 //!        beyond the factor            for `sustain` minutes
@@ -13,58 +14,60 @@ use marketlake_model::{Exact, NoData, Trailing};
 
 use super::rule::Rule;
 
-/// The version of this function. It rises with every change that could make another alert of the same rows.
-pub const DETECTOR: i32 = 2;
+/// The version of this function. It rises with every change that could make another alert of the
+/// same rows.
+pub const DETECTOR_VERSION: i32 = 2;
 
-/// What is known of a subscription and a metric.
+/// State of a rule for one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct RuleState {
     /// Its state.
     pub state: State,
-    /// The state to which it goes back when there is data again; the state itself unless that is no-data.
-    pub held: State,
+    /// The state to which it goes back when there is data again; the state itself unless that is
+    /// no-data.
+    pub resume_state: State,
     /// Minutes beyond the factor without a calm one between.
     pub streak: u32,
 }
 
-impl Default for Watch {
+impl Default for RuleState {
     fn default() -> Self {
         Self {
             state: State::Ok,
-            held: State::Ok,
+            resume_state: State::Ok,
             streak: 0,
         }
     }
 }
 
-impl Watch {
+impl RuleState {
     /// A watch as a row of `watches` or `transitions` has it.
-    pub(crate) fn of_row(state: State, held: State, streak: i32) -> Self {
+    pub(crate) fn from_row(state: State, resume_state: State, streak: i32) -> Self {
         Self {
             state,
-            held,
+            resume_state,
             streak: u32::try_from(streak).unwrap_or(0),
         }
     }
 }
 
-/// What one minute did.
+/// Result of evaluating one minute.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// What is known after it.
-    pub watch: Watch,
+    /// State after it.
+    pub watch: RuleState,
     /// Whether it fires: the state became firing from another.
     pub fires: bool,
-    /// Why the state is another one now; `None` where it is not.
+    /// Reason of a change of state; `None` if there was none.
     pub reason: Option<String>,
     /// Value over mean, where there is one.
     pub ratio: Option<f64>,
 }
 
 impl Rule {
-    /// Judges one minute.
+    /// Evaluates one minute.
     #[must_use]
-    pub fn step(&self, watch: Watch, value: Option<Exact>, before: &Trailing) -> Step {
+    pub fn step(&self, watch: RuleState, value: Option<Exact>, before: &Trailing) -> Step {
         if let Some(no_data) = self.jump.no_data(before) {
             return self.without_data(watch, no_data);
         }
@@ -73,21 +76,21 @@ impl Rule {
             return back(watch);
         };
         let ratio = value.to_f64() / before.mean();
-        let was = watch.held;
+        let was = watch.resume_state;
         let beyond = self.jump.beyond(self.jump.factor, value, before);
         let (state, streak) = match was {
-            State::Firing if self.jump.beyond(self.calm_below(), value, before) => {
+            State::Firing if self.jump.beyond(self.resolve_threshold(), value, before) => {
                 (State::Firing, watch.streak)
             }
             _ if !beyond || was == State::Firing => (State::Ok, 0),
-            _ if watch.streak + 1 >= self.sustain => (State::Firing, watch.streak + 1),
+            _ if watch.streak + 1 >= self.for_minutes => (State::Firing, watch.streak + 1),
             _ => (State::Pending, watch.streak + 1),
         };
         let reason = (state != watch.state).then(|| self.why(was, state, streak, ratio));
         Step {
-            watch: Watch {
+            watch: RuleState {
                 state,
-                held: state,
+                resume_state: state,
                 streak,
             },
             fires: state == State::Firing && was != State::Firing,
@@ -96,7 +99,7 @@ impl Rule {
         }
     }
 
-    fn without_data(&self, watch: Watch, no_data: NoData) -> Step {
+    fn without_data(&self, watch: RuleState, no_data: NoData) -> Step {
         let reason = || match no_data {
             NoData::TooFew(count) => format!(
                 "{count} of at least {} samples in {} minutes",
@@ -107,7 +110,7 @@ impl Rule {
             }
         };
         Step {
-            watch: Watch {
+            watch: RuleState {
                 state: State::NoData,
                 ..watch
             },
@@ -123,17 +126,17 @@ impl Rule {
             State::Firing if was == State::Firing => {
                 format!("there is data again, and it still fires: {ratio:.2}x the mean")
             }
-            State::Firing if self.sustain > 1 => {
+            State::Firing if self.for_minutes > 1 => {
                 format!("{ratio:.2}x the mean, beyond {factor}x for {streak} minutes in a row")
             }
             State::Firing => format!("{ratio:.2}x the mean, beyond {factor}x"),
             State::Pending => format!(
                 "{ratio:.2}x the mean, beyond {factor}x for {streak} of {} minutes",
-                self.sustain
+                self.for_minutes
             ),
             _ if was == State::Firing => format!(
                 "{ratio:.2}x the mean, no longer beyond {}x",
-                self.calm_below()
+                self.resolve_threshold()
             ),
             _ => format!("{ratio:.2}x the mean, not beyond {factor}x"),
         }
@@ -141,14 +144,14 @@ impl Rule {
 }
 
 /// There is data again, and nothing more is known.
-fn back(watch: Watch) -> Step {
+fn back(watch: RuleState) -> Step {
     Step {
-        watch: Watch {
-            state: watch.held,
+        watch: RuleState {
+            state: watch.resume_state,
             ..watch
         },
         fires: false,
-        reason: (watch.state != watch.held).then(|| "there is data again".to_owned()),
+        reason: (watch.state != watch.resume_state).then(|| "there is data again".to_owned()),
         ratio: None,
     }
 }

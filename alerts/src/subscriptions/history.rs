@@ -1,4 +1,4 @@
-//! What a subscription has done: for its owner to look up.
+//! Alert history of a subscription, for its owner.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub struct PastAlert {
     pub mean: f64,
     /// Value over mean.
     pub ratio: f64,
-    /// Where its delivery stands.
+    /// State of its delivery.
     pub delivery: Option<deliveries::State>,
 }
 
@@ -40,18 +40,18 @@ pub struct Why {
     pub from: transitions::State,
     /// The state after.
     pub to: transitions::State,
-    /// Why, in words.
+    /// Reason, for people.
     pub reason: String,
 }
 
-/// What a late or corrected sample would have changed.
+/// Change that a late or corrected sample would have made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     /// The metric.
     pub metric: String,
     /// The minute.
     pub ts: Millis,
-    /// What would have been otherwise.
+    /// The difference.
     pub verdict: alert_notes::Verdict,
     /// Value over mean, as they are known now.
     pub ratio: f64,
@@ -60,7 +60,7 @@ pub struct Note {
 /// The newest alerts of a subscription.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn alerts(
     connection: &impl ConnectionTrait,
     id: &str,
@@ -81,7 +81,7 @@ pub async fn alerts(
 /// One alert, and the id of its subscription.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn alert(
     connection: &impl ConnectionTrait,
     id: &str,
@@ -107,7 +107,7 @@ fn past(row: alerts::Model, states: &HashMap<String, deliveries::State>) -> Past
     }
 }
 
-/// Where the deliveries of alerts stand, by the alerts' ids.
+/// If the deliveries of alerts stand, by the alerts' ids.
 async fn deliveries_of(
     connection: &impl ConnectionTrait,
     rows: &[alerts::Model],
@@ -136,7 +136,7 @@ async fn deliveries_of(
 /// The newest changes of state of a subscription's metrics, and why they changed.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn whys(
     connection: &impl ConnectionTrait,
     id: &str,
@@ -162,7 +162,7 @@ pub async fn whys(
 /// The newest notes about a subscription.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn notes(
     connection: &impl ConnectionTrait,
     id: &str,

@@ -1,4 +1,4 @@
-//! What a person asks for, as typed, and what is made of it.
+//! Validates the input of a new subscription.
 
 use chrono_tz::Tz;
 use marketlake_common::excerpt;
@@ -7,13 +7,13 @@ use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern};
 
 use crate::address::{check_address, check_endpoint};
 use crate::error::FieldError;
-use crate::rules::rule::{DEFAULT_COOLDOWN, LONGEST_WINDOW, Rule};
+use crate::rules::rule::{DEFAULT_COOLDOWN_MINUTES, MAX_WINDOW_MINUTES, Rule};
 
-const LONGEST_SUSTAIN: i64 = 60;
-const LONGEST_COOLDOWN: i64 = 7 * 1_440;
-const MOST_ALERTS: i64 = 1_000_000;
+const MAX_FOR_MINUTES: i64 = 60;
+const MAX_COOLDOWN_MINUTES: i64 = 7 * 1_440;
+const MAX_MAX_ALERTS: i64 = 1_000_000;
 
-/// What a person asks for, as typed.
+/// Input of a new subscription, as typed.
 #[derive(Clone, Debug, Default)]
 pub struct NewSubscription {
     /// A metric, a list or a pattern: `hottry`, `hottry,btcusdt`, `*usdt`, `binance:*:volume`.
@@ -28,13 +28,14 @@ pub struct NewSubscription {
     pub direction: Option<String>,
     /// Minutes in a row that must jump; 1 where there is none.
     pub sustain_minutes: Option<i64>,
-    /// Calm begins where a sample is no longer beyond so many times the mean; the factor where there is none.
+    /// Calm begins where a sample is no longer beyond so many times the mean; the factor where
+    /// there is none.
     pub rearm: Option<String>,
     /// Minutes of quiet of a metric after an alert; 60 where there is none.
     pub cooldown_minutes: Option<i64>,
     /// The most alerts a UTC day.
     pub most_per_day: Option<i64>,
-    /// When it ends.
+    /// Time at which it ends.
     pub expires_at: Option<Millis>,
     /// After how many alerts it ends.
     pub most_alerts: Option<i64>,
@@ -44,13 +45,13 @@ pub struct NewSubscription {
     pub time_zone: Option<String>,
     /// `mail`, `webhook` or `slack`; mail where there is none.
     pub channel: Option<String>,
-    /// Where webhooks go: an https address.
+    /// URL of a webhook: https only.
     pub endpoint: Option<String>,
 }
 
 /// The same, checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
+pub struct ValidSubscription {
     /// The metrics.
     pub pattern: Pattern,
     /// The rule.
@@ -59,9 +60,9 @@ pub struct Wanted {
     pub address: String,
     /// The reader's time zone.
     pub time_zone: Tz,
-    /// How alerts travel.
+    /// Channel of its alerts.
     pub channel: Channel,
-    /// Where to, for channels other than mail.
+    /// URL, for channels other than mail.
     pub endpoint: Option<String>,
 }
 
@@ -70,17 +71,17 @@ impl NewSubscription {
     ///
     /// # Errors
     /// Every field that is wrong.
-    pub fn check(&self) -> Result<Wanted, Vec<FieldError>> {
+    pub fn check(&self) -> Result<ValidSubscription, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let pattern = keep(&mut errors, "metric", self.metric.parse::<Pattern>());
+        let pattern = collect_error(&mut errors, "metric", self.metric.parse::<Pattern>());
         let rule = self.rule(&mut errors);
-        let address = keep(&mut errors, "address", check_address(&self.address));
+        let address = collect_error(&mut errors, "address", check_address(&self.address));
         let time_zone = check_time_zone(self.time_zone.as_deref().unwrap_or("UTC"));
-        let time_zone = keep(&mut errors, "timeZone", time_zone);
+        let time_zone = collect_error(&mut errors, "timeZone", time_zone);
         let channel = check_channel(self.channel.as_deref().unwrap_or("mail"));
-        let channel = keep(&mut errors, "channel", channel);
+        let channel = collect_error(&mut errors, "channel", channel);
         let endpoint = check_target(channel, self.endpoint.as_deref());
-        let endpoint = keep(&mut errors, "endpoint", endpoint);
+        let endpoint = collect_error(&mut errors, "endpoint", endpoint);
         match (rule, pattern, address, time_zone, channel, endpoint) {
             (
                 Some(rule),
@@ -89,7 +90,7 @@ impl NewSubscription {
                 Some(time_zone),
                 Some(channel),
                 Some(endpoint),
-            ) if errors.is_empty() => Ok(Wanted {
+            ) if errors.is_empty() => Ok(ValidSubscription {
                 pattern,
                 rule,
                 address,
@@ -107,7 +108,7 @@ impl NewSubscription {
     /// Every field of those that is wrong.
     pub fn check_rule(&self) -> Result<(Pattern, Rule), Vec<FieldError>> {
         let mut errors = Vec::new();
-        let pattern = keep(&mut errors, "metric", self.metric.parse::<Pattern>());
+        let pattern = collect_error(&mut errors, "metric", self.metric.parse::<Pattern>());
         let rule = self.rule(&mut errors);
         rule.zip(pattern)
             .map(|(rule, pattern)| (pattern, rule))
@@ -117,33 +118,37 @@ impl NewSubscription {
 
     fn rule(&self, errors: &mut Vec<FieldError>) -> Option<Rule> {
         let factor = check_factor(self.factor.as_deref().unwrap_or("3"));
-        let factor = keep(errors, "factor", factor);
+        let factor = collect_error(errors, "factor", factor);
         let window = self.window_minutes.unwrap_or(60);
-        let window = check_count(window, 1, i64::from(LONGEST_WINDOW));
-        let window = keep(errors, "windowMinutes", window);
+        let window = check_count(window, 1, i64::from(MAX_WINDOW_MINUTES));
+        let window = collect_error(errors, "windowMinutes", window);
         let usual = JumpRule::with_window(Exact::ZERO, window.unwrap_or(60));
         let least = self
             .min_samples
             .unwrap_or_else(|| i64::from(usual.min_samples));
         let min_samples = check_count(least, 1, i64::from(usual.window));
-        let min_samples = keep(errors, "minSamples", min_samples);
+        let min_samples = collect_error(errors, "minSamples", min_samples);
         let direction = self.direction.as_deref().unwrap_or("up");
-        let direction = keep(errors, "direction", direction.parse::<Direction>());
-        let sustain = check_count(self.sustain_minutes.unwrap_or(1), 1, LONGEST_SUSTAIN);
-        let sustain = keep(errors, "sustainMinutes", sustain);
+        let direction = collect_error(errors, "direction", direction.parse::<Direction>());
+        let sustain = check_count(self.sustain_minutes.unwrap_or(1), 1, MAX_FOR_MINUTES);
+        let sustain = collect_error(errors, "sustainMinutes", sustain);
         let rearm = self.rearm.as_deref().map(|text| check_rearm(text, factor));
-        let rearm = keep(errors, "rearm", rearm.transpose());
+        let rearm = collect_error(errors, "rearm", rearm.transpose());
         let cooldown = self
             .cooldown_minutes
-            .unwrap_or_else(|| i64::from(DEFAULT_COOLDOWN));
-        let cooldown = keep(
+            .unwrap_or_else(|| i64::from(DEFAULT_COOLDOWN_MINUTES));
+        let cooldown = collect_error(
             errors,
             "cooldownMinutes",
-            check_count(cooldown, 0, LONGEST_COOLDOWN),
+            check_count(cooldown, 0, MAX_COOLDOWN_MINUTES),
         );
         let limit = |number: Option<i64>, most| number.map(|n| check_count(n, 1, most)).transpose();
-        let most_per_day = keep(errors, "mostPerDay", limit(self.most_per_day, 1_440));
-        let most_alerts = keep(errors, "mostAlerts", limit(self.most_alerts, MOST_ALERTS));
+        let most_per_day = collect_error(errors, "mostPerDay", limit(self.most_per_day, 1_440));
+        let most_alerts = collect_error(
+            errors,
+            "mostAlerts",
+            limit(self.most_alerts, MAX_MAX_ALERTS),
+        );
         Some(Rule {
             jump: JumpRule {
                 factor: factor?,
@@ -151,8 +156,8 @@ impl NewSubscription {
                 min_samples: min_samples?,
                 direction: direction?,
             },
-            sustain: sustain?,
-            rearm: rearm?,
+            for_minutes: sustain?,
+            resolve_factor: rearm?,
             cooldown: cooldown?,
             most_per_day: most_per_day?,
             expires_at: self.expires_at,
@@ -161,8 +166,8 @@ impl NewSubscription {
     }
 }
 
-/// What is good of a field; what is wrong goes to the errors.
-fn keep<T, E: ToString>(
+/// Returns the value of a field, or collects its error.
+fn collect_error<T, E: ToString>(
     errors: &mut Vec<FieldError>,
     field: &'static str,
     checked: Result<T, E>,
@@ -234,10 +239,10 @@ fn check_target(
     }
 }
 
-/// How many metrics of a lake a pattern means.
+/// Counts the metrics of a lake that a pattern matches.
 ///
 /// # Errors
-/// Where it means none though there are some, or more than `most`.
+/// If it matches none though there are some, or more than `most`.
 pub fn check_matches<'a>(
     pattern: &Pattern,
     metrics: impl Iterator<Item = &'a Metric>,

@@ -1,4 +1,5 @@
-//! From pending to unsubscribed. Each step is one transaction: the row, and the event that tells of it.
+//! Lifecycle of a subscription, from pending to unsubscribed. Each transition is one transaction:
+//! the row, and its event.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,24 +15,24 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::Subscription;
-use super::access::Whose;
-use super::input::{NewSubscription, Wanted};
+use super::access::Access;
+use super::input::{NewSubscription, ValidSubscription};
 use crate::error::{AlertError, FieldError};
 use crate::queue::suppression_list;
 
 /// The most subscriptions in force of one address.
-pub(super) const MOST_OF_ADDRESS: u64 = 50;
+pub(super) const MAX_SUBSCRIPTIONS_PER_ADDRESS: u64 = 50;
 
-/// One step of a subscription's life.
+/// Transition of a subscription's lifecycle.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum Transition {
     /// Its owner says yes; pending becomes active. Said again it changes nothing.
     Confirm,
-    /// Nothing is judged until it is resumed.
+    /// Nothing is evaluated until it is resumed.
     Pause,
-    /// It is judged again.
+    /// It is evaluated again.
     Resume,
-    /// It is judged without a word until then.
+    /// It is evaluated without a word until then.
     Snooze(Millis),
     /// Another rule, pattern or zone; who owns it and how it travels stay.
     Edit(Box<NewSubscription>),
@@ -45,9 +46,9 @@ pub enum Change {
     Suspend(String),
 }
 
-/// Why a step cannot be taken.
+/// Error of a transition that is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LifeError {
+pub enum LifecycleError {
     /// There is none of that id, or it has ended.
     #[error("no subscription {0:?} is in force")]
     Unknown(String),
@@ -61,7 +62,7 @@ pub enum LifeError {
     },
     /// The address has as many as it may.
     #[error(
-        "expected at most {MOST_OF_ADDRESS} subscriptions of an address; end another one first"
+        "expected at most {MAX_SUBSCRIPTIONS_PER_ADDRESS} subscriptions of an address; end another one first"
     )]
     TooMany,
     /// The new rule is no rule.
@@ -73,19 +74,19 @@ impl Subscription {
     /// Makes a subscription that needs no confirmation: by an operator, for the demo.
     ///
     /// # Errors
-    /// Where the database fails. Wrong fields are the inner error; nothing is written then.
+    /// If the database fails. Wrong fields are the inner error; nothing is written then.
     pub async fn create(
         database: &DatabaseConnection,
         new: &NewSubscription,
         now: Millis,
     ) -> Result<Result<Self, Vec<FieldError>>, AlertError> {
-        let wanted = match new.check() {
-            Ok(wanted) => wanted,
+        let valid = match new.check() {
+            Ok(valid) => valid,
             Err(errors) => return Ok(Err(errors)),
         };
         let transaction = database::begin_write(database).await?;
-        let fresh = row(&wanted, State::Active, now);
-        let made = insert(&transaction, &wanted, fresh, now).await?;
+        let fresh = row(&valid, State::Active, now);
+        let made = insert(&transaction, &valid, fresh, now).await?;
         transaction.commit().await?;
         Ok(Ok(made))
     }
@@ -93,16 +94,17 @@ impl Subscription {
     /// Takes a step, in a transaction of its own.
     ///
     /// # Errors
-    /// Where the database fails. A step that cannot be taken is the inner error; nothing is written then.
+    /// If the database fails. A step that cannot be taken is the inner error; nothing is written
+    /// then.
     pub async fn change(
         database: &DatabaseConnection,
         id: &str,
-        whose: Whose<'_>,
-        change: &Change,
+        access: Access<'_>,
+        change: &Transition,
         now: Millis,
-    ) -> Result<Result<Self, LifeError>, AlertError> {
+    ) -> Result<Result<Self, LifecycleError>, AlertError> {
         let transaction = database::begin_write(database).await?;
-        let done = change_of(&transaction, id, whose, change, now).await?;
+        let done = apply_transition_of(&transaction, id, access, change, now).await?;
         if done.is_ok() {
             transaction.commit().await?;
         } else {
@@ -115,37 +117,37 @@ impl Subscription {
 /// Writes a new subscription and the first event of its life.
 pub(super) async fn insert(
     connection: &impl ConnectionTrait,
-    wanted: &Wanted,
+    valid: &ValidSubscription,
     fresh: ActiveModel,
     now: Millis,
 ) -> Result<Subscription, AlertError> {
     let row = fresh.insert(connection).await?;
-    let detail = format!("{}: {}", row.pattern, wanted.rule.in_words());
+    let detail = format!("{}: {}", row.pattern, valid.rule.in_words());
     note(connection, &row.id, "created", detail, now).await?;
     Subscription::from_row(row)
 }
 
 /// A new row, not written yet.
-pub(super) fn row(wanted: &Wanted, state: State, now: Millis) -> ActiveModel {
+pub(super) fn row(valid: &ValidSubscription, state: State, now: Millis) -> ActiveModel {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-    let jump = wanted.rule.jump;
+    let jump = valid.rule.jump;
     let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     ActiveModel {
         id: Set(Uuid::new_v4().to_string()),
         state: Set(state),
-        pattern: Set(wanted.pattern.to_string()),
+        pattern: Set(valid.pattern.to_string()),
         factor: Set(jump.factor.to_string()),
         window_minutes: Set(count(jump.window)),
         min_samples: Set(count(jump.min_samples)),
-        address: Set(wanted.address.clone()),
+        address: Set(valid.address.clone()),
         created_at: Set(now),
         deleted_at: Set(None),
         revision: Set(1),
-        rule: Set(Some(wanted.rule.to_json())),
-        channel: Set(wanted.channel),
-        endpoint: Set(wanted.endpoint.clone()),
-        secret: Set((wanted.channel != Channel::Mail).then(secret)),
-        time_zone: Set(wanted.time_zone.name().to_owned()),
+        rule: Set(Some(valid.rule.to_json())),
+        channel: Set(valid.channel),
+        endpoint: Set(valid.endpoint.clone()),
+        secret: Set((valid.channel != Channel::Mail).then(secret)),
+        time_zone: Set(valid.time_zone.name().to_owned()),
         source: Set(None),
         confirmed_at: Set((state == State::Active).then_some(now)),
         muted_until: Set(None),
@@ -155,26 +157,26 @@ pub(super) fn row(wanted: &Wanted, state: State, now: Millis) -> ActiveModel {
 }
 
 /// Takes a step within the caller's transaction.
-pub(crate) async fn change_in(
+pub(crate) async fn apply_transition(
     connection: &impl ConnectionTrait,
     id: &str,
-    change: &Change,
+    change: &Transition,
     now: Millis,
-) -> Result<Result<Subscription, LifeError>, AlertError> {
-    change_of(connection, id, Whose::Anybodys, change, now).await
+) -> Result<Result<Subscription, LifecycleError>, AlertError> {
+    apply_transition_of(connection, id, Access::All, change, now).await
 }
 
-async fn change_of(
+async fn apply_transition_of(
     connection: &impl ConnectionTrait,
     id: &str,
-    whose: Whose<'_>,
-    change: &Change,
+    access: Access<'_>,
+    change: &Transition,
     now: Millis,
-) -> Result<Result<Subscription, LifeError>, AlertError> {
-    let one = Entity::find_by_id(id).filter(whose.condition());
+) -> Result<Result<Subscription, LifecycleError>, AlertError> {
+    let one = Entity::find_by_id(id).filter(access.condition());
     let row = one.one(connection).await?;
     let Some(row) = row.filter(|row| row.state != State::Deleted) else {
-        return Ok(Err(LifeError::Unknown(excerpt(id).into_owned())));
+        return Ok(Err(LifecycleError::Unknown(excerpt(id).into_owned())));
     };
     let revision = row.revision;
     let was = row.state;
@@ -185,9 +187,9 @@ async fn change_of(
         Ok(None) => return Ok(Ok(before)),
         Err(error) => return Ok(Err(error)),
     };
-    if matches!(change, Change::Confirm) {
-        if in_force(connection, &address).await? >= MOST_OF_ADDRESS {
-            return Ok(Err(LifeError::TooMany));
+    if matches!(change, Transition::Confirm) {
+        if in_force(connection, &address).await? >= MAX_SUBSCRIPTIONS_PER_ADDRESS {
+            return Ok(Err(LifecycleError::TooMany));
         }
         // Who confirms a link that was mailed there shows that the address takes mail.
         suppression_list::lift(connection, &address).await?;
@@ -206,17 +208,22 @@ async fn change_of(
     }
     note(connection, id, kind, detail, now).await?;
     let after = Subscription::find(connection, id).await?;
-    Ok(after.ok_or_else(|| LifeError::Unknown(id.to_owned())))
+    Ok(after.ok_or_else(|| LifecycleError::Unknown(id.to_owned())))
 }
 
 type Planned = (ActiveModel, &'static str, String);
 
-/// What a step writes; `None` where all is so already.
-fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Planned>, LifeError> {
+/// Plans the row of a transition; `None` if nothing changes.
+fn plan(
+    change: &Transition,
+    before: &Subscription,
+    now: Millis,
+) -> Result<Option<Planned>, LifecycleError> {
     let only = |states: &[State], expected| {
         let state = in_words(before.state);
         let fits = states.contains(&before.state);
-        fits.then_some(()).ok_or(LifeError::Not { expected, state })
+        fits.then_some(())
+            .ok_or(LifecycleError::Not { expected, state })
     };
     let to = |state| ActiveModel {
         state: Set(state),
@@ -228,12 +235,14 @@ fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Pl
         ..to(state)
     };
     let (update, kind, detail) = match change {
-        Change::Confirm if before.state == State::Active => return Ok(None),
-        Change::Pause if before.state == State::Paused => return Ok(None),
-        Change::Resume if before.state == State::Active && before.judged.muted_until.is_none() => {
+        Transition::Confirm if before.state == State::Active => return Ok(None),
+        Transition::Pause if before.state == State::Paused => return Ok(None),
+        Transition::Resume
+            if before.state == State::Active && before.judged.muted_until.is_none() =>
+        {
             return Ok(None);
         }
-        Change::Confirm => {
+        Transition::Confirm => {
             only(&[State::Pending, State::Suspended], "pending")?;
             let update = ActiveModel {
                 confirmed_at: Set(Some(now)),
@@ -242,22 +251,22 @@ fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Pl
             };
             (update, "confirmed", "by the link in the mail".to_owned())
         }
-        Change::Pause => {
+        Transition::Pause => {
             only(&[State::Active], "active")?;
             (to(State::Paused), "paused", String::new())
         }
-        Change::Resume if before.state == State::Active => {
+        Transition::Resume if before.state == State::Active => {
             let update = ActiveModel {
                 muted_until: Set(None),
                 ..to(State::Active)
             };
             (update, "resumed", "no longer snoozed".to_owned())
         }
-        Change::Resume => {
+        Transition::Resume => {
             only(&[State::Paused], "active or paused")?;
             (to(State::Active), "resumed", String::new())
         }
-        Change::Snooze(until) => {
+        Transition::Snooze(until) => {
             only(&[State::Active], "active")?;
             let update = ActiveModel {
                 muted_until: Set(Some(*until)),
@@ -265,40 +274,42 @@ fn plan(change: &Change, before: &Subscription, now: Millis) -> Result<Option<Pl
             };
             (update, "snoozed", format!("until {until}"))
         }
-        Change::Unsubscribe(reason) => {
+        Transition::Unsubscribe(reason) => {
             let update = ActiveModel {
                 deleted_at: Set(Some(now)),
                 ..to(State::Deleted)
             };
             (update, "unsubscribed", (*reason).to_owned())
         }
-        Change::End(reason) => {
+        Transition::End(reason) => {
             let update = ActiveModel {
                 deleted_at: Set(Some(now)),
                 ..ended(State::Deleted, reason)
             };
             (update, "ended", reason.clone())
         }
-        Change::Expire(reason) => (ended(State::Expired, reason), "expired", reason.clone()),
-        Change::Suspend(reason) => (ended(State::Suspended, reason), "suspended", reason.clone()),
-        Change::Edit(new) => edit(new, before)?,
+        Transition::Expire(reason) => (ended(State::Expired, reason), "expired", reason.clone()),
+        Transition::Suspend(reason) => {
+            (ended(State::Suspended, reason), "suspended", reason.clone())
+        }
+        Transition::Edit(new) => edit(new, before)?,
     };
     Ok(Some((update, kind, detail)))
 }
 
-fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifeError> {
+fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifecycleError> {
     let mut new = new.clone();
     new.address.clone_from(&before.address);
     new.channel = None;
     new.endpoint = None;
-    let wanted = new.check().map_err(LifeError::Fields)?;
+    let valid = new.check().map_err(LifecycleError::Fields)?;
     if before.state == State::Suspended {
-        return Err(LifeError::Not {
+        return Err(LifecycleError::Not {
             expected: "pending, active, paused or expired",
             state: in_words(before.state),
         });
     }
-    let fresh = row(&wanted, State::Active, before.created_at);
+    let fresh = row(&valid, State::Active, before.created_at);
     let update = ActiveModel {
         pattern: fresh.pattern,
         factor: fresh.factor,
@@ -314,11 +325,11 @@ fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifeErr
         reason: Set(None),
         ..Default::default()
     };
-    let detail = format!("{}: {}", wanted.pattern, wanted.rule.in_words());
+    let detail = format!("{}: {}", valid.pattern, valid.rule.in_words());
     Ok((update, "edited", detail))
 }
 
-/// How many subscriptions of an address are judged, or would be but for a pause.
+/// Counts the subscriptions of an address that are active or paused.
 pub(super) async fn in_force(
     connection: &impl ConnectionTrait,
     address: &str,
@@ -326,7 +337,7 @@ pub(super) async fn in_force(
     count(connection, address, &[State::Active, State::Paused]).await
 }
 
-/// How many subscriptions of an address are in some states.
+/// Counts the subscriptions of an address in some states.
 pub(super) async fn count(
     connection: &impl ConnectionTrait,
     address: &str,

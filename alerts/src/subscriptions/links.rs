@@ -1,4 +1,4 @@
-//! What the links and buttons of mails and pages do, beside the steps of a life.
+//! Actions of links and buttons in mails and on pages, besides lifecycle transitions.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use sea_orm::{
 };
 
 use super::Subscription;
-use super::access::Whose;
-use super::lifecycle::{Change, change_in};
+use super::access::Access;
+use super::lifecycle::{Transition, apply_transition};
 use crate::error::AlertError;
 use crate::queue::admin;
 use crate::queue::enqueue::{NewDelivery, enqueue};
 
 /// Tests of one address are at least so far apart.
-const TEST_PAUSE: Duration = Duration::from_secs(60);
+const TEST_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:IDENTITY` for all that a digest
 /// told of. Returns how many ended by it; what has ended already is no error.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn unsubscribe(
     database: &DatabaseConnection,
     subject: &str,
@@ -36,8 +36,12 @@ pub async fn unsubscribe(
     let ids = named(&transaction, subject).await?;
     let mut ended = 0;
     for id in ids {
-        let change = Change::Unsubscribe("by the link in the mail");
-        ended += u64::from(change_in(&transaction, &id, &change, now).await?.is_ok());
+        let change = Transition::Unsubscribe("by the link in the mail");
+        ended += u64::from(
+            apply_transition(&transaction, &id, &change, now)
+                .await?
+                .is_ok(),
+        );
     }
     transaction.commit().await?;
     Ok(ended)
@@ -52,7 +56,7 @@ async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<S
             .into_iter()
             .collect());
     };
-    let Some(delivery) = admin::by_identity(connection, identity).await? else {
+    let Some(delivery) = admin::find_by_message_id(connection, identity).await? else {
         return Ok(Vec::new());
     };
     let members = delivery_alerts::Entity::find()
@@ -71,18 +75,19 @@ async fn named(connection: &impl ConnectionTrait, subject: &str) -> Result<Vec<S
     Ok(ids)
 }
 
-/// Puts a test of a subscription's channel into the outbox, at most one a minute. `false` where there was one just now, or it is not active.
+/// Puts a test of a subscription's channel into the outbox, at most one a minute. `false` where
+/// there was one just now, or it is not active.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn test(
     database: &DatabaseConnection,
     id: &str,
-    whose: Whose<'_>,
+    access: Access<'_>,
     now: Millis,
 ) -> Result<bool, AlertError> {
     let transaction = database::begin_write(database).await?;
-    let found = Subscription::find_of(&transaction, id, whose).await?;
+    let found = Subscription::find_of(&transaction, id, access).await?;
     let Some(subscription) = found.filter(|s| matches!(s.state, State::Active | State::Paused))
     else {
         return Ok(false);
@@ -90,7 +95,7 @@ pub async fn test(
     let lately = deliveries::Entity::find()
         .filter(deliveries::Column::Address.eq(subscription.target()))
         .filter(deliveries::Column::Kind.eq(Kind::Test))
-        .filter(deliveries::Column::CreatedAt.gt(now.minus(TEST_PAUSE)))
+        .filter(deliveries::Column::CreatedAt.gt(now.minus(TEST_INTERVAL)))
         .count(&transaction)
         .await?;
     if lately > 0 {

@@ -1,4 +1,4 @@
-//! Who wants to hear of which jumps.
+//! Subscriptions to alerts.
 
 pub(crate) mod access;
 pub mod history;
@@ -13,43 +13,45 @@ use marketlake_entities::records::subscriptions::{Column, Entity, Model};
 use marketlake_model::Millis;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
-pub use crate::address::{check_address, masked};
-pub use access::Whose;
-pub use input::{NewSubscription, Wanted, check_matches};
-pub use lifecycle::{Change, LifeError, in_words};
+pub use crate::address::{check_address, check_endpoint, masked};
+pub use access::Access;
+pub use input::{NewSubscription, ValidSubscription, check_matches};
+pub use lifecycle::{LifecycleError, Transition, in_words};
 pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{Channel, State};
-pub use signup::{Asker, Caps, ask, ask_for_link, delete_unconfirmed, expire};
+pub use signup::{
+    SignupLimits, SignupRequester, delete_unconfirmed, expire, request, request_manage_link,
+};
 
 use crate::error::AlertError;
-use crate::rules::rule::{Judged, Rule};
+use crate::rules::rule::{Rule, ScopedRule};
 
 /// A subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// A random UUID.
     pub id: String,
-    /// Where its life stands.
+    /// State of its lifecycle.
     pub state: State,
-    /// Rises with each change of what is judged.
+    /// Rises with each change of what is evaluated.
     pub revision: i32,
     /// The metrics, the rule, and whether it is mute.
-    pub judged: Judged,
+    pub judged: ScopedRule,
     /// Mail address of its owner.
     pub address: String,
-    /// How its alerts travel.
+    /// Channel of its alerts.
     pub channel: Channel,
-    /// Where to, for channels other than mail.
+    /// URL, for channels other than mail.
     pub endpoint: Option<String>,
     /// With which its webhooks are signed.
     pub secret: Option<String>,
     /// The reader's zone.
     pub time_zone: Tz,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Millis,
-    /// Why it is in its state, where that was not its owner's wish.
+    /// Reason of its state, if that was not its owner's wish.
     pub reason: Option<String>,
-    /// Who asked for it with a key or as a user of an identity provider.
+    /// Key or identity-provider user that created it.
     pub owner: Option<String>,
 }
 
@@ -57,7 +59,7 @@ impl Subscription {
     /// All subscriptions in force, oldest first.
     ///
     /// # Errors
-    /// Where the database fails or holds what no code of ours writes.
+    /// If the database fails or holds what no code of ours writes.
     pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Self>, AlertError> {
         let rows = Entity::find()
             .filter(Column::State.eq(State::Active))
@@ -71,7 +73,7 @@ impl Subscription {
     /// One subscription, in whatever state.
     ///
     /// # Errors
-    /// Where the database fails or holds what no code of ours writes.
+    /// If the database fails or holds what no code of ours writes.
     pub async fn find(
         connection: &impl ConnectionTrait,
         id: &str,
@@ -83,7 +85,7 @@ impl Subscription {
     /// The steps of its life, oldest first: what happened, the details, and when.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn history(
         connection: &impl ConnectionTrait,
         id: &str,
@@ -112,13 +114,13 @@ impl Subscription {
     }
 
     pub(crate) fn from_row(row: Model) -> Result<Self, AlertError> {
-        let rule = Rule::of_row(&row)?;
+        let rule = Rule::from_row(&row)?;
         let pattern = AlertError::parsed("subscriptions", &row.id, &row.pattern)?;
         let time_zone = AlertError::parsed("subscriptions", &row.id, &row.time_zone)?;
         Ok(Self {
             state: row.state,
             revision: row.revision,
-            judged: Judged {
+            judged: ScopedRule {
                 pattern,
                 rule,
                 muted_until: row.muted_until,

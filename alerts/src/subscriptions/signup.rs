@@ -1,5 +1,6 @@
-//! Anybody may ask for a subscription in anybody's name. So one mail asks the address, and there are caps, so that the form
-//! cannot be turned on a third party. The answer is the same whether or not an address is known.
+//! Sign-up with double opt-in. Anybody may request a subscription for any address, so a
+//! confirmation mail goes to the address, and limits keep the form from being used against third
+//! parties. The response does not tell whether an address is known.
 
 use std::time::Duration;
 
@@ -14,54 +15,54 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::access::Whose;
+use super::access::Access;
 use super::input::NewSubscription;
-use super::lifecycle::{Change, MOST_OF_ADDRESS, change_in};
+use super::lifecycle::{MAX_SUBSCRIPTIONS_PER_ADDRESS, Transition, apply_transition};
 use super::{Subscription, lifecycle};
 use crate::address::check_address;
 use crate::error::{AlertError, FieldError};
 use crate::queue::enqueue::{NewDelivery, enqueue};
 use crate::queue::suppression_list;
 
-const CHUNK: usize = 500;
+const BATCH_SIZE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Pending subscriptions that nobody confirms are deleted after so long.
-pub(super) const PENDING_LIFE: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const PENDING_TTL: Duration = Duration::from_secs(7 * 86_400);
 
-/// How much may be asked for.
+/// Limits of sign-ups.
 #[derive(Clone, Copy, Debug)]
-pub struct Caps {
+pub struct SignupLimits {
     /// Mails that ask one address to confirm, or bring it its link, a day.
-    pub mails_of_address: u64,
-    /// Subscriptions asked for from one network address a day.
-    pub of_source: u64,
+    pub max_mails_per_address: u64,
+    /// Subscriptions requested from one network address a day.
+    pub max_per_source: u64,
     /// Mails that ask to confirm, in all, a day.
-    pub confirmations: u64,
+    pub max_confirmations: u64,
 }
 
-impl Default for Caps {
+impl Default for SignupLimits {
     fn default() -> Self {
         Self {
-            mails_of_address: 3,
-            of_source: 20,
-            confirmations: 1_000,
+            max_mails_per_address: 3,
+            max_per_source: 20,
+            max_confirmations: 1_000,
         }
     }
 }
 
-/// Who asks.
+/// The requester of a sign-up.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct SignupRequester<'a> {
     /// The network address, by which askers are counted.
     pub source: &'a str,
-    /// Who it is, where a key or an identity provider says so.
+    /// Key or identity-provider user, if any.
     pub owner: Option<&'a str>,
-    /// The asker's own name for this request: asked again under it, nothing is made twice.
+    /// The requester's own name for this request: asked again under it, nothing is made twice.
     pub idempotency_key: Option<&'a str>,
 }
 
-impl Asker<'_> {
-    /// The id of what is asked for: the same for the same request of the same asker.
+impl SignupRequester<'_> {
+    /// The id of what is requested: the same for the same request of the same requester.
     fn id(&self) -> Option<String> {
         let mut hash = Sha256::new();
         for part in [self.owner.unwrap_or(self.source), self.idempotency_key?] {
@@ -80,52 +81,54 @@ impl Asker<'_> {
 
 /// Makes a pending subscription and the mail that asks its owner to confirm it, in one transaction.
 ///
-/// The answer does not tell whether the address is known: where it has had its mails for today, wants none or has too many
-/// subscriptions already, the answer is the same and no mail is written.
+/// The answer does not tell whether the address is known: where it has had its mails for today,
+/// wants none or has too many subscriptions already, the answer is the same and no mail is written.
 ///
 /// # Errors
-/// Where the database fails. Wrong fields, and caps that concern the asker or all, are the inner error; nothing is written then.
-pub async fn ask(
+/// If the database fails. Wrong fields, and limits that concern the requester or all, are the inner
+/// error; nothing is written then.
+pub async fn request(
     database: &DatabaseConnection,
     new: &NewSubscription,
-    asker: &Asker<'_>,
-    caps: &Caps,
+    requester: &SignupRequester<'_>,
+    limits: &SignupLimits,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
-    let wanted = match new.check() {
-        Ok(wanted) => wanted,
+    let valid = match new.check() {
+        Ok(valid) => valid,
         Err(errors) => return Ok(Err(errors)),
     };
-    let mut fresh = lifecycle::row(&wanted, State::Pending, now);
-    fresh.source = Set(Some(asker.source.to_owned()));
-    fresh.owner = Set(asker.owner.map(str::to_owned));
+    let mut fresh = lifecycle::row(&valid, State::Pending, now);
+    fresh.source = Set(Some(requester.source.to_owned()));
+    fresh.owner = Set(requester.owner.map(str::to_owned));
     let transaction = database::begin_write(database).await?;
-    if let Some(id) = asker.id() {
+    if let Some(id) = requester.id() {
         if let Some(made) = Entity::find_by_id(id.as_str()).one(&transaction).await? {
-            return again(made, &fresh.try_into_model()?);
+            return existing_for_key(made, &fresh.try_into_model()?);
         }
         fresh.id = Set(id);
     }
     let since = now.minus(DAY);
-    if of_source(&transaction, asker.source, since).await? >= caps.of_source {
+    if count_from_source(&transaction, requester.source, since).await? >= limits.max_per_source {
         let message = format!(
             "expected at most {} new subscriptions a day from one network address; confirm those that are pending, or come back tomorrow",
-            caps.of_source
+            limits.max_per_source
         );
         return Ok(Err(vec![too_many("address", message)]));
     }
-    if asked(&transaction, None, since).await? >= caps.confirmations {
+    if count_mails(&transaction, None, since).await? >= limits.max_confirmations {
         let message = "expected fewer new subscriptions today than everybody has asked for; come back tomorrow";
         return Ok(Err(vec![too_many("address", message.to_owned())]));
     }
-    let address = &wanted.address;
-    let full = lifecycle::count(&transaction, address, &[State::Pending]).await? >= MOST_OF_ADDRESS
-        || lifecycle::in_force(&transaction, address).await? >= MOST_OF_ADDRESS;
+    let address = &valid.address;
+    let full = lifecycle::count(&transaction, address, &[State::Pending]).await?
+        >= MAX_SUBSCRIPTIONS_PER_ADDRESS
+        || lifecycle::in_force(&transaction, address).await? >= MAX_SUBSCRIPTIONS_PER_ADDRESS;
     if full || suppression_list::complained(&transaction, address).await? {
         return Ok(Ok(Subscription::from_row(fresh.try_into_model()?)?));
     }
-    let made = lifecycle::insert(&transaction, &wanted, fresh, now).await?;
-    if asked(&transaction, Some(address), since).await? < caps.mails_of_address {
+    let made = lifecycle::insert(&transaction, &valid, fresh, now).await?;
+    if count_mails(&transaction, Some(address), since).await? < limits.max_mails_per_address {
         let delivery = NewDelivery {
             subscription_id: Some(made.id.clone()),
             ..NewDelivery::new(Kind::Confirmation, Channel::Mail, address)
@@ -136,8 +139,11 @@ pub async fn ask(
     Ok(Ok(made))
 }
 
-/// What was made before under the same idempotency key, if it was asked for in the same words.
-fn again(made: Model, asked: &Model) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
+/// Returns the subscription made under the same idempotency key, if the request was the same.
+fn existing_for_key(
+    made: Model,
+    requested: &Model,
+) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let words = |row: &Model| {
         let (pattern, rule, zone) = (&row.pattern, &row.rule, &row.time_zone);
         let words = (
@@ -150,7 +156,7 @@ fn again(made: Model, asked: &Model) -> Result<Result<Subscription, Vec<FieldErr
         );
         format!("{words:?}")
     };
-    if words(&made) == words(asked) {
+    if words(&made) == words(requested) {
         return Ok(Ok(Subscription::from_row(made)?));
     }
     let message = "expected a key of its own for each request: another subscription was asked for under this one";
@@ -161,14 +167,16 @@ fn again(made: Model, asked: &Model) -> Result<Result<Subscription, Vec<FieldErr
     }]))
 }
 
-/// Writes the mail that brings an address the link to its subscriptions, if it has any and has not had its mails for today.
+/// Writes the mail that brings an address the link to its subscriptions, if it has any and has not
+/// had its mails for today.
 ///
 /// # Errors
-/// Where the database fails. An address that is none is the inner error; else the answer is always the same.
-pub async fn ask_for_link(
+/// If the database fails. An address that is none is the inner error; else the answer is always the
+/// same.
+pub async fn request_manage_link(
     database: &DatabaseConnection,
     address: &str,
-    caps: &Caps,
+    limits: &SignupLimits,
     now: Millis,
 ) -> Result<Result<(), FieldError>, AlertError> {
     let address = match check_address(address) {
@@ -176,12 +184,12 @@ pub async fn ask_for_link(
         Err(message) => return Ok(Err(FieldError::invalid("address", message))),
     };
     let transaction = database::begin_write(database).await?;
-    let known = !Subscription::of(&transaction, Whose::Address(&address))
+    let known = !Subscription::of(&transaction, Access::Address(&address))
         .await?
         .is_empty();
-    let had = asked(&transaction, Some(&address), now.minus(DAY)).await?;
+    let had = count_mails(&transaction, Some(&address), now.minus(DAY)).await?;
     let complained = suppression_list::complained(&transaction, &address).await?;
-    if known && !complained && had < caps.mails_of_address {
+    if known && !complained && had < limits.max_mails_per_address {
         let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
         enqueue(&transaction, delivery, now).await?;
         transaction.commit().await?;
@@ -192,7 +200,7 @@ pub async fn ask_for_link(
 /// Deletes subscriptions that nobody has confirmed in time, without a trace. Returns how many.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn delete_unconfirmed(
     connection: &impl ConnectionTrait,
     now: Millis,
@@ -201,12 +209,12 @@ pub async fn delete_unconfirmed(
         .select_only()
         .column(Column::Id)
         .filter(Column::State.eq(State::Pending))
-        .filter(Column::CreatedAt.lt(now.minus(PENDING_LIFE)))
+        .filter(Column::CreatedAt.lt(now.minus(PENDING_TTL)))
         .into_tuple()
         .all(connection)
         .await?;
     let mut deleted = 0;
-    for chunk in ids.chunks(CHUNK) {
+    for chunk in ids.chunks(BATCH_SIZE) {
         let chunk = || chunk.iter().map(String::as_str);
         deliveries::Entity::delete_many()
             .filter(deliveries::Column::SubscriptionId.is_in(chunk()))
@@ -225,17 +233,17 @@ pub async fn delete_unconfirmed(
     Ok(deleted)
 }
 
-/// Ends subscriptions whose last day is over. Returns how many.
+/// Ends subscriptions access last day is over. Returns how many.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn expire(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, AlertError> {
     let mut expired = 0;
     for subscription in Subscription::all(connection).await? {
         let over = |end: &Millis| *end <= now;
         if let Some(end) = subscription.rule().expires_at.filter(over) {
-            let change = Change::Expire(format!("its last minute was before {end}"));
-            let done = change_in(connection, &subscription.id, &change, now).await?;
+            let change = Transition::Expire(format!("its last minute was before {end}"));
+            let done = apply_transition(connection, &subscription.id, &change, now).await?;
             expired += u64::from(done.is_ok());
         }
     }
@@ -250,7 +258,7 @@ fn too_many(field: &'static str, message: String) -> FieldError {
     }
 }
 
-async fn of_source(
+async fn count_from_source(
     connection: &impl ConnectionTrait,
     source: &str,
     since: Millis,
@@ -263,7 +271,7 @@ async fn of_source(
 }
 
 /// Mails that asked to confirm, to one address (its links counted too) or in all.
-async fn asked(
+async fn count_mails(
     connection: &impl ConnectionTrait,
     address: Option<&str>,
     since: Millis,

@@ -48,9 +48,9 @@ impl Typed {
             window_minutes: rule.jump.window.to_string(),
             min_samples: rule.jump.min_samples.to_string(),
             direction: rule.jump.direction.to_string(),
-            sustain_minutes: rule.sustain.to_string(),
+            sustain_minutes: rule.for_minutes.to_string(),
             rearm: rule
-                .rearm
+                .resolve_factor
                 .map(|rearm| rearm.to_string())
                 .unwrap_or_default(),
             cooldown_minutes: rule.cooldown.to_string(),

@@ -26,7 +26,7 @@ const MAX_REPLY_BYTES: usize = 8 * 1_024;
 /// Bytes of a TLS handshake with its chain of certificates, and of the answer after it.
 const MAX_HANDSHAKE_BYTES: usize = 40 * 1_024;
 
-/// What a server may still send.
+/// Bytes that a server may still send.
 #[derive(Clone, Debug)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 

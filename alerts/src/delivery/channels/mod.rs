@@ -1,4 +1,4 @@
-//! How a message leaves the house.
+//! Channels: the transports over which messages leave the process.
 
 mod bounded;
 mod file;
@@ -18,21 +18,21 @@ pub use marketlake_entities::records::delivery_throttles::Scope;
 pub use smtp::SmtpChannel;
 pub use webhook::{Guard, WebhookChannel};
 
-/// What came of one attempt.
+/// Outcome of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sending {
-    /// Taken; the receiver is answerable for it now.
+pub enum SendOutcome {
+    /// BounceOutcome; the receiver is answerable for it now.
     Sent,
     /// Surely not sent, and a later attempt may help.
     Retry(String),
-    /// The same, and the server would say so to everybody: it is to be left alone for a while.
-    Slow(String),
+    /// Surely not sent, and the server would refuse everybody: it is left alone for a while.
+    Unavailable(String),
     /// Surely not sent, and the same holds for others: of the recipient's domain or the webhook's
     /// host, or of the address.
     Throttled {
-        /// Which deliveries are to wait.
+        /// Deliveries to throttle.
         scope: Scope,
-        /// What was said.
+        /// The server's reply.
         reason: String,
         /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
         retry_after: Option<Duration>,
@@ -41,14 +41,14 @@ pub enum Sending {
     /// or comes of the recipient shows in what becomes of others.
     Ambiguous(String),
     /// Surely not sent, and no attempt will help.
-    Dead(String),
+    Permanent(String),
     /// The same, and nothing is to be sent there again: subscriptions that lead there end.
     Gone(String),
     /// The connection broke after the message was handed over: nobody can know.
     Unknown(String),
 }
 
-/// Why a channel cannot be made.
+/// Error of making a channel.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The address of the server or folder cannot be used.
@@ -58,7 +58,7 @@ pub enum ChannelError {
 
 /// One message, rendered.
 #[derive(Clone, Debug)]
-pub struct Parcel {
+pub struct OutgoingMessage {
     /// Its identity, derived from what it says: the same at every attempt, and after a restore too.
     pub message_id: String,
     /// The sender's address on the envelope: where notices about it come back to.
@@ -71,25 +71,26 @@ pub struct Parcel {
     pub bytes: Arc<[u8]>,
 }
 
-/// Makes lines.
+/// A kind of transport.
 pub trait Channel: Send + Sync {
-    /// A line for one worker, which may keep a connection from one message to the next.
-    fn line(&self) -> Box<dyn Line>;
+    /// Makes a transport for one worker, which may keep a connection between messages.
+    fn transport(&self) -> Box<dyn Transport>;
 }
 
 /// Carries one message after the other, in two steps.
 ///
-/// All that fails in [`prepare`](Self::prepare) is surely not sent. From the begin of [`hand_over`](Self::hand_over) on the message may have
-/// arrived: what fails there without the receiver's word is [`Sending::Unknown`]. Neither waits without a limit. A line
-/// whose step failed is good for the next message all the same.
+/// All that fails in [`prepare`](Self::prepare) is surely not sent. From the begin of
+/// [`transmit`](Self::transmit) on the message may have arrived: what fails there without the
+/// receiver's word is [`SendOutcome::Unknown`]. Neither waits without a limit. A line whose step
+/// failed is good for the next message all the same.
 #[async_trait]
-pub trait Line: Send {
+pub trait Transport: Send {
     /// Everything up to the point at which the message itself would go over.
-    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending>;
+    async fn prepare(&mut self, message: &OutgoingMessage) -> Result<(), SendOutcome>;
 
-    /// Hands the message over that was prepared last, at a time that the receiver may compare with
+    /// Transmits the message that was prepared last, at a time that the receiver may compare with
     /// its own.
-    async fn hand_over(&mut self, parcel: &Parcel, now: Millis) -> Sending;
+    async fn transmit(&mut self, message: &OutgoingMessage, now: Millis) -> SendOutcome;
 
     /// Says farewell, where that is the custom.
     async fn close(&mut self) {}
@@ -98,18 +99,18 @@ pub trait Line: Send {
 /// All channels of a process.
 #[derive(Clone)]
 pub struct Channels {
-    /// How mails leave.
+    /// Channel of mails.
     pub mail: Arc<dyn Channel>,
-    /// How webhooks and chats are called.
+    /// Channel of webhooks and chats.
     pub webhook: Arc<dyn Channel>,
 }
 
 impl Channels {
-    /// A line of the channel of a lane.
-    pub(crate) fn line(&self, lane: Lane) -> Box<dyn Line> {
+    /// Makes a transport of the channel of a lane.
+    pub(crate) fn transport(&self, lane: Lane) -> Box<dyn Transport> {
         match lane {
-            Lane::Mail => self.mail.line(),
-            Lane::Webhook => self.webhook.line(),
+            Lane::Mail => self.mail.transport(),
+            Lane::Webhook => self.webhook.transport(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Mails over SMTP (RFC 5321).
 //!
-//! lettre's transport sends a mail in one call, and takes its connection back into the pool even where that call was
-//! given up half-way. So its connection is used step by step: what fails before the message goes over is surely not sent, and a
-//! connection on which anything went wrong is never used again.
+//! lettre's transport sends a mail in one call, and takes its connection back into the pool even
+//! where that call was given up half-way. So its connection is used step by step: what fails before
+//! the message goes over is surely not sent, and a connection on which anything went wrong is never
+//! used again.
 
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use url::Url;
 
 use super::bounded::{Bounded, Budget};
 use super::smtp_reply::{Stage, broken, refused};
-use super::{Channel, ChannelError, Line, Parcel, Sending};
+use super::{Channel, ChannelError, OutgoingMessage, SendOutcome, Transport};
 
-/// How long the steps before a message, and the message itself, may take each. lettre's own limit covers the connection only.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// Timeout of each step before a message, and of the message itself. lettre's own limit covers the
+/// connection only.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Timeout of QUIT.
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
@@ -52,11 +54,11 @@ pub struct SmtpChannel {
 }
 
 impl SmtpChannel {
-    /// The channel to `smtp://host:port` (`?tls=required` for STARTTLS) or `smtps://user:password@host`. `hello` is the name by which
-    /// we greet.
+    /// The channel to `smtp://host:port` (`?tls=required` for STARTTLS) or
+    /// `smtps://user:password@host`. `hello` is the name by which we greet.
     ///
     /// # Errors
-    /// Where the address cannot be used.
+    /// If the address cannot be used.
     pub fn new(text: &str, hello: &str, patience: Option<Duration>) -> Result<Self, ChannelError> {
         let wrong = |reason: &str| ChannelError::Address(reason.to_owned());
         let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
@@ -94,14 +96,15 @@ impl SmtpChannel {
             tls,
             credentials,
             hello: ClientId::Domain(hello.to_owned()),
-            patience: patience.unwrap_or(PATIENCE),
+            patience: patience.unwrap_or(TIMEOUT),
         })
     }
 
-    async fn connect(&self, budget: &Budget) -> Result<AsyncSmtpConnection, Sending> {
+    async fn connect(&self, budget: &Budget) -> Result<AsyncSmtpConnection, SendOutcome> {
         let refused = |error: SmtpError| refused(Stage::Connect, &error);
         let parameters = || TlsParameters::new(self.host.clone()).map_err(refused);
-        let unreachable = |error: std::io::Error| Sending::Slow(format!("connection: {error}"));
+        let unreachable =
+            |error: std::io::Error| SendOutcome::Unavailable(format!("connection: {error}"));
         budget.renew();
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
         let stream = stream.map_err(unreachable)?;
@@ -122,7 +125,7 @@ impl SmtpChannel {
         match self.tls {
             Tls::Required if !connection.can_starttls() => {
                 let reason = "the server offers no STARTTLS, and no mail goes over without";
-                return Err(Sending::Slow(reason.to_owned()));
+                return Err(SendOutcome::Unavailable(reason.to_owned()));
             }
             Tls::Required | Tls::Opportunistic if connection.can_starttls() => {
                 budget.renew_for_handshake();
@@ -135,7 +138,7 @@ impl SmtpChannel {
         if let Some(credentials) = &self.credentials {
             let said = connection.auth(DEFAULT_MECHANISMS, credentials).await;
             // A wrong password is the operator's to mend: the mails wait.
-            said.map_err(|error| Sending::Slow(reason(&error)))?;
+            said.map_err(|error| SendOutcome::Unavailable(reason(&error)))?;
         }
         budget.renew();
         Ok(connection)
@@ -158,7 +161,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 impl Channel for SmtpChannel {
-    fn line(&self) -> Box<dyn Line> {
+    fn transport(&self) -> Box<dyn Transport> {
         Box::new(SmtpLine {
             channel: self.clone(),
             connection: None,
@@ -178,14 +181,14 @@ impl SmtpLine {
     /// Up to the server's leave to send the message. `stage` says how far it came.
     async fn open(
         &mut self,
-        parcel: &Parcel,
+        message: &OutgoingMessage,
         stage: &mut Stage,
-    ) -> Result<AsyncSmtpConnection, Sending> {
+    ) -> Result<AsyncSmtpConnection, SendOutcome> {
         let envelope = |text: &str| {
             let address = text.parse::<Address>();
-            address.map_err(|error| Sending::Dead(format!("address: {error}")))
+            address.map_err(|error| SendOutcome::Permanent(format!("address: {error}")))
         };
-        let (from, to) = (envelope(&parcel.return_path)?, envelope(&parcel.address)?);
+        let (from, to) = (envelope(&message.return_path)?, envelope(&message.address)?);
         self.budget.renew();
         let (kept, mut connection) = match self.connection.take() {
             Some(connection) => (true, connection),
@@ -215,12 +218,13 @@ impl SmtpLine {
 }
 
 #[async_trait]
-impl Line for SmtpLine {
-    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending> {
+impl Transport for SmtpLine {
+    async fn prepare(&mut self, message: &OutgoingMessage) -> Result<(), SendOutcome> {
         let patience = self.channel.patience;
         let mut stage = Stage::Connect;
-        // Given up or refused, the connection is dropped: it is put back only after its last word was read.
-        let opened = timeout(patience, self.open(parcel, &mut stage)).await;
+        // Given up or refused, the connection is dropped: it is put back only after its last word
+        // was read.
+        let opened = timeout(patience, self.open(message, &mut stage)).await;
         let connection = match opened {
             Ok(opened) => opened?,
             Err(_) => {
@@ -233,38 +237,38 @@ impl Line for SmtpLine {
         Ok(())
     }
 
-    async fn hand_over(&mut self, parcel: &Parcel, _now: Millis) -> Sending {
+    async fn transmit(&mut self, message: &OutgoingMessage, _now: Millis) -> SendOutcome {
         let Some(mut connection) = self.connection.take() else {
-            return Sending::Retry("there is no connection".to_owned());
+            return SendOutcome::Retry("there is no connection".to_owned());
         };
         let patience = self.channel.patience;
         self.budget.renew();
-        match timeout(patience, connection.message(&parcel.bytes)).await {
-            Err(_) => Sending::Unknown(format!("no answer within {} s", patience.as_secs())),
+        match timeout(patience, connection.message(&message.bytes)).await {
+            Err(_) => SendOutcome::Unknown(format!("no answer within {} s", patience.as_secs())),
             Ok(Ok(response)) => {
-                let sending = taken(&response);
-                if sending == Sending::Sent {
+                let sending = accepted(&response);
+                if sending == SendOutcome::Sent {
                     self.connection = Some(connection);
                 }
                 sending
             }
             Ok(Err(error)) if error.status().is_some() => refused(Stage::Data, &error),
-            Ok(Err(error)) => Sending::Unknown(reason(&error)),
+            Ok(Err(error)) => SendOutcome::Unknown(reason(&error)),
         }
     }
 
     async fn close(&mut self) {
         if let Some(mut connection) = self.connection.take() {
-            let _ = timeout(FAREWELL, connection.quit()).await;
+            let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
         }
     }
 }
 
 /// Only 250 after the mail's end means that it was taken (RFC 5321, 4.2.4).
-fn taken(response: &Response) -> Sending {
+fn accepted(response: &Response) -> SendOutcome {
     let code = response.code().to_string();
     if code == "250" {
-        return Sending::Sent;
+        return SendOutcome::Sent;
     }
-    Sending::Unknown(format!("the server answered {code} where 250 was expected"))
+    SendOutcome::Unknown(format!("the server answered {code} where 250 was expected"))
 }

@@ -7,9 +7,9 @@ use std::fmt;
 use lettre::transport::smtp::Error as SmtpError;
 use marketlake_common::reason;
 
-use super::{Scope, Sending};
+use super::{Scope, SendOutcome};
 
-/// How far a mail's transaction came.
+/// Stage of an SMTP transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Connection, greeting, EHLO, STARTTLS, AUTH.
@@ -34,7 +34,7 @@ impl fmt::Display for Stage {
 }
 
 /// Outcome of a mail that the server, or the way to it, refused before it was taken.
-pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
+pub(super) fn refused(stage: Stage, error: &SmtpError) -> SendOutcome {
     let reason = reason(error);
     let Some(code) = error.status() else {
         return broken(stage, reason);
@@ -44,8 +44,8 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
     let said = said.unwrap_or_default();
     match scope(stage, code, subject(code, &said)) {
         Scope::All | Scope::Channel => broken(stage, reason),
-        _ if code >= 500 => Sending::Dead(reason),
-        scope => Sending::Throttled {
+        _ if code >= 500 => SendOutcome::Permanent(reason),
+        scope => SendOutcome::Throttled {
             scope,
             reason,
             retry_after: None,
@@ -56,10 +56,10 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> Sending {
 /// Outcome of a mail whose connection broke, whose server took too long, or spoke of itself, before
 /// it took the message. Once the recipient was named, that may come of it: servers ask its own
 /// server, or close on what they do not like about it.
-pub(super) fn broken(stage: Stage, reason: String) -> Sending {
+pub(super) fn broken(stage: Stage, reason: String) -> SendOutcome {
     match stage {
-        Stage::Connect | Stage::Sender => Sending::Slow(reason),
-        Stage::Recipient | Stage::Data => Sending::Ambiguous(reason),
+        Stage::Connect | Stage::Sender => SendOutcome::Unavailable(reason),
+        Stage::Recipient | Stage::Data => SendOutcome::Ambiguous(reason),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Alerts to an address of the web, chosen by a stranger. So: https only, a signature, and no way into our own network.
+//! Webhook transport. Strangers choose the URL, so: https only, a signature, and no way into
+//! private networks.
 //!
-//! Addresses are judged when they are dialled, not before: a name that resolved to a public address a moment ago may resolve to
-//! 127.0.0.1 now. Redirects are not followed, proxies not used.
+//! Addresses are checked when they are dialled, not before: a name that resolved to a public
+//! address a moment ago may resolve to 127.0.0.1 now. Redirects are not followed, proxies not used.
 //!
-//! Signature: `Marketlake-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 under the subscription's secret over `SECONDS.BODY`. The receiver
-//! compares it, and refuses what is older than a few minutes.
+//! Signature: `Marketlake-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 under the subscription's secret
+//! over `SECONDS.BODY`. The receiver compares it, and refuses what is older than a few minutes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,19 +24,19 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
-use super::{Channel, ChannelError, Line, Parcel, Scope, Sending};
+use super::{Channel, ChannelError, OutgoingMessage, Scope, SendOutcome, Transport};
 use crate::address::check_endpoint;
 use crate::token::keyed;
 
 /// The header with the time and the signature.
-pub const SIGNATURE: &str = "marketlake-signature";
+pub const SIGNATURE_HEADER: &str = "marketlake-signature";
 /// The header with the delivery's identity: the same at every attempt, and after a restore.
-pub const DELIVERY: &str = "marketlake-delivery";
-/// How the reason begins where the receiver's status says that it does not take a delivery.
-pub(crate) const ANSWERED: &str = "the receiver answered ";
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const DELIVERY_HEADER: &str = "marketlake-delivery";
+/// Prefix of the reason if the receiver's status refuses a delivery.
+pub(crate) const STATUS_REASON_PREFIX: &str = "the receiver answered ";
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which addresses may be dialled.
+/// IP addresses that may be dialled.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Networks of the operator's own that are allowed all the same.
@@ -43,7 +44,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Whether an address may be dialled: one of the public internet, or of a network that the operator allows.
+    /// Whether an address may be dialled: one of the public internet, or of a network that the
+    /// operator allows.
     #[must_use]
     pub fn permits(&self, ip: IpAddr) -> bool {
         let real = unmapped(ip);
@@ -51,7 +53,8 @@ impl Guard {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
+/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), compatible, NAT64
+/// (RFC 6052) or 6to4 (RFC 3056).
 fn unmapped(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let s = v6.segments();
@@ -86,7 +89,8 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// Only what is allotted for unicast (`2000::/3`), less Teredo and other special blocks of `2001::/23`, and documentation.
+/// Only what is allotted for unicast (`2000::/3`), less Teredo and other special blocks of
+/// `2001::/23`, and documentation.
 fn is_public_v6(v6: Ipv6Addr) -> bool {
     let s = v6.segments();
     let unicast = s[0] & 0xe000 == 0x2000;
@@ -156,10 +160,11 @@ impl fmt::Debug for WebhookChannel {
 }
 
 impl WebhookChannel {
-    /// The channel; with certificates that it trusts beside the system's, and a lookup of names other than the system's.
+    /// The channel; with certificates that it trusts beside the system's, and a lookup of names
+    /// other than the system's.
     ///
     /// # Errors
-    /// Where a certificate cannot be used.
+    /// If a certificate cannot be used.
     pub fn new(
         guard: Guard,
         certificates: &[Vec<u8>],
@@ -174,7 +179,7 @@ impl WebhookChannel {
             .https_only(true)
             .no_proxy()
             .redirect(Policy::none())
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .pool_max_idle_per_host(0)
             .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(resolver));
@@ -190,7 +195,7 @@ impl WebhookChannel {
     }
 
     /// Addresses that are written as numbers never come by the resolver.
-    fn literal(&self, url: &Url) -> Result<(), Sending> {
+    fn literal(&self, url: &Url) -> Result<(), SendOutcome> {
         let ip = match url.host() {
             Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
             Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
@@ -200,32 +205,32 @@ impl WebhookChannel {
             return Ok(());
         }
         let name = url.host_str().unwrap_or_default().to_owned();
-        Err(Sending::Dead(Forbidden { name, ip }.to_string()))
+        Err(SendOutcome::Permanent(Forbidden { name, ip }.to_string()))
     }
 }
 
 impl Channel for WebhookChannel {
-    fn line(&self) -> Box<dyn Line> {
+    fn transport(&self) -> Box<dyn Transport> {
         Box::new(self.clone())
     }
 }
 
 #[async_trait]
-impl Line for WebhookChannel {
-    async fn prepare(&mut self, parcel: &Parcel) -> Result<(), Sending> {
-        let url = check_endpoint(&parcel.address).map_err(Sending::Dead)?;
+impl Transport for WebhookChannel {
+    async fn prepare(&mut self, message: &OutgoingMessage) -> Result<(), SendOutcome> {
+        let url = check_endpoint(&message.address).map_err(SendOutcome::Permanent)?;
         self.literal(&url)
     }
 
-    async fn hand_over(&mut self, parcel: &Parcel, now: Millis) -> Sending {
-        let secret = parcel.secret.as_deref().unwrap_or_default();
+    async fn transmit(&mut self, message: &OutgoingMessage, now: Millis) -> SendOutcome {
+        let secret = message.secret.as_deref().unwrap_or_default();
         let request = self
             .client
-            .post(&parcel.address)
+            .post(&message.address)
             .header("content-type", "application/json")
-            .header(DELIVERY, &parcel.message_id)
-            .header(SIGNATURE, signature(secret, now, &parcel.bytes))
-            .body(parcel.bytes.to_vec());
+            .header(DELIVERY_HEADER, &message.message_id)
+            .header(SIGNATURE_HEADER, signature(secret, now, &message.bytes))
+            .body(message.bytes.to_vec());
         match request.send().await {
             // The body is not read: it is the receiver's to say what it likes there, for as long as
             // it likes.
@@ -245,7 +250,7 @@ pub fn signature(secret: &str, now: Millis, body: &[u8]) -> String {
     format!("t={seconds},v1={}", hex(&mac.finalize().into_bytes()))
 }
 
-/// The time that a receiver asks for (RFC 9110, 10.2.3): seconds, or a date.
+/// The time that a receiver requests (RFC 9110, 10.2.3): seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -258,13 +263,13 @@ fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
 }
 
-fn judged(status: StatusCode, retry_after: Option<Duration>) -> Sending {
+fn judged(status: StatusCode, retry_after: Option<Duration>) -> SendOutcome {
     if status.is_success() {
-        return Sending::Sent;
+        return SendOutcome::Sent;
     }
-    let reason = format!("{ANSWERED}{status}");
+    let reason = format!("{STATUS_REASON_PREFIX}{status}");
     if status.is_redirection() {
-        return Sending::Dead(format!("{reason}, and redirects are not followed"));
+        return SendOutcome::Permanent(format!("{reason}, and redirects are not followed"));
     }
     let passing = status.is_server_error()
         || matches!(
@@ -273,32 +278,32 @@ fn judged(status: StatusCode, retry_after: Option<Duration>) -> Sending {
         );
     if passing {
         // Many receivers share a host: what one of them says holds back its own deliveries.
-        Sending::Throttled {
+        SendOutcome::Throttled {
             scope: Scope::Address,
             reason,
             retry_after,
         }
     } else if status == StatusCode::GONE {
-        Sending::Gone(reason)
+        SendOutcome::Gone(reason)
     } else {
-        Sending::Dead(reason)
+        SendOutcome::Permanent(reason)
     }
 }
 
-fn failed(error: reqwest::Error) -> Sending {
+fn failed(error: reqwest::Error) -> SendOutcome {
     // A chat's address is its password.
     let error = error.without_url();
     let reason = reason(&error);
     let forbidden = causes(&error).any(<dyn std::error::Error>::is::<Forbidden>);
     if forbidden || error.is_builder() {
-        Sending::Dead(reason)
+        SendOutcome::Permanent(reason)
     } else if error.is_connect() {
-        Sending::Throttled {
+        SendOutcome::Throttled {
             scope: Scope::Destination,
             reason,
             retry_after: None,
         }
     } else {
-        Sending::Unknown(reason)
+        SendOutcome::Unknown(reason)
     }
 }

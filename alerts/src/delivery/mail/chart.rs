@@ -1,4 +1,4 @@
-//! The picture of an alert, drawn of the very rows that fired.
+//! Draws the chart of an alert from the rows that it was decided on.
 
 use std::sync::Once;
 
@@ -15,7 +15,7 @@ use crate::rules::rule::Rule;
 /// Size, in pixels: twice what a mail shows, for dense screens.
 const WIDTH: u32 = 1_200;
 const HEIGHT: u32 = 480;
-const BYTES_A_PIXEL: usize = 3;
+const BYTES_PER_PIXEL: usize = 3;
 
 const PAPER: RGBColor = RGBColor(255, 255, 255);
 const INK: RGBColor = RGBColor(60, 68, 76);
@@ -39,7 +39,7 @@ pub fn draw(evidence: &Evidence, mean: f64, rule: &Rule, zone: Tz) -> Result<Vec
     REGISTERED.call_once(|| {
         let _ = register_font(FONT_NAME, FontStyle::Normal, FONT);
     });
-    let mut pixels = vec![0; WIDTH as usize * HEIGHT as usize * BYTES_A_PIXEL];
+    let mut pixels = vec![0; WIDTH as usize * HEIGHT as usize * BYTES_PER_PIXEL];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
         paint(&area, evidence, mean, rule, zone)

@@ -1,4 +1,4 @@
-//! What the templates are told.
+//! Template contexts of mails.
 
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
@@ -10,12 +10,13 @@ use crate::error::AlertError;
 use crate::subscriptions::Subscription;
 use crate::token::{Keyring, Purpose};
 
-/// Jumps that a digest shows, and whose rows are in its proof; of the rest the proof has the numbers.
-pub(super) const SHOWN: usize = 50;
+/// Jumps that a digest shows, and whose rows are in its proof; of the rest the proof has the
+/// numbers.
+pub(super) const MAX_DIGEST_ROWS: usize = 50;
 
 /// One jump, in words.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct JumpStory {
+pub(super) struct JumpContext {
     pub(super) title: String,
     pub(super) metric: String,
     pub(super) value: String,
@@ -29,17 +30,17 @@ pub(super) struct JumpStory {
     pub(super) time_utc: String,
     pub(super) simulated: bool,
     pub(super) test: bool,
-    pub(super) subscription: SubscriptionStory,
+    pub(super) subscription: SubscriptionContext,
 }
 
-/// Whose it is.
+/// Its subscription.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct SubscriptionStory {
+pub(super) struct SubscriptionContext {
     pub(super) id: String,
     pub(super) pattern: String,
 }
 
-impl JumpStory {
+impl JumpContext {
     pub(super) fn of(
         alert: &alerts::Model,
         subscription: &Subscription,
@@ -60,7 +61,7 @@ impl JumpStory {
             time_local: local(alert.ts, subscription.time_zone),
             time_utc: utc(alert.ts),
             test: false,
-            subscription: SubscriptionStory {
+            subscription: SubscriptionContext {
                 id: subscription.id.clone(),
                 pattern: subscription.judged.pattern.to_string(),
             },
@@ -98,13 +99,13 @@ pub(super) struct Links {
 }
 
 /// Whom a link is about.
-pub(super) struct Linked<'a> {
+pub(super) struct LinkBuilder<'a> {
     pub(super) keys: &'a Keyring,
     pub(super) public_url: &'a str,
     pub(super) now: Millis,
 }
 
-impl Linked<'_> {
+impl LinkBuilder<'_> {
     /// The address of a page: `PUBLIC_URL/PURPOSE/TOKEN`.
     pub(super) fn link(&self, purpose: Purpose, subject: &str) -> Result<String, AlertError> {
         let token = self.keys.sign(purpose, subject, self.now)?;
@@ -128,11 +129,11 @@ impl Linked<'_> {
     }
 }
 
-/// What a mail about one alert is told.
+/// Context of a mail about one alert.
 #[derive(Serialize)]
-pub(super) struct AlertStory {
+pub(super) struct AlertContext {
     #[serde(flatten)]
-    pub(super) jump: JumpStory,
+    pub(super) jump: JumpContext,
     /// The picture's Content-ID, where there is one.
     pub(super) chart: Option<String>,
     pub(super) links: Links,
@@ -140,30 +141,30 @@ pub(super) struct AlertStory {
     pub(super) jumps: Option<()>,
 }
 
-/// What a digest is told.
+/// Context of a digest.
 #[derive(Serialize)]
-pub(super) struct DigestStory {
+pub(super) struct DigestContext {
     pub(super) count: usize,
     pub(super) more: usize,
-    pub(super) first: JumpStory,
-    pub(super) jumps: Vec<JumpStory>,
+    pub(super) first: JumpContext,
+    pub(super) jumps: Vec<JumpContext>,
     pub(super) simulated: bool,
     pub(super) test: bool,
     pub(super) links: Links,
 }
 
-/// What a mail that asks to confirm is told.
+/// Context of a confirmation mail.
 #[derive(Serialize)]
-pub(super) struct ConfirmationStory {
+pub(super) struct ConfirmationContext {
     pub(super) pattern: String,
     pub(super) rule: String,
     pub(super) days: i64,
     pub(super) links: Links,
 }
 
-/// What a mail that brings the link is told.
+/// Context of a mail with the manage link.
 #[derive(Serialize)]
-pub(super) struct ManageStory {
+pub(super) struct ManageContext {
     pub(super) count: usize,
     pub(super) days: i64,
     pub(super) links: Links,

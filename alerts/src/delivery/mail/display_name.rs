@@ -1,4 +1,4 @@
-//! Metrics as people write them: `hottry` is HOT/TRY.
+//! Display names of metrics: `hottry` is HOT/TRY.
 
 use marketlake_model::{Metric, PRICE};
 

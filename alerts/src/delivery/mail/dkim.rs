@@ -13,8 +13,8 @@ const fn name(text: &'static str) -> HeaderName {
     HeaderName::new_from_ascii_str(text)
 }
 
-/// What a signature covers. RFC 8058 (3) wants both unsubscribe headers in it. Content-Type cannot be: lettre keeps it with the body, and
-/// would sign a header that it does not see.
+/// Headers that a signature covers. RFC 8058 (3) wants both unsubscribe headers in it. Content-Type
+/// cannot be: lettre keeps it with the body, and would sign a header that it does not see.
 const SIGNED_HEADERS: [HeaderName; 13] = [
     name("From"),
     name("To"),
@@ -35,10 +35,11 @@ const SIGNED_HEADERS: [HeaderName; 13] = [
 pub struct Dkim(DkimConfig);
 
 impl Dkim {
-    /// The signature of a domain under a selector; `key` is an RSA key as PKCS#1 PEM, or the base64 of an Ed25519 key.
+    /// The signature of a domain under a selector; `key` is an RSA key as PKCS#1 PEM, or the base64
+    /// of an Ed25519 key.
     ///
     /// # Errors
-    /// Where the key cannot be used.
+    /// If the key cannot be used.
     pub fn new(domain: &str, selector: &str, key: &str) -> Result<Self, AlertError> {
         let (algorithm, key) = if key.contains("-----BEGIN") {
             (DkimSigningAlgorithm::Rsa, key)

@@ -1,29 +1,29 @@
-//! Reads what a delivery is about.
+//! Loads the rows that a delivery is about.
 
 use std::collections::BTreeMap;
 
 use marketlake_entities::records::deliveries::{Kind, Model};
+use marketlake_entities::records::subscriptions::State;
 use marketlake_entities::records::{alerts, delivery_alerts, evidence};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::context::SHOWN;
+use super::context::MAX_DIGEST_ROWS;
 use crate::error::AlertError;
 use crate::queue::suppression_list;
 use crate::rules::evidence::Evidence;
 use crate::subscriptions::Subscription;
 use crate::token::Keyring;
-use marketlake_entities::records::subscriptions::State;
 
-const CHUNK: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// One alert with all that belongs to it.
-pub(super) struct Gathered {
+pub(super) struct AlertDetails {
     pub(super) alert: alerts::Model,
     pub(super) subscription: Subscription,
     pub(super) evidence: Option<Evidence>,
 }
 
-/// Why nothing is to be sent any more, if so.
+/// Reason to send nothing any more, if any.
 pub(super) async fn refusal(
     connection: &impl ConnectionTrait,
     delivery: &Model,
@@ -50,7 +50,7 @@ pub(super) async fn members(
         .await?;
     let ids: Vec<String> = members.into_iter().map(|member| member.alert_id).collect();
     let mut found = Vec::new();
-    for chunk in ids.chunks(CHUNK) {
+    for chunk in ids.chunks(BATCH_SIZE) {
         let rows = alerts::Entity::find()
             .filter(alerts::Column::Id.is_in(chunk))
             .all(connection)
@@ -61,7 +61,7 @@ pub(super) async fn members(
 }
 
 /// Identity of a message: of its kind, its address, and the alerts in it, or what else it is about.
-/// Keys of rows are no part of it, since a minute that is judged again after a restore makes new
+/// Keys of rows are no part of it, since a minute that is evaluated again after a restore makes new
 /// ones.
 pub(super) fn identity(
     delivery: &Model,
@@ -93,7 +93,7 @@ pub(super) fn identity(
 pub(super) async fn alerts(
     connection: &impl ConnectionTrait,
     found: Vec<alerts::Model>,
-) -> Result<Vec<Gathered>, AlertError> {
+) -> Result<Vec<AlertDetails>, AlertError> {
     let mut subscriptions: BTreeMap<String, Option<Subscription>> = BTreeMap::new();
     let mut kept = Vec::new();
     for alert in found {
@@ -111,8 +111,8 @@ pub(super) async fn alerts(
         by_ratio.then_with(|| (a.ts, &a.metric, &a.id).cmp(&(b.ts, &b.metric, &b.id)))
     });
     // A mail with the rows of ten thousand jumps would be refused for its size.
-    let evidence = evidence_of(connection, &kept[..kept.len().min(SHOWN)]).await?;
-    let gathered = kept.into_iter().map(|(alert, subscription)| Gathered {
+    let evidence = evidence_of(connection, &kept[..kept.len().min(MAX_DIGEST_ROWS)]).await?;
+    let gathered = kept.into_iter().map(|(alert, subscription)| AlertDetails {
         evidence: alert
             .evidence_id
             .as_ref()
@@ -134,13 +134,13 @@ async fn evidence_of(
     ids.sort();
     ids.dedup();
     let mut found = BTreeMap::new();
-    for chunk in ids.chunks(CHUNK) {
+    for chunk in ids.chunks(BATCH_SIZE) {
         let rows = evidence::Entity::find()
             .filter(evidence::Column::Id.is_in(chunk.iter().copied()))
             .all(connection)
             .await?;
         for row in rows {
-            found.insert(row.id.clone(), Evidence::of_row(&row)?);
+            found.insert(row.id.clone(), Evidence::from_row(&row)?);
         }
     }
     Ok(found)

@@ -1,4 +1,4 @@
-//! Puts a message together (RFC 5322, 2045, 8058).
+//! Assembles a MIME message (RFC 5322, 2045, 8058).
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart}
 use marketlake_model::Millis;
 
 use super::dkim::Dkim;
-use super::templates::Words;
+use super::templates::RenderedMail;
 use crate::error::AlertError;
 
 /// A mail that is to be put together.
@@ -17,13 +17,13 @@ pub(super) struct Draft<'a> {
     /// Message-ID and boundaries are made of it, so that the same message is the same mail.
     pub(super) id: &'a str,
     pub(super) date: Millis,
-    pub(super) words: Words,
+    pub(super) words: RenderedMail,
     /// Content-ID and bytes.
     pub(super) chart: Option<(String, Vec<u8>)>,
     pub(super) proof: Option<Vec<u8>>,
     /// The link that ends the subscription by a POST.
     pub(super) unsubscribe: Option<String>,
-    /// What mails of one subscription have in common.
+    /// Thread identifier, shared by the mails of one subscription.
     pub(super) thread: Option<String>,
     pub(super) kind: &'static str,
 }
@@ -103,7 +103,8 @@ fn body(draft: Draft<'_>) -> MultiPart {
         .singlepart(Attachment::new("proof.json".to_owned()).body(proof, json))
 }
 
-/// Lines end in CRLF (RFC 5322, 2.3); servers refuse bare line feeds, since they can smuggle a second mail in.
+/// Lines end in CRLF (RFC 5322, 2.3); servers refuse bare line feeds, since they can smuggle a
+/// second mail in.
 fn with_crlf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\n', "\r\n")
 }

@@ -1,7 +1,7 @@
-//! What a person reads: a mail's text, picture and proof, a webhook's body, a chat's line.
+//! Contents of deliveries: text, chart and proof of mails, bodies of webhooks, lines of chats.
 //!
-//! [`Writer`] makes a delivery's bytes, once; what they say is gathered in `story`, said by the templates in `alerts/templates`, and put
-//! together in `mime`. The same delivery makes the same bytes, whenever it is written.
+//! [`Writer`] renders a delivery once: from a `context`, by the templates in `alerts/templates`,
+//! and put together in `mime`. The same delivery makes the same bytes, whenever it is written.
 
 mod chart;
 mod context;

@@ -1,10 +1,10 @@
-//! Mails of every kind with made-up numbers, for those who change templates.
+//! Renders mails of every kind with sample data, for authors of templates.
 
 use chrono_tz::Tz;
 use marketlake_entities::records::deliveries::{Kind, Model};
 use marketlake_model::Millis;
 
-use super::context::Linked;
+use super::context::LinkBuilder;
 use super::sample_data::{delivery, example, made_up};
 use super::writer::Writer;
 use crate::delivery::watchdog;
@@ -23,14 +23,14 @@ pub struct Preview {
 /// Every kind of mail, with made-up numbers, for a reader's zone at a time.
 ///
 /// # Errors
-/// Where a template cannot be rendered.
+/// If a template cannot be rendered.
 pub fn preview(
     writer: &Writer,
     keys: &Keyring,
     zone: Tz,
     now: Millis,
 ) -> Result<Vec<Preview>, AlertError> {
-    let linked = Linked {
+    let linked = LinkBuilder {
         keys,
         public_url: &writer.options.public_url,
         now,
@@ -50,7 +50,7 @@ pub fn preview(
     });
     let many = many.collect::<Result<Vec<_>, AlertError>>()?;
     let incident = Model {
-        content: Some(watchdog::example(now)),
+        content: Some(watchdog::sample_incident(now)),
         ..delivery(Kind::Incident, now)
     };
     let of = |kind| delivery(kind, now);

@@ -1,4 +1,4 @@
-//! What proves an alert: the rows, the numbers and the rule, for a machine.
+//! Machine-readable proof of an alert: the rows, the numbers and the rule.
 
 use marketlake_entities::records::alerts;
 use serde::Serialize;
@@ -8,7 +8,8 @@ use crate::rules::evidence::Evidence;
 use crate::rules::rule::Rule;
 use crate::subscriptions::Subscription;
 
-/// The proof of one alert, as JSON. Values are text with all their digits; the last sample is the one that jumped.
+/// The proof of one alert, as JSON. Values are text with all their digits; the last sample is the
+/// one that jumped.
 #[derive(Serialize)]
 pub(super) struct Proof<'a> {
     alert: &'a str,

@@ -3,19 +3,22 @@
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model, State as DeliveryState};
+use marketlake_entities::records::subscriptions::{Channel, State};
 use marketlake_lake::Point;
 use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
 
-use super::load::Gathered;
+use super::load::AlertDetails;
 use crate::error::AlertError;
 use crate::rules::evidence::Evidence;
-use crate::rules::rule::{Judged, Rule};
-use crate::rules::state_machine::DETECTOR;
+use crate::rules::rule::{Rule, ScopedRule};
+use crate::rules::state_machine::DETECTOR_VERSION;
 use crate::subscriptions::Subscription;
-use marketlake_entities::records::subscriptions::{Channel, State};
 
 /// An alert that never was, of a metric that the subscription could mean.
-pub(super) fn made_up(subscription: &Subscription, now: Millis) -> Result<Gathered, AlertError> {
+pub(super) fn made_up(
+    subscription: &Subscription,
+    now: Millis,
+) -> Result<AlertDetails, AlertError> {
     let named = subscription
         .judged
         .pattern
@@ -52,7 +55,7 @@ pub(super) fn made_up(subscription: &Subscription, now: Millis) -> Result<Gather
     let jumped = Exact::rounded(jumped, 4).unwrap_or(Exact::ZERO);
     points.push(Point { ts, value: jumped });
     let jump = Jump::of(&metric, ts, jumped, &before);
-    Ok(Gathered {
+    Ok(AlertDetails {
         alert: alert(subscription, &jump, now),
         subscription: subscription.clone(),
         evidence: Some(Evidence {
@@ -77,7 +80,7 @@ fn alert(subscription: &Subscription, jump: &Jump, now: Millis) -> alerts::Model
         samples: i32::try_from(jump.samples).unwrap_or(i32::MAX),
         created_at: now,
         revision: subscription.revision,
-        detector: DETECTOR,
+        detector: DETECTOR_VERSION,
         evidence_id: Some("made-up".to_owned()),
     }
 }
@@ -89,9 +92,9 @@ pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError>
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
         state: State::Pending,
         revision: 1,
-        judged: Judged {
+        judged: ScopedRule {
             pattern,
-            rule: Rule::of(JumpRule::default()),
+            rule: Rule::new(JumpRule::default()),
             muted_until: None,
         },
         address: "you@example.com".to_owned(),

@@ -1,4 +1,4 @@
-//! The templates: those that are built in, each of which an operator may replace by a file of the same name.
+//! Mail templates: built in, each replaceable by a file of the same name.
 
 use std::path::Path;
 
@@ -34,11 +34,11 @@ const BUILT_IN: [(&str, &str); 17] = built_in![
     "slack.txt",
 ];
 /// Longer subjects are cut by what shows them.
-const LONGEST_SUBJECT: usize = 120;
+const MAX_SUBJECT_LEN: usize = 120;
 
 /// A mail's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Words {
+pub(super) struct RenderedMail {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
@@ -49,7 +49,8 @@ pub(super) struct Words {
 pub struct Templates(Environment<'static>);
 
 impl Templates {
-    /// The templates that are built in, and in their place those that lie in a folder under the same names.
+    /// The templates that are built in, and in their place those that lie in a folder under the
+    /// same names.
     ///
     /// # Errors
     /// [`AlertError::Template`] where one cannot be read or parsed.
@@ -72,35 +73,39 @@ impl Templates {
             };
             environment
                 .add_template_owned(name, source)
-                .map_err(|error| wrong(name, &told(&error)))?;
+                .map_err(|error| wrong(name, &error_text(&error)))?;
         }
         Ok(Self(environment))
     }
 
     /// Subject, text and page of a kind of mail.
-    pub(super) fn words(&self, kind: &str, context: &impl Serialize) -> Result<Words, AlertError> {
+    pub(super) fn render(
+        &self,
+        kind: &str,
+        context: &impl Serialize,
+    ) -> Result<RenderedMail, AlertError> {
         let value = Value::from(Serde(context));
-        let subject = self.render(&format!("{kind}.subject.txt"), &value)?;
-        Ok(Words {
+        let subject = self.render_template(&format!("{kind}.subject.txt"), &value)?;
+        Ok(RenderedMail {
             subject: one_line(&subject),
-            text: self.render(&format!("{kind}.txt"), &value)?,
-            html: self.render(&format!("{kind}.html"), &value)?,
+            text: self.render_template(&format!("{kind}.txt"), &value)?,
+            html: self.render_template(&format!("{kind}.html"), &value)?,
         })
     }
 
     /// One template.
     pub(super) fn text(&self, name: &str, context: &impl Serialize) -> Result<String, AlertError> {
-        self.render(name, &Value::from(Serde(context)))
+        self.render_template(name, &Value::from(Serde(context)))
     }
 
-    fn render(&self, name: &str, context: &Value) -> Result<String, AlertError> {
+    fn render_template(&self, name: &str, context: &Value) -> Result<String, AlertError> {
         let template = self
             .0
             .get_template(name)
-            .map_err(|error| wrong(name, &told(&error)))?;
+            .map_err(|error| wrong(name, &error_text(&error)))?;
         template
             .render(context.clone())
-            .map_err(|error| wrong(name, &told(&error)))
+            .map_err(|error| wrong(name, &error_text(&error)))
     }
 }
 
@@ -111,7 +116,7 @@ fn wrong(name: &str, reason: &str) -> AlertError {
     }
 }
 
-fn told(error: &minijinja::Error) -> String {
+fn error_text(error: &minijinja::Error) -> String {
     match error.line() {
         Some(line) => format!("line {line}: {error}"),
         None => error.to_string(),
@@ -124,5 +129,5 @@ fn one_line(text: &str) -> String {
         .trim()
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(LONGEST_SUBJECT).collect()
+    plain.take(MAX_SUBJECT_LEN).collect()
 }

@@ -1,4 +1,4 @@
-//! Makes a delivery's bytes.
+//! Renders the bytes of a delivery.
 
 use std::sync::Arc;
 
@@ -6,35 +6,36 @@ use chrono_tz::Tz;
 use lettre::message::Mailbox;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model};
+use marketlake_entities::records::subscriptions::{Channel, State};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::context::Links;
 use super::context::{
-    AlertStory, ConfirmationStory, DigestStory, JumpStory, Linked, ManageStory, SHOWN,
+    AlertContext, ConfirmationContext, DigestContext, JumpContext, LinkBuilder, MAX_DIGEST_ROWS,
+    ManageContext,
 };
 use super::dkim::Dkim;
-use super::load::Gathered;
+use super::load::AlertDetails;
 use super::mime::Draft;
 use super::proof::Proof;
 use super::templates::Templates;
 use super::{chart, load, mime, proof, sample_data};
-use crate::delivery::channels::Parcel;
+use crate::delivery::channels::OutgoingMessage;
 use crate::error::AlertError;
 use crate::subscriptions::Subscription;
-use crate::subscriptions::access::Whose;
+use crate::subscriptions::access::Access;
 use crate::token::{Keyring, Purpose};
-use marketlake_entities::records::subscriptions::{Channel, State};
 
 /// Pictures that are kept, since many may be told of one jump.
-const KEPT_CHARTS: usize = 64;
+const CHART_CACHE_SIZE: usize = 64;
 
-/// What a writer needs to know.
+/// Options of a [`Writer`].
 pub struct WriterOptions {
     /// From whom mails are.
     pub from: Mailbox,
-    /// Where links lead: the address under which the server is reached from outside.
+    /// Base URL of links: the address under which the server is reached from outside.
     pub public_url: String,
     /// The domain to which notices about mails come back; the sender's own where there is none.
     pub bounce_domain: Option<String>,
@@ -50,8 +51,8 @@ pub struct Writer {
     charts: Mutex<Vec<(String, Arc<Vec<u8>>)>>,
 }
 
-/// What a delivery became, or why it is not to be sent any more.
-type Written = Result<Vec<u8>, String>;
+/// A rendered delivery, or the reason not to send it any more.
+type RuleJson = Result<Vec<u8>, String>;
 
 /// Identity of a message. One that was rendered by a version that knew none has its delivery's key
 /// in its bytes.
@@ -72,16 +73,18 @@ impl Writer {
         }
     }
 
-    /// A delivery, ready to go; or why it is not to go any more. What was written once is not written again.
+    /// A delivery, ready to go; or why it is not to go any more. What was written once is not
+    /// written again.
     ///
     /// # Errors
-    /// Where the database fails, a row holds what no code of ours writes, or a template cannot be rendered.
-    pub async fn parcel(
+    /// If the database fails, a row holds what no code of ours writes, or a template cannot be
+    /// rendered.
+    pub async fn message(
         &self,
         connection: &impl ConnectionTrait,
         delivery: &Model,
         keys: &Keyring,
-    ) -> Result<Result<Parcel, String>, AlertError> {
+    ) -> Result<Result<OutgoingMessage, String>, AlertError> {
         if let Some(reason) = load::refusal(connection, delivery).await? {
             return Ok(Err(reason));
         }
@@ -108,7 +111,7 @@ impl Writer {
         };
         let domain = self.options.bounce_domain.as_deref();
         let domain = domain.unwrap_or_else(|| self.options.from.email.domain());
-        Ok(Ok(Parcel {
+        Ok(Ok(OutgoingMessage {
             return_path: format!("{}@{domain}", keys.return_path(&message_id)?),
             message_id,
             address: delivery.address.clone(),
@@ -123,8 +126,8 @@ impl Writer {
         delivery: &Model,
         members: Vec<alerts::Model>,
         keys: &Keyring,
-    ) -> Result<Written, AlertError> {
-        let linked = Linked {
+    ) -> Result<RuleJson, AlertError> {
+        let linked = LinkBuilder {
             keys,
             public_url: &self.options.public_url,
             now: delivery.created_at,
@@ -154,7 +157,7 @@ impl Writer {
                 }
             }
             Kind::Manage => {
-                let count = Subscription::of(connection, Whose::Address(&delivery.address))
+                let count = Subscription::of(connection, Access::Address(&delivery.address))
                     .await?
                     .len();
                 self.write_link(delivery, count, &linked).map(Ok)
@@ -178,9 +181,9 @@ impl Writer {
     fn write_alerts(
         &self,
         delivery: &Model,
-        gathered: &[Gathered],
-        linked: &Linked<'_>,
-    ) -> Result<Written, AlertError> {
+        gathered: &[AlertDetails],
+        linked: &LinkBuilder<'_>,
+    ) -> Result<RuleJson, AlertError> {
         match gathered {
             [] => Ok(Err("its subscription has ended".to_owned())),
             [one] => self.write_one(delivery, one, linked, false).map(Ok),
@@ -191,15 +194,15 @@ impl Writer {
     pub(super) fn write_one(
         &self,
         delivery: &Model,
-        one: &Gathered,
-        linked: &Linked<'_>,
+        one: &AlertDetails,
+        linked: &LinkBuilder<'_>,
         test: bool,
     ) -> Result<Vec<u8>, AlertError> {
         let subscription = &one.subscription;
-        let mut story = AlertStory {
-            jump: JumpStory {
+        let mut story = AlertContext {
+            jump: JumpContext {
                 test,
-                ..JumpStory::of(&one.alert, subscription)?
+                ..JumpContext::of(&one.alert, subscription)?
             },
             chart: None,
             links: linked.of(subscription)?,
@@ -222,7 +225,7 @@ impl Writer {
         };
         story.chart = chart.as_ref().map(|(id, _)| id.clone());
         let draft = Draft {
-            words: self.options.templates.words("alert", &story)?,
+            words: self.options.templates.render("alert", &story)?,
             chart,
             proof: Some(proof::file(&[proof])?),
             unsubscribe: Some(story.links.unsubscribe),
@@ -235,21 +238,21 @@ impl Writer {
     pub(super) fn write_many(
         &self,
         delivery: &Model,
-        many: &[Gathered],
-        linked: &Linked<'_>,
+        many: &[AlertDetails],
+        linked: &LinkBuilder<'_>,
     ) -> Result<Vec<u8>, AlertError> {
         let proofs: Vec<Proof<'_>> = many
             .iter()
             .map(|one| Proof::of(&one.alert, &one.subscription, one.evidence.as_ref()))
             .collect();
-        let shown = many.iter().take(SHOWN);
-        let jumps = shown.map(|one| JumpStory::of(&one.alert, &one.subscription));
+        let shown = many.iter().take(MAX_DIGEST_ROWS);
+        let jumps = shown.map(|one| JumpContext::of(&one.alert, &one.subscription));
         let jumps = jumps.collect::<Result<Vec<_>, _>>()?;
         let links = Links {
             unsubscribe: linked.link(Purpose::Unsubscribe, &format!("d:{}", identity(delivery)))?,
             ..linked.of(&many[0].subscription)?
         };
-        let story = DigestStory {
+        let story = DigestContext {
             count: many.len(),
             more: many.len() - jumps.len(),
             first: jumps[0].clone(),
@@ -262,7 +265,7 @@ impl Writer {
             return self.hook(delivery, &story, &proofs);
         }
         let draft = Draft {
-            words: self.options.templates.words("digest", &story)?,
+            words: self.options.templates.render("digest", &story)?,
             proof: Some(proof::file(&proofs)?),
             unsubscribe: Some(story.links.unsubscribe),
             ..self.draft(delivery, "digest")
@@ -280,7 +283,8 @@ impl Writer {
         let body = match delivery.channel {
             Channel::Slack => {
                 let text = self.options.templates.text("slack.txt", story)?;
-                // https://docs.slack.dev/messaging/formatting-message-text: three characters are escaped.
+                // https://docs.slack.dev/messaging/formatting-message-text: three characters are
+                // escaped.
                 let text = text
                     .replace('&', "&amp;")
                     .replace('<', "&lt;")
@@ -302,9 +306,9 @@ impl Writer {
         &self,
         delivery: &Model,
         subscription: &Subscription,
-        linked: &Linked<'_>,
+        linked: &LinkBuilder<'_>,
     ) -> Result<Vec<u8>, AlertError> {
-        let story = ConfirmationStory {
+        let story = ConfirmationContext {
             pattern: subscription.judged.pattern.to_string(),
             rule: subscription.rule().in_words(),
             days: Purpose::Confirm.days(),
@@ -320,9 +324,9 @@ impl Writer {
         &self,
         delivery: &Model,
         count: usize,
-        linked: &Linked<'_>,
+        linked: &LinkBuilder<'_>,
     ) -> Result<Vec<u8>, AlertError> {
-        let story = ManageStory {
+        let story = ManageContext {
             count,
             days: Purpose::Manage.days(),
             links: Links {
@@ -348,7 +352,7 @@ impl Writer {
         story: &impl serde::Serialize,
     ) -> Result<Vec<u8>, AlertError> {
         let draft = Draft {
-            words: self.options.templates.words(kind, story)?,
+            words: self.options.templates.render(kind, story)?,
             ..self.draft(delivery, kind)
         };
         mime::assemble(draft, self.options.dkim.as_ref())
@@ -360,7 +364,7 @@ impl Writer {
             to: &delivery.address,
             id: identity(delivery),
             date: delivery.created_at,
-            words: super::templates::Words::default(),
+            words: super::templates::RenderedMail::default(),
             chart: None,
             proof: None,
             unsubscribe: None,
@@ -370,7 +374,7 @@ impl Writer {
     }
 
     /// The picture of an alert; kept, since others may be told of the same jump by the same rule.
-    fn chart(&self, one: &Gathered) -> Result<Arc<Vec<u8>>, AlertError> {
+    fn chart(&self, one: &AlertDetails) -> Result<Arc<Vec<u8>>, AlertError> {
         let Some(evidence) = &one.evidence else {
             return Err(AlertError::Chart("there are no rows".to_owned()));
         };
@@ -383,7 +387,7 @@ impl Writer {
         }
         let drawn = Arc::new(chart::draw(evidence, one.alert.mean, rule, zone)?);
         let mut charts = self.charts.lock();
-        if charts.len() >= KEPT_CHARTS {
+        if charts.len() >= CHART_CACHE_SIZE {
             charts.remove(0);
         }
         charts.push((key, Arc::clone(&drawn)));

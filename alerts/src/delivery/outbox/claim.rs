@@ -1,4 +1,4 @@
-//! Hands deliveries out, each to one worker at a time, by the process's clock.
+//! Claims deliveries, each for one worker at a time, by the clock of the process.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn channels_sql(lane: Lane) -> &'static str {
 /// the second of every one, and so on, those of destinations that fail at the moment last; of no
 /// destination more than `max_per_destination` at once.
 ///
-/// What is found in `sending` without a lease belongs to a worker that died: if it had begun to
+/// A delivery in `sending` without a lease belongs to a worker that died: if it had begun to
 /// hand the bytes over, they may have arrived, and that is counted.
 pub(super) async fn claim(
     database: &DatabaseConnection,
@@ -119,7 +119,7 @@ pub(super) async fn claim(
 
 /// Marks that a delivery's bytes are about to go over, and keeps the bytes: every later attempt
 /// sends the same. Returns when that is; `None` where the lease is another worker's by now.
-pub(super) async fn hand_over(
+pub(super) async fn begin_transmit(
     database: &DatabaseConnection,
     clock: &Clock,
     delivery: &Model,

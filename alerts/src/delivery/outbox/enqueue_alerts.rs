@@ -1,4 +1,5 @@
-//! From alerts to deliveries: one a mail, unless there are many at once or there were many today.
+//! Enqueues deliveries of alerts: one per alert, or a digest if there are many at once or were
+//! many today.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
 use marketlake_entities::records::delivery_alerts;
+use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::{Jump, Millis};
 use metrics::counter;
 use sea_orm::{
@@ -16,41 +18,41 @@ use sea_orm::{
 
 use crate::queue::enqueue::new_row;
 use crate::subscriptions::Subscription;
-use marketlake_entities::records::subscriptions::Channel;
 
 /// So many alerts for one address at one minute are one mail.
-pub const DIGEST_FROM: usize = 4;
-/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests, where nothing is said.
-pub const MAILS_A_DAY: u64 = 30;
+pub const MIN_DIGEST_ALERTS: usize = 4;
+/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests, where
+/// nothing is said.
+pub const DEFAULT_MAX_MAILS_PER_DAY: u64 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// How alerts are told of.
+/// Options of enqueueing alerts.
 #[derive(Clone, Copy, Debug)]
-pub struct Telling<'a> {
-    /// Why nobody wants the news any more, if so: the alerts are recorded, and their deliveries written as given up.
+pub struct EnqueueOptions<'a> {
+    /// Reason if the alerts are stale: they are recorded, and their deliveries written as given up.
     pub stale: Option<&'a str>,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
     pub mails_a_day: u64,
 }
 
-impl Default for Telling<'_> {
+impl Default for EnqueueOptions<'_> {
     fn default() -> Self {
         Self {
             stale: None,
-            mails_a_day: MAILS_A_DAY,
+            mails_a_day: DEFAULT_MAX_MAILS_PER_DAY,
         }
     }
 }
 
 /// A new alert, to be told of.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct NewAlert {
     /// Its key.
     pub alert_id: String,
-    /// Whose it is.
+    /// Its subscription.
     pub subscription: Arc<Subscription>,
-    /// What it is about.
+    /// The jump.
     pub jump: Jump,
 }
 
@@ -58,15 +60,15 @@ pub struct Told {
 /// Returns how many deliveries there are for them.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn tell(
+/// If the database fails.
+pub async fn enqueue_alerts(
     connection: &impl ConnectionTrait,
-    told: Vec<Told>,
+    told: Vec<NewAlert>,
     now: Millis,
-    telling: Telling<'_>,
+    telling: EnqueueOptions<'_>,
 ) -> Result<u64, DbErr> {
-    let Telling { stale, mails_a_day } = telling;
-    let mut by_target: BTreeMap<(String, Channel), Vec<Told>> = BTreeMap::new();
+    let EnqueueOptions { stale, mails_a_day } = telling;
+    let mut by_target: BTreeMap<(String, Channel), Vec<NewAlert>> = BTreeMap::new();
     for one in told {
         let target = (
             one.subscription.target().to_owned(),
@@ -77,10 +79,10 @@ pub async fn tell(
     let mut plan = Plan::default();
     for ((address, channel), told) in by_target {
         let had = lately(connection, &address, now).await?;
-        if stale.is_none() && had + (told.len().min(DIGEST_FROM) as u64) > mails_a_day {
+        if stale.is_none() && had + (told.len().min(MIN_DIGEST_ALERTS) as u64) > mails_a_day {
             let digest = waiting(connection, channel, &address, now).await?;
             plan.gather(digest, channel, &address, told, now);
-        } else if told.len() >= DIGEST_FROM {
+        } else if told.len() >= MIN_DIGEST_ALERTS {
             let row = ActiveModel {
                 subscription_id: Set(only(&told)),
                 ..new_row(Kind::Digest, channel, address, now)
@@ -100,14 +102,14 @@ pub async fn tell(
 }
 
 /// The one subscription that some alerts are of, if it is one.
-fn only(told: &[Told]) -> Option<String> {
+fn only(told: &[NewAlert]) -> Option<String> {
     let first = &told.first()?.subscription.id;
     told.iter()
         .all(|one| one.subscription.id == *first)
         .then(|| first.clone())
 }
 
-/// How many mails about alerts an address was written in the last 24 hours; those that were too old
+/// Counts the mails about alerts to an address in the last 24 hours; those that were too old
 /// to be sent count for none.
 async fn lately(
     connection: &impl ConnectionTrait,
@@ -189,7 +191,7 @@ impl Plan {
         digest: Option<String>,
         channel: Channel,
         address: &str,
-        told: Vec<Told>,
+        told: Vec<NewAlert>,
         now: Millis,
     ) {
         let alerts = told.into_iter().map(|one| one.alert_id);

@@ -1,4 +1,4 @@
-//! What becomes of a delivery after an attempt.
+//! Records the outcome of an attempt, and schedules the next one.
 
 use std::time::Duration;
 
@@ -13,32 +13,32 @@ use sea_orm::{
 
 use super::outliers::Outliers;
 use super::throttle::{Cause, Key, Throttles, is_outage};
-use super::{Round, gone};
+use super::{SendCounts, gone};
 use crate::address::masked;
-use crate::delivery::channels::{Parcel, Scope, Sending};
+use crate::delivery::channels::{OutgoingMessage, Scope, SendOutcome};
 use crate::error::AlertError;
 use crate::queue::lane::Lane;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+const INITIAL_BACKOFF: Duration = Duration::from_secs(30);
+const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
 /// Pauses of a delivery that failed for a reason that concerns others too: its throttle holds it
 /// back besides.
 const INITIAL_SHARED_BACKOFF: Duration = Duration::from_secs(4);
 const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
 /// Longest pause of a server that takes connections and no mail: it is cheap to ask, and may fail
 /// for those receivers only that were tried.
-const MAX_AMBIGUOUS_PAUSE: Duration = Duration::from_secs(5);
+const MAX_AMBIGUOUS_BACKOFF: Duration = Duration::from_secs(5);
 /// A receiver that broke off twice after the bytes went over is not tried again.
-const BROKEN_OFF: i32 = 2;
+const MAX_BROKEN_TRANSFERS: i32 = 2;
 /// Workers of ours that died so often while they handed the same bytes over are enough.
-pub(super) const MOST_UNKNOWN: i32 = 5;
+pub(super) const MAX_UNKNOWN_ATTEMPTS: i32 = 5;
 pub(super) const NEVER: Millis = Millis(i64::MAX);
 
 /// A delivery that was tried, with its bytes, where they could be made.
 #[derive(Clone, Copy)]
 pub(super) struct Tried<'a> {
     pub(super) delivery: &'a Model,
-    pub(super) parcel: Option<&'a Parcel>,
+    pub(super) message: Option<&'a OutgoingMessage>,
 }
 
 /// Records what came of an attempt. Returns what is to be left alone for a while.
@@ -46,21 +46,21 @@ pub(super) async fn finish(
     database: &DatabaseConnection,
     clock: &Clock,
     tried: Tried<'_>,
-    sending: Sending,
+    sending: SendOutcome,
     throttles: &Throttles,
-    round: &mut Round,
+    counts: &mut SendCounts,
 ) -> Result<Option<Key>, AlertError> {
     let now = clock.now(database).await?;
     let delivery = tried.delivery;
     let well: &[Scope] = match sending {
-        Sending::Sent => &[Scope::Channel, Scope::Destination, Scope::Address],
+        SendOutcome::Sent => &[Scope::Channel, Scope::Destination, Scope::Address],
         // Who speaks of a recipient has taken the sender: the server itself is well.
-        Sending::Throttled { .. } => &[Scope::Channel],
+        SendOutcome::Throttled { .. } => &[Scope::Channel],
         _ => &[],
     };
     match sending {
-        Sending::Sent => throttles.outliers.succeed(delivery),
-        Sending::Throttled { .. } => throttles.outliers.answer(delivery),
+        SendOutcome::Sent => throttles.outliers.succeed(delivery),
+        SendOutcome::Throttled { .. } => throttles.outliers.answer(delivery),
         _ => (),
     }
     throttles.clear(database, delivery, well).await?;
@@ -69,17 +69,17 @@ pub(super) async fn finish(
         None => None,
     };
     let is_outage = throttled.as_ref().is_some_and(|key| is_outage(key.0));
-    let is_gone = matches!(sending, Sending::Gone(_));
+    let is_gone = matches!(sending, SendOutcome::Gone(_));
     let end = decide(delivery, sending, now);
     let reason = end.error.clone().unwrap_or_default();
     if is_gone {
         let transaction = database::begin_write(database).await?;
-        record(&transaction, tried, end, now, round, is_outage).await?;
+        record(&transaction, tried, end, now, counts, is_outage).await?;
         gone::end(&transaction, delivery, &reason, now).await?;
         transaction.commit().await?;
     } else {
         let dead = end.state == State::Dead;
-        record(database, tried, end, now, round, is_outage).await?;
+        record(database, tried, end, now, counts, is_outage).await?;
         if dead {
             gone::suspend_if_refused(database, delivery, &reason, now).await?;
         }
@@ -93,7 +93,7 @@ pub(super) async fn give_up(
     clock: &Clock,
     delivery: &Model,
     reason: String,
-    round: &mut Round,
+    counts: &mut SendCounts,
 ) -> Result<(), AlertError> {
     let now = clock.now(database).await?;
     let end = End {
@@ -104,9 +104,9 @@ pub(super) async fn give_up(
     };
     let tried = Tried {
         delivery,
-        parcel: None,
+        message: None,
     };
-    record(database, tried, end, now, round, false).await?;
+    record(database, tried, end, now, counts, false).await?;
     Ok(())
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn put_off(
     let now = clock.now(database).await?;
     let update = ActiveModel {
         state: Set(State::Retry),
-        not_before: Set(now.plus(max_pause(delivery.attempts))),
+        not_before: Set(now.plus(max_backoff(delivery.attempts))),
         lease_until: Set(None),
         error: Set(Some(format!("the attempt panicked: {words}"))),
         ..Default::default()
@@ -137,30 +137,30 @@ pub(super) async fn put_off(
     Ok(())
 }
 
-/// What an outcome says of others than the delivery itself.
-fn cause(delivery: &Model, sending: &Sending, outliers: &Outliers) -> Option<Cause> {
+/// Throttle that an outcome calls for, if it concerns more than the delivery itself.
+fn cause(delivery: &Model, sending: &SendOutcome, outliers: &Outliers) -> Option<Cause> {
     let lane = Lane::of(delivery.channel);
-    let mut max_pause = None;
+    let mut max_backoff = None;
     let (scope, reason, retry_after) = match sending {
-        Sending::Slow(reason) => (Scope::Channel, reason, None),
-        Sending::Throttled {
+        SendOutcome::Unavailable(reason) => (Scope::Channel, reason, None),
+        SendOutcome::Throttled {
             scope: Scope::Destination,
             reason,
             retry_after,
         } => (outliers.fail(delivery), reason, *retry_after),
-        Sending::Throttled {
+        SendOutcome::Throttled {
             scope,
             reason,
             retry_after,
         } => (*scope, reason, *retry_after),
         // A mail server that broke off or is mute may do so to every mail, a receiver of webhooks
         // to all of its own.
-        Sending::Ambiguous(reason) | Sending::Unknown(reason) if lane == Lane::Mail => {
+        SendOutcome::Ambiguous(reason) | SendOutcome::Unknown(reason) if lane == Lane::Mail => {
             let scope = outliers.fail_at_server(delivery);
-            max_pause = (scope == Scope::Channel).then_some(MAX_AMBIGUOUS_PAUSE);
+            max_backoff = (scope == Scope::Channel).then_some(MAX_AMBIGUOUS_BACKOFF);
             (scope, reason, None)
         }
-        Sending::Ambiguous(reason) | Sending::Unknown(reason) => {
+        SendOutcome::Ambiguous(reason) | SendOutcome::Unknown(reason) => {
             (outliers.fail(delivery), reason, None)
         }
         _ => return None,
@@ -169,7 +169,7 @@ fn cause(delivery: &Model, sending: &Sending, outliers: &Outliers) -> Option<Cau
         scope,
         reason: reason.clone(),
         retry_after,
-        max_pause,
+        max_backoff,
     })
 }
 
@@ -178,10 +178,10 @@ async fn record(
     tried: Tried<'_>,
     end: End,
     now: Millis,
-    round: &mut Round,
+    counts: &mut SendCounts,
     is_outage: bool,
 ) -> Result<(), DbErr> {
-    let Tried { delivery, parcel } = tried;
+    let Tried { delivery, message } = tried;
     let (state, error) = (end.state, end.error.clone());
     let ended = matches!(state, State::Sent | State::Dead);
     let mut update = ActiveModel {
@@ -194,9 +194,9 @@ async fn record(
         finished_at: Set(ended.then_some(now)),
         ..Default::default()
     };
-    if let Some(parcel) = parcel {
-        update.message_id = Set(Some(parcel.message_id.clone()));
-        update.message = Set(Some(parcel.bytes.to_vec()));
+    if let Some(message) = message {
+        update.message_id = Set(Some(message.message_id.clone()));
+        update.message = Set(Some(message.bytes.to_vec()));
     }
     if end.state == State::Sent {
         update.message = Set(None);
@@ -207,7 +207,7 @@ async fn record(
         .filter(Column::Token.eq(delivery.token))
         .exec(connection)
         .await?;
-    let word = round.count(state);
+    let word = counts.count(state);
     let is_expired = error
         .as_deref()
         .is_some_and(|error| error.starts_with("expired: "));
@@ -238,7 +238,7 @@ struct End {
     error: Option<String>,
 }
 
-fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
+fn decide(delivery: &Model, sending: SendOutcome, now: Millis) -> End {
     let end = |state, not_before, error| End {
         state,
         not_before,
@@ -247,23 +247,31 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
     };
     let own = || now.plus(pause(delivery.attempts));
     match sending {
-        Sending::Sent => end(State::Sent, NEVER, None),
-        Sending::Retry(reason)
-        | Sending::Throttled {
+        SendOutcome::Sent => end(State::Sent, NEVER, None),
+        SendOutcome::Retry(reason)
+        | SendOutcome::Throttled {
             scope: Scope::Address,
             reason,
             ..
         } => end(State::Retry, own(), Some(reason)),
-        Sending::Slow(reason) | Sending::Ambiguous(reason) | Sending::Throttled { reason, .. } => {
-            let at = now.plus(shared_pause(delivery.attempts));
+        SendOutcome::Unavailable(reason)
+        | SendOutcome::Ambiguous(reason)
+        | SendOutcome::Throttled { reason, .. } => {
+            let at = now.plus(shared_backoff(delivery.attempts));
             end(State::Retry, at, Some(reason))
         }
-        Sending::Dead(reason) | Sending::Gone(reason) => end(State::Dead, NEVER, Some(reason)),
-        Sending::Unknown(reason) => {
+        SendOutcome::Permanent(reason) | SendOutcome::Gone(reason) => {
+            end(State::Dead, NEVER, Some(reason))
+        }
+        SendOutcome::Unknown(reason) => {
             let unknowns = delivery.unknowns + 1;
             End {
                 state: State::Unknown,
-                not_before: if unknowns < BROKEN_OFF { own() } else { NEVER },
+                not_before: if unknowns < MAX_BROKEN_TRANSFERS {
+                    own()
+                } else {
+                    NEVER
+                },
                 unknowns,
                 error: Some(reason),
             }
@@ -273,13 +281,13 @@ fn decide(delivery: &Model, sending: Sending, now: Millis) -> End {
 
 fn pause(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
-    backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
+    backoff(INITIAL_BACKOFF, MAX_BACKOFF, failed, rand::random())
 }
 
 /// The longest pause that a delivery is given after so many attempts.
-pub(super) fn max_pause(attempts: i32) -> Duration {
+pub(super) fn max_backoff(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
-    let own = backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, 1.0);
+    let own = backoff(INITIAL_BACKOFF, MAX_BACKOFF, failed, 1.0);
     own.max(backoff(
         INITIAL_SHARED_BACKOFF,
         MAX_SHARED_BACKOFF,
@@ -288,7 +296,7 @@ pub(super) fn max_pause(attempts: i32) -> Duration {
     ))
 }
 
-fn shared_pause(attempts: i32) -> Duration {
+fn shared_backoff(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
     let chance = 0.5 + rand::random::<f64>() / 2.0;
     backoff(INITIAL_SHARED_BACKOFF, MAX_SHARED_BACKOFF, failed, chance)

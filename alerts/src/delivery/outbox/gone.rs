@@ -1,21 +1,21 @@
-//! Receivers of webhooks that are no more: 410 ends the subscriptions that lead there, refusals
-//! without end suspend them.
+//! Ends or suspends subscriptions of webhooks that are gone: 410 ends them, repeated refusals
+//! suspend them.
 
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
 use marketlake_entities::records::subscriptions;
+use marketlake_entities::records::subscriptions::State as Life;
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
 };
 
-use crate::delivery::channels::webhook::ANSWERED;
+use crate::delivery::channels::webhook::STATUS_REASON_PREFIX;
 use crate::error::AlertError;
-use crate::queue::NOT_WANTED;
+use crate::queue::UNWANTED_REASON_PREFIX;
 use crate::queue::lane::Lane;
-use crate::subscriptions::lifecycle::{Change, change_in};
-use marketlake_entities::records::subscriptions::State as Life;
+use crate::subscriptions::lifecycle::{Transition, apply_transition};
 
 /// Refusals in a row that suspend the subscriptions that lead to an address.
 const MAX_REFUSALS: usize = 10;
@@ -28,7 +28,7 @@ pub(super) async fn end(
     reason: &str,
     now: Millis,
 ) -> Result<(), AlertError> {
-    let change = Change::End(reason.to_owned());
+    let change = Transition::End(reason.to_owned());
     let lives = [Life::Pending, Life::Active, Life::Paused, Life::Suspended];
     change_all(connection, &delivery.address, &lives, &change, now).await?;
     close(connection, delivery, reason, now).await?;
@@ -43,7 +43,7 @@ pub(super) async fn suspend_if_refused(
     reason: &str,
     now: Millis,
 ) -> Result<(), AlertError> {
-    if Lane::of(delivery.channel) != Lane::Webhook || !reason.starts_with(ANSWERED) {
+    if Lane::of(delivery.channel) != Lane::Webhook || !reason.starts_with(STATUS_REASON_PREFIX) {
         return Ok(());
     }
     let last: Vec<(State, Option<String>)> = Entity::find()
@@ -59,7 +59,9 @@ pub(super) async fn suspend_if_refused(
         .all(database)
         .await?;
     let is_refusal = |(state, error): &(State, Option<String>)| {
-        let answered = error.as_deref().is_some_and(|e| e.starts_with(ANSWERED));
+        let answered = error
+            .as_deref()
+            .is_some_and(|e| e.starts_with(STATUS_REASON_PREFIX));
         *state == State::Dead && answered
     };
     if last.len() < MAX_REFUSALS || !last.iter().all(is_refusal) {
@@ -67,7 +69,7 @@ pub(super) async fn suspend_if_refused(
     }
     let reason = format!("{MAX_REFUSALS} deliveries in a row were refused, the last: {reason}");
     let transaction = database::begin_write(database).await?;
-    let change = Change::Suspend(reason.clone());
+    let change = Transition::Suspend(reason.clone());
     let lives = [Life::Active, Life::Paused];
     change_all(&transaction, &delivery.address, &lives, &change, now).await?;
     close(&transaction, delivery, &reason, now).await?;
@@ -79,7 +81,7 @@ async fn change_all(
     connection: &impl ConnectionTrait,
     endpoint: &str,
     lives: &[Life],
-    change: &Change,
+    change: &Transition,
     now: Millis,
 ) -> Result<(), AlertError> {
     use subscriptions::Column;
@@ -93,7 +95,7 @@ async fn change_all(
         .await?;
     for id in ids {
         // It may have been unsubscribed this moment: then there is nothing to end.
-        let _ = change_in(connection, &id, change, now).await?;
+        let _ = apply_transition(connection, &id, change, now).await?;
     }
     Ok(())
 }
@@ -108,7 +110,7 @@ async fn close(
     Entity::update_many()
         .set(ActiveModel {
             state: Set(State::Dead),
-            error: Set(Some(format!("{NOT_WANTED}{reason}"))),
+            error: Set(Some(format!("{UNWANTED_REASON_PREFIX}{reason}"))),
             finished_at: Set(Some(now)),
             ..Default::default()
         })

@@ -1,4 +1,4 @@
-//! Health of the lanes, and what becomes of one that panics.
+//! Health of the lanes, and handling of one that panics.
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Lanes: mails and webhooks leave side by side, so that a receiver that hangs in one delays
-//! nothing in the other.
+//! Worker of one lane: claims deliveries and sends them over its own connections, so that a
+//! receiver that hangs in one lane delays nothing in the other.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -15,22 +15,22 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::sender::{Attempt, Round, Sender};
+use super::sender::{Attempt, SendCounts, Sender};
 use super::throttle::{Key, Throttles, is_held_by};
 use super::{claim, finish};
-use crate::delivery::channels::Line;
+use crate::delivery::channels::Transport;
 use crate::error::AlertError;
 use crate::queue::lane::Lane;
 use crate::token::Keyring;
 
-/// How often a lane that is idle looks again while another one is busy.
+/// Interval at which an idle lane polls while another one is busy.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a round goes on claiming.
+/// Time for which a worker goes on claiming.
 const MAX_ROUND: Duration = Duration::from_secs(300);
 /// Deliveries that are claimed for each connection at once.
 const CLAIMS_PER_CONNECTION: usize = 4;
 
-/// What a lane's run shares with the others.
+/// State that the lane workers share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) throttles: Arc<Throttles>,
@@ -46,8 +46,8 @@ pub(super) struct Limits {
     pub(super) per_destination: usize,
 }
 
-/// What became of one delivery, and the connection that it left free.
-type Done = Result<(Box<dyn Line>, Result<Attempt, AlertError>), Box<Panicked>>;
+/// Result of one delivery, and the connection that it left free.
+type Done = Result<(Box<dyn Transport>, Result<Attempt, AlertError>), Box<Panicked>>;
 
 /// An attempt that panicked; its connection is lost.
 struct Panicked {
@@ -56,16 +56,16 @@ struct Panicked {
 }
 
 /// The run of one lane.
-struct Run {
+struct LaneWorker {
     sender: Sender,
     lane: Lane,
     shared: Shared,
     gate: Arc<Gate>,
-    idle: Vec<Box<dyn Line>>,
+    idle: Vec<Box<dyn Transport>>,
     queue: VecDeque<Model>,
     keys: Option<Arc<Keyring>>,
     running: JoinSet<Done>,
-    round: Round,
+    counts: SendCounts,
     failed: Option<AlertError>,
     is_busy: bool,
 }
@@ -77,8 +77,8 @@ pub(super) async fn run(
     limits: Limits,
     per_second: u32,
     shared: Shared,
-) -> Result<Round, AlertError> {
-    let mut run = Run {
+) -> Result<SendCounts, AlertError> {
+    let mut run = LaneWorker {
         sender,
         lane,
         shared,
@@ -87,25 +87,25 @@ pub(super) async fn run(
         queue: VecDeque::new(),
         keys: None,
         running: JoinSet::new(),
-        round: Round::default(),
+        counts: SendCounts::default(),
         failed: None,
         is_busy: true,
     };
     run.go(limits).await;
     run.set_busy(false);
-    join_all(run.idle.iter_mut().map(|line| line.close())).await;
-    run.failed.take().map_or(Ok(run.round), Err)
+    join_all(run.idle.iter_mut().map(|transport| transport.close())).await;
+    run.failed.take().map_or(Ok(run.counts), Err)
 }
 
-impl Drop for Run {
-    /// Where the lane panicked, what is being sent goes on and records how it ended.
+impl Drop for LaneWorker {
+    /// If the lane panicked, what is being sent goes on and records how it ended.
     fn drop(&mut self) {
         self.set_busy(false);
         self.running.detach_all();
     }
 }
 
-impl Run {
+impl LaneWorker {
     async fn go(&mut self, limits: Limits) {
         let end = Instant::now() + MAX_ROUND;
         loop {
@@ -190,10 +190,10 @@ impl Run {
         let (sender, gate) = (self.sender.clone(), Arc::clone(&self.gate));
         let throttles = Arc::clone(&self.shared.throttles);
         let (free, lane) = (self.idle.pop(), self.lane);
-        let mut line = free.unwrap_or_else(|| sender.channels.line(lane));
+        let mut transport = free.unwrap_or_else(|| sender.channels.transport(lane));
         self.running.spawn(async move {
             gate.pass().await;
-            let attempt = sender.attempt(&delivery, &keys, line.as_mut(), &throttles);
+            let attempt = sender.attempt(&delivery, &keys, transport.as_mut(), &throttles);
             let attempt = match AssertUnwindSafe(attempt).catch_unwind().await {
                 Ok(attempt) => attempt,
                 Err(panic) => {
@@ -208,14 +208,14 @@ impl Run {
                     tracing::warn!(%error, "cannot give a delivery back; its lease will run out");
                 }
             }
-            Ok((line, attempt))
+            Ok((transport, attempt))
         });
     }
 
     async fn end(&mut self, ended: Result<Done, tokio::task::JoinError>) {
         let attempt = match ended {
-            Ok(Ok((line, attempt))) => {
-                self.idle.push(line);
+            Ok(Ok((transport, attempt))) => {
+                self.idle.push(transport);
                 attempt
             }
             Ok(Err(panicked)) => {
@@ -230,7 +230,7 @@ impl Run {
         };
         match attempt {
             Ok(attempt) => {
-                self.round.add(attempt.round);
+                self.counts.add(attempt.counts);
                 if let Some(held) = attempt.throttled {
                     self.release(&held).await;
                 }

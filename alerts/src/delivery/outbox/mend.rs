@@ -1,5 +1,4 @@
-//! Mends what a clock that was set wrongly left in the outbox: pauses that are longer than any is
-//! given.
+//! Repairs backoffs in the outbox that a wrong clock made longer than any can be.
 
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use sea_orm::{
 };
 
 use super::enqueue_alerts::HOUR;
-use super::finish::{NEVER, max_pause};
-use super::throttle::MAX_PAUSE;
+use super::finish::{NEVER, max_backoff};
+use super::throttle::MAX_THROTTLE_BACKOFF;
 
 /// A time that lies further ahead was written under another clock.
 const MAX_AHEAD: Duration = MAX_CLOCK_DIFFERENCE.saturating_mul(2);
@@ -25,7 +24,7 @@ const MAX_COUNTED_ATTEMPTS: i32 = 8;
 /// were set at a time that has not come. Returns how many.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn mend(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
     let ahead = |span: Duration| now.plus(span.saturating_add(MAX_AHEAD));
     let waits = Column::NotBefore.gt(now).and(Column::NotBefore.lt(NEVER));
@@ -35,7 +34,7 @@ pub async fn mend(connection: &impl ConnectionTrait, now: Millis) -> Result<u64,
     for attempts in 1..=MAX_COUNTED_ATTEMPTS {
         let tried = Column::State.is_in([State::Retry, State::Unknown]);
         let is_counted = tried.and(Column::Attempts.lte(attempts));
-        let put_off = Column::NotBefore.gt(ahead(max_pause(attempts)));
+        let put_off = Column::NotBefore.gt(ahead(max_backoff(attempts)));
         too_long = too_long.add(is_counted.and(put_off));
     }
     let deliveries = Entity::update_many()
@@ -50,7 +49,7 @@ pub async fn mend(connection: &impl ConnectionTrait, now: Millis) -> Result<u64,
         use delivery_throttles::{Column, Entity};
         let unlikely = Condition::any()
             .add(Column::SetAt.gt(ahead(Duration::ZERO)))
-            .add(Column::Until.gt(ahead(MAX_PAUSE)));
+            .add(Column::Until.gt(ahead(MAX_THROTTLE_BACKOFF)));
         Entity::update_many()
             .col_expr(Column::Until, Expr::value(now.0))
             .col_expr(Column::SetAt, Expr::value(now.0))

@@ -1,4 +1,5 @@
-//! What waits to be sent: written in the transaction of the decision, handed out to one worker at a time, and recorded.
+//! The outbox: deliveries are written in the transaction of the decision, claimed by one worker at
+//! a time, and recorded.
 //!
 //! ```text
 //!   pending ──> sending ──> sent
@@ -23,12 +24,16 @@ mod throttle;
 use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-pub use self::enqueue_alerts::{DIGEST_FROM, MAILS_A_DAY, Telling, Told, tell};
+pub use self::enqueue_alerts::{
+    DEFAULT_MAX_MAILS_PER_DAY, EnqueueOptions, MIN_DIGEST_ALERTS, NewAlert, enqueue_alerts,
+};
 pub use self::mend::mend;
-pub use self::sender::{Pace, RETRY_FOR, Round, Sender};
-pub use self::throttle::{Throttle, brake, brakes, forget_throttles, release};
-pub use crate::queue::TOO_OLD;
-pub use crate::queue::admin::{Listed, dead, find, forget_messages, list, requeue};
+pub use self::sender::{RETRY_FOR, SendCounts, SendRate, Sender};
+pub use self::throttle::{
+    Throttle, list_throttles, pause_sending, prune_throttles, resume_sending,
+};
+pub use crate::queue::TOO_OLD_REASON;
+pub use crate::queue::admin::{DeliverySummary, dead, find, list, prune_messages, requeue};
 pub use crate::queue::enqueue::{NewDelivery, enqueue};
 pub use crate::queue::lane::Lane;
 
@@ -37,7 +42,7 @@ use crate::error::AlertError;
 /// Whether any delivery waits to be sent at a time.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn is_due(database: &DatabaseConnection, now: Millis) -> Result<bool, AlertError> {
     let backend = database.get_database_backend();
     let due = claim::due_sql(now);

@@ -49,7 +49,7 @@ impl Group {
     }
 }
 
-/// What a process knows of receivers.
+/// Receivers that succeeded or failed lately, as this process knows them.
 #[derive(Default)]
 pub(super) struct Outliers(Mutex<Groups>);
 
@@ -79,12 +79,12 @@ impl Outliers {
         self.0.lock().answer(delivery);
     }
 
-    /// What is to be held back where the failure is not the mail server's.
+    /// Scope to hold back if the failure is not the mail server's.
     pub(super) fn fail(&self, delivery: &Delivery) -> Scope {
         self.0.lock().fail(delivery)
     }
 
-    /// What is to be held back where it may be the mail server's.
+    /// Scope to hold back if the failure may be the mail server's.
     pub(super) fn fail_at_server(&self, delivery: &Delivery) -> Scope {
         let mut groups = self.0.lock();
         let scope = groups.fail(delivery);
@@ -176,10 +176,10 @@ mod tests {
     fn a_domain_many_of_whose_addresses_fail_is_held_back_as_one() {
         let outliers = Outliers::default();
         let bad = |number: usize| to(&format!("bad{number}@one.example"));
-        for round in 0..3 {
+        for counts in 0..3 {
             for number in 0..=MAX_OUTLIERS_PER_DOMAIN {
                 let scope = outliers.fail(&bad(number));
-                assert_eq!(scope, Scope::Destination, "{round}");
+                assert_eq!(scope, Scope::Destination, "{counts}");
             }
             outliers.succeed(&to("good@one.example"));
         }

@@ -1,4 +1,4 @@
-//! Sends what is due, in every lane at once.
+//! Sends due deliveries in all lanes concurrently.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use super::leases::Leases;
 use super::outliers::Outliers;
 use super::throttle::{Key, Throttles};
 use super::{claim, finish, is_due};
-use crate::delivery::channels::{Channels, Line, Parcel, Sending};
+use crate::delivery::channels::{Channels, OutgoingMessage, SendOutcome, Transport};
 use crate::delivery::mail::writer::Writer;
 use crate::error::AlertError;
 use crate::queue::lane::{LANES, Lane};
-use crate::queue::{EXPIRED, NOT_WANTED};
+use crate::queue::{EXPIRED_REASON, UNWANTED_REASON_PREFIX};
 use crate::token::Keyring;
 
-/// How long an alert that was fresh when it was judged may wait until it is delivered, where
+/// Time that an alert that was fresh when it was evaluated may wait until it is delivered, where
 /// nothing else is said.
 pub const RETRY_FOR: Duration = Duration::from_secs(6 * 3_600);
-/// How long any other message may.
+/// Time that any other message may wait.
 const RETRY_OTHERS_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// Attempts to record an outcome beside the first.
@@ -44,9 +44,9 @@ const MAX_LANE_PANICS: u32 = 5;
 const LANE_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_LANE_BACKOFF: Duration = Duration::from_secs(16);
 
-/// How fast deliveries leave, and how long they are tried.
+/// Concurrency and rate of deliveries, and the time that they are retried.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct SendRate {
     /// Connections to the mail server at once.
     pub lines: usize,
     /// Mails a second, of this process, on all connections together.
@@ -55,11 +55,11 @@ pub struct Pace {
     pub webhooks: usize,
     /// Webhooks of one host that are called at once.
     pub webhooks_per_host: usize,
-    /// How long an alert may wait until it is delivered.
+    /// Time that an alert may wait until it is delivered.
     pub retry_for: Duration,
 }
 
-impl Default for Pace {
+impl Default for SendRate {
     fn default() -> Self {
         Self {
             lines: 8,
@@ -71,7 +71,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl SendRate {
     fn limits(&self, lane: Lane) -> Limits {
         match lane {
             Lane::Mail => Limits {
@@ -86,10 +86,10 @@ impl Pace {
     }
 }
 
-/// What a round of sending did.
+/// Counts of deliveries by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Round {
-    /// Taken by the channel.
+pub struct SendCounts {
+    /// BounceOutcome by the channel.
     pub sent: u64,
     /// To be tried again.
     pub retry: u64,
@@ -99,7 +99,7 @@ pub struct Round {
     pub unknown: u64,
 }
 
-impl Round {
+impl SendCounts {
     pub(super) fn count(&mut self, state: State) -> &'static str {
         let (count, word) = match state {
             State::Sent => (&mut self.sent, "sent"),
@@ -129,14 +129,14 @@ pub struct Sender {
     outliers: Arc<Outliers>,
     pub(super) channels: Channels,
     writer: Arc<Writer>,
-    pace: Pace,
+    pace: SendRate,
 }
 
-/// What one attempt did.
+/// Result of one attempt.
 #[derive(Default)]
 pub(super) struct Attempt {
-    pub(super) round: Round,
-    /// What is to be left alone for a while.
+    pub(super) counts: SendCounts,
+    /// Throttle that the attempt set, if any.
     pub(super) throttled: Option<Key>,
 }
 
@@ -147,7 +147,7 @@ impl Sender {
         database: DatabaseConnection,
         channels: Channels,
         writer: Arc<Writer>,
-        pace: Pace,
+        pace: SendRate,
     ) -> Self {
         Self {
             database,
@@ -177,7 +177,7 @@ impl Sender {
     /// Whether any delivery waits to be sent at a time; looks at the leases of others, too.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn is_due(&self, now: Millis) -> Result<bool, AlertError> {
         self.leases.follow();
         self.leases.expire(&self.database, &self.clock).await?;
@@ -194,11 +194,11 @@ impl Sender {
     /// that is idle looks for more for as long as another one is busy.
     ///
     /// # Errors
-    /// Where the database fails; what was sent and recorded until then stays so.
+    /// If the database fails; what was sent and recorded until then stays so.
     pub async fn send_due(
         &self,
         stop: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    ) -> Result<Round, AlertError> {
+    ) -> Result<SendCounts, AlertError> {
         let outliers = Arc::clone(&self.outliers);
         let throttles = Throttles::load(&self.database, outliers).await?;
         let shared = Shared {
@@ -210,20 +210,20 @@ impl Sender {
         for lane in LANES {
             lanes.spawn(self.clone().keep_up(lane, shared.clone()));
         }
-        let mut round = Round::default();
+        let mut counts = SendCounts::default();
         let mut failed = None;
         while let Some(ended) = lanes.join_next().await {
             match ended {
-                Ok(Ok(done)) => round.add(done),
+                Ok(Ok(done)) => counts.add(done),
                 Ok(Err(error)) => failed = Some(error),
                 Err(error) => failed = Some(AlertError::Message(error.to_string())),
             }
         }
-        failed.map_or(Ok(round), Err)
+        failed.map_or(Ok(counts), Err)
     }
 
     /// Runs a lane, again where it panics; an error where it does so again and again.
-    async fn keep_up(self, lane: Lane, shared: Shared) -> Result<Round, AlertError> {
+    async fn keep_up(self, lane: Lane, shared: Shared) -> Result<SendCounts, AlertError> {
         let mut panics = 0;
         loop {
             let (limits, per_second) = (self.pace.limits(lane), self.pace.per_second);
@@ -252,13 +252,13 @@ impl Sender {
         &self,
         delivery: &Model,
         keys: &Keyring,
-        line: &mut dyn Line,
+        transport: &mut dyn Transport,
         throttles: &Throttles,
     ) -> Result<Attempt, AlertError> {
         let mut attempt = Attempt::default();
         let expired = self.expired(delivery).await?;
         let surrender = match &expired {
-            _ if delivery.unknowns >= finish::MOST_UNKNOWN => {
+            _ if delivery.unknowns >= finish::MAX_UNKNOWN_ATTEMPTS => {
                 Some("the process died each time while it was handed over".to_owned())
             }
             // It may have arrived: that is not forgotten for its age.
@@ -266,35 +266,35 @@ impl Sender {
             _ => None,
         };
         if let Some(reason) = surrender {
-            let round = &mut attempt.round;
-            finish::give_up(&self.database, &self.clock, delivery, reason, round).await?;
+            let counts = &mut attempt.counts;
+            finish::give_up(&self.database, &self.clock, delivery, reason, counts).await?;
             return Ok(attempt);
         }
         let ended = match expired {
             Some(reason) => Err(reason),
-            None => match self.writer.parcel(&self.database, delivery, keys).await {
-                Ok(Ok(parcel)) => Ok(parcel),
-                Ok(Err(unwanted)) => Err(format!("{NOT_WANTED}{unwanted}")),
+            None => match self.writer.message(&self.database, delivery, keys).await {
+                Ok(Ok(message)) => Ok(message),
+                Ok(Err(unwanted)) => Err(format!("{UNWANTED_REASON_PREFIX}{unwanted}")),
                 Err(error) if error.is_lasting() => Err(error.to_string()),
                 Err(error) => return Err(error),
             },
         };
-        let (sending, parcel) = match ended {
-            Err(reason) => (Sending::Dead(reason), None),
-            Ok(parcel) => match line.prepare(&parcel).await {
-                Err(sending) => (sending, Some(parcel)),
-                Ok(()) => match self.go(line, delivery, &parcel).await? {
-                    Some(sending) => (sending, Some(parcel)),
+        let (sending, message) = match ended {
+            Err(reason) => (SendOutcome::Permanent(reason), None),
+            Ok(message) => match transport.prepare(&message).await {
+                Err(sending) => (sending, Some(message)),
+                Ok(()) => match self.go(transport, delivery, &message).await? {
+                    Some(sending) => (sending, Some(message)),
                     None => return Ok(attempt),
                 },
             },
         };
         let tried = finish::Tried {
             delivery,
-            parcel: parcel.as_ref(),
+            message: message.as_ref(),
         };
         attempt.throttled = self
-            .record(tried, &sending, throttles, &mut attempt.round)
+            .record(tried, &sending, throttles, &mut attempt.counts)
             .await?;
         Ok(attempt)
     }
@@ -303,14 +303,14 @@ impl Sender {
     async fn record(
         &self,
         tried: finish::Tried<'_>,
-        sending: &Sending,
+        sending: &SendOutcome,
         throttles: &Throttles,
-        round: &mut Round,
+        counts: &mut SendCounts,
     ) -> Result<Option<Key>, AlertError> {
         let mut failures = 0;
         loop {
             let (database, clock) = (&self.database, &self.clock);
-            let done = finish::finish(database, clock, tried, sending.clone(), throttles, round);
+            let done = finish::finish(database, clock, tried, sending.clone(), throttles, counts);
             match done.await {
                 Err(error) if failures < MAX_RECORD_RETRIES => {
                     failures += 1;
@@ -324,11 +324,11 @@ impl Sender {
         }
     }
 
-    /// Why a delivery is too old to be tried, if it is. After a step of the clock nobody knows how
+    /// Reason if a delivery is too old to be tried. After a step of the clock nobody knows how
     /// old it is: then it is tried.
     async fn expired(&self, delivery: &Model) -> Result<Option<String>, AlertError> {
         let (life, setting) = match delivery.kind {
-            Kind::Alert | Kind::Digest => (self.pace.retry_for, EXPIRED),
+            Kind::Alert | Kind::Digest => (self.pace.retry_for, EXPIRED_REASON),
             _ => (RETRY_OTHERS_FOR, "expired: not delivered within a day"),
         };
         let now = self.clock.now(&self.database).await?;
@@ -345,17 +345,17 @@ impl Sender {
     /// `None` where the delivery is another worker's by now.
     async fn go(
         &self,
-        line: &mut dyn Line,
+        transport: &mut dyn Transport,
         delivery: &Model,
-        parcel: &Parcel,
-    ) -> Result<Option<Sending>, AlertError> {
+        message: &OutgoingMessage,
+    ) -> Result<Option<SendOutcome>, AlertError> {
         fail_point!("before-handing-over");
-        let (id, bytes) = (&parcel.message_id, &parcel.bytes);
-        let marked = claim::hand_over(&self.database, &self.clock, delivery, id, bytes);
+        let (id, bytes) = (&message.message_id, &message.bytes);
+        let marked = claim::begin_transmit(&self.database, &self.clock, delivery, id, bytes);
         let Some(now) = marked.await? else {
             return Ok(None);
         };
-        let sending = line.hand_over(parcel, now).await;
+        let sending = transport.transmit(message, now).await;
         fail_point!("after-handing-over");
         Ok(Some(sending))
     }

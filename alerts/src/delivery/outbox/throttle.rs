@@ -1,5 +1,5 @@
-//! Throttles: what holds deliveries back, from one address to all of them. In the database, so that
-//! every process keeps to them.
+//! Throttles: hold deliveries back, from one address to all of them. They are in the database, so
+//! that every process respects them.
 //!
 //! A throttle that has run out stays as a count of failures until a delivery succeeds: meanwhile
 //! its deliveries are tried one at a time, after those of healthy destinations.
@@ -26,10 +26,10 @@ use crate::queue::lane::Lane;
 /// The name of the throttle that holds everything: the operator's switch.
 const EVERYTHING: &str = "all";
 const NEVER: Millis = Millis(i64::MAX);
-/// The longest that a receiver may ask for.
+/// The longest that a receiver may request.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The longest that any throttle but an operator's lasts.
-pub(super) const MAX_PAUSE: Duration = MAX_RETRY_AFTER;
+pub(super) const MAX_THROTTLE_BACKOFF: Duration = MAX_RETRY_AFTER;
 /// Throttles that nobody has run into for so long are forgotten.
 const TTL: Duration = Duration::from_secs(86_400);
 /// Throttles that are listed at most.
@@ -65,11 +65,12 @@ impl From<Model> for Throttle {
     }
 }
 
-/// Stops all deliveries until [`release`]d; nothing is lost by it but what expires meanwhile.
+/// Stops all deliveries until [`resume_sending`]d; nothing is lost by it but what expires
+/// meanwhile.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn brake(
+/// If the database fails.
+pub async fn pause_sending(
     connection: &impl ConnectionTrait,
     reason: &str,
     now: Millis,
@@ -81,8 +82,8 @@ pub async fn brake(
 /// Lets all deliveries go on. `false` where they were not stopped.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn release(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+/// If the database fails.
+pub async fn resume_sending(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let switch = Entity::delete_by_id((Scope::All, EVERYTHING.to_owned()));
     Ok(switch.exec(connection).await?.rows_affected == 1)
 }
@@ -90,8 +91,8 @@ pub async fn release(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
 /// Throttles in force at a time, the widest first, at most a thousand.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn brakes(
+/// If the database fails.
+pub async fn list_throttles(
     connection: &impl ConnectionTrait,
     now: Millis,
 ) -> Result<Vec<Throttle>, DbErr> {
@@ -108,11 +109,8 @@ pub async fn brakes(
 /// Forgets throttles that ran out a day ago. Returns how many.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn forget_throttles(
-    connection: &impl ConnectionTrait,
-    now: Millis,
-) -> Result<u64, DbErr> {
+/// If the database fails.
+pub async fn prune_throttles(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
     let result = Entity::delete_many()
         .filter(Column::Until.lt(now.minus(TTL)))
         .exec(connection)
@@ -169,7 +167,7 @@ impl Throttles {
     }
 
     /// Holds back what a failure concerns: each time in a row for longer, and for as long as the
-    /// receiver asked for, within an hour.
+    /// receiver requested, within an hour.
     pub(super) async fn set(
         &self,
         connection: &impl ConnectionTrait,
@@ -190,7 +188,7 @@ impl Throttles {
             return Ok(key);
         }
         let failures = row.map_or(0, |row| row.failures).saturating_add(1);
-        let longest = cause.max_pause.unwrap_or(MAX_PAUSE);
+        let longest = cause.max_backoff.unwrap_or(MAX_THROTTLE_BACKOFF);
         let pause = pause(cause.scope, failures).min(longest).max(asked);
         let until = now.plus(pause);
         set(connection, key.clone(), until, failures, &cause.reason, now).await?;
@@ -240,7 +238,7 @@ pub(super) struct Cause {
     pub(super) reason: String,
     pub(super) retry_after: Option<Duration>,
     /// The longest pause, where it is not its scope's.
-    pub(super) max_pause: Option<Duration>,
+    pub(super) max_backoff: Option<Duration>,
 }
 
 /// Between half and all of the initial pause, doubled with each failure up to the longest.

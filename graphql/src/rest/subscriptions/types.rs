@@ -142,7 +142,7 @@ impl From<Subscription> for SubscriptionAnswer {
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window,
             min_samples: rule.jump.min_samples,
-            sustain_minutes: rule.sustain,
+            sustain_minutes: rule.for_minutes,
             cooldown_minutes: rule.cooldown,
             most_per_day: rule.most_per_day,
             expires_at: rule.expires_at.map(|at| at.to_string()),

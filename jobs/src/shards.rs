@@ -1,4 +1,4 @@
-//! How a minute's ingest is split, so that several processes share it.
+//! Shards of the ingest of a minute, so that several processes share it.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use marketlake_feeds::Feed;
 use marketlake_model::Metric;
 
-/// A feed, and in how many parts its metrics are ingested.
+/// A feed, and in how many shards its metrics are ingested.
 #[derive(Clone)]
 pub struct Source {
     /// The feed.
@@ -23,42 +23,43 @@ impl Source {
     }
 }
 
-/// One part of a minute: what one slot does.
+/// One shard of a minute: the work of one slot.
 #[derive(Clone)]
-pub(crate) struct Part {
+pub(crate) struct Shard {
     /// Asked in this order; earlier ones win a metric.
     pub(crate) feeds: Vec<Arc<dyn Feed>>,
-    /// Which of how many by the metrics' hashes.
+    /// Number and count of its share, by the hashes of metrics.
     share: (u32, u32),
 }
 
-/// All parts, by their numbers: first the one of the feeds that are not split, where there are any, then each other feed's.
-pub(crate) fn parts(sources: &[Source]) -> Vec<Part> {
+/// All shards, by their numbers: first the one of the feeds that are not split, where there are
+/// any, then each other feed's.
+pub(crate) fn shards(sources: &[Source]) -> Vec<Shard> {
     let whole: Vec<Arc<dyn Feed>> = sources
         .iter()
         .filter(|source| source.shards.is_none())
         .map(|source| Arc::clone(&source.feed))
         .collect();
-    let mut parts = Vec::new();
+    let mut shards = Vec::new();
     if !whole.is_empty() {
-        parts.push(Part {
+        shards.push(Shard {
             feeds: whole,
             share: (0, 1),
         });
     }
     for source in sources {
         let count = source.shards.map_or(0, |count| u32::from(count.get()));
-        parts.extend((0..count).map(|number| Part {
+        shards.extend((0..count).map(|number| Shard {
             feeds: vec![Arc::clone(&source.feed)],
             share: (number, count),
         }));
     }
-    parts
+    shards
 }
 
-impl Part {
-    /// Whether a metric is this part's.
-    pub(crate) fn holds(&self, metric: &Metric) -> bool {
+impl Shard {
+    /// Whether a metric belongs to this shard.
+    pub(crate) fn contains(&self, metric: &Metric) -> bool {
         is_in_share(metric, self.share)
     }
 }

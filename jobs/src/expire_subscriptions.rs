@@ -1,4 +1,5 @@
-//! `tend-subscriptions`: deletes what nobody confirmed, ends what has run out, and lets go of old messages. Each hour.
+//! `tend-subscriptions`: deletes unconfirmed subscriptions, expires ended ones, and prunes old
+//! messages. Each hour.
 
 use std::time::Duration;
 
@@ -10,14 +11,15 @@ use sea_orm::DatabaseConnection;
 use serde_json::json;
 
 use crate::vacuum::CLOCK_TRUSTED_AFTER;
-use crate::{Due, Job, JobError, Moment, Policy, Run};
+use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
-/// The job. It leaves: no subscription that is pending for over seven days, none in force whose last day is over.
-pub struct TendSubscriptions {
+/// The job. It leaves: no subscription that is pending for over seven days, none in force whose
+/// last day is over.
+pub struct ExpireSubscriptions {
     database: DatabaseConnection,
 }
 
-impl TendSubscriptions {
+impl ExpireSubscriptions {
     /// Its name.
     pub const NAME: &'static str = "tend-subscriptions";
 
@@ -29,7 +31,7 @@ impl TendSubscriptions {
 }
 
 #[async_trait]
-impl Job for TendSubscriptions {
+impl Job for ExpireSubscriptions {
     fn name(&self) -> &'static str {
         Self::NAME
     }
@@ -38,16 +40,18 @@ impl Job for TendSubscriptions {
         Policy {
             timeout: Duration::from_secs(120),
             attempts: 3,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
     /// The running hour by the clock; hours that passed need none of their own.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
-        Ok(vec![Due::pending(moment.now.minute().hour().start())])
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
+        Ok(vec![PlannedSlot::pending(
+            moment.now.minute().hour().start(),
+        )])
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         if run.clock_stepped_within(CLOCK_TRUSTED_AFTER) {
             tracing::warn!(slot = %run.slot, "the clock was set lately: no subscription is ended by its age");
             let skipped = json!({"skipped": "the clock was set lately"});
@@ -57,8 +61,8 @@ impl Job for TendSubscriptions {
         let now = run.now(&transaction).await?;
         let deleted = subscriptions::delete_unconfirmed(&transaction, now).await?;
         let expired = subscriptions::expire(&transaction, now).await?;
-        let forgotten = outbox::forget_messages(&transaction, now).await?;
-        let throttles = outbox::forget_throttles(&transaction, now).await?;
+        let forgotten = outbox::prune_messages(&transaction, now).await?;
+        let throttles = outbox::prune_throttles(&transaction, now).await?;
         let outcome = json!({
             "unconfirmed": deleted, "expired": expired, "messages": forgotten, "throttles": throttles,
         });

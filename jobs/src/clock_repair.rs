@@ -1,4 +1,4 @@
-//! Mends what a clock that was set wrongly left in the slot table.
+//! Repairs slots that a wrong clock left in the slot table.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::slots::LEASE;
 /// A slot that lies further ahead was entered under another time.
 const MAX_AHEAD: Duration = Duration::from_secs(120);
 /// No slot is put off for longer.
-pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(600);
+pub(crate) const MAX_SLOT_PAUSE: Duration = Duration::from_secs(600);
 
 /// Takes out slots that lie in the future, however they ended, so that they are done when their
 /// time comes; and shortens leases and pauses that are longer than any is given.
-pub(crate) async fn mend(database: &DatabaseConnection, now: Millis) -> Result<(), DbErr> {
+pub(crate) async fn repair_slots(database: &DatabaseConnection, now: Millis) -> Result<(), DbErr> {
     let ahead = Column::Slot.gt(now.plus(MAX_AHEAD));
     let rows = Entity::find()
         .filter(ahead.clone())
@@ -44,7 +44,7 @@ pub(crate) async fn mend(database: &DatabaseConnection, now: Millis) -> Result<(
         .and(Column::LeaseUntil.gt(now.plus(2 * LEASE)));
     let put_off = Column::State
         .eq(State::Pending)
-        .and(Column::NotBefore.gt(now.plus(2 * MAX_PAUSE)));
+        .and(Column::NotBefore.gt(now.plus(2 * MAX_SLOT_PAUSE)));
     let found = Entity::find()
         .filter(leased.clone().or(put_off.clone()))
         .one(database)

@@ -1,5 +1,5 @@
-//! Slots of minutes whose samples were found in the store: `ingest-minute` need not ask for them
-//! again.
+//! Marks slots of minutes whose samples were found in the store: `ingest-minute` need not fetch
+//! them again.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroU16;
@@ -16,28 +16,28 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
-use crate::parts::is_in_share;
-use crate::{DetectJumps, Due, IngestMinute, slots};
+use crate::shards::is_in_share;
+use crate::{DetectJumps, IngestMinute, PlannedSlot, slots};
 
 /// Slots in one statement: below the parameter limit of either database.
 const BATCH_SIZE: usize = 500;
 const OUTCOME: &str = r#"{"adopted":true}"#;
 
 /// Marks the slots of adopted samples as done, of each part of a minute its own: those that are
-/// missing, and those that were missed, given up or planned. The latter were not judged yet, and are
-/// now; the others were judged by the commits that the database lost.
+/// missing, and those that were missed, given up or planned. The latter were not evaluated yet, and
+/// are now; the others were evaluated by the commits that the database lost.
 ///
-/// Of a minute whose other parts are found, a part that is not is planned where the feeds can be
-/// asked for history.
+/// Of a minute whose other parts are found, a part that is not is planned where the feeds can
+/// supply history.
 pub struct MarkIngested {
-    parts: Arc<Parts>,
+    parts: Arc<Shards>,
     is_history: bool,
 }
 
 /// The parts of a minute by their numbers, like those of [`IngestMinute`].
-struct Parts(Vec<Part>);
+struct Shards(Vec<Shard>);
 
-struct Part {
+struct Shard {
     /// Markets that its feeds ingest; empty where they are not known.
     markets: HashSet<String>,
     share: (u32, u32),
@@ -54,11 +54,11 @@ impl MarkIngested {
     /// Without feeds a minute is one part, of whatever markets.
     #[must_use]
     pub fn of_feeds(feeds: impl IntoIterator<Item = (Vec<String>, Option<NonZeroU16>)>) -> Self {
-        let mut whole: Option<Part> = None;
+        let mut whole: Option<Shard> = None;
         let mut split = Vec::new();
         for (markets, shards) in feeds {
             let Some(shards) = shards else {
-                let whole = whole.get_or_insert_with(|| Part {
+                let whole = whole.get_or_insert_with(|| Shard {
                     markets: HashSet::new(),
                     share: (0, 1),
                 });
@@ -66,25 +66,25 @@ impl MarkIngested {
                 continue;
             };
             let count = u32::from(shards.get());
-            split.extend((0..count).map(|number| Part {
+            split.extend((0..count).map(|number| Shard {
                 markets: markets.iter().cloned().collect(),
                 share: (number, count),
             }));
         }
         if whole.is_none() && split.is_empty() {
-            whole = Some(Part {
+            whole = Some(Shard {
                 markets: HashSet::new(),
                 share: (0, 1),
             });
         }
         let parts = whole.into_iter().chain(split).collect();
         Self {
-            parts: Arc::new(Parts(parts)),
+            parts: Arc::new(Shards(parts)),
             is_history: false,
         }
     }
 
-    /// For feeds that can be asked for history.
+    /// For feeds that can supply history.
     #[must_use]
     pub fn with_history(mut self, is_history: bool) -> Self {
         self.is_history = is_history;
@@ -102,18 +102,18 @@ impl MarkIngested {
         let each_part = minutes
             .into_iter()
             .flat_map(|minute| (0..count).map(move |shard| (minute, shard)));
-        let due: Vec<Due> = each_part
-            .map(|(minute, shard)| Due {
+        let due: Vec<PlannedSlot> = each_part
+            .map(|(minute, shard)| PlannedSlot {
                 shard,
-                ..Due::pending(minute.start())
+                ..PlannedSlot::pending(minute.start())
             })
             .collect();
-        slots::enter(transaction, IngestMinute::NAME, &due, now).await?;
+        slots::enqueue(transaction, IngestMinute::NAME, &due, now).await?;
         Ok(())
     }
 }
 
-impl FeedParts for Parts {
+impl FeedParts for Shards {
     fn ingests(&self, metric: &Metric) -> bool {
         let mut parts = self.0.iter();
         parts.any(|part| part.markets.contains(metric.market()))
@@ -196,11 +196,11 @@ async fn finish(
         .into_tuple()
         .all(transaction)
         .await?;
-    let unjudged: Vec<Due> = slots
+    let unjudged: Vec<PlannedSlot> = slots
         .into_iter()
-        .map(|slot| Due::pending(Millis(slot)))
+        .map(|slot| PlannedSlot::pending(Millis(slot)))
         .collect();
-    slots::enter(transaction, DetectJumps::NAME, &unjudged, now).await?;
+    slots::enqueue(transaction, DetectJumps::NAME, &unjudged, now).await?;
     let updated = Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Done))
         .col_expr(Column::FinishedAt, Expr::value(now.0))

@@ -1,4 +1,4 @@
-//! Log lines of runs that fail.
+//! Rate-limited log lines of failed runs.
 
 use std::time::Instant;
 
@@ -7,14 +7,14 @@ use marketlake_entities::database::outage::with_cause;
 use marketlake_model::{Millis, Minute};
 use serde_json::Value;
 
-use crate::{JobError, Run};
+use crate::{JobContext, JobError};
 
 /// Logs a run that failed, and why that could not be recorded, where it could not. Runs of a job
 /// that fail for the same cause are one line when they begin, and one with a count now and then.
 pub(crate) fn log(
     failures: &FailureLog,
     job: &str,
-    run: &Run,
+    run: &JobContext,
     outcome: &str,
     error: &JobError,
     unrecorded: Option<JobError>,
@@ -49,7 +49,7 @@ pub(crate) fn log(
 }
 
 /// Logs that a lease cannot be renewed, in the same way.
-pub(crate) fn log_renewal(failures: &FailureLog, run: &Run, error: &JobError) {
+pub(crate) fn log_renewal(failures: &FailureLog, run: &JobContext, error: &JobError) {
     let slot = run.slot;
     match failures.fail(Instant::now(), &format!("cannot renew a lease: {error}")) {
         FailureLine::Quiet => (),

@@ -1,4 +1,5 @@
-//! `watchman`: looks each minute whether the feed is stale, a job keeps failing or deliveries die, and has the operator told.
+//! `watchman`: checks each minute for stale feeds, failing jobs and dead deliveries, and reports
+//! incidents to the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,20 +14,20 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run};
+use crate::{IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
-/// How far back failures are looked for.
-const LATELY: Duration = Duration::from_secs(3_600);
+/// Window in which failures count.
+const FAILURE_WINDOW: Duration = Duration::from_secs(3_600);
 /// So many slots of a job that failed in a row, or attempts at one, are an incident.
-const FAILURES: usize = 3;
-/// How far back deaths of deliveries are looked for, and how many are an incident.
-const DEATHS_SPAN: Duration = Duration::from_secs(900);
-const DEATHS: u64 = 3;
+const MIN_FAILURES: usize = 3;
+/// Window in which dead deliveries count, and the number that is an incident.
+const DEAD_DELIVERY_WINDOW: Duration = Duration::from_secs(900);
+const MIN_DEAD_DELIVERIES: u64 = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Who is told, and when a feed is stale.
+/// Options of the watchdog.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct WatchdogOptions {
     /// The operator's mail address.
     pub operator: Option<String>,
     /// The newest minute may be so old.
@@ -34,19 +35,19 @@ pub struct Watch {
 }
 
 /// The job. It leaves: incidents, and mails about those that began or are over.
-pub struct Watchman {
+pub struct Watchdog {
     database: DatabaseConnection,
-    watch: Watch,
+    watch: WatchdogOptions,
     is_live: bool,
 }
 
-impl Watchman {
+impl Watchdog {
     /// Its name.
     pub const NAME: &'static str = "watchman";
 
     /// The job; with `is_live` the feeds are watched too.
     #[must_use]
-    pub fn new(database: DatabaseConnection, watch: Watch, is_live: bool) -> Self {
+    pub fn new(database: DatabaseConnection, watch: WatchdogOptions, is_live: bool) -> Self {
         Self {
             database,
             watch,
@@ -56,7 +57,7 @@ impl Watchman {
 }
 
 #[async_trait]
-impl Job for Watchman {
+impl Job for Watchdog {
     fn name(&self) -> &'static str {
         Self::NAME
     }
@@ -65,20 +66,20 @@ impl Job for Watchman {
         Policy {
             timeout: Duration::from_secs(30),
             attempts: 1,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
     /// The running minute by the clock.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
-        Ok(vec![Due::pending(moment.now.minute().start())])
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
+        Ok(vec![PlannedSlot::pending(moment.now.minute().start())])
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
         Some(slot.plus(Duration::from_secs(300)))
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let now = run.now(&self.database).await?;
         let mut findings = failing(&self.database, now).await?;
         findings.extend(dying(&self.database, now).await?);
@@ -90,7 +91,7 @@ impl Job for Watchman {
             findings.extend(all);
         }
         let operator = self.watch.operator.as_deref();
-        let settled = watchdog::settle(&self.database, &findings, operator, now).await?;
+        let settled = watchdog::reconcile(&self.database, &findings, operator, now).await?;
         let outcome = json!({
             "findings": findings.len(), "opened": settled.opened, "closed": settled.closed,
         });
@@ -99,8 +100,9 @@ impl Job for Watchman {
     }
 }
 
-impl Watchman {
-    /// Whether the newest minute is too old. Before the first, the time counts since somebody began to ask.
+impl Watchdog {
+    /// Whether the newest minute is too old. Before the first, the time counts since somebody began
+    /// to ask.
     async fn stale(&self, now: Millis) -> Result<Option<Finding>, DbErr> {
         let ingest = || Entity::find().filter(Column::Job.eq(IngestMinute::NAME));
         let newest = ingest()
@@ -127,7 +129,7 @@ impl Watchman {
     }
 }
 
-impl Watchman {
+impl Watchdog {
     /// Feeds without which every minute had to go on for so long.
     async fn stale_feeds(&self, now: Millis) -> Result<Vec<Finding>, DbErr> {
         let after = self.watch.feed_stale_after;
@@ -181,7 +183,7 @@ async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Findi
         .select_only()
         .column(Column::Job)
         .filter(Column::State.eq(State::Failed))
-        .filter(Column::FinishedAt.gt(now.minus(LATELY)))
+        .filter(Column::FinishedAt.gt(now.minus(FAILURE_WINDOW)))
         .distinct()
         .into_tuple()
         .all(database)
@@ -191,18 +193,18 @@ async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Findi
         let last = Entity::find()
             .filter(Column::Job.eq(job.as_str()))
             .filter(Column::State.is_in([State::Done, State::Failed]))
-            .filter(Column::FinishedAt.gt(now.minus(LATELY)))
+            .filter(Column::FinishedAt.gt(now.minus(FAILURE_WINDOW)))
             .order_by_desc(Column::FinishedAt)
-            .limit(FAILURES as u64)
+            .limit(MIN_FAILURES as u64)
             .all(database)
             .await?;
-        if last.len() == FAILURES && last.iter().all(|row| row.state == State::Failed) {
-            findings.push(finding(&job, FAILURES, last[0].error.as_deref()));
+        if last.len() == MIN_FAILURES && last.iter().all(|row| row.state == State::Failed) {
+            findings.push(finding(&job, MIN_FAILURES, last[0].error.as_deref()));
         }
     }
     let worn = Entity::find()
         .filter(Column::State.is_in([State::Pending, State::Running]))
-        .filter(Column::Attempts.gte(i32::try_from(FAILURES).unwrap_or(i32::MAX)))
+        .filter(Column::Attempts.gte(i32::try_from(MIN_FAILURES).unwrap_or(i32::MAX)))
         .order_by_asc(Column::Slot)
         .all(database)
         .await?;
@@ -225,10 +227,13 @@ fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
 }
 
 async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
-    let dead = outbox::dead(database, now.minus(DEATHS_SPAN)).await?;
-    Ok((dead >= DEATHS).then(|| Finding {
+    let dead = outbox::dead(database, now.minus(DEAD_DELIVERY_WINDOW)).await?;
+    Ok((dead >= MIN_DEAD_DELIVERIES).then(|| Finding {
         kind: Kind::DeliveriesDying,
         subject: "all".to_owned(),
-        detail: format!("{dead} in the last {} minutes", DEATHS_SPAN.as_secs() / 60),
+        detail: format!(
+            "{dead} in the last {} minutes",
+            DEAD_DELIVERY_WINDOW.as_secs() / 60
+        ),
     }))
 }
