@@ -70,7 +70,7 @@ pub(crate) async fn jobs(
         feeds: feeds.all,
         pace: feeds.pace,
         sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
-        mails_a_day: settings.alerts.mails_per_address,
+        max_mails_per_day: settings.alerts.mails_per_address,
         max_alert_age: settings.alerts.max_age()?,
         watch: WatchdogOptions {
             operator: settings.alerts.operator()?,

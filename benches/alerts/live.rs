@@ -59,7 +59,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         feeds: vec![Source::whole(Arc::new(Live))],
         pace: None,
         sender: sender(lake.database(), &sink.url, 8)?,
-        mails_a_day: 1_000_000,
+        max_mails_per_day: 1_000_000,
         max_alert_age: Duration::from_secs(86_400),
         watch: WatchdogOptions {
             operator: None,

@@ -41,7 +41,7 @@ pub struct DetectJumps {
 #[derive(Clone, Copy, Debug)]
 pub struct DetectOptions {
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-    pub mails_a_day: u64,
+    pub max_mails_per_day: u64,
     /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
     pub max_age: Duration,
     /// Whether minutes are of the present. Those of a replay are as old as its history.
@@ -136,7 +136,7 @@ impl Job for DetectJumps {
         let too_old = self.too_old(run, now).await?;
         let telling = EnqueueOptions {
             stale: too_old.as_deref(),
-            mails_a_day: self.options.mails_a_day,
+            max_mails_per_day: self.options.max_mails_per_day,
         };
         let recorded = verdict.record(&transaction, now, telling).await?;
         let outcome = json!({

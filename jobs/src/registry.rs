@@ -24,7 +24,7 @@ pub struct JobDeps {
     /// Sender of deliveries.
     pub sender: Sender,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-    pub mails_a_day: u64,
+    pub max_mails_per_day: u64,
     /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
     pub max_alert_age: Duration,
     /// Options of the watchdog.
@@ -50,7 +50,7 @@ impl JobSet {
             feeds,
             pace,
             sender,
-            mails_a_day,
+            max_mails_per_day,
             max_alert_age,
             watch,
             grace,
@@ -61,7 +61,7 @@ impl JobSet {
         // A replay's minutes are as old as its history.
         let is_live = pace.is_none() && !feeds.is_empty();
         let detection = DetectOptions {
-            mails_a_day,
+            max_mails_per_day,
             max_age: max_alert_age,
             is_live: pace.is_none(),
         };

@@ -212,7 +212,7 @@ impl Planner {
         }
         if repair && held.is_none() {
             repair_slots(&self.database, now).await?;
-            outbox::mend(&self.database, now).await?;
+            outbox::repair_backoffs(&self.database, now).await?;
         }
         let minute = match self.pace {
             None => now.minute(),

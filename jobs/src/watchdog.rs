@@ -227,7 +227,7 @@ fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
 }
 
 async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
-    let dead = outbox::dead(database, now.minus(DEAD_DELIVERY_WINDOW)).await?;
+    let dead = outbox::count_dead(database, now.minus(DEAD_DELIVERY_WINDOW)).await?;
     Ok((dead >= MIN_DEAD_DELIVERIES).then(|| Finding {
         kind: Kind::DeliveriesDying,
         subject: "all".to_owned(),

@@ -119,9 +119,9 @@ impl Default for Alerts {
             retry_for: "6h".to_owned(),
             most_metrics: 10_000,
             mails_per_address: DEFAULT_MAX_MAILS_PER_DAY,
-            confirmations_per_address: caps.mails_of_address,
-            subscriptions_per_source: caps.of_source,
-            confirmations_per_day: caps.confirmations,
+            confirmations_per_address: caps.max_mails_per_address,
+            subscriptions_per_source: caps.max_per_source,
+            confirmations_per_day: caps.max_confirmations,
         }
     }
 }
@@ -129,9 +129,9 @@ impl Default for Alerts {
 impl Alerts {
     pub(crate) fn caps(&self) -> SignupLimits {
         SignupLimits {
-            mails_of_address: self.confirmations_per_address,
-            of_source: self.subscriptions_per_source,
-            confirmations: self.confirmations_per_day,
+            max_mails_per_address: self.confirmations_per_address,
+            max_per_source: self.subscriptions_per_source,
+            max_confirmations: self.confirmations_per_day,
         }
     }
 

@@ -91,7 +91,7 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
             "mail did not arrive: 5.1.1 smtp; 550 5.1.1 no such user"
         );
         let now = alerting.now().await;
-        let confirm = subscriptions::Change::Confirm;
+        let confirm = subscriptions::Transition::Confirm;
         Subscription::change(
             &alerting.database,
             &subscription.id,

@@ -84,7 +84,12 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             ))
             .await;
             assert!(!due().await, "{state}");
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 1);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                1
+            );
             assert!(due().await, "{state}");
             let until = at(DAY + 60_000).0;
             set(format!(
@@ -94,7 +99,12 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             ))
             .await;
             assert!(!due().await, "{state}");
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 1);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                1
+            );
             assert_eq!(alerting.send(&mailbox.url).await.sent, 1, "{state}");
         }
         // What is as it ought to be.
@@ -111,12 +121,22 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
                 not_before.0
             ))
             .await;
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                0
+            );
         }
         outbox::pause_sending(&alerting.database, "wrong prices", at(DAY))
             .await
             .unwrap();
-        assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
+        assert_eq!(
+            outbox::repair_backoffs(&alerting.database, now)
+                .await
+                .unwrap(),
+            0
+        );
         assert_eq!(
             outbox::list_throttles(&alerting.database, now)
                 .await

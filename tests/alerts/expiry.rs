@@ -77,7 +77,12 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
         assert_eq!(mailbox.mails().len(), 0);
         // An operator is told of alerts that were lost so.
         let before = marketlake_model::Millis(0);
-        assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 2);
+        assert_eq!(
+            outbox::count_dead(&alerting.database, before)
+                .await
+                .unwrap(),
+            2
+        );
     })
     .await;
 }
@@ -139,7 +144,7 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
         let now = database::clock(&transaction).await.unwrap();
         let telling = EnqueueOptions {
             stale,
-            mails_a_day: 1,
+            max_mails_per_day: 1,
         };
         verdict.record(&transaction, now, telling).await.unwrap();
         transaction.commit().await.unwrap();
@@ -148,5 +153,10 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
     assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
     // It was never to be sent: nobody is to look into it.
     let before = marketlake_model::Millis(0);
-    assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 0);
+    assert_eq!(
+        outbox::count_dead(&alerting.database, before)
+            .await
+            .unwrap(),
+        0
+    );
 }

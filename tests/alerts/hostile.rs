@@ -72,7 +72,7 @@ fn channel(hook: &Hook) -> WebhookChannel {
     WebhookChannel::new(guard, std::slice::from_ref(&hook.certificate), None).unwrap()
 }
 
-async fn call(hook: &Hook) -> Sending {
+async fn call(hook: &Hook) -> SendOutcome {
     let parcel = OutgoingMessage {
         message_id: "m".to_owned(),
         return_path: String::new(),
@@ -80,9 +80,9 @@ async fn call(hook: &Hook) -> Sending {
         secret: Some("secret".to_owned()),
         bytes: Arc::from(&b"{}"[..]),
     };
-    let mut line = channel(hook).line();
-    line.prepare(&parcel).await.unwrap();
-    line.hand_over(&parcel, true_now()).await
+    let mut transport = channel(hook).transport();
+    transport.prepare(&parcel).await.unwrap();
+    transport.transmit(&parcel, true_now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

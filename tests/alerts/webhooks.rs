@@ -30,7 +30,7 @@ fn loopback() -> Guard {
     }
 }
 
-async fn send(channel: &dyn Channel, address: &str) -> Sending {
+async fn send(channel: &dyn Channel, address: &str) -> SendOutcome {
     let parcel = OutgoingMessage {
         message_id: "d".to_owned(),
         return_path: String::new(),
@@ -38,9 +38,9 @@ async fn send(channel: &dyn Channel, address: &str) -> Sending {
         secret: Some("secret".to_owned()),
         bytes: Arc::from(&b"{}"[..]),
     };
-    let mut line = channel.line();
-    match line.prepare(&parcel).await {
-        Ok(()) => line.hand_over(&parcel, true_now()).await,
+    let mut transport = channel.transport();
+    match transport.prepare(&parcel).await {
+        Ok(()) => transport.transmit(&parcel, true_now()).await,
         Err(sending) => sending,
     }
 }

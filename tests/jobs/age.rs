@@ -20,7 +20,7 @@ const ID: &str = "binance:hottry:volume";
 
 fn options(is_live: bool) -> DetectOptions {
     DetectOptions {
-        mails_a_day: EnqueueOptions::default().mails_a_day,
+        max_mails_per_day: EnqueueOptions::default().max_mails_per_day,
         max_age: Duration::from_secs(600),
         is_live,
     }

@@ -216,7 +216,7 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let detect = DetectJumps::new(
             Arc::clone(&lake),
             DetectOptions {
-                mails_a_day: 30,
+                max_mails_per_day: 30,
                 max_age: Duration::from_secs(600),
                 is_live: true,
             },

@@ -164,12 +164,12 @@ pub async fn backtest(
         run.take(evaluate(rule, metric, &points, span), rule);
         tokio::task::yield_now().await;
     }
-    let judged = ScopedRule {
+    let scoped_rule = ScopedRule {
         pattern: pattern.clone(),
         rule: *rule,
         muted_until: None,
     };
-    Ok(Ok(run.finish(&judged, span, metrics.len())))
+    Ok(Ok(run.finish(&scoped_rule, span, metrics.len())))
 }
 
 /// Result of one metric.
@@ -251,7 +251,7 @@ impl Run {
         }
     }
 
-    fn finish(mut self, judged: &ScopedRule, span: Span, metrics: usize) -> Backtest {
+    fn finish(mut self, scoped_rule: &ScopedRule, span: Span, metrics: usize) -> Backtest {
         self.fired
             .sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
         let jumps = self.fired.len();
@@ -262,7 +262,7 @@ impl Run {
             .into_iter()
             .filter(|jump| {
                 let before = last.get(&jump.metric).copied();
-                let admitted = tally.admit(judged, jump.ts, before).is_ok();
+                let admitted = tally.admit(scoped_rule, jump.ts, before).is_ok();
                 if admitted {
                     last.insert(jump.metric.clone(), jump.ts);
                 }

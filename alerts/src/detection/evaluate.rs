@@ -118,7 +118,7 @@ impl EvaluationRun<'_> {
         for trail in trails.iter().filter(|trail| group.concerns_globs(trail)) {
             for subscription in &group.globs {
                 let known = self.known.get(&subscription.id).unwrap_or(&nothing_known);
-                if subscription.judged.pattern.matches(&trail.metric)
+                if subscription.scoped_rule.pattern.matches(&trail.metric)
                     && !known.contains_key(&trail.metric)
                 {
                     pairs.push((Arc::clone(subscription), trail.metric.clone()));

@@ -22,7 +22,7 @@ const BATCH_SIZE: usize = 500;
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) subscription_id: String,
-    pub(crate) judged: ScopedRule,
+    pub(crate) scoped_rule: ScopedRule,
     pub(crate) from: Minute,
     /// The first minute that it did not evaluate any more.
     pub(crate) to: Option<Minute>,
@@ -32,7 +32,7 @@ impl Span {
     pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
         Ok(Self {
             subscription_id: row.subscription_id.clone(),
-            judged: ScopedRule::read(row.id, &row.judged)?,
+            scoped_rule: ScopedRule::read(row.id, &row.judged)?,
             from: row.from_ts.minute(),
             to: row.to_ts.map(Millis::minute),
         })
@@ -74,7 +74,7 @@ pub(super) async fn changes(
             Some(row) => {
                 changes.closed.push(row.id);
                 let before = ScopedRule::read(row.id, &row.judged)?;
-                if !carries_over(&before, &subscription.judged) {
+                if !carries_over(&before, &subscription.scoped_rule) {
                     changes.forgotten.push(subscription.id.clone());
                 }
             }
@@ -84,7 +84,7 @@ pub(super) async fn changes(
             id: NotSet,
             subscription_id: Set(subscription.id.clone()),
             revision: Set(subscription.revision),
-            judged: Set(subscription.judged.write()?),
+            judged: Set(subscription.scoped_rule.write()?),
             from_ts: Set(minute.start()),
             to_ts: Set(None),
         });

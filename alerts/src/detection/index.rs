@@ -41,7 +41,7 @@ pub(super) fn groups(subscriptions: &[Arc<Subscription>]) -> Vec<Group> {
 
 impl Group {
     fn take(&mut self, subscription: &Arc<Subscription>) {
-        if subscription.judged.pattern.is_exact() {
+        if subscription.scoped_rule.pattern.is_exact() {
             self.exact.push(Arc::clone(subscription));
             return;
         }
@@ -97,7 +97,7 @@ impl<'a> Names<'a> {
 
     /// The metrics that a pattern without a `*` names, each once.
     pub(super) fn named(&self, subscription: &Subscription) -> Vec<&'a Metric> {
-        let members = subscription.judged.pattern.members();
+        let members = subscription.scoped_rule.pattern.members();
         let mut named: Vec<&Metric> = members
             .filter_map(|member| self.0.get(member))
             .flatten()

@@ -80,7 +80,7 @@ impl Limits {
         let last = self.last.get(&key).copied();
         let minute = self.minute;
         let tally = self.tally(&subscription.id);
-        let admitted = tally.admit(&subscription.judged, minute, last);
+        let admitted = tally.admit(&subscription.scoped_rule, minute, last);
         let most = subscription.rule().most_alerts;
         if most.is_some_and(|most| tally.ever >= most) {
             self.spent.insert(subscription.id.clone());

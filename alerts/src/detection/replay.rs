@@ -47,7 +47,7 @@ pub struct Replay {
     pub would_not_have_fired: Vec<AlertRecord>,
 }
 
-/// Judges a span again: the minutes of `judged` in it, which are those that were judged then, and
+/// Judges a span again: the minutes of `evaluated` in it, which are those that were judged then, and
 /// some before it for states that were under way.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub struct Replay {
 pub async fn replay(
     lake: &Lake,
     span: Span,
-    judged: &BTreeSet<Minute>,
+    evaluated: &BTreeSet<Minute>,
 ) -> Result<Replay, AlertError> {
     let database = lake.database();
     let spans = crate::detection::spans(database, span.to).await?;
@@ -71,7 +71,7 @@ pub async fn replay(
     let mut read = Read::default();
     let mut now = Vec::new();
     for (subscription_id, chain) in &chains {
-        let fired = reevaluate(lake, subscription_id, chain, span, judged, &mut read).await?;
+        let fired = reevaluate(lake, subscription_id, chain, span, evaluated, &mut read).await?;
         now.extend(admitted(database, subscription_id, fired, span).await?);
     }
     let then = recorded(database, span).await?;
@@ -91,10 +91,10 @@ impl Read {
     async fn candidates(
         &mut self,
         lake: &Lake,
-        judged: &ScopedRule,
+        scoped_rule: &ScopedRule,
         span: Span,
     ) -> Result<BTreeSet<Metric>, AlertError> {
-        let rule = judged.rule.jump;
+        let rule = scoped_rule.rule.jump;
         let key = format!("{rule:?}");
         if !self.candidates.contains_key(&key) {
             let query = JumpQuery {
@@ -108,7 +108,7 @@ impl Read {
         }
         let all = self.candidates.get(&key).into_iter().flatten();
         Ok(all
-            .filter(|metric| judged.pattern.matches(metric))
+            .filter(|metric| scoped_rule.pattern.matches(metric))
             .cloned()
             .collect())
     }
@@ -138,7 +138,7 @@ async fn reevaluate<'a>(
     subscription_id: &str,
     chain: &'a [RuleSpan],
     span: Span,
-    judged: &BTreeSet<Minute>,
+    evaluated: &BTreeSet<Minute>,
     read: &mut Read,
 ) -> Result<Vec<(&'a ScopedRule, Jump)>, AlertError> {
     let mut fired: Vec<(&ScopedRule, Jump)> = Vec::new();
@@ -147,16 +147,16 @@ async fn reevaluate<'a>(
         if last.to.is_some_and(|to| to <= span.from) || first.from > span.to {
             continue;
         }
-        let rule = &first.judged.rule;
+        let rule = &first.scoped_rule.rule;
         let under_way = under_way(lake.database(), subscription_id, first.from, span.from).await?;
-        let mut metrics: BTreeSet<Metric> = if first.judged.pattern.is_exact() {
+        let mut metrics: BTreeSet<Metric> = if first.scoped_rule.pattern.is_exact() {
             let directory = lake.directory();
             let meant = directory
                 .metrics()
-                .filter(|m| first.judged.pattern.matches(m));
+                .filter(|m| first.scoped_rule.pattern.matches(m));
             meant.cloned().collect()
         } else {
-            read.candidates(lake, &first.judged, span).await?
+            read.candidates(lake, &first.scoped_rule, span).await?
         };
         metrics.extend(under_way.keys().cloned());
         for metric in metrics {
@@ -168,7 +168,7 @@ async fn reevaluate<'a>(
             };
             let points = read.series(lake, &metric, reach(rule, stretch)).await?;
             let mut track = RuleEvaluator::new(rule, &metric, &points, watch);
-            for &minute in judged.range(begin..=span.to) {
+            for &minute in evaluated.range(begin..=span.to) {
                 let holds = |s: &&RuleSpan| s.from <= minute && s.to.is_none_or(|to| minute < to);
                 let Some(here) = link.iter().find(holds) else {
                     continue;
@@ -178,7 +178,7 @@ async fn reevaluate<'a>(
                 }
                 let moment = track.evaluate(minute);
                 if minute >= span.from {
-                    fired.extend(moment.jump.map(|jump| (&here.judged, jump)));
+                    fired.extend(moment.jump.map(|jump| (&here.scoped_rule, jump)));
                 }
             }
         }
@@ -189,7 +189,7 @@ async fn reevaluate<'a>(
 
 /// Spans that follow each other and carry what is known from one to the next.
 fn links(chain: &[RuleSpan]) -> impl Iterator<Item = &[RuleSpan]> {
-    chain.chunk_by(|a, b| a.to == Some(b.from) && carries_over(&a.judged, &b.judged))
+    chain.chunk_by(|a, b| a.to == Some(b.from) && carries_over(&a.scoped_rule, &b.scoped_rule))
 }
 
 /// Loads the states before a minute that were not ok; for pending ones, also their start.
@@ -253,9 +253,9 @@ async fn admitted(
         .map(|alert| (alert.metric, alert.ts.minute()))
         .collect();
     let mut said = Vec::new();
-    for (judged, jump) in fired {
+    for (scoped_rule, jump) in fired {
         let before = last.get(jump.metric.id()).copied();
-        if tally.admit(judged, jump.ts, before).is_ok() {
+        if tally.admit(scoped_rule, jump.ts, before).is_ok() {
             last.insert(jump.metric.to_string(), jump.ts);
             said.push(AlertRecord {
                 subscription_id: subscription_id.to_owned(),

@@ -128,11 +128,11 @@ fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
     let metric: Metric = metric
         .parse()
         .map_err(|error| wrong("metric", format!("{error}")))?;
-    let judged =
-        judged(test, &metric).map_err(|(field, reason)| wrong(&format!("rule.{field}"), reason))?;
+    let scoped_rule = scoped_rule(test, &metric)
+        .map_err(|(field, reason)| wrong(&format!("rule.{field}"), reason))?;
     let start = time("start", &test.start)?;
     let points = samples(&test.samples, start).map_err(|reason| wrong("samples", reason))?;
-    let (alerts, states) = evaluate(&judged, &metric, &points.0, start, points.1);
+    let (alerts, states) = evaluate(&scoped_rule, &metric, &points.0, start, points.1);
     let mut differences = Vec::new();
     let mut there: BTreeMap<Minute, Jump> =
         alerts.into_iter().map(|jump| (jump.ts, jump)).collect();
@@ -169,7 +169,7 @@ fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
     })
 }
 
-fn judged(test: &Test, metric: &Metric) -> Result<ScopedRule, (&'static str, String)> {
+fn scoped_rule(test: &Test, metric: &Metric) -> Result<ScopedRule, (&'static str, String)> {
     let rule = &test.rule;
     let new = NewSubscription {
         metric: metric.to_string(),
@@ -232,13 +232,13 @@ fn samples(text: &str, start: Minute) -> Result<(Vec<Point>, i64), String> {
 type States = Vec<(Minute, String)>;
 
 fn evaluate(
-    judged: &ScopedRule,
+    scoped_rule: &ScopedRule,
     metric: &Metric,
     points: &[Point],
     start: Minute,
     minutes: i64,
 ) -> (Vec<Jump>, States) {
-    let mut track = RuleEvaluator::new(&judged.rule, metric, points, RuleState::default());
+    let mut track = RuleEvaluator::new(&scoped_rule.rule, metric, points, RuleState::default());
     let (mut tally, mut last) = (AlertCounts::default(), None);
     let (mut alerts, mut states) = (Vec::new(), Vec::new());
     for minute in 0..minutes {
@@ -247,13 +247,13 @@ fn evaluate(
         let word = track.watch.state;
         let mut said = moment.step.reason.map(|reason| format!("{word}: {reason}"));
         if let Some(jump) = moment.jump {
-            match tally.admit(judged, ts, last) {
+            match tally.admit(scoped_rule, ts, last) {
                 Ok(()) => {
                     last = Some(ts);
                     alerts.push(jump);
                 }
                 Err(held) => {
-                    let words = held.in_words(&judged.rule);
+                    let words = held.in_words(&scoped_rule.rule);
                     said = said.map(|said| format!("{said}; {words}"));
                 }
             }

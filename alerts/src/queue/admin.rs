@@ -113,7 +113,7 @@ pub(crate) async fn find_by_message_id(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u64, DbErr> {
+pub async fn count_dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::State.eq(State::Dead))
         .filter(Column::Error.not_like(format!("{UNWANTED_REASON_PREFIX}%")))

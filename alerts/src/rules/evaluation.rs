@@ -121,16 +121,19 @@ impl AlertCounts {
     /// The reason that keeps it from becoming one.
     pub fn admit(
         &mut self,
-        judged: &ScopedRule,
+        scoped_rule: &ScopedRule,
         ts: Minute,
         last: Option<Minute>,
     ) -> Result<(), SuppressionReason> {
-        let rule = &judged.rule;
+        let rule = &scoped_rule.rule;
         if self.day != Some(ts.day()) {
             self.day = Some(ts.day());
             self.today = 0;
         }
-        if judged.muted_until.is_some_and(|until| ts.start() < until) {
+        if scoped_rule
+            .muted_until
+            .is_some_and(|until| ts.start() < until)
+        {
             return Err(SuppressionReason::Muted);
         }
         if last.is_some_and(|last| ts.number() - last.number() < i64::from(rule.cooldown)) {

@@ -238,7 +238,7 @@ fn plan(
         Transition::Confirm if before.state == State::Active => return Ok(None),
         Transition::Pause if before.state == State::Paused => return Ok(None),
         Transition::Resume
-            if before.state == State::Active && before.judged.muted_until.is_none() =>
+            if before.state == State::Active && before.scoped_rule.muted_until.is_none() =>
         {
             return Ok(None);
         }

@@ -36,7 +36,7 @@ pub struct Subscription {
     /// Rises with each change of what is evaluated.
     pub revision: i32,
     /// The metrics, the rule, and whether it is mute.
-    pub judged: ScopedRule,
+    pub scoped_rule: ScopedRule,
     /// Mail address of its owner.
     pub address: String,
     /// Channel of its alerts.
@@ -110,7 +110,7 @@ impl Subscription {
     /// The rule.
     #[must_use]
     pub fn rule(&self) -> &Rule {
-        &self.judged.rule
+        &self.scoped_rule.rule
     }
 
     pub(crate) fn from_row(row: Model) -> Result<Self, AlertError> {
@@ -120,7 +120,7 @@ impl Subscription {
         Ok(Self {
             state: row.state,
             revision: row.revision,
-            judged: ScopedRule {
+            scoped_rule: ScopedRule {
                 pattern,
                 rule,
                 muted_until: row.muted_until,

@@ -41,6 +41,6 @@ pub(super) async fn post(
 }
 
 fn said(subscription: &Subscription) -> String {
-    let pattern = &subscription.judged.pattern;
+    let pattern = &subscription.scoped_rule.pattern;
     format!("{pattern}: {}.", subscription.rule().in_words())
 }

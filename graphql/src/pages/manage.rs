@@ -140,11 +140,11 @@ async fn shown(desk: &Desk, subscription: Subscription) -> Result<ShownSubscript
         whys: whys.collect(),
         notes: notes.collect(),
         events: events.collect(),
-        pattern: subscription.judged.pattern.to_string(),
+        pattern: subscription.scoped_rule.pattern.to_string(),
         rule: subscription.rule().in_words(),
         state: subscriptions::in_words(subscription.state),
         snoozed_until: subscription
-            .judged
+            .scoped_rule
             .muted_until
             .map(|until| until.to_string()),
         reason: subscription.reason.clone(),

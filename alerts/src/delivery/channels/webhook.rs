@@ -234,7 +234,9 @@ impl Transport for WebhookChannel {
         match request.send().await {
             // The body is not read: it is the receiver's to say what it likes there, for as long as
             // it likes.
-            Ok(response) => judged(response.status(), retry_after(response.headers(), now)),
+            Ok(response) => {
+                outcome_of_status(response.status(), retry_after(response.headers(), now))
+            }
             Err(error) => failed(error),
         }
     }
@@ -263,7 +265,7 @@ fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
 }
 
-fn judged(status: StatusCode, retry_after: Option<Duration>) -> SendOutcome {
+fn outcome_of_status(status: StatusCode, retry_after: Option<Duration>) -> SendOutcome {
     if status.is_success() {
         return SendOutcome::Sent;
     }

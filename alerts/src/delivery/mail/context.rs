@@ -63,7 +63,7 @@ impl JumpContext {
             test: false,
             subscription: SubscriptionContext {
                 id: subscription.id.clone(),
-                pattern: subscription.judged.pattern.to_string(),
+                pattern: subscription.scoped_rule.pattern.to_string(),
             },
         })
     }

@@ -20,7 +20,7 @@ pub(super) fn made_up(
     now: Millis,
 ) -> Result<AlertDetails, AlertError> {
     let named = subscription
-        .judged
+        .scoped_rule
         .pattern
         .members()
         .next()
@@ -92,7 +92,7 @@ pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError>
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
         state: State::Pending,
         revision: 1,
-        judged: ScopedRule {
+        scoped_rule: ScopedRule {
             pattern,
             rule: Rule::new(JumpRule::default()),
             muted_until: None,

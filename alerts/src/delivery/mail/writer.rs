@@ -309,7 +309,7 @@ impl Writer {
         linked: &LinkBuilder<'_>,
     ) -> Result<Vec<u8>, AlertError> {
         let story = ConfirmationContext {
-            pattern: subscription.judged.pattern.to_string(),
+            pattern: subscription.scoped_rule.pattern.to_string(),
             rule: subscription.rule().in_words(),
             days: Purpose::Confirm.days(),
             links: Links {

@@ -33,14 +33,14 @@ pub struct EnqueueOptions<'a> {
     /// Reason if the alerts are stale: they are recorded, and their deliveries written as given up.
     pub stale: Option<&'a str>,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-    pub mails_a_day: u64,
+    pub max_mails_per_day: u64,
 }
 
 impl Default for EnqueueOptions<'_> {
     fn default() -> Self {
         Self {
             stale: None,
-            mails_a_day: DEFAULT_MAX_MAILS_PER_DAY,
+            max_mails_per_day: DEFAULT_MAX_MAILS_PER_DAY,
         }
     }
 }
@@ -67,7 +67,10 @@ pub async fn enqueue_alerts(
     now: Millis,
     telling: EnqueueOptions<'_>,
 ) -> Result<u64, DbErr> {
-    let EnqueueOptions { stale, mails_a_day } = telling;
+    let EnqueueOptions {
+        stale,
+        max_mails_per_day,
+    } = telling;
     let mut by_target: BTreeMap<(String, Channel), Vec<NewAlert>> = BTreeMap::new();
     for one in told {
         let target = (
@@ -79,7 +82,7 @@ pub async fn enqueue_alerts(
     let mut plan = Plan::default();
     for ((address, channel), told) in by_target {
         let had = lately(connection, &address, now).await?;
-        if stale.is_none() && had + (told.len().min(MIN_DIGEST_ALERTS) as u64) > mails_a_day {
+        if stale.is_none() && had + (told.len().min(MIN_DIGEST_ALERTS) as u64) > max_mails_per_day {
             let digest = waiting(connection, channel, &address, now).await?;
             plan.gather(digest, channel, &address, told, now);
         } else if told.len() >= MIN_DIGEST_ALERTS {

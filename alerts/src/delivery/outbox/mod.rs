@@ -10,13 +10,13 @@
 //! ```
 
 mod claim;
+mod clock_repair;
 pub(crate) mod enqueue_alerts;
 mod finish;
 mod gone;
 mod lane_health;
 mod lane_worker;
 mod leases;
-mod mend;
 mod outliers;
 mod sender;
 mod throttle;
@@ -24,16 +24,16 @@ mod throttle;
 use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+pub use self::clock_repair::repair_backoffs;
 pub use self::enqueue_alerts::{
     DEFAULT_MAX_MAILS_PER_DAY, EnqueueOptions, MIN_DIGEST_ALERTS, NewAlert, enqueue_alerts,
 };
-pub use self::mend::mend;
 pub use self::sender::{RETRY_FOR, SendCounts, SendRate, Sender};
 pub use self::throttle::{
     Throttle, list_throttles, pause_sending, prune_throttles, resume_sending,
 };
 pub use crate::queue::TOO_OLD_REASON;
-pub use crate::queue::admin::{DeliverySummary, dead, find, list, prune_messages, requeue};
+pub use crate::queue::admin::{DeliverySummary, count_dead, find, list, prune_messages, requeue};
 pub use crate::queue::enqueue::{NewDelivery, enqueue};
 pub use crate::queue::lane::Lane;
 

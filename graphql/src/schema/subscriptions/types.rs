@@ -171,7 +171,7 @@ impl From<Record> for Subscription {
         Self {
             id: record.id.into(),
             state: in_words(record.state).to_owned(),
-            metric: record.judged.pattern.to_string(),
+            metric: record.scoped_rule.pattern.to_string(),
             factor: Decimal(rule.jump.factor),
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window.into(),
@@ -182,7 +182,7 @@ impl From<Record> for Subscription {
             most_per_day: rule.most_per_day.map(i64::from),
             expires_at: rule.expires_at.map(DateTime::from),
             most_alerts: rule.most_alerts.map(i64::from),
-            snoozed_until: record.judged.muted_until.map(DateTime::from),
+            snoozed_until: record.scoped_rule.muted_until.map(DateTime::from),
             address: record.address,
             channel: record.channel.to_string(),
             endpoint: record.endpoint,

@@ -25,7 +25,7 @@ const MAX_COUNTED_ATTEMPTS: i32 = 8;
 ///
 /// # Errors
 /// If the database fails.
-pub async fn mend(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
+pub async fn repair_backoffs(connection: &impl ConnectionTrait, now: Millis) -> Result<u64, DbErr> {
     let ahead = |span: Duration| now.plus(span.saturating_add(MAX_AHEAD));
     let waits = Column::NotBefore.gt(now).and(Column::NotBefore.lt(NEVER));
     let mut too_long = Condition::any()
