@@ -3,7 +3,7 @@
 //! A [`Job`] says which slots it wants and does one; the slot table ([`slots`]) decides who does
 //! which, once; the [`Runner`] claims, renews leases and retries; the [`Scheduler`] rings each
 //! second. The machinery knows no job, and the jobs know no clock but the slot and the [`Clock`].
-//! What runs long is watched over by the [`supervisor`].
+//! The [`supervisor`] restarts long-running tasks.
 //!
 //! To add a job: a file with a struct that implements [`Job`], and a line in [`JobSet::all`].
 

@@ -311,7 +311,7 @@ impl Runner {
         error: &JobError,
     ) -> Result<&'static str, JobError> {
         let now = self.clock.now(&self.database).await?;
-        // Who requested longer is not asked before by the feed itself.
+        // A feed that is paused for longer sends no request before.
         let retry_at = match error.retry() {
             Retry::Never => None,
             Retry::After(pause) => Some(now.plus(pause)),

@@ -26,7 +26,7 @@ impl Source {
 /// One shard of a minute: the work of one slot.
 #[derive(Clone)]
 pub(crate) struct Shard {
-    /// Asked in this order; earlier ones win a metric.
+    /// Fetched in this order; earlier ones win a metric.
     pub(crate) feeds: Vec<Arc<dyn Feed>>,
     /// Number and count of its share, by the hashes of metrics.
     share: (u32, u32),

@@ -40,7 +40,7 @@ pub struct Evaluation {
     spent: Vec<String>,
     /// Jumps found, whether or not they became alerts.
     pub jumps: usize,
-    /// Rules asked.
+    /// Rules evaluated.
     pub rules: usize,
 }
 

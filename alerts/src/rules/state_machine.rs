@@ -2,7 +2,7 @@
 //! rows.
 //!
 //! ```text
-//!        beyond the factor            for `sustain` minutes
+//!        beyond the factor            for `for_minutes`
 //!   ok ───────────────────> pending ───────────────────────> firing      (the alert is made here, once)
 //!    ^ <──────────────────────┘ calm                            │
 //!    └──────────────────── not beyond the re-arm ratio ─────────┘

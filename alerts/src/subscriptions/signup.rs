@@ -32,11 +32,11 @@ pub(super) const PENDING_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Limits of sign-ups.
 #[derive(Clone, Copy, Debug)]
 pub struct SignupLimits {
-    /// Mails that ask one address to confirm, or bring it its link, a day.
+    /// Confirmation and manage-link mails to one address a day.
     pub max_mails_per_address: u64,
     /// Subscriptions requested from one network address a day.
     pub max_per_source: u64,
-    /// Mails that ask to confirm, in all, a day.
+    /// Confirmation mails in all, a day.
     pub max_confirmations: u64,
 }
 
@@ -270,7 +270,7 @@ async fn count_from_source(
         .await
 }
 
-/// Mails that asked to confirm, to one address (its links counted too) or in all.
+/// Counts confirmation mails, to one address (with manage links) or in all.
 async fn count_mails(
     connection: &impl ConnectionTrait,
     address: Option<&str>,
