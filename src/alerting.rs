@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::Channels;
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Sender};
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, SmtpChannel, WebhookChannel,
+};
+use marketlake_alerts::delivery::mail::{Dkim, Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{SendRate, Sender};
 use marketlake_common::excerpt;
 use sea_orm::DatabaseConnection;
 use url::Url;
@@ -29,7 +31,7 @@ pub(crate) fn sender(
         mail: mail(settings)?,
         webhook: webhook(settings)?,
     };
-    let pace = Pace {
+    let pace = SendRate {
         lines: at_once("mail.connections", settings.mail.connections)?,
         per_second: settings.mail.rate,
         webhooks: at_once("webhooks.connections", settings.webhooks.connections)?,

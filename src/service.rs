@@ -9,7 +9,9 @@ use anyhow::Context;
 use clap::ValueEnum;
 use marketlake_common::Health;
 use marketlake_graphql::{Http, Options};
-use marketlake_jobs::{DeliverAlerts, JobSet, MarkIngested, Parts, Runner, Scheduler, Watch};
+use marketlake_jobs::{
+    DeliverAlerts, JobDeps, JobSet, MarkIngested, Runner, Scheduler, WatchdogOptions,
+};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -63,14 +65,14 @@ pub(crate) async fn jobs(
     stop: &CancellationToken,
 ) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
     let feeds = feeds::make(settings).await?;
-    let jobs = JobSet::all(Parts {
+    let jobs = JobSet::all(JobDeps {
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
         sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
-        mails_a_day: settings.alerts.mails_per_address,
+        max_mails_per_day: settings.alerts.mails_per_address,
         max_alert_age: settings.alerts.max_age()?,
-        watch: Watch {
+        watch: WatchdogOptions {
             operator: settings.alerts.operator()?,
             feed_stale_after: settings.alerts.stale_after()?,
         },

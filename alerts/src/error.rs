@@ -1,9 +1,9 @@
-//! What can go wrong with alerts.
+//! Errors of this crate.
 
 use marketlake_lake::LakeError;
 use sea_orm::DbErr;
 
-/// Why it could not be done.
+/// Error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum AlertError {
     /// The database failed.
@@ -19,7 +19,7 @@ pub enum AlertError {
         table: &'static str,
         /// The row's key.
         id: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// A template cannot be used.
@@ -27,7 +27,7 @@ pub enum AlertError {
     Template {
         /// Its file name.
         name: String,
-        /// What is wrong, and where.
+        /// The fault, and its place.
         reason: String,
     },
     /// A message cannot be put together.
@@ -50,7 +50,7 @@ impl AlertError {
         }
     }
 
-    /// What a row's text stands for.
+    /// Parses a text of a row.
     pub(crate) fn parsed<T>(table: &'static str, id: &str, text: &str) -> Result<T, Self>
     where
         T: std::str::FromStr<Err: std::fmt::Display>,
@@ -71,7 +71,7 @@ impl AlertError {
 pub struct FieldError {
     /// The field.
     pub field: &'static str,
-    /// What was expected and what was there.
+    /// Expected and actual value.
     pub message: String,
     /// A stable word for programs.
     pub code: &'static str,

@@ -1,39 +1,32 @@
-//! Who hears of which jump, and how the word reaches them.
+//! Alert subscriptions: rules, their evaluation, and the delivery of alerts.
 //!
-//! - Deciding: [`Rule`] and its [`machine`](machine) judge one minute; the [`detector`] judges a minute for everybody, [`replay`] and
-//!   [`backtest`](backtest()) a stretch of time by the same machine, [`rule_tests`] what a user wrote down.
-//! - Living: a [`Subscription`] from pending to unsubscribed; [`Keyring`] signs the links by which its owner rules it; [`bounce`] and
-//!   complaints end it.
-//! - Telling: the [`outbox`] hands deliveries out under leases; [`mail`] makes their bytes, once; a [`Channel`](channel::Channel) carries them; the
-//!   [`watchman`] tells an operator.
+//! - [`rules`]: a [`Rule`], its state machine and its evaluation over minutes; pure functions.
+//! - [`queue`]: rows of the deliveries table, and the suppression list.
+//! - [`subscriptions`]: sign-up, lifecycle and access of a [`Subscription`].
+//! - [`delivery`]: the outbox worker, mails, channels, bounces, and mails to the operator.
+//! - [`detection`]: evaluates a minute for all subscriptions, replays and backtests.
 //!
-//! To add a channel: implement its two traits, and run the fault matrix in `tests/alerts/` on it. To add a kind of mail: three templates, a
-//! story, an arm in `mail/writer.rs`, a line in `mail/preview.rs`.
+//! Each folder uses those above it in this list only. [`Keyring`] signs the links of mails.
+//!
+//! To add a channel: implement its two traits, and run the fault matrix in `tests/alerts/` on it.
+//! To add a kind of mail: three templates, a context, an arm in `delivery/mail/writer.rs`, a line
+//! in `delivery/mail/preview.rs`.
 
-mod backtest;
-pub mod bounce;
-pub mod channel;
-pub mod detector;
+mod address;
+pub mod delivery;
+pub mod detection;
 mod error;
-mod evidence;
-pub mod machine;
-pub mod mail;
-pub mod outbox;
-mod recipients;
-pub mod replay;
-mod rule;
-pub mod rule_tests;
-pub mod subscription;
+pub mod queue;
+pub mod rules;
+pub mod subscriptions;
 mod token;
-pub mod track;
-pub mod watchman;
 
-pub use backtest::{Backtest, MOST_DAYS, Warning, backtest, try_out};
-pub use channel::{
-    ChannelError, Channels, FileChannel, Guard, Sending, SmtpChannel, WebhookChannel,
+pub use delivery::channels::{
+    ChannelError, Channels, FileChannel, Guard, SendOutcome, SmtpChannel, WebhookChannel,
 };
+pub use detection::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, try_out};
 pub use error::{AlertError, FieldError};
-pub use evidence::Evidence;
-pub use rule::{Judged, LONGEST_WINDOW, Rule};
-pub use subscription::{NewSubscription, Subscription};
+pub use rules::evidence::Evidence;
+pub use rules::rule::{MAX_WINDOW_MINUTES, Rule, ScopedRule};
+pub use subscriptions::{NewSubscription, Subscription};
 pub use token::{Keyring, Purpose, TokenError};

@@ -1,8 +1,11 @@
-//! Signed links: who holds one may do the one thing that it names, to the one subject that it names, until it expires.
+//! Signed links: the holder of one may do the one action that it names, to the one subject that it
+//! names, until it expires.
 //!
-//! `PAYLOAD.KEY.SIGNATURE`, base64url without padding. The payload is a version, the purpose, the expiry (milliseconds since 1970, 8 bytes,
-//! big endian) and the subject. The signature is HMAC-SHA256 (RFC 2104) over the payload and the key's id, under a key of its own for each
-//! purpose, which is itself an HMAC of the purpose's name: a token of one purpose can never pass for another's.
+//! `PAYLOAD.KEY.SIGNATURE`, base64url without padding. The payload is a version, the purpose, the
+//! expiry (milliseconds since 1970, 8 bytes, big endian) and the subject. The signature is
+//! HMAC-SHA256 (RFC 2104) over the payload and the key's id, under a key of its own for each
+//! purpose, which is itself an HMAC of the purpose's name: a token of one purpose can never pass
+//! for another's.
 
 use std::time::Duration;
 
@@ -16,17 +19,17 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use sha2::Sha256;
 
-use crate::AlertError;
+use crate::error::AlertError;
 
 const VERSION: u8 = 1;
 /// Longer than any that is made.
-const LONGEST: usize = 600;
+const MAX_TOKEN_LEN: usize = 600;
 /// Version, purpose, expiry.
-const HEAD: usize = 10;
-/// How much of a signature an address carries, in bytes.
-const SHORT: usize = 10;
+const HEADER_LEN: usize = 10;
+/// Bytes of a signature that an address carries.
+const SHORT_MAC_LEN: usize = 10;
 
-/// What a token is good for.
+/// Purpose of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Confirming one subscription.
@@ -65,7 +68,7 @@ impl Purpose {
         }
     }
 
-    /// How long a token of it is good for. One that ends things must work in old mail too.
+    /// Lifetime of its tokens in days. One that ends things must work in old mail too.
     #[must_use]
     pub fn days(self) -> i64 {
         match self {
@@ -76,7 +79,7 @@ impl Purpose {
     }
 }
 
-/// Why a token is not good.
+/// Error of a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It is cut, or never was one.
@@ -110,7 +113,7 @@ impl Keyring {
     /// The keys of the database; makes the first where there is none.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn load(connection: &impl ConnectionTrait, now: Millis) -> Result<Self, AlertError> {
         let keys = all(connection).await?;
         if keys.iter().any(|key| key.retired_at.is_none()) {
@@ -119,11 +122,11 @@ impl Keyring {
         Self::rotate(connection, now).await
     }
 
-    /// Makes a new key, which signs from now on; the others go on verifying. It counts as newer than
-    /// they do, even where the clock was set back.
+    /// Makes a new key, which signs from now on; the others go on verifying. It counts as newer
+    /// than they do, even where the clock was set back.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn rotate(
         connection: &impl ConnectionTrait,
         now: Millis,
@@ -145,10 +148,11 @@ impl Keyring {
         })
     }
 
-    /// Retires a key: whatever it signed is refused from now on. `false` where there is none of that id.
+    /// Retires a key: whatever it signed is refused from now on. `false` where there is none of
+    /// that id.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn retire(
         connection: &impl ConnectionTrait,
         id: &str,
@@ -189,7 +193,7 @@ impl Keyring {
     /// Signs a token that is good from now on for the purpose's time.
     ///
     /// # Errors
-    /// Where there is no key.
+    /// If there is no key.
     pub fn sign(&self, purpose: Purpose, subject: &str, now: Millis) -> Result<String, AlertError> {
         let key = self.newest()?;
         let expires = now.0.saturating_add(purpose.days() * 86_400_000);
@@ -208,13 +212,13 @@ impl Keyring {
     /// The subject of a token, if it is good for the purpose at a time.
     ///
     /// # Errors
-    /// Why it is not.
+    /// The fault of the token.
     pub fn verify(&self, purpose: Purpose, token: &str, now: Millis) -> Result<String, TokenError> {
         let parts: Vec<&str> = token.split('.').collect();
         let [payload, id, signature] = parts[..] else {
             return Err(TokenError::Malformed);
         };
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_LEN {
             return Err(TokenError::Malformed);
         }
         let decode = |text| {
@@ -223,7 +227,7 @@ impl Keyring {
                 .map_err(|_| TokenError::Malformed)
         };
         let (payload, signature) = (decode(payload)?, decode(signature)?);
-        if payload.len() <= HEAD || payload[0] != VERSION || signature.len() != 32 {
+        if payload.len() <= HEADER_LEN || payload[0] != VERSION || signature.len() != 32 {
             return Err(TokenError::Malformed);
         }
         let is = PURPOSES.into_iter().find(|is| is.number() == payload[1]);
@@ -236,12 +240,12 @@ impl Keyring {
             return Err(TokenError::WrongPurpose(is.name()));
         }
         let mut expires = [0; 8];
-        expires.copy_from_slice(&payload[2..HEAD]);
+        expires.copy_from_slice(&payload[2..HEADER_LEN]);
         let expires = Millis(i64::from_be_bytes(expires));
         if now >= expires {
             return Err(TokenError::Expired(expires));
         }
-        String::from_utf8(payload[HEAD..].to_vec()).map_err(|_| TokenError::Malformed)
+        String::from_utf8(payload[HEADER_LEN..].to_vec()).map_err(|_| TokenError::Malformed)
     }
 
     /// Identity of a message: a UUID that is the same whenever the same is said, and tells nobody
@@ -249,7 +253,7 @@ impl Keyring {
     /// repeated after a new key was made is the same message.
     ///
     /// # Errors
-    /// Where there is no key.
+    /// If there is no key.
     pub(crate) fn identity<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a str>,
@@ -273,7 +277,7 @@ impl Keyring {
     /// `b-KEY-IDENTITY-SIGNATURE`.
     ///
     /// # Errors
-    /// Where there is no key.
+    /// If there is no key.
     pub fn return_path(&self, identity: &str) -> Result<String, AlertError> {
         let key = self.newest()?;
         let short: String = identity.chars().filter(|c| *c != '-').collect();
@@ -283,7 +287,7 @@ impl Keyring {
     /// The identity of the message that a return address of ours names.
     ///
     /// # Errors
-    /// Why it is not ours.
+    /// The fault of the address.
     pub fn returned(&self, local: &str) -> Result<String, TokenError> {
         let local = local.to_lowercase();
         let parts: Vec<&str> = local.split('-').collect();
@@ -312,7 +316,7 @@ async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, AlertError
 
 fn short_mac(key: &Model, short: &str) -> String {
     let full = mac(key, "return", short.as_bytes()).finalize().into_bytes();
-    hex(&full[..SHORT])
+    hex(&full[..SHORT_MAC_LEN])
 }
 
 /// The HMAC of a payload under the key of a purpose.

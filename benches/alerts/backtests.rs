@@ -26,7 +26,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         lake.import(samples, now).await?;
     }
     let last: Minute = first.plus(DAYS * 1_440 - 1);
-    let rule = Rule::of(JumpRule::default());
+    let rule = Rule::new(JumpRule::default());
     for (name, number) in [("jumps", 7), ("calm", 150)] {
         let metric = market::metric(number)?;
         let pattern = metric.id().parse()?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::mail::{Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Sender, Telling};
-use marketlake_alerts::{Channels, detector};
+use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::delivery::mail::{Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{EnqueueOptions, SendRate, Sender};
+use marketlake_alerts::{Channels, detection};
 use marketlake_entities::database;
 use sea_orm::DatabaseConnection;
 
@@ -27,7 +27,7 @@ pub fn sender(database: &DatabaseConnection, url: &str, lines: usize) -> anyhow:
         mail: Arc::new(SmtpChannel::new(url, "lake.example", None)?),
         webhook: Arc::new(WebhookChannel::new(Guard::default(), &[], None)?),
     };
-    let pace = Pace {
+    let pace = SendRate {
         lines,
         per_second: 100_000,
         webhooks: 1,
@@ -52,9 +52,11 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         lake.import(market::minute(now, METRICS, METRICS)?, at)
             .await?;
         lake.follow(0).await?;
-        let verdict = detector::judge(&lake, now).await?;
+        let verdict = detection::evaluate(&lake, now).await?;
         let transaction = database::begin_write(lake.database()).await?;
-        let recorded = verdict.record(&transaction, at, Telling::default()).await?;
+        let recorded = verdict
+            .record(&transaction, at, EnqueueOptions::default())
+            .await?;
         transaction.commit().await?;
         let sink = Sink::open().await?;
         let sender = sender(lake.database(), &sink.url, lines)?;

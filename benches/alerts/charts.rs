@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use marketlake_alerts::mail::draw;
+use marketlake_alerts::delivery::mail::draw;
 use marketlake_alerts::{Evidence, Rule};
 use marketlake_lake::Point;
 use marketlake_model::{JumpRule, Minute};
@@ -13,7 +13,7 @@ use crate::measure::{figure, millis};
 const PICTURES: i64 = 200;
 
 pub fn run() -> anyhow::Result<()> {
-    let rule = Rule::of(JumpRule::default());
+    let rule = Rule::new(JumpRule::default());
     let mut times = Vec::new();
     let mut bytes = 0;
     for number in 0..PICTURES {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use marketlake_alerts::detector::{self, Recorded};
-use marketlake_alerts::outbox::Telling;
+use marketlake_alerts::delivery::outbox::EnqueueOptions;
+use marketlake_alerts::detection::{self, RecordCounts};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use marketlake_model::Minute;
@@ -61,13 +61,13 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, Recorded)> {
+async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, RecordCounts)> {
     let begun = Instant::now();
-    let verdict = detector::judge(lake, ts).await?;
+    let verdict = detection::evaluate(lake, ts).await?;
     let transaction = database::begin_write(lake.database()).await?;
     let now = database::clock(&transaction).await?;
     let recorded = verdict
-        .record(&transaction, now, Telling::default())
+        .record(&transaction, now, EnqueueOptions::default())
         .await?;
     transaction.commit().await?;
     Ok((millis(begun), recorded))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_feeds::{Batch, Feed, FeedError, Recall};
-use marketlake_jobs::{JobSet, Parts, Runner, Scheduler, Source, Watch};
+use marketlake_jobs::{JobDeps, JobSet, Runner, Scheduler, Source, WatchdogOptions};
 use marketlake_lake::Retention;
 use marketlake_model::Minute;
 use tokio_util::sync::CancellationToken;
@@ -54,14 +54,14 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     lake.follow(0).await?;
     let sink = Sink::open().await?;
     let stop = CancellationToken::new();
-    let jobs = JobSet::all(Parts {
+    let jobs = JobSet::all(JobDeps {
         lake: Arc::clone(&lake),
         feeds: vec![Source::whole(Arc::new(Live))],
         pace: None,
         sender: sender(lake.database(), &sink.url, 8)?,
-        mails_a_day: 1_000_000,
+        max_mails_per_day: 1_000_000,
         max_alert_age: Duration::from_secs(86_400),
-        watch: Watch {
+        watch: WatchdogOptions {
             operator: None,
             feed_stale_after: Duration::from_secs(600),
         },

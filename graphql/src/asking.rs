@@ -1,8 +1,8 @@
 //! A subscription asked for by anybody, whichever face it came by.
 
-use marketlake_alerts::subscription::Asker;
+use marketlake_alerts::subscriptions::SignupRequester;
 use marketlake_alerts::{
-    self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscription,
+    self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscriptions,
 };
 use marketlake_lake::LakeError;
 use marketlake_model::{Millis, Minute};
@@ -14,7 +14,7 @@ use crate::pages::Desk;
 pub(crate) async fn ask(
     desk: &Desk,
     new: &NewSubscription,
-    asker: &Asker<'_>,
+    asker: &SignupRequester<'_>,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let mut errors = new.check().err().unwrap_or_default();
@@ -22,7 +22,7 @@ pub(crate) async fn ask(
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
-    subscription::ask(desk.lake.database(), new, asker, &desk.caps, now).await
+    subscriptions::request(desk.lake.database(), new, asker, &desk.caps, now).await
 }
 
 /// Refuses a pattern that means no metrics that there are, or too many. One that cannot be read is
@@ -32,7 +32,7 @@ pub(crate) fn check_matches(desk: &Desk, new: &NewSubscription) -> Result<(), Fi
         return Ok(());
     };
     let directory = desk.lake.directory();
-    subscription::check_matches(&pattern, directory.metrics(), desk.most_metrics).map(|_| ())
+    subscriptions::check_matches(&pattern, directory.metrics(), desk.most_metrics).map(|_| ())
 }
 
 /// Backtest of a subscription over the days up to a minute, or up to the newest one.

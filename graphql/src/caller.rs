@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use marketlake_alerts::subscription::{Asker, Whose};
+use marketlake_alerts::subscriptions::{Access, SignupRequester};
 
 use crate::auth::{AuthError, Gate, Grant, Mode, Scope};
 use crate::authority::RequestAuthority;
@@ -36,17 +36,19 @@ impl Caller {
     }
 
     /// Subscriptions that the client may see and change by its key; none without one that says so.
-    pub(crate) fn whose(&self) -> Option<Whose<'_>> {
+    pub(crate) fn whose(&self) -> Option<Access<'_>> {
         if self.grant.may(Scope::Admin) {
-            return Some(Whose::Anybodys);
+            return Some(Access::All);
         }
         let owner = self.grant.owner()?;
-        self.grant.may(Scope::Alerts).then_some(Whose::Owner(owner))
+        self.grant
+            .may(Scope::Alerts)
+            .then_some(Access::Owner(owner))
     }
 
     /// The client as one who requests a subscription.
-    pub(crate) fn asker(&self) -> Asker<'_> {
-        Asker {
+    pub(crate) fn asker(&self) -> SignupRequester<'_> {
+        SignupRequester {
             source: &self.source,
             owner: self.grant.owner(),
             idempotency_key: None,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use marketlake_alerts::bounce::{self, NoticeError, Taken};
+use marketlake_alerts::delivery::bounces::{self, BounceError, BounceOutcome};
 use serde_json::json;
 
 use crate::pages::Desk;
@@ -22,22 +22,22 @@ pub(crate) async fn post(State(desk): State<Desk>, headers: HeaderMap, body: Byt
     let is_mail =
         media_type.is_some_and(|t| t.starts_with("message/") || t.starts_with("multipart/"));
     let taken = if is_mail {
-        bounce::take_mail(database, &body, now).await
+        bounces::process_mail(database, &body, now).await
     } else {
-        bounce::take_ses(database, &body, now).await
+        bounces::process_ses(database, &body, now).await
     };
     match taken {
-        Ok(Ok(Taken::Recorded(subscriptions))) => {
+        Ok(Ok(BounceOutcome::Recorded(subscriptions))) => {
             Json(json!({"subscriptions": subscriptions})).into_response()
         }
-        Ok(Ok(Taken::Nothing)) => Json(json!({"subscriptions": 0})).into_response(),
-        Ok(Err(error @ NoticeError::Unreadable(_))) => refused(StatusCode::BAD_REQUEST, &error),
-        Ok(Err(error @ NoticeError::NotOurs(_))) => refused(StatusCode::FORBIDDEN, &error),
+        Ok(Ok(BounceOutcome::Nothing)) => Json(json!({"subscriptions": 0})).into_response(),
+        Ok(Err(error @ BounceError::Unreadable(_))) => refused(StatusCode::BAD_REQUEST, &error),
+        Ok(Err(error @ BounceError::NotOurs(_))) => refused(StatusCode::FORBIDDEN, &error),
         Err(error) => failed(&error),
     }
 }
 
-fn refused(status: StatusCode, error: &NoticeError) -> Response {
+fn refused(status: StatusCode, error: &BounceError) -> Response {
     (status, Json(json!({"error": error.to_string()}))).into_response()
 }
 

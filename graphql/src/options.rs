@@ -1,6 +1,6 @@
 //! How the face behaves.
 
-use marketlake_alerts::subscription::Caps;
+use marketlake_alerts::subscriptions::SignupLimits;
 use marketlake_common::Health;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::client_address::TrustedProxies;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How much may be asked for in somebody's name.
-    pub caps: Caps,
+    pub caps: SignupLimits,
     /// The most metrics that one subscription may mean.
     pub most_metrics: usize,
     /// Proxies of one's own that stand before the server.
@@ -57,7 +57,7 @@ pub struct Limits {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            caps: Caps::default(),
+            caps: SignupLimits::default(),
             most_metrics: 10_000,
             trusted_proxies: TrustedProxies::default(),
             auth: AuthOptions::default(),

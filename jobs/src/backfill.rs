@@ -1,4 +1,5 @@
-//! `backfill-binance`: a day's minutes of some symbols, from the exchange's history. By hand only; a slot is a day, so that it can be taken up again.
+//! `backfill-binance`: loads the minutes of a day for some symbols from the history of the
+//! exchange. By hand only; a slot is a day, so that it can be resumed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use marketlake_model::Sample;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{Due, Job, JobError, Moment, Policy, Run};
+use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
-/// Symbols that are asked for at the same time.
-const AT_ONCE: usize = 8;
+/// Symbols that are requested at the same time.
+const CONCURRENCY: usize = 8;
 /// A longer pause than this is for a person to wait for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-const PAUSES: usize = 20;
-const COMMIT_ATTEMPTS: usize = 20;
+const MAX_BACKOFF: Duration = Duration::from_secs(600);
+const MAX_PAUSES: usize = 20;
+const MAX_COMMIT_ATTEMPTS: usize = 20;
 
 /// Hears of each symbol that is read: how many samples it had.
 pub type OnSymbol = Box<dyn Fn(usize) + Send + Sync>;
@@ -56,7 +57,7 @@ impl Backfill {
         }
     }
 
-    /// Which minutes of a day it does.
+    /// Minutes of a day that it loads.
     #[must_use]
     pub fn part_of(&self, day: Span) -> Span {
         Span {
@@ -65,7 +66,8 @@ impl Backfill {
         }
     }
 
-    /// The part of a day's slot that stands for these symbols and minutes, so that others have one of their own.
+    /// The part of a day's slot that stands for these symbols and minutes, so that others have one
+    /// of their own.
     #[must_use]
     pub fn shard(&self, day: Span) -> i32 {
         let part = self.part_of(day);
@@ -82,7 +84,7 @@ impl Backfill {
                     return Ok(samples);
                 }
                 Err(FeedError::Throttled { pause, .. })
-                    if pause <= LONGEST_PAUSE && pauses < PAUSES =>
+                    if pause <= MAX_BACKOFF && pauses < MAX_PAUSES =>
                 {
                     pauses += 1;
                     tracing::info!(
@@ -111,22 +113,22 @@ impl Job for Backfill {
         Policy {
             timeout: Duration::from_secs(12 * 3_600),
             attempts: i32::MAX,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
     /// None by time.
-    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, _moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         Ok(Vec::new())
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let part = self.part_of(Span::day(run.slot.minute()));
         let now = run.now(self.lake.database()).await?;
         let mut import = self.lake.importer(now);
         let mut answers = stream::iter(self.symbols.clone())
             .map(|symbol| async move { self.symbol(&symbol, part).await })
-            .buffered(AT_ONCE);
+            .buffered(CONCURRENCY);
         while let Some(samples) = answers.try_next().await? {
             import.push(samples)?;
         }
@@ -145,7 +147,7 @@ impl Job for Backfill {
                     self.lake.announce();
                     return Ok(());
                 }
-                Err(LakeError::Moved { first }) if attempt < COMMIT_ATTEMPTS => {
+                Err(LakeError::Moved { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                     import.restage(&mut staged, first).await?;

@@ -1,4 +1,5 @@
-//! `compact-daily`: merges a day's hours into one segment. Once the day has ended and its hours are merged.
+//! `compact-daily`: merges a day's hours into one segment. Once the day has ended and its hours are
+//! merged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use async_trait::async_trait;
 use marketlake_lake::Lake;
 
 use crate::compact_hourly::commit_merge;
-use crate::{CompactHourly, Due, Job, JobError, Moment, Policy, Run, WaitsFor};
+use crate::{
+    CompactHourly, Dependency, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
+};
 
 /// Minutes after a day's end at which its last hour is surely merged.
 const SETTLE_MINUTES: i64 = 60;
@@ -40,7 +43,7 @@ impl Job for CompactDaily {
         Policy {
             timeout: Duration::from_secs(1_800),
             attempts: 5,
-            waits_for: &[WaitsFor {
+            dependencies: &[Dependency {
                 job: CompactHourly::NAME,
                 from_ms: 0,
                 to_ms: DAY_MS,
@@ -49,17 +52,17 @@ impl Job for CompactDaily {
     }
 
     /// Every ended day that is not one segment; again, where hours came after its compaction.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         let running = moment.minute.plus(-SETTLE_MINUTES);
         let days = self.lake.days_to_compact(running).await?;
-        let due = days.into_iter().map(|day| Due {
+        let due = days.into_iter().map(|day| PlannedSlot {
             reopen: true,
-            ..Due::pending(day.start())
+            ..PlannedSlot::pending(day.start())
         });
         Ok(due.collect())
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let staged = self.lake.stage_day(run.slot.minute()).await?;
         let outcome = commit_merge(&self.lake, run, staged).await?;
         tracing::info!(slot = %run.slot, %outcome, "day compacted");

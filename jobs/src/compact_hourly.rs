@@ -9,7 +9,9 @@ use marketlake_entities::database;
 use marketlake_lake::{Lake, Staged};
 use serde_json::{Value, json};
 
-use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor};
+use crate::{
+    Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
+};
 
 /// Minutes after an hour's end at which its last minute is surely in.
 const SETTLE_MINUTES: i64 = 2;
@@ -42,7 +44,7 @@ impl Job for CompactHourly {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: &[WaitsFor {
+            dependencies: &[Dependency {
                 job: IngestMinute::NAME,
                 from_ms: 0,
                 to_ms: HOUR_MS,
@@ -51,17 +53,17 @@ impl Job for CompactHourly {
     }
 
     /// Every ended hour that has raw segments; again, where some came after its compaction.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         let running = moment.minute.plus(-SETTLE_MINUTES);
         let hours = self.lake.hours_to_compact(running).await?;
-        let due = hours.into_iter().map(|hour| Due {
+        let due = hours.into_iter().map(|hour| PlannedSlot {
             reopen: true,
-            ..Due::pending(hour.start())
+            ..PlannedSlot::pending(hour.start())
         });
         Ok(due.collect())
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let staged = self.lake.stage_compaction(run.slot.minute()).await?;
         let outcome = commit_merge(&self.lake, run, staged).await?;
         tracing::info!(slot = %run.slot, %outcome, "hour compacted");
@@ -72,7 +74,7 @@ impl Job for CompactHourly {
 /// Ends a run whose effect is that some segments are one now.
 pub(crate) async fn commit_merge(
     lake: &Lake,
-    run: &Run,
+    run: &JobContext,
     staged: Option<Staged>,
 ) -> Result<Value, JobError> {
     let outcome = match &staged {

@@ -1,16 +1,17 @@
-//! `deliver-alerts`: sends what waits in the outbox. Started by the detection that put it there, and whenever a retry is due.
+//! `deliver-alerts`: sends due deliveries of the outbox. Started by the detection that enqueued
+//! them, and whenever a retry is due.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::delivery::outbox::Sender;
 use marketlake_common::Health;
 use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Due, Job, JobError, Moment, Policy, Run};
+use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
 /// The job. It leaves: deliveries that are sent, to be retried, dead, or unknown.
 pub struct DeliverAlerts {
@@ -44,21 +45,21 @@ impl Job for DeliverAlerts {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
-    /// The second at which something became due. A detection enters its minute's first instant; this one
-    /// avoids it, since a slot is never used twice.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+    /// The second at which something became due. A detection enters its minute's first instant;
+    /// this one avoids it, since a slot is never used twice.
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         let second = moment.now.0.div_euclid(1_000);
         if second % 60 == 0 || !self.sender.is_due(moment.now).await? {
             return Ok(Vec::new());
         }
-        Ok(vec![Due::pending(Millis(second * 1_000))])
+        Ok(vec![PlannedSlot::pending(Millis(second * 1_000))])
     }
 
-    /// What is due to be sent goes by a time that a step does not move.
+    /// Due deliveries go by a time that a clock step does not move.
     fn is_planned_on_any_clock(&self) -> bool {
         true
     }
@@ -67,7 +68,7 @@ impl Job for DeliverAlerts {
         self.sender.report_to(health);
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let stop = self.stop.clone();
         let sender = self.sender.clone().with_clock(run.clock.clone());
         let round = sender.send_due(move || stop.is_cancelled()).await?;

@@ -1,12 +1,13 @@
-//! `detect-jumps`: judges one minute by every rule that somebody subscribed to, one minute after the other. Started by the commit of that minute.
+//! `detect-jumps`: evaluates the rules of all subscriptions for one minute, one minute after the
+//! other. Started by the commit of that minute.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
-use marketlake_alerts::detector;
-use marketlake_alerts::outbox::{TOO_OLD, Telling};
+use marketlake_alerts::delivery::outbox::{EnqueueOptions, TOO_OLD_REASON};
+use marketlake_alerts::detection;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
 use marketlake_lake::Lake;
@@ -15,31 +16,33 @@ use metrics::counter;
 use serde_json::json;
 
 use crate::{
-    DeliverAlerts, Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor, slots,
+    DeliverAlerts, Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime,
+    Policy, slots,
 };
 
-/// The longest window of a rule: what must be ingested before a minute can be judged.
-const BACK_MS: i64 = 24 * 3_600_000;
+/// The longest window of a rule: what must be ingested before a minute can be evaluated.
+const LOOKBACK_MS: i64 = 24 * 3_600_000;
 
 /// The same of a replay's minutes, from when they came in: a fast one is ahead of its detection.
 const MAX_REPLAYED_AGE: Duration = Duration::from_secs(6 * 3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long the window may take to have the minute; without it the files answer.
-const WINDOW_PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout until the in-memory window has the minute; after it the files are read.
+const WINDOW_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The job. It leaves: alerts, deliveries, states and why they changed, and a slot of `deliver-alerts` where there are any.
+/// The job. It leaves: alerts, deliveries, states and why they changed, and a slot of
+/// `deliver-alerts` where there are any.
 pub struct DetectJumps {
     lake: Arc<Lake>,
     options: DetectOptions,
 }
 
-/// How new alerts are told of.
+/// Options of enqueueing alerts.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectOptions {
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-    pub mails_a_day: u64,
-    /// A minute that ended so long before it is judged has its alerts recorded, and not sent.
+    pub max_mails_per_day: u64,
+    /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
     pub max_age: Duration,
     /// Whether minutes are of the present. Those of a replay are as old as its history.
     pub is_live: bool,
@@ -68,8 +71,8 @@ impl DetectJumps {
 }
 
 impl DetectJumps {
-    /// Why the alerts of a minute are too old to be sent, if they are.
-    async fn too_old(&self, run: &Run, now: Millis) -> Result<Option<String>, JobError> {
+    /// Reason if the alerts of a minute are too old to be sent.
+    async fn too_old(&self, run: &JobContext, now: Millis) -> Result<Option<String>, JobError> {
         let (since, max_age) = if self.options.is_live {
             (run.slot.plus(MINUTE), self.options.max_age)
         } else {
@@ -79,7 +82,7 @@ impl DetectJumps {
         let age = now.since(since);
         Ok((now > since.plus(max_age)).then(|| {
             let minutes = age / 60_000;
-            format!("{TOO_OLD}: judged {minutes} minutes after its minute ended")
+            format!("{TOO_OLD_REASON}: judged {minutes} minutes after its minute ended")
         }))
     }
 }
@@ -94,17 +97,17 @@ impl Job for DetectJumps {
         Policy {
             timeout: Duration::from_secs(120),
             attempts: 10,
-            waits_for: &[
-                WaitsFor {
+            dependencies: &[
+                Dependency {
                     job: IngestMinute::NAME,
-                    from_ms: -BACK_MS,
+                    from_ms: -LOOKBACK_MS,
                     // Its own minute too: all parts of it have ended, or have had their time.
                     to_ms: 60_000,
                 },
-                // Minutes are judged in their order: each begins with what the one before left.
-                WaitsFor {
+                // Minutes are evaluated in their order: each begins with what the one before left.
+                Dependency {
                     job: DetectJumps::NAME,
-                    from_ms: -BACK_MS,
+                    from_ms: -LOOKBACK_MS,
                     to_ms: 0,
                 },
             ],
@@ -112,17 +115,17 @@ impl Job for DetectJumps {
     }
 
     /// None by time: the commit of a minute enters its slot.
-    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, _moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         Ok(Vec::new())
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         fail_point!("between-commit-and-detection");
         let database = self.lake.database();
         let minute = run.slot.minute();
         // The minute was committed this moment; memory answers a hundred times faster than files.
-        self.lake.window().reach(minute, WINDOW_PATIENCE).await;
-        let verdict = detector::judge(&self.lake, minute).await?;
+        self.lake.window().reach(minute, WINDOW_TIMEOUT).await;
+        let verdict = detection::evaluate(&self.lake, minute).await?;
         let (jumps, rules) = (verdict.jumps, verdict.rules);
         let missing = self.missing_parts(run.slot).await?;
         if !missing.is_empty() {
@@ -131,9 +134,9 @@ impl Job for DetectJumps {
         let transaction = database::begin_write(database).await?;
         let now = run.now(&transaction).await?;
         let too_old = self.too_old(run, now).await?;
-        let telling = Telling {
+        let telling = EnqueueOptions {
             stale: too_old.as_deref(),
-            mails_a_day: self.options.mails_a_day,
+            max_mails_per_day: self.options.max_mails_per_day,
         };
         let recorded = verdict.record(&transaction, now, telling).await?;
         let outcome = json!({
@@ -147,10 +150,10 @@ impl Job for DetectJumps {
         });
         run.finish(&transaction, &outcome).await?;
         if recorded.deliveries > 0 && too_old.is_none() {
-            slots::enter(
+            slots::enqueue(
                 &transaction,
                 DeliverAlerts::NAME,
-                &[Due::pending(run.slot)],
+                &[PlannedSlot::pending(run.slot)],
                 now,
             )
             .await?;

@@ -1,4 +1,4 @@
-//! Why a run failed, and what follows from it.
+//! Errors of runs, and whether each is retried.
 
 use std::time::Duration;
 
@@ -12,7 +12,18 @@ use sea_orm::DbErr;
 
 use crate::supervisor::TaskError;
 
-/// Why a run did not end well. Each decides whether the slot is tried again: see [`JobError::retry`].
+/// Retry policy of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Not at all: another attempt cannot help.
+    Never,
+    /// After the pause that the cause requests.
+    After(Duration),
+    /// After the runner's exponential backoff.
+    Backoff,
+}
+
+/// Error of a run. Each variant decides whether the slot is retried: see [`JobError::retry`].
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// No feed gave samples.
@@ -20,7 +31,7 @@ pub enum JobError {
     Feed {
         /// Its name.
         feed: String,
-        /// Why.
+        /// The error.
         error: FeedError,
     },
     /// The lake failed.
@@ -44,30 +55,30 @@ pub enum JobError {
     /// It panicked; what it was about to commit is rolled back.
     #[error("panicked: {0}")]
     Panicked(String),
-    /// Every attempt was used up, the last ones by workers that died.
+    /// All attempts were used up, the last ones by workers that died.
     #[error("given up after {0} attempts")]
-    WornOut(i32),
+    AttemptsExhausted(i32),
     /// It was still running when the process had to stop.
     #[error("stopped before it was done")]
     Stopped,
-    /// The slot is of a part that the configured feeds do not have.
-    #[error("shard {shard}: expected 0 to {}, by the feeds' settings", .parts.saturating_sub(1))]
-    NoSuchPart {
-        /// The part that was claimed.
+    /// The slot is of a shard that the configured feeds do not have.
+    #[error("shard {shard}: expected 0 to {}, by the feeds' settings", .count.saturating_sub(1))]
+    UnknownShard {
+        /// The shard that was claimed.
         shard: i32,
-        /// How many there are.
-        parts: usize,
+        /// Number of shards.
+        count: usize,
     },
     /// A task of the scheduler ended too often.
     #[error(transparent)]
     Ended(#[from] TaskError),
-    /// A task of the scheduler is lost.
+    /// The cron scheduler cannot be started or was lost.
     #[error("scheduler: {0}")]
-    Bell(String),
+    Cron(String),
 }
 
 impl JobError {
-    /// Why nothing can be written, where it is that: a full disk, a store or a database that
+    /// Reason if nothing can be written: a full disk, a store or a database that
     /// refuses, or a store whose lake is another database's.
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {
@@ -92,12 +103,12 @@ impl JobError {
         matches!(self, Self::TimedOut(_)) || causes(self).any(<dyn std::error::Error>::is::<DbErr>)
     }
 
-    /// Whether another attempt may help, and after what pause where the cause asks for one.
+    /// Whether and when the slot is attempted again.
     #[must_use]
-    pub fn retry(&self) -> Option<Option<Duration>> {
+    pub fn retry(&self) -> Retry {
         match self {
-            Self::Feed { error, .. } => Some(error.pause()),
-            Self::Lake(LakeError::Mismatch(MismatchError::Contended { .. })) => Some(None),
+            Self::Feed { error, .. } => error.pause().map_or(Retry::Backoff, Retry::After),
+            Self::Lake(LakeError::Mismatch(MismatchError::Contended { .. })) => Retry::Backoff,
             Self::Lake(
                 LakeError::Corrupt { .. }
                 | LakeError::Address(_)
@@ -106,17 +117,17 @@ impl JobError {
                 | LakeError::Time { .. },
             )
             | Self::Fenced
-            | Self::NoSuchPart { .. }
-            | Self::Bell(_)
+            | Self::UnknownShard { .. }
+            | Self::Cron(_)
             | Self::Ended(_)
-            | Self::WornOut(_) => None,
-            Self::Alerts(error) if error.is_lasting() => None,
-            Self::Stopped | Self::TooLate(_) => Some(Some(Duration::ZERO)),
+            | Self::AttemptsExhausted(_) => Retry::Never,
+            Self::Alerts(error) if error.is_lasting() => Retry::Never,
+            Self::Stopped | Self::TooLate(_) => Retry::After(Duration::ZERO),
             Self::Lake(_)
             | Self::Alerts(_)
             | Self::Records(_)
             | Self::TimedOut(_)
-            | Self::Panicked(_) => Some(None),
+            | Self::Panicked(_) => Retry::Backoff,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `ingest-minute`: asks every feed for one minute and commits its samples. Each minute.
+//! `ingest-minute`: fetches one minute from every feed and commits its samples. Each minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,23 @@ use marketlake_model::{Millis, Minute};
 use metrics::{counter, gauge};
 use serde_json::{Value, json};
 
-use crate::parts::{Part, parts};
-use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, Source, failed, slots};
+use crate::shards::{Shard, shards};
+use crate::{
+    DetectJumps, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, Source, run_log,
+    slots,
+};
 
 /// A live price is taken for a minute's until so long after its start.
 const LATENESS: Duration = Duration::from_secs(75);
-/// How far back missing slots are planned.
+/// Minutes back for which missing slots are planned.
 const CATCH_UP_MINUTES: i64 = 7 * 1_440;
-const COMMIT_ATTEMPTS: usize = 10;
+const MAX_COMMIT_ATTEMPTS: usize = 10;
 
-/// The job. It leaves: one raw segment a part, its metrics in the directory, and a slot of `detect-jumps`.
+/// The job. It leaves: one raw segment a part, its metrics in the directory, and a slot of
+/// `detect-jumps`.
 pub struct IngestMinute {
     lake: Arc<Lake>,
-    parts: Vec<Part>,
+    shards: Vec<Shard>,
     pace: Option<Pace>,
     failures: FailureLog,
     rejections: FailureLog,
@@ -36,13 +40,14 @@ impl IngestMinute {
     /// Its name.
     pub const NAME: &'static str = "ingest-minute";
 
-    /// The job over some feeds, of those that are not split earlier ones winning a metric; at a replay's pace where there is one.
+    /// The job over some feeds, of those that are not split earlier ones winning a metric; at a
+    /// replay's pace where there is one.
     #[must_use]
     pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<Pace>) -> Self {
-        let parts = parts(&sources);
+        let shards = shards(&sources);
         Self {
             lake,
-            parts,
+            shards,
             pace,
             failures: FailureLog::new(),
             rejections: FailureLog::new(),
@@ -50,27 +55,28 @@ impl IngestMinute {
     }
 
     fn recall(&self) -> Recall {
-        let mut feeds = self.parts.iter().flat_map(|part| &part.feeds);
+        let mut feeds = self.shards.iter().flat_map(|part| &part.feeds);
         let live = feeds.any(|feed| feed.recall() == Recall::Now);
         if live { Recall::Now } else { Recall::History }
     }
 
-    fn part(&self, shard: i32) -> Result<&Part, JobError> {
+    fn shard(&self, shard: i32) -> Result<&Shard, JobError> {
         let part = usize::try_from(shard)
             .ok()
-            .and_then(|at| self.parts.get(at));
-        part.ok_or(JobError::NoSuchPart {
+            .and_then(|at| self.shards.get(at));
+        part.ok_or(JobError::UnknownShard {
             shard,
-            parts: self.parts.len(),
+            count: self.shards.len(),
         })
     }
 
-    /// Asks all feeds of a part. What one cannot give does not cost what the others gave; it is an error where none gave anything.
-    async fn ask(&self, part: &Part, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
+    /// Fetches from all feeds of a shard. What one cannot give does not cost what the others gave; it is an
+    /// error where none gave anything.
+    async fn fetch(&self, shard: &Shard, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
         let mut whole = Batch::default();
         let mut failures = Vec::new();
         let mut first_error = None;
-        for feed in &part.feeds {
+        for feed in &shard.feeds {
             match feed.samples(slot).await {
                 Ok(mut batch) => {
                     batch.retain_slot(slot);
@@ -87,22 +93,29 @@ impl IngestMinute {
                 }
             }
         }
-        whole.samples.retain(|sample| part.holds(&sample.metric));
+        whole
+            .samples
+            .retain(|sample| shard.contains(&sample.metric));
         match first_error {
             Some(error) if whole.samples.is_empty() => Err(error),
             _ => {
                 for failure in &failures {
-                    failed::log_feed(&self.failures, slot, failure);
+                    run_log::log_feed(&self.failures, slot, failure);
                 }
                 if failures.is_empty() {
-                    failed::over(&self.failures, Self::NAME);
+                    run_log::over(&self.failures, Self::NAME);
                 }
                 Ok((whole, failures))
             }
         }
     }
 
-    async fn commit(&self, run: &Run, batch: Batch, mut outcome: Value) -> Result<(), JobError> {
+    async fn commit(
+        &self,
+        run: &JobContext,
+        batch: Batch,
+        mut outcome: Value,
+    ) -> Result<(), JobError> {
         let database = self.lake.database();
         if batch.samples.is_empty() {
             return run.finish(database, &outcome).await;
@@ -110,7 +123,7 @@ impl IngestMinute {
         let mut attempt = 1;
         loop {
             let samples = batch.samples.clone();
-            let staged = if self.parts.len() == 1 {
+            let staged = if self.shards.len() == 1 {
                 self.lake.stage_minute(samples).await?
             } else {
                 self.lake.stage_part(samples).await?
@@ -122,10 +135,10 @@ impl IngestMinute {
             run.finish(&transaction, &outcome).await?;
             match staged.publish(&transaction, now).await {
                 Ok(()) => {
-                    slots::enter(
+                    slots::enqueue(
                         &transaction,
                         DetectJumps::NAME,
-                        &[Due::pending(run.slot)],
+                        &[PlannedSlot::pending(run.slot)],
                         now,
                     )
                     .await?;
@@ -133,7 +146,7 @@ impl IngestMinute {
                     self.lake.announce();
                     return Ok(());
                 }
-                Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => {
+                Err(LakeError::Moved { .. }) if attempt < MAX_COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                 }
@@ -159,19 +172,21 @@ impl Job for IngestMinute {
             timeout: Duration::from_secs(50),
             // The deadline ends them for a live feed.
             attempts: 10,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
-    /// Every minute since the last one planned. A live feed cannot be asked for a minute that has passed: such are missed.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
-        if self.parts.is_empty() {
+    /// Every minute since the last one planned. A live feed cannot be requested a minute that has
+    /// passed: such are missed.
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
+        if self.shards.is_empty() {
             return Ok(Vec::new());
         }
         let latest = slots::latest(self.lake.database(), Self::NAME, moment.minute.start())
             .await?
             .map(Millis::minute);
-        // Of a minute with parts some may be missing: a replay begins with one, and who enters them may be killed between two.
+        // Of a minute with parts some may be missing: a replay begins with one, and who enters them
+        // may be killed between two.
         let is_split = self.shards() > 1;
         let next = latest.map(|latest| if is_split { latest } else { latest.plus(1) });
         let first = match (self.pace, next) {
@@ -184,7 +199,7 @@ impl Job for IngestMinute {
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
         let shards = self.shards();
         let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
-        let due = each_part.map(|(minute, shard)| Due {
+        let due = each_part.map(|(minute, shard)| PlannedSlot {
             slot: minute.start(),
             shard,
             state: if missed(minute) {
@@ -198,16 +213,16 @@ impl Job for IngestMinute {
     }
 
     fn shards(&self) -> i32 {
-        i32::try_from(self.parts.len()).unwrap_or(i32::MAX)
+        i32::try_from(self.shards.len()).unwrap_or(i32::MAX)
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
         (self.recall() == Recall::Now).then(|| slot.plus(LATENESS))
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
-        let part = self.part(run.shard)?;
-        let (batch, failures) = self.ask(part, run.slot.minute()).await?;
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
+        let part = self.shard(run.shard)?;
+        let (batch, failures) = self.fetch(part, run.slot.minute()).await?;
         let samples = batch.samples.len() as u64;
         let rejected: Vec<Value> = batch
             .first_rejected
@@ -227,7 +242,7 @@ impl Job for IngestMinute {
         counter!("marketlake_samples_rejected_total").increment(bad);
         tracing::info!(slot = %run.slot, shard = run.shard, samples, rejected = bad, ?other_kinds, "minute ingested");
         for rejected in &rejected {
-            failed::log_rejected(&self.rejections, run.slot, rejected);
+            run_log::log_rejected(&self.rejections, run.slot, rejected);
         }
         Ok(())
     }

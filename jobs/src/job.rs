@@ -1,4 +1,4 @@
-//! The promise of a job.
+//! The `Job` trait.
 
 use std::time::Duration;
 
@@ -12,29 +12,30 @@ use serde_json::Value;
 
 use crate::{Clock, JobError};
 
-/// The time for which the planner plans.
+/// Time for which the planner plans.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct PlanningTime {
     /// By the [`Clock`].
     pub now: Millis,
     /// The minute that the feeds are at: the running one, or a replay's.
     pub minute: Minute,
 }
 
-/// A slot that ought to be in the table.
+/// A slot to insert into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct PlannedSlot {
     /// The scheduled time.
     pub slot: Millis,
-    /// Which part of the slot, where a job is split; else 0.
+    /// Shard of the slot, or 0.
     pub shard: i32,
     /// The state in which it enters: pending, or missed.
     pub state: State,
-    /// Whether a run that is done is to be done again (new raw segments in an hour that was compacted).
+    /// Whether a run that is done is to be done again (new raw segments in an hour that was
+    /// compacted).
     pub reopen: bool,
 }
 
-impl Due {
+impl PlannedSlot {
     /// A slot to be done.
     #[must_use]
     pub fn pending(slot: Millis) -> Self {
@@ -47,47 +48,48 @@ impl Due {
     }
 }
 
-/// A slot is not begun while slots of another job, in a span of time around it, are not ended.
+/// Dependency: a slot is not begun while slots of another job, in a span around it, are open.
 #[derive(Clone, Copy, Debug)]
-pub struct WaitsFor {
+pub struct Dependency {
     /// The other job's name.
     pub job: &'static str,
-    /// Where the span begins, in milliseconds from the slot; within.
+    /// Begin of the span (included), in milliseconds from the slot.
     pub from_ms: i64,
-    /// Where it ends, in milliseconds from the slot; not within.
+    /// End of the span (excluded), in milliseconds from the slot.
     pub to_ms: i64,
 }
 
-/// How a job is run.
+/// Policy of running a job.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// The longest that one attempt may take.
     pub timeout: Duration,
-    /// How many attempts a slot has, those included in which the worker died.
+    /// Maximum number of attempts of a slot, those included in which the worker died.
     pub attempts: i32,
-    /// What must have ended.
-    pub waits_for: &'static [WaitsFor],
+    /// Slots of other jobs that must have ended.
+    pub dependencies: &'static [Dependency],
 }
 
 /// One kind of work, done a slot at a time.
 ///
-/// A run commits all of its effects in one database transaction, in which it calls [`Run::finish`]: so a slot is
-/// done exactly when its effects are there, and a worker that lost its lease changes nothing. Doing a slot twice leaves what doing it once does.
+/// A run commits all of its effects in one database transaction, in which it calls
+/// [`JobContext::finish`]: so a slot is done exactly when its effects are there, and a worker that
+/// lost its lease changes nothing. Doing a slot twice leaves what doing it once does.
 #[async_trait]
 pub trait Job: Send + Sync {
     /// Its name in the slot table, on the shell and in figures: `ingest-minute`. Unique.
     fn name(&self) -> &'static str;
 
-    /// How it is run.
+    /// Its policy.
     fn policy(&self) -> Policy;
 
     /// The slots that ought to be in the table by now; those that are there already do no harm.
     ///
     /// # Errors
-    /// Where the database fails.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError>;
+    /// If the database fails.
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError>;
 
-    /// In how many parts a slot is done, each a run of its own.
+    /// Number of shards of a slot, each a run of its own.
     fn shards(&self) -> i32 {
         1
     }
@@ -97,8 +99,8 @@ pub trait Job: Send + Sync {
         None
     }
 
-    /// Whether its slots are planned while the clocks were just set, and nobody can know under which
-    /// minute a price belongs.
+    /// Whether its slots are planned while the clocks were just set, and nobody can know under
+    /// which minute a price belongs.
     fn is_planned_on_any_clock(&self) -> bool {
         false
     }
@@ -110,12 +112,12 @@ pub trait Job: Send + Sync {
     ///
     /// # Errors
     /// A [`JobError`], which says whether to try again. Nothing is committed then.
-    async fn run(&self, run: &Run) -> Result<(), JobError>;
+    async fn run(&self, run: &JobContext) -> Result<(), JobError>;
 }
 
-/// A claimed slot.
+/// Context of a run: the claimed slot.
 #[derive(Clone)]
-pub struct Run {
+pub struct JobContext {
     pub(crate) clock: Clock,
     pub(crate) id: i64,
     pub(crate) token: i64,
@@ -126,11 +128,11 @@ pub struct Run {
     pub shard: i32,
 }
 
-impl Run {
+impl JobContext {
     /// The time to go by: not the database's clock as such, which may just have been set wrongly.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn now(&self, connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
         self.clock.now(connection).await
     }

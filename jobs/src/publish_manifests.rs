@@ -1,4 +1,4 @@
-//! `publish-manifests`: brings what Athena sees up to what is committed. Each minute, where Athena is used.
+//! `publish-manifests`: publishes committed segments to Athena. Each minute, where Athena is used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use marketlake_lake::Lake;
 use serde_json::json;
 
-use crate::{Due, IngestMinute, Job, JobError, Moment, Policy, Run, WaitsFor};
+use crate::{
+    Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
+};
 
 /// The job. It leaves: manifests that list exactly the live segments, as of its start or later.
 pub struct PublishManifests {
@@ -36,7 +38,7 @@ impl Job for PublishManifests {
             timeout: Duration::from_secs(300),
             attempts: 5,
             // A minute that is being ingested is soon there.
-            waits_for: &[WaitsFor {
+            dependencies: &[Dependency {
                 job: IngestMinute::NAME,
                 from_ms: -60_000,
                 to_ms: 0,
@@ -45,14 +47,14 @@ impl Job for PublishManifests {
     }
 
     /// The running minute by the clock; minutes that passed need none of their own.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         if self.lake.athena().is_none() {
             return Ok(Vec::new());
         }
-        Ok(vec![Due::pending(moment.now.minute().start())])
+        Ok(vec![PlannedSlot::pending(moment.now.minute().start())])
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let database = self.lake.database();
         let now = run.now(database).await?;
         let days = self.lake.publish_manifests(now, false).await?;

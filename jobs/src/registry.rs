@@ -1,37 +1,37 @@
-//! Every job there is.
+//! Registry of all jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::Sender;
+use marketlake_alerts::delivery::outbox::Sender;
 use marketlake_feeds::Pace;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, DetectOptions, IngestMinute, Job,
-    PublishManifests, ReviewJumps, Source, TendSubscriptions, Vacuum, Watch, Watchman,
+    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, DetectOptions, ExpireSubscriptions,
+    IngestMinute, Job, PublishManifests, ReviewJumps, Source, Vacuum, Watchdog, WatchdogOptions,
 };
 
-/// What the jobs work with.
-pub struct Parts {
+/// Dependencies of the jobs.
+pub struct JobDeps {
     /// The lake.
     pub lake: Arc<Lake>,
     /// The feeds, in the order in which they win a metric.
     pub feeds: Vec<Source>,
     /// The pace, where a replay sets one.
     pub pace: Option<Pace>,
-    /// How deliveries leave.
+    /// Sender of deliveries.
     pub sender: Sender,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
-    pub mails_a_day: u64,
-    /// A minute that ended so long before it is judged has its alerts recorded, and not sent.
+    pub max_mails_per_day: u64,
+    /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
     pub max_alert_age: Duration,
-    /// Who is told when something is wrong, and when a feed is.
-    pub watch: Watch,
-    /// How long vacuum leaves alone what was replaced.
+    /// Options of the watchdog.
+    pub watch: WatchdogOptions,
+    /// Time for which vacuum keeps replaced segments.
     pub grace: Duration,
-    /// How long history is kept.
+    /// Retention of history.
     pub retention: Retention,
     /// Cancelled when no new work is to be begun.
     pub stop: CancellationToken,
@@ -44,24 +44,24 @@ pub struct JobSet(Vec<Arc<dyn Job>>);
 impl JobSet {
     /// Every job.
     #[must_use]
-    pub fn all(parts: Parts) -> Self {
-        let Parts {
+    pub fn all(deps: JobDeps) -> Self {
+        let JobDeps {
             lake,
             feeds,
             pace,
             sender,
-            mails_a_day,
+            max_mails_per_day,
             max_alert_age,
             watch,
             grace,
             retention,
             stop,
-        } = parts;
+        } = deps;
         let database = lake.database().clone();
         // A replay's minutes are as old as its history.
         let is_live = pace.is_none() && !feeds.is_empty();
         let detection = DetectOptions {
-            mails_a_day,
+            max_mails_per_day,
             max_age: max_alert_age,
             is_live: pace.is_none(),
         };
@@ -70,8 +70,8 @@ impl JobSet {
             Arc::new(DetectJumps::new(Arc::clone(&lake), detection)),
             Arc::new(DeliverAlerts::new(database.clone(), sender, stop)),
             Arc::new(ReviewJumps::new(Arc::clone(&lake))),
-            Arc::new(TendSubscriptions::new(database.clone())),
-            Arc::new(Watchman::new(database, watch, is_live)),
+            Arc::new(ExpireSubscriptions::new(database.clone())),
+            Arc::new(Watchdog::new(database, watch, is_live)),
             Arc::new(CompactHourly::new(Arc::clone(&lake))),
             Arc::new(CompactDaily::new(Arc::clone(&lake))),
             Arc::new(PublishManifests::new(Arc::clone(&lake))),

@@ -1,5 +1,5 @@
-//! `review-jumps`: judges an hour again into which samples came after it was judged, and notes what would have been otherwise. What was
-//! sent stays as it was.
+//! `review-jumps`: evaluates an hour again after samples arrived late, and notes alerts that would
+//! differ. Sent alerts stay as they are.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_alerts::{LONGEST_WINDOW, replay};
+use marketlake_alerts::MAX_WINDOW_MINUTES;
+use marketlake_alerts::detection::replay;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State};
 use marketlake_lake::{Lake, Span};
@@ -17,14 +18,17 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use crate::{DetectJumps, Due, Job, JobError, Moment, Policy, Run, WaitsFor};
+use crate::{
+    Dependency, DetectJumps, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
+};
 
 const HOUR_MS: i64 = 3_600_000;
-/// How far before the hour states may have begun that are under way in it.
-const BACK: i64 = 1_440;
+/// Minutes before the hour in which a state may have begun that lasts into it.
+const LOOKBACK_MINUTES: i64 = 1_440;
 
-/// Hours with minutes that were judged before samples came that concern them; those that are being reviewed, or were since, left out.
-const CONCERNED: &str = "select distinct d.slot - (d.slot % 3600000) as hour \
+/// Hours with minutes that were evaluated before samples came that concern them; those that are
+/// being reviewed, or were since, left out.
+const AFFECTED_HOURS_SQL: &str = "select distinct d.slot - (d.slot % 3600000) as hour \
      from segments s join job_runs d on d.job = 'detect-jumps' and d.state = 'done' \
      and d.slot >= s.min_ts and d.slot <= s.max_ts + $1 and d.finished_at < s.created_at \
      where s.id > $2 and s.id <= $3 and s.origin <> 'compact' \
@@ -62,7 +66,7 @@ impl Job for ReviewJumps {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 5,
-            waits_for: &[WaitsFor {
+            dependencies: &[Dependency {
                 job: DetectJumps::NAME,
                 from_ms: 0,
                 to_ms: HOUR_MS,
@@ -70,29 +74,29 @@ impl Job for ReviewJumps {
         }
     }
 
-    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, _moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         let database = self.lake.database();
         let seen = self.seen.load(Ordering::Relaxed);
         let newest = self.lake.newest_segment().await?;
         if newest <= seen {
             return Ok(Vec::new());
         }
-        let reach = i64::from(LONGEST_WINDOW) * 60_000;
+        let reach = i64::from(MAX_WINDOW_MINUTES) * 60_000;
         let values = [reach.into(), seen.into(), newest.into()];
         let backend = database.get_database_backend();
-        let statement = Statement::from_sql_and_values(backend, CONCERNED, values);
+        let statement = Statement::from_sql_and_values(backend, AFFECTED_HOURS_SQL, values);
         let mut due = Vec::new();
         for row in database.query_all_raw(statement).await? {
-            due.push(Due {
+            due.push(PlannedSlot {
                 reopen: true,
-                ..Due::pending(Millis(row.try_get("", "hour")?))
+                ..PlannedSlot::pending(Millis(row.try_get("", "hour")?))
             });
         }
         self.seen.store(newest, Ordering::Relaxed);
         Ok(due)
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let database = self.lake.database();
         let span = Span::hour(run.slot.minute());
         let judged = judged(database, span).await?;
@@ -114,10 +118,10 @@ impl Job for ReviewJumps {
     }
 }
 
-/// The minutes that were judged, from a day before a span to its end.
+/// The minutes that were evaluated, from a day before a span to its end.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn judged(
     connection: &impl ConnectionTrait,
     span: Span,
@@ -128,7 +132,7 @@ pub async fn judged(
         .column(Column::Slot)
         .filter(Column::Job.eq(DetectJumps::NAME))
         .filter(Column::State.eq(State::Done))
-        .filter(Column::Slot.gte(span.from.plus(-BACK).start()))
+        .filter(Column::Slot.gte(span.from.plus(-LOOKBACK_MINUTES).start()))
         .filter(Column::Slot.lte(span.to.start()))
         .into_tuple()
         .all(connection)

@@ -1,4 +1,4 @@
-//! Claims slots, does them under a renewed lease, and decides what follows from a failure.
+//! Claims slots, runs their jobs under a renewed lease, and retries failed ones.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,17 +18,18 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::wrong_clock::MAX_PAUSE;
-use crate::{Clock, DeliverAlerts, Due, Job, JobError, Run, failed, slots};
+use crate::clock_repair::MAX_SLOT_PAUSE;
+use crate::error::Retry;
+use crate::{Clock, DeliverAlerts, Job, JobContext, JobError, PlannedSlot, run_log, slots};
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How long a worker waits for a wake-up before it looks for itself.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long the slot table may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a run may go on once the process is to stop.
-const STOPPING: Duration = Duration::from_secs(7);
+const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// Interval at which a worker polls if nothing wakes it.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Timeout of one statement on the slot table.
+const SLOT_TABLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for which a run may go on once the process is to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(7);
 /// A worker that looks for slots says so within this time; one that does a slot, within the job's
 /// timeout and this.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,7 +51,7 @@ pub struct Runner {
     health: Health,
 }
 
-/// What came of [`Runner::run_once`].
+/// Result of [`Runner::run_once`].
 #[derive(Debug)]
 pub enum RunOnce {
     /// It is done now; the outcome as JSON text.
@@ -64,7 +65,8 @@ pub enum RunOnce {
 }
 
 impl Runner {
-    /// A runner that calls itself `worker` in the slot table, and claims nothing more once `stop` is cancelled.
+    /// A runner that calls itself `worker` in the slot table, and claims nothing more once `stop`
+    /// is cancelled.
     #[must_use]
     pub fn new(database: DatabaseConnection, worker: String, stop: CancellationToken) -> Self {
         Self {
@@ -127,7 +129,8 @@ impl Runner {
         self.wake.notify_waiters();
     }
 
-    /// Does a job's slots, one at a time, until told to stop; then ends what runs, or gives it back.
+    /// Does a job's slots, one at a time, until told to stop; then ends what runs, or gives it
+    /// back.
     pub async fn work(&self, job: Arc<dyn Job>) {
         let part = self.part(job.name());
         let policy = job.policy();
@@ -139,8 +142,14 @@ impl Runner {
             let woken = self.wake.notified();
             unwritable = unwritable.filter(|(at, _)| at.elapsed() < WRITE_FAILURE_TTL);
             stand(&part, unwritable.as_ref(), WORKER_TIMEOUT);
-            let (name, waits_for) = (job.name(), policy.waits_for);
-            let claim = slots::claim(&self.database, name, &self.worker, waits_for, &self.clock);
+            let (name, dependencies) = (job.name(), policy.dependencies);
+            let claim = slots::claim(
+                &self.database,
+                name,
+                &self.worker,
+                dependencies,
+                &self.clock,
+            );
             match in_time(claim).await {
                 Ok(Some(run)) => {
                     outage.succeed();
@@ -172,7 +181,7 @@ impl Runner {
     async fn idle(&self, woken: impl Future<Output = ()>) {
         tokio::select! {
             () = woken => (),
-            () = sleep(LOOK) => (),
+            () = sleep(POLL_INTERVAL) => (),
             () = self.stopping() => (),
         }
     }
@@ -180,7 +189,7 @@ impl Runner {
     /// Does one slot now, whatever the plan says; one that has ended only if `again`.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn run_once(
         &self,
         job: &dyn Job,
@@ -189,12 +198,12 @@ impl Runner {
         again: bool,
     ) -> Result<RunOnce, JobError> {
         let now = self.clock.now(&self.database).await?;
-        let due = Due {
+        let due = PlannedSlot {
             shard,
-            ..Due::pending(slot)
+            ..PlannedSlot::pending(slot)
         };
         let name = job.name();
-        slots::enter(&self.database, name, &[due], now).await?;
+        slots::enqueue(&self.database, name, &[due], now).await?;
         if again {
             slots::reopen(&self.database, name, slot, shard, &slots::ENDED, now).await?;
         }
@@ -218,7 +227,12 @@ impl Runner {
     }
 
     /// Does a claimed slot, and records what came of it. The error says why nothing can be written.
-    async fn execute(&self, job: &dyn Job, run: &Run, failures: &FailureLog) -> Result<(), String> {
+    async fn execute(
+        &self,
+        job: &dyn Job,
+        run: &JobContext,
+        failures: &FailureLog,
+    ) -> Result<(), String> {
         let begun = Instant::now();
         let result = self.attempt(job, run, failures).await;
         histogram!("marketlake_job_seconds", "job" => job.name())
@@ -226,13 +240,13 @@ impl Runner {
         let unwritable = result.as_ref().err().and_then(JobError::write_failure);
         let outcome = match result {
             Ok(()) => {
-                failed::over(failures, job.name());
+                run_log::over(failures, job.name());
                 "done"
             }
             Err(error) => {
                 let recorded = in_time(self.after_failure(job, run, &error)).await;
                 let outcome = recorded.as_ref().copied().unwrap_or("lost");
-                failed::log(failures, job.name(), run, outcome, &error, recorded.err());
+                run_log::log(failures, job.name(), run, outcome, &error, recorded.err());
                 outcome
             }
         };
@@ -244,12 +258,12 @@ impl Runner {
     async fn attempt(
         &self,
         job: &dyn Job,
-        run: &Run,
+        run: &JobContext,
         failures: &FailureLog,
     ) -> Result<(), JobError> {
         let policy = job.policy();
         if run.attempts > policy.attempts {
-            return Err(JobError::WornOut(policy.attempts));
+            return Err(JobError::AttemptsExhausted(policy.attempts));
         }
         if let Some(deadline) = job.deadline(run.slot)
             && in_time(self.clock.now(&self.database)).await? > deadline
@@ -275,17 +289,17 @@ impl Runner {
 
     async fn stopped(&self) {
         self.stopping().await;
-        sleep(STOPPING).await;
+        sleep(SHUTDOWN_TIMEOUT).await;
     }
 
     /// Renews the lease for as long as the run goes on; ends only when it is lost.
-    async fn keep_lease(&self, run: &Run, failures: &FailureLog) -> Result<(), JobError> {
+    async fn keep_lease(&self, run: &JobContext, failures: &FailureLog) -> Result<(), JobError> {
         loop {
             sleep(slots::LEASE / 3).await;
             match in_time(slots::renew(&self.database, run)).await {
                 Ok(true) => (),
                 Ok(false) => return Err(JobError::Fenced),
-                Err(error) => failed::log_renewal(failures, run, &error),
+                Err(error) => run_log::log_renewal(failures, run, &error),
             }
         }
     }
@@ -293,23 +307,25 @@ impl Runner {
     async fn after_failure(
         &self,
         job: &dyn Job,
-        run: &Run,
+        run: &JobContext,
         error: &JobError,
     ) -> Result<&'static str, JobError> {
         let now = self.clock.now(&self.database).await?;
-        // Who asked for longer is not asked before by the feed itself.
-        let again_at = error
-            .retry()
-            .map(|asked| now.plus(asked.unwrap_or_else(|| pause(run.attempts))));
+        // A feed that is paused for longer sends no request before.
+        let retry_at = match error.retry() {
+            Retry::Never => None,
+            Retry::After(pause) => Some(now.plus(pause)),
+            Retry::Backoff => Some(now.plus(retry_backoff(run.attempts))),
+        };
         let deadline = job.deadline(run.slot);
-        let (state, word) = match again_at {
+        let (state, word) = match retry_at {
             // Not the slot's fault: it does not count as a failure.
             Some(_) if matches!(error, JobError::Stopped) => (State::Pending, "stopped"),
             Some(at) if deadline.is_some_and(|deadline| at > deadline) => (State::Missed, "missed"),
             Some(_) if run.attempts < job.policy().attempts => (State::Pending, "retry"),
             _ => (State::Failed, "failed"),
         };
-        let not_before = again_at.unwrap_or(now).min(now.plus(MAX_PAUSE));
+        let not_before = retry_at.unwrap_or(now).min(now.plus(MAX_SLOT_PAUSE));
         let error: String = outage::with_cause(error)
             .chars()
             .take(MAX_ERROR_CHARS)
@@ -323,9 +339,9 @@ impl Runner {
 pub(crate) async fn in_time<T, E: Into<JobError>>(
     statement: impl Future<Output = Result<T, E>>,
 ) -> Result<T, JobError> {
-    match timeout(PATIENCE, statement).await {
+    match timeout(SLOT_TABLE_TIMEOUT, statement).await {
         Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(JobError::TimedOut(PATIENCE)),
+        Err(_) => Err(JobError::TimedOut(SLOT_TABLE_TIMEOUT)),
     }
 }
 
@@ -337,7 +353,7 @@ fn stand(part: &Part, unwritable: Option<&(Instant, String)>, within: Duration) 
     }
 }
 
-fn pause(attempts: i32) -> Duration {
+fn retry_backoff(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
-    backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())
+    backoff(INITIAL_BACKOFF, MAX_BACKOFF, failed, rand::random())
 }

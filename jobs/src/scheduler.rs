@@ -1,4 +1,4 @@
-//! Plans each second what is due and missing, and wakes the workers.
+//! Plans due and missing slots each second, and wakes the workers.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::failure_log::{FailureLine, FailureLog};
 use marketlake_common::health::{Part, Role};
 use marketlake_common::panic_message;
@@ -19,25 +19,25 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tokio_cron_scheduler::{Job as Ring, JobScheduler};
+use tokio_cron_scheduler::{Job as CronJob, JobScheduler};
 
+use crate::clock_repair::repair_slots;
 use crate::runner::in_time;
 use crate::supervisor::{Restarts, supervise};
-use crate::wrong_clock::mend;
-use crate::{Due, IngestMinute, Job, JobError, JobSet, Moment, Runner, slots};
+use crate::{IngestMinute, Job, JobError, JobSet, PlannedSlot, PlanningTime, Runner, slots};
 
 /// Every second; the slot table decides what follows.
 const EACH_SECOND: &str = "* * * * * *";
-/// The bell waits for the machine's clock, which may be set back; without a ring for so long,
-/// planning goes on by itself.
-const RING_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Without a ring for so long, that is worth a line in the log.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The cron scheduler waits for the machine's clock, which may be set back; without a tick for this
+/// long, planning goes on by itself.
+const TICK_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Without a tick for this long, that is worth a line in the log.
+const TICK_ALARM_TIMEOUT: Duration = Duration::from_secs(10);
 /// A planner that has not planned for so long is not well.
 const PLAN_TIMEOUT: Duration = Duration::from_secs(60);
 const PLANNER: &str = "planner";
-/// How often the slot table is looked through for what a wrong clock left.
-const MEND_INTERVAL: Duration = Duration::from_secs(10);
+/// Interval at which slots left by a wrong clock are repaired.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs a set of jobs until told to stop.
 pub struct Scheduler {
@@ -50,7 +50,7 @@ struct Planner {
     jobs: JobSet,
     pace: Option<Pace>,
     runner: Runner,
-    bell: Arc<Notify>,
+    tick: Arc<Notify>,
     failures: FailureLog,
 }
 
@@ -69,7 +69,7 @@ impl Scheduler {
             jobs,
             pace,
             runner: runner.clone(),
-            bell: Arc::default(),
+            tick: Arc::default(),
             failures: FailureLog::new(),
         };
         Self {
@@ -82,16 +82,16 @@ impl Scheduler {
     /// task is started again where it panics or ends.
     ///
     /// # Errors
-    /// Where one of them ended too often.
+    /// If one of them ended too often.
     pub async fn run(self) -> Result<(), JobError> {
         let mut tasks = JoinSet::new();
         let Self { planner, runner } = self;
         let stop = runner.stop().clone();
-        let bell = Arc::clone(&planner.bell);
-        let ringing = (runner.clone(), stop.clone());
+        let tick = Arc::clone(&planner.tick);
+        let cron = (runner.clone(), stop.clone());
         tasks.spawn(async move {
-            let (runner, stop) = ringing;
-            let start = || ring(Arc::clone(&bell), runner.clone());
+            let (runner, stop) = cron;
+            let start = || run_cron(Arc::clone(&tick), runner.clone());
             supervise("bell", Restarts::default(), &stop, start).await
         });
         let planning = (Arc::clone(&planner), stop.clone());
@@ -123,53 +123,53 @@ impl Scheduler {
             match ended {
                 Ok(Ok(())) => (),
                 Ok(Err(error)) => return Err(JobError::Ended(error)),
-                Err(error) => return Err(JobError::Bell(error.to_string())),
+                Err(error) => return Err(JobError::Cron(error.to_string())),
             }
         }
         Ok(())
     }
 }
 
-/// Has tokio-cron-scheduler ring the planner's bell each second.
-async fn ring(bell: Arc<Notify>, runner: Runner) -> Result<(), String> {
+/// Notifies the planner each second by tokio-cron-scheduler.
+async fn run_cron(tick: Arc<Notify>, runner: Runner) -> Result<(), String> {
     let failed = |error: tokio_cron_scheduler::JobSchedulerError| error.to_string();
-    let mut rings = JobScheduler::new().await.map_err(failed)?;
-    let ring = Ring::new_async(EACH_SECOND, move |_, _| {
-        let bell = Arc::clone(&bell);
-        Box::pin(async move { bell.notify_one() })
+    let mut cron = JobScheduler::new().await.map_err(failed)?;
+    let job = CronJob::new_async(EACH_SECOND, move |_, _| {
+        let tick = Arc::clone(&tick);
+        Box::pin(async move { tick.notify_one() })
     });
-    rings.add(ring.map_err(failed)?).await.map_err(failed)?;
-    rings.start().await.map_err(failed)?;
+    cron.add(job.map_err(failed)?).await.map_err(failed)?;
+    cron.start().await.map_err(failed)?;
     runner.stopping().await;
-    rings.shutdown().await.map_err(failed)
+    cron.shutdown().await.map_err(failed)
 }
 
 impl Planner {
-    /// Plans at each ring, or without one, until told to stop.
+    /// Plans at each tick, or without one, until cancelled.
     async fn work(&self) {
         let part = self.runner.health().part(Role::Scheduler, PLANNER);
         let mut outage = outage::DATABASE.reporter(PLANNER);
         let (mut rung, mut silent) = (Instant::now(), false);
-        let mut mended: Option<Instant> = None;
+        let mut repaired_at: Option<Instant> = None;
         while !self.runner.stop().is_cancelled() {
             fail_point!("planner-loop");
-            let mend = mended.is_none_or(|at| at.elapsed() >= MEND_INTERVAL);
-            if mend {
-                mended = Some(Instant::now());
+            let repair = repaired_at.is_none_or(|at| at.elapsed() >= REPAIR_INTERVAL);
+            if repair {
+                repaired_at = Some(Instant::now());
             }
-            self.plan_once(&part, mend, &mut outage).await;
+            self.plan_once(&part, repair, &mut outage).await;
             self.runner.wake();
             tokio::select! {
-                () = self.bell.notified() => {
+                () = self.tick.notified() => {
                     rung = Instant::now();
                     if std::mem::take(&mut silent) {
                         tracing::warn!("the cron scheduler rings again");
                     }
                 }
-                () = sleep(RING_TIMEOUT) => (),
+                () = sleep(TICK_TIMEOUT) => (),
                 () = self.runner.stopping() => (),
             }
-            if rung.elapsed() >= SILENCE && !silent {
+            if rung.elapsed() >= TICK_ALARM_TIMEOUT && !silent {
                 silent = true;
                 counter!("marketlake_bell_silences_total").increment(1);
                 tracing::warn!(
@@ -181,8 +181,8 @@ impl Planner {
         }
     }
 
-    async fn plan_once(&self, part: &Part, mend: bool, outage: &mut Reporter) {
-        let planned = in_time(self.plan(mend)).await;
+    async fn plan_once(&self, part: &Part, repair: bool, outage: &mut Reporter) {
+        let planned = in_time(self.plan(repair)).await;
         if planned.is_ok() {
             outage.succeed();
         }
@@ -202,7 +202,7 @@ impl Planner {
 
     /// Plans every job's slots; what one job cannot does not cost the others theirs. Returns why
     /// nothing can be planned.
-    async fn plan(&self, mend_too: bool) -> Result<Option<String>, JobError> {
+    async fn plan(&self, repair: bool) -> Result<Option<String>, JobError> {
         let clock = self.runner.clock();
         let now = clock.now(&self.database).await?;
         self.runner.health().note("clock", clock.describe());
@@ -210,15 +210,15 @@ impl Planner {
         if held.is_some() && clock.estimate().is_none() {
             return Ok(held);
         }
-        if mend_too && held.is_none() {
-            mend(&self.database, now).await?;
-            outbox::mend(&self.database, now).await?;
+        if repair && held.is_none() {
+            repair_slots(&self.database, now).await?;
+            outbox::repair_backoffs(&self.database, now).await?;
         }
         let minute = match self.pace {
             None => now.minute(),
             Some(pace) => self.replayed(pace, now).await?,
         };
-        let moment = Moment { now, minute };
+        let moment = PlanningTime { now, minute };
         let mut failed = None;
         let planned = |job: &&Arc<dyn Job>| held.is_none() || job.is_planned_on_any_clock();
         for job in self.jobs.iter().filter(planned) {
@@ -256,22 +256,23 @@ impl Planner {
         failed.map_or(Ok(held), Err)
     }
 
-    async fn plan_job(&self, job: &dyn Job, moment: Moment) -> Result<(), JobError> {
-        let due = job.due(moment).await?;
-        let entered = slots::enter(&self.database, job.name(), &due, moment.now).await?;
+    async fn plan_job(&self, job: &dyn Job, moment: PlanningTime) -> Result<(), JobError> {
+        let due = job.plan(moment).await?;
+        let entered = slots::enqueue(&self.database, job.name(), &due, moment.now).await?;
         if entered > 0 {
             tracing::debug!(job = job.name(), entered, "slots planned");
         }
         Ok(())
     }
 
-    /// The minute that a replay is at. It began when its first slot was entered, by whichever process.
+    /// The minute that a replay is at. It began when its first slot was entered, by whichever
+    /// process.
     async fn replayed(&self, pace: Pace, now: Millis) -> Result<Minute, JobError> {
         let first = pace.from.start();
-        slots::enter(
+        slots::enqueue(
             &self.database,
             IngestMinute::NAME,
-            &[Due::pending(first)],
+            &[PlannedSlot::pending(first)],
             now,
         )
         .await?;

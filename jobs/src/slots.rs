@@ -1,5 +1,5 @@
-//! The slot table's few statements. All times are by the [`Clock`], which is the database's as long
-//! as that runs on steadily.
+//! Statements on the slot table. All times are by the [`Clock`], which is the clock of the
+//! database as long as that runs steadily.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
 };
 
-use crate::{Clock, Due, Run, WaitsFor};
+use crate::{Clock, Dependency, JobContext, PlannedSlot};
 
 /// In the words of the index over what is not done yet.
 const OPEN: &str = "r.state in ('pending', 'running')";
 
-/// How long a worker holds a slot without a word.
+/// Lease of a slot: time for which a worker holds it without renewing.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// Enters slots that are not there yet. Returns how many were new.
+/// Inserts slots that are not there yet. Returns the number of new ones.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn enter(
+/// If the database fails.
+pub async fn enqueue(
     connection: &impl ConnectionTrait,
     job: &str,
-    due: &[Due],
+    due: &[PlannedSlot],
     now: Millis,
 ) -> Result<u64, DbErr> {
     let rows = due.iter().map(|due| row(job, *due, now)).collect();
@@ -36,13 +36,13 @@ pub async fn enter(
         .to_owned();
     let entered = database::insert_all(connection, rows, Some(once)).await?;
     for due in due.iter().filter(|due| due.reopen) {
-        // What was given up stays so until a person asks for it again.
+        // What was given up stays so until a person requests it again.
         reopen(connection, job, due.slot, due.shard, &[State::Done], now).await?;
     }
     Ok(entered)
 }
 
-fn row(job: &str, due: Due, now: Millis) -> ActiveModel {
+fn row(job: &str, due: PlannedSlot, now: Millis) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         job: Set(job.to_owned()),
@@ -68,7 +68,7 @@ pub const ENDED: [State; 3] = [State::Done, State::Failed, State::Missed];
 /// Makes a slot that is in one of some states due again. Returns whether it was.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn reopen(
     connection: &impl ConnectionTrait,
     job: &str,
@@ -93,7 +93,7 @@ pub async fn reopen(
 /// A slot's row.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn find(
     connection: &impl ConnectionTrait,
     job: &str,
@@ -108,10 +108,10 @@ pub async fn find(
         .await
 }
 
-/// How the parts of a slot ended or stand: each part's number and state.
+/// Lists the shards of a slot: number and state of each.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn shards(
     connection: &impl ConnectionTrait,
     job: &str,
@@ -132,7 +132,7 @@ pub async fn shards(
 /// The latest slot of a job, up to a time, that is in the table.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn latest(
     connection: &impl ConnectionTrait,
     job: &str,
@@ -152,25 +152,25 @@ pub async fn latest(
 /// Takes the oldest slot of a job that may be begun, or one whose worker's lease ran out.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn claim(
     database: &DatabaseConnection,
     job: &str,
     worker: &str,
-    waits_for: &[WaitsFor],
+    dependencies: &[Dependency],
     clock: &Clock,
-) -> Result<Option<Run>, DbErr> {
+) -> Result<Option<JobContext>, DbErr> {
     let now = clock.now(database).await?;
     let (at, expired) = (now.0, lease_expiry(clock, now));
     let mut condition = format!(
         "r.job = $2 and {OPEN} and ((r.state = 'pending' and r.not_before <= {at}) or (r.state = \
          'running' and r.lease_until < {expired}))"
     );
-    for WaitsFor {
+    for Dependency {
         job,
         from_ms,
         to_ms,
-    } in waits_for
+    } in dependencies
     {
         // Constants of ours, not a user's words.
         condition += &format!(
@@ -185,7 +185,7 @@ pub async fn claim(
 /// Takes one slot, unless it has ended or another worker holds it.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn claim_slot(
     database: &DatabaseConnection,
     job: &str,
@@ -193,7 +193,7 @@ pub async fn claim_slot(
     slot: Millis,
     shard: i32,
     clock: &Clock,
-) -> Result<Option<Run>, DbErr> {
+) -> Result<Option<JobContext>, DbErr> {
     let now = clock.now(database).await?;
     let expired = lease_expiry(clock, now);
     let condition = format!(
@@ -221,7 +221,7 @@ async fn claim_where(
     values: Vec<Value>,
     clock: &Clock,
     now: Millis,
-) -> Result<Option<Run>, DbErr> {
+) -> Result<Option<JobContext>, DbErr> {
     let backend = database.get_database_backend();
     let skip = database::skip_locked_sql(backend);
     let sql = format!(
@@ -237,7 +237,7 @@ async fn claim_where(
     let model = row
         .map(|row| Model::from_query_result(&row, ""))
         .transpose()?;
-    Ok(model.map(|model| Run {
+    Ok(model.map(|model| JobContext {
         id: model.id,
         token: model.token,
         attempts: model.attempts,
@@ -250,8 +250,8 @@ async fn claim_where(
 /// Holds a slot for longer. `false` where it is another worker's by now.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn renew(database: &DatabaseConnection, run: &Run) -> Result<bool, DbErr> {
+/// If the database fails.
+pub async fn renew(database: &DatabaseConnection, run: &JobContext) -> Result<bool, DbErr> {
     let until = run.now(database).await?.plus(LEASE);
     let result = held(run)
         .col_expr(Column::LeaseUntil, Expr::value(until.0))
@@ -263,10 +263,10 @@ pub async fn renew(database: &DatabaseConnection, run: &Run) -> Result<bool, DbE
 /// Gives a slot back after an attempt that failed: for another one, or for good.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn give_back(
     database: &DatabaseConnection,
-    run: &Run,
+    run: &JobContext,
     state: State,
     not_before: Millis,
     error: &str,
@@ -284,7 +284,7 @@ pub async fn give_back(
     Ok(())
 }
 
-fn held(run: &Run) -> sea_orm::UpdateMany<Entity> {
+fn held(run: &JobContext) -> sea_orm::UpdateMany<Entity> {
     Entity::update_many()
         .filter(Column::Id.eq(run.id))
         .filter(Column::Token.eq(run.token))

@@ -1,5 +1,5 @@
-//! Watches over what is to run for as long as the process does: a task that panics or ends is
-//! started again; one that does so again and again ends the process, for whoever runs that to see.
+//! Supervises long-running tasks: restarts one that panics or ends; ends the process if it does so
+//! repeatedly.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often a task is started again.
+/// Limits of restarts of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restarts {
     /// So often within the window; the next end is the process's.
@@ -18,9 +18,9 @@ pub struct Restarts {
     /// Ends that lie further back do not count.
     pub window: Duration,
     /// The pause after the first end, doubled with each.
-    pub first_pause: Duration,
+    pub initial_backoff: Duration,
     /// The pause grows no longer than this.
-    pub max_pause: Duration,
+    pub max_backoff: Duration,
 }
 
 impl Default for Restarts {
@@ -29,8 +29,8 @@ impl Default for Restarts {
         Self {
             max: 5,
             window: Duration::from_secs(300),
-            first_pause: Duration::from_secs(1),
-            max_pause: Duration::from_secs(30),
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(30),
         }
     }
 }
@@ -41,11 +41,11 @@ impl Default for Restarts {
 pub struct TaskError {
     /// Its name.
     pub task: String,
-    /// How often it ended.
+    /// Number of times that it ended.
     pub times: usize,
     /// Within how long.
     pub window: Duration,
-    /// What was said the last time.
+    /// Last reason.
     pub reason: String,
 }
 
@@ -53,7 +53,7 @@ pub struct TaskError {
 /// is cancelled.
 ///
 /// # Errors
-/// Where it ended more often than `restarts` allows.
+/// If it ended more often than `restarts` allows.
 pub async fn supervise<T>(
     task: &str,
     restarts: Restarts,
@@ -94,7 +94,7 @@ where
         }
         let failed = u32::try_from(times).unwrap_or(u32::MAX);
         tokio::select! {
-            () = sleep(backoff(restarts.first_pause, restarts.max_pause, failed, 1.0)) => (),
+            () = sleep(backoff(restarts.initial_backoff, restarts.max_backoff, failed, 1.0)) => (),
             () = stop.cancelled() => return Ok(()),
         }
     }

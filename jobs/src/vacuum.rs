@@ -1,4 +1,5 @@
-//! `vacuum`: takes out what is older than it is to be kept, deletes segments that were replaced, and objects that never became part of the lake. Each hour.
+//! `vacuum`: deletes samples past their retention, replaced segments, and objects that never
+//! became part of the lake. Each hour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use marketlake_lake::{Lake, Retention};
 use serde_json::json;
 
-use crate::{Due, Job, JobError, Moment, Policy, Run};
+use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
 /// For so long after a step of the clock nothing is taken out for its age.
 pub(crate) const CLOCK_TRUSTED_AFTER: Duration = Duration::from_secs(86_400);
@@ -44,16 +45,18 @@ impl Job for Vacuum {
         Policy {
             timeout: Duration::from_secs(600),
             attempts: 3,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
     /// The running hour by the clock; hours that passed need none of their own.
-    async fn due(&self, moment: Moment) -> Result<Vec<Due>, JobError> {
-        Ok(vec![Due::pending(moment.now.minute().hour().start())])
+    async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
+        Ok(vec![PlannedSlot::pending(
+            moment.now.minute().hour().start(),
+        )])
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let database = self.lake.database();
         let now = run.now(database).await?;
         // By a clock that was set wrongly all history is old: nothing is given up for that.

@@ -17,7 +17,7 @@ pub(super) struct Backtest {
     #[command(flatten)]
     rule: RuleFlags,
     /// How many days.
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=i64::from(marketlake_alerts::MOST_DAYS)))]
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=i64::from(marketlake_alerts::MAX_BACKTEST_DAYS)))]
     days: u32,
     /// The last minute that is judged; the newest, if none is given.
     #[arg(long, value_name = "TS")]

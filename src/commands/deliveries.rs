@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
@@ -93,11 +93,11 @@ impl Deliveries {
             DeliveriesCommand::Requeue { ids } => return requeue(&database, &ids).await,
             DeliveriesCommand::Stop { reason } => {
                 let now = database::clock(&database).await?;
-                outbox::brake(&database, &reason, now).await?;
+                outbox::pause_sending(&database, &reason, now).await?;
                 output::line("deliveries: stopped; `marketlake deliveries start` lets them go on")?;
             }
             DeliveriesCommand::Start => {
-                let was = outbox::release(&database).await?;
+                let was = outbox::resume_sending(&database).await?;
                 let words = if was {
                     "going on"
                 } else {

@@ -111,7 +111,7 @@ async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
     let existing = Subscription::all(lake.database()).await?;
     if existing
         .iter()
-        .any(|s| s.address == ADDRESS && s.judged.pattern.to_string() == PATTERN)
+        .any(|s| s.address == ADDRESS && s.scoped_rule.pattern.to_string() == PATTERN)
     {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_alerts::replay::{Said, replay};
+use marketlake_alerts::detection::replay::{AlertRecord, replay};
 use marketlake_jobs::judged;
 use marketlake_lake::JumpQuery;
 use marketlake_model::{Exact, JumpRule};
@@ -85,7 +85,7 @@ impl Jumps {
         let minutes = judged(asked.lake.database(), span).await?;
         let found = replay(&asked.lake, span, &minutes).await?;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
-        let mut take = |word: &str, said: &Said| {
+        let mut take = |word: &str, said: &AlertRecord| {
             let mut row = vec![Cell::text(word), Cell::text(&said.subscription_id)];
             row.extend(jump_cells(&said.jump.metric, &said.jump));
             rows.push(row);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use marketlake_alerts::Keyring;
-use marketlake_alerts::mail::preview;
+use marketlake_alerts::delivery::mail::preview;
 use marketlake_common::private_file;
 use marketlake_entities::database;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use marketlake_alerts::rule_tests;
+use marketlake_alerts::detection::rule_spec;
 
 use super::Usage;
 use crate::output;
@@ -37,7 +37,7 @@ impl Rules {
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Usage(format!("{shown}: {error}")))?;
             let tested =
-                rule_tests::run(&text).map_err(|error| Usage(format!("{shown}: {error}")))?;
+                rule_spec::run(&text).map_err(|error| Usage(format!("{shown}: {error}")))?;
             for test in tested {
                 if test.differences.is_empty() {
                     passed += 1;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use marketlake_alerts::subscription::check_matches;
+use marketlake_alerts::subscriptions::check_matches;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
 
@@ -109,7 +109,7 @@ async fn create(settings: &Settings, new: &NewSubscription) -> anyhow::Result<()
     output::line(&format!(
         "subscription {}: {} ({metrics} metrics so far), {}, to {}",
         made.id,
-        made.judged.pattern,
+        made.scoped_rule.pattern,
         made.rule().in_words(),
         made.target()
     ))?;
@@ -127,7 +127,7 @@ async fn list(settings: &Settings, format: Format) -> anyhow::Result<()> {
         .map(|subscription| {
             vec![
                 Cell::text(&subscription.id),
-                Cell::text(&subscription.judged.pattern),
+                Cell::text(&subscription.scoped_rule.pattern),
                 Cell::text(subscription.rule().in_words()),
                 Cell::text(subscription.target()),
                 Cell::text(subscription.created_at),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{MAILS_A_DAY, Pace};
-use marketlake_alerts::subscription::{Caps, check_address};
+use marketlake_alerts::delivery::outbox::{DEFAULT_MAX_MAILS_PER_DAY, SendRate};
+use marketlake_alerts::subscriptions::{SignupLimits, check_address};
 use marketlake_common::SecretUrl;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub(crate) struct Webhooks {
 
 impl Default for Webhooks {
     fn default() -> Self {
-        let pace = Pace::default();
+        let pace = SendRate::default();
         Self {
             allow_networks: Vec::new(),
             ca_file: None,
@@ -111,27 +111,27 @@ impl Default for Mail {
 
 impl Default for Alerts {
     fn default() -> Self {
-        let caps = Caps::default();
+        let caps = SignupLimits::default();
         Self {
             operator: None,
             feed_stale_after: "10m".to_owned(),
             max_age: "10m".to_owned(),
             retry_for: "6h".to_owned(),
             most_metrics: 10_000,
-            mails_per_address: MAILS_A_DAY,
-            confirmations_per_address: caps.mails_of_address,
-            subscriptions_per_source: caps.of_source,
-            confirmations_per_day: caps.confirmations,
+            mails_per_address: DEFAULT_MAX_MAILS_PER_DAY,
+            confirmations_per_address: caps.max_mails_per_address,
+            subscriptions_per_source: caps.max_per_source,
+            confirmations_per_day: caps.max_confirmations,
         }
     }
 }
 
 impl Alerts {
-    pub(crate) fn caps(&self) -> Caps {
-        Caps {
-            mails_of_address: self.confirmations_per_address,
-            of_source: self.subscriptions_per_source,
-            confirmations: self.confirmations_per_day,
+    pub(crate) fn caps(&self) -> SignupLimits {
+        SignupLimits {
+            max_mails_per_address: self.confirmations_per_address,
+            max_per_source: self.subscriptions_per_source,
+            max_confirmations: self.confirmations_per_day,
         }
     }
 

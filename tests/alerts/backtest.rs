@@ -18,7 +18,7 @@ async fn a_backtest_says_how_many_mails_when_the_largest_ratio_and_which_days_we
             .commit(series(ID, 0, &["340", "100", "400", "100"]))
             .await;
         alerting.commit(series(ID, 100, &["250"])).await;
-        let rule = Rule::of(JumpRule::default());
+        let rule = Rule::new(JumpRule::default());
         let at = start().plus(100);
         let found = backtest(&alerting.lake, &"a:volume".parse().unwrap(), &rule, 3, at)
             .await

@@ -1,7 +1,7 @@
 //! What mail servers tell us later.
 
-use marketlake_alerts::bounce::{self, NoticeError, Taken};
-use marketlake_alerts::subscription::{self, Asker, Caps, State, Whose};
+use marketlake_alerts::delivery::bounces::{self, BounceError, BounceOutcome};
+use marketlake_alerts::subscriptions::{self, Access, SignupLimits, SignupRequester, State};
 use marketlake_alerts::{Keyring, Subscription};
 use serde_json::json;
 
@@ -50,9 +50,9 @@ fn complaint(back: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn take(alerting: &Alerting, raw: &[u8]) -> Result<Taken, NoticeError> {
+async fn take(alerting: &Alerting, raw: &[u8]) -> Result<BounceOutcome, BounceError> {
     let now = alerting.now().await;
-    bounce::take_mail(&alerting.database, raw, now)
+    bounces::process_mail(&alerting.database, raw, now)
         .await
         .unwrap()
 }
@@ -71,15 +71,15 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
         let (alerting, subscription, back) = sent(&base).await;
         assert_eq!(
             take(&alerting, &notice(&back, "delayed", "4.4.7")).await,
-            Ok(Taken::Nothing)
+            Ok(BounceOutcome::Nothing)
         );
         assert_eq!(
             take(&alerting, &notice(&back, "failed", "5.1.1")).await,
-            Ok(Taken::Recorded(1))
+            Ok(BounceOutcome::Recorded(1))
         );
         assert_eq!(
             take(&alerting, &notice(&back, "failed", "5.1.1")).await,
-            Ok(Taken::Nothing)
+            Ok(BounceOutcome::Nothing)
         );
         let after = Subscription::find(&alerting.database, &subscription.id)
             .await
@@ -91,11 +91,11 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
             "mail did not arrive: 5.1.1 smtp; 550 5.1.1 no such user"
         );
         let now = alerting.now().await;
-        let confirm = subscription::Change::Confirm;
+        let confirm = subscriptions::Transition::Confirm;
         Subscription::change(
             &alerting.database,
             &subscription.id,
-            Whose::Anybodys,
+            Access::All,
             &confirm,
             now,
         )
@@ -129,20 +129,20 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         let (alerting, subscription, back) = sent(&base).await;
         assert_eq!(
             take(&alerting, &complaint(&back)).await,
-            Ok(Taken::Recorded(1))
+            Ok(BounceOutcome::Recorded(1))
         );
         assert_eq!(state(&alerting, &subscription).await, State::Deleted);
         let before = alerting.deliveries().await.len();
         let now = alerting.now().await;
-        let asked = subscription::ask(
+        let asked = subscriptions::request(
             &alerting.database,
             &wants("hottry:volume"),
-            &Asker {
+            &SignupRequester {
                 source: "10.0.0.1",
                 owner: None,
                 idempotency_key: None,
             },
-            &Caps::default(),
+            &SignupLimits::default(),
             now,
         )
         .await;
@@ -165,7 +165,7 @@ async fn notices_that_are_no_notices_or_not_ours_change_nothing() {
         b"{}",
     ] {
         assert!(
-            matches!(take(&alerting, raw).await, Err(NoticeError::Unreadable(_))),
+            matches!(take(&alerting, raw).await, Err(BounceError::Unreadable(_))),
             "{raw:?}"
         );
     }
@@ -180,7 +180,7 @@ async fn notices_that_are_no_notices_or_not_ours_change_nothing() {
     ] {
         let taken = take(&alerting, &notice(to, "failed", "5.1.1")).await;
         assert!(
-            matches!(taken, Err(NoticeError::NotOurs(_))),
+            matches!(taken, Err(BounceError::NotOurs(_))),
             "{to}: {taken:?}"
         );
     }
@@ -197,7 +197,7 @@ async fn notices_that_are_no_notices_or_not_ours_change_nothing() {
             &notice(&format!("{nothing}@lake.example"), "failed", "5.1.1")
         )
         .await,
-        Err(NoticeError::NotOurs(_))
+        Err(BounceError::NotOurs(_))
     ));
     assert_eq!(state(&alerting, &subscription).await, State::Active);
 }
@@ -218,24 +218,24 @@ async fn the_notifications_of_ses_are_understood_in_an_envelope_and_bare() {
             bounce.to_string()
         };
         let now = alerting.now().await;
-        let taken = bounce::take_ses(&alerting.database, body.as_bytes(), now)
+        let taken = bounces::process_ses(&alerting.database, body.as_bytes(), now)
             .await
             .unwrap();
-        assert_eq!(taken, Ok(Taken::Recorded(1)));
+        assert_eq!(taken, Ok(BounceOutcome::Recorded(1)));
         assert_eq!(state(&alerting, &subscription).await, State::Suspended);
         let complaint = json!({"eventType": "Complaint", "complaint": {"complaintFeedbackType": "abuse"}, "mail": {"source": back}});
-        let taken = bounce::take_ses(&alerting.database, complaint.to_string().as_bytes(), now)
+        let taken = bounces::process_ses(&alerting.database, complaint.to_string().as_bytes(), now)
             .await
             .unwrap();
-        assert_eq!(taken, Ok(Taken::Recorded(1)));
+        assert_eq!(taken, Ok(BounceOutcome::Recorded(1)));
         let delivered = json!({"notificationType": "Delivery", "mail": {"source": back}});
         let asks =
             json!({"Type": "SubscriptionConfirmation", "SubscribeURL": "https://sns.example/"});
         for quiet in [delivered, asks] {
-            let taken = bounce::take_ses(&alerting.database, quiet.to_string().as_bytes(), now)
+            let taken = bounces::process_ses(&alerting.database, quiet.to_string().as_bytes(), now)
                 .await
                 .unwrap();
-            assert_eq!(taken, Ok(Taken::Nothing));
+            assert_eq!(taken, Ok(BounceOutcome::Nothing));
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{self, Letter};
-use marketlake_alerts::subscription::Channel;
+use marketlake_alerts::delivery::outbox::{self, NewDelivery};
+use marketlake_alerts::subscriptions::Channel;
 use marketlake_entities::records::deliveries::{Kind, State};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -19,8 +19,10 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 async fn post(alerting: &Alerting, kind: Kind, at: Millis) {
-    let letter = Letter::new(kind, Channel::Mail, "trader@example.com");
-    outbox::post(&alerting.database, letter, at).await.unwrap();
+    let delivery = NewDelivery::new(kind, Channel::Mail, "trader@example.com");
+    outbox::enqueue(&alerting.database, delivery, at)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +84,12 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             ))
             .await;
             assert!(!due().await, "{state}");
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 1);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                1
+            );
             assert!(due().await, "{state}");
             let until = at(DAY + 60_000).0;
             set(format!(
@@ -92,7 +99,12 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             ))
             .await;
             assert!(!due().await, "{state}");
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 1);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                1
+            );
             assert_eq!(alerting.send(&mailbox.url).await.sent, 1, "{state}");
         }
         // What is as it ought to be.
@@ -109,14 +121,27 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
                 not_before.0
             ))
             .await;
-            assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
+            assert_eq!(
+                outbox::repair_backoffs(&alerting.database, now)
+                    .await
+                    .unwrap(),
+                0
+            );
         }
-        outbox::brake(&alerting.database, "wrong prices", at(DAY))
+        outbox::pause_sending(&alerting.database, "wrong prices", at(DAY))
             .await
             .unwrap();
-        assert_eq!(outbox::mend(&alerting.database, now).await.unwrap(), 0);
         assert_eq!(
-            outbox::brakes(&alerting.database, now).await.unwrap().len(),
+            outbox::repair_backoffs(&alerting.database, now)
+                .await
+                .unwrap(),
+            0
+        );
+        assert_eq!(
+            outbox::list_throttles(&alerting.database, now)
+                .await
+                .unwrap()
+                .len(),
             1
         );
     })

@@ -1,7 +1,7 @@
 //! When a subscription fires, when it does not, and why.
 
-use marketlake_alerts::outbox::Telling;
-use marketlake_alerts::subscription::{Change, Whose, history};
+use marketlake_alerts::delivery::outbox::EnqueueOptions;
+use marketlake_alerts::subscriptions::{Access, Transition, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -186,7 +186,10 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(after.state, marketlake_alerts::subscription::State::Expired);
+        assert_eq!(
+            after.state,
+            marketlake_alerts::subscriptions::State::Expired
+        );
         let daily = NewSubscription {
             cooldown_minutes: Some(0),
             most_per_day: Some(1),
@@ -220,12 +223,12 @@ async fn an_expired_subscription_is_not_judged() {
 async fn a_snoozed_subscription_is_judged_without_a_word_and_a_paused_one_is_not() {
     on_both(async |base: Base| {
         let (alerting, subscription) = watched(&base, wants("hottry:volume")).await;
-        let change = async |change: Change| {
+        let change = async |change: Transition| {
             let now = alerting.now().await;
             Subscription::change(
                 &alerting.database,
                 &subscription.id,
-                Whose::Anybodys,
+                Access::All,
                 &change,
                 now,
             )
@@ -233,11 +236,11 @@ async fn a_snoozed_subscription_is_judged_without_a_word_and_a_paused_one_is_not
             .unwrap()
             .unwrap();
         };
-        change(Change::Snooze(start().plus(2).start())).await;
+        change(Transition::Snooze(start().plus(2).start())).await;
         alerting.play(ID, 0, &["340", "100"]).await;
-        change(Change::Pause).await;
+        change(Transition::Pause).await;
         alerting.play(ID, 2, &["400", "100"]).await;
-        change(Change::Resume).await;
+        change(Transition::Resume).await;
         alerting.play(ID, 4, &["500", "100"]).await;
         assert_eq!(minutes(&alerting).await, [4]);
         let said = whys(&alerting, &subscription).await;
@@ -283,7 +286,7 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
     let (alerting, _) = watched(&base, wants("hottry:volume")).await;
     alerting.commit(series(ID, 0, &["340"])).await;
     alerting.lake.follow(0).await.unwrap();
-    let verdict = marketlake_alerts::detector::judge(&alerting.lake, start())
+    let verdict = marketlake_alerts::detection::evaluate(&alerting.lake, start())
         .await
         .unwrap();
     let transaction = marketlake_entities::database::begin_write(&alerting.database)
@@ -293,9 +296,9 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
         .record(
             &transaction,
             Millis(1),
-            Telling {
+            EnqueueOptions {
                 stale: Some("stale news: judged 7 h after its minute came in"),
-                ..Telling::default()
+                ..EnqueueOptions::default()
             },
         )
         .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_entities::records::deliveries::{Kind, State};
 use sea_orm::ConnectionTrait;
 
@@ -49,13 +49,13 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
     on_both(async |base: Base| {
         let alerting = two_deliveries(&base).await;
         let now = alerting.now().await;
-        outbox::brake(&alerting.database, "wrong prices", now)
+        outbox::pause_sending(&alerting.database, "wrong prices", now)
             .await
             .unwrap();
         age(&alerting, Duration::from_secs(2 * 86_400)).await;
         let mailbox = Mailbox::open(Fault::None).await;
         alerting.send(&mailbox.url).await;
-        outbox::release(&alerting.database).await.unwrap();
+        outbox::resume_sending(&alerting.database).await.unwrap();
         let round = alerting.send(&mailbox.url).await;
         assert_eq!((round.sent, round.dead), (0, 2));
         let dead = outbox::list(&alerting.database, Some(State::Dead), 10)
@@ -77,7 +77,12 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
         assert_eq!(mailbox.mails().len(), 0);
         // An operator is told of alerts that were lost so.
         let before = marketlake_model::Millis(0);
-        assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 2);
+        assert_eq!(
+            outbox::count_dead(&alerting.database, before)
+                .await
+                .unwrap(),
+            2
+        );
     })
     .await;
 }
@@ -119,8 +124,8 @@ async fn a_mail_that_may_have_arrived_stays_unknown_when_it_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_that_were_too_old_do_not_count_against_an_address() {
-    use marketlake_alerts::detector;
-    use marketlake_alerts::outbox::{TOO_OLD, Telling};
+    use marketlake_alerts::delivery::outbox::{EnqueueOptions, TOO_OLD_REASON};
+    use marketlake_alerts::detection;
     use marketlake_entities::database;
 
     let base = Base::local().await;
@@ -128,18 +133,18 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
     alerting.calm(&IDS).await;
     alerting.subscribe(wants("*:volume")).await;
     alerting.lake.follow(0).await.unwrap();
-    for (minute, stale) in [(0, Some(TOO_OLD)), (1, None)] {
+    for (minute, stale) in [(0, Some(TOO_OLD_REASON)), (1, None)] {
         let id = IDS[usize::try_from(minute).unwrap()];
         alerting.commit(series(id, minute, &["340"])).await;
         alerting.lake.follow(0).await.unwrap();
-        let verdict = detector::judge(&alerting.lake, start().plus(minute))
+        let verdict = detection::evaluate(&alerting.lake, start().plus(minute))
             .await
             .unwrap();
         let transaction = database::begin_write(&alerting.database).await.unwrap();
         let now = database::clock(&transaction).await.unwrap();
-        let telling = Telling {
+        let telling = EnqueueOptions {
             stale,
-            mails_a_day: 1,
+            max_mails_per_day: 1,
         };
         verdict.record(&transaction, now, telling).await.unwrap();
         transaction.commit().await.unwrap();
@@ -148,5 +153,10 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
     assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
     // It was never to be sent: nobody is to look into it.
     let before = marketlake_model::Millis(0);
-    assert_eq!(outbox::dead(&alerting.database, before).await.unwrap(), 0);
+    assert_eq!(
+        outbox::count_dead(&alerting.database, before)
+            .await
+            .unwrap(),
+        0
+    );
 }

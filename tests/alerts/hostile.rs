@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
-use marketlake_alerts::outbox::{self, Letter, Sender};
-use marketlake_alerts::subscription::{Channel as Kind, State as Life};
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, OutgoingMessage, SendOutcome, WebhookChannel,
+};
+use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
+use marketlake_alerts::subscriptions::{Channel as Kind, State as Life};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::records::deliveries::{Kind as Says, State};
 
@@ -39,9 +41,11 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
     ] {
         let base = Base::local().await;
         let alerting = Alerting::on(&base).await;
-        let letter = Letter::new(Says::Manage, Kind::Mail, "trader@example.com");
+        let delivery = NewDelivery::new(Says::Manage, Kind::Mail, "trader@example.com");
         let now = alerting.now().await;
-        outbox::post(&alerting.database, letter, now).await.unwrap();
+        outbox::enqueue(&alerting.database, delivery, now)
+            .await
+            .unwrap();
         let mailbox = Mailbox::open(fault).await;
         let begun = Instant::now();
         alerting.send(&mailbox.url).await;
@@ -50,7 +54,9 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
         assert_eq!(delivery.state, State::Retry, "{fault:?}: {error}");
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(begun.elapsed() < 2 * PATIENCE, "{fault:?}");
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         let name = match fault {
             Fault::MuteAt("RCPT" | "DATA") => "mail:example.com",
             _ => "mail",
@@ -66,17 +72,17 @@ fn channel(hook: &Hook) -> WebhookChannel {
     WebhookChannel::new(guard, std::slice::from_ref(&hook.certificate), None).unwrap()
 }
 
-async fn call(hook: &Hook) -> Sending {
-    let parcel = Parcel {
+async fn call(hook: &Hook) -> SendOutcome {
+    let parcel = OutgoingMessage {
         message_id: "m".to_owned(),
         return_path: String::new(),
         address: hook.url("localhost"),
         secret: Some("secret".to_owned()),
         bytes: Arc::from(&b"{}"[..]),
     };
-    let mut line = channel(hook).line();
-    line.prepare(&parcel).await.unwrap();
-    line.hand_over(&parcel, true_now()).await
+    let mut transport = channel(hook).transport();
+    transport.prepare(&parcel).await.unwrap();
+    transport.transmit(&parcel, true_now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +91,7 @@ async fn a_webhook_that_answers_without_end_is_heard_as_far_as_its_status() {
     let none = Duration::ZERO;
     let body = Hook::endless("HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 4096], none).await;
     let begun = Instant::now();
-    assert_eq!(call(&body).await, Sending::Sent);
+    assert_eq!(call(&body).await, SendOutcome::Sent);
     assert!(begun.elapsed() < Duration::from_secs(4));
     for hook in [
         Hook::endless(ok, b"more: of the same\r\n", none).await,
@@ -100,7 +106,7 @@ async fn a_webhook_that_answers_without_end_is_heard_as_far_as_its_status() {
     ] {
         let begun = Instant::now();
         let sending = call(&hook).await;
-        assert!(matches!(sending, Sending::Unknown(_)), "{sending:?}");
+        assert!(matches!(sending, SendOutcome::Unknown(_)), "{sending:?}");
         assert!(
             begun.elapsed() < Duration::from_secs(9),
             "{:?}",
@@ -123,12 +129,14 @@ fn hooked(hook: &Hook) -> NewSubscription {
 }
 
 async fn post_test(alerting: &Alerting, subscription: &Subscription) {
-    let letter = Letter {
+    let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..Letter::new(Says::Test, Kind::Webhook, subscription.target())
+        ..NewDelivery::new(Says::Test, Kind::Webhook, subscription.target())
     };
     let now = alerting.now().await;
-    outbox::post(&alerting.database, letter, now).await.unwrap();
+    outbox::enqueue(&alerting.database, delivery, now)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +266,9 @@ async fn the_time_that_a_webhook_asks_for_is_kept_to_within_an_hour_and_holds_ba
             .await
             .unwrap();
         assert_eq!((round.retry, hook.heard().len()), (1, 1), "{answer}");
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         assert_eq!(held.len(), 1, "{answer}: {held:?}");
         let seconds = (held[0].until.0 - now.0) / 1_000;
         assert!((least..=most).contains(&seconds), "{answer}: {seconds} s");

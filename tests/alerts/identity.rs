@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use marketlake_alerts::channel::{FileChannel, Guard, WebhookChannel};
-use marketlake_alerts::outbox::{self, Letter};
-use marketlake_alerts::subscription::Channel;
-use marketlake_alerts::{Keyring, NewSubscription, subscription};
+use marketlake_alerts::delivery::channels::{FileChannel, Guard, WebhookChannel};
+use marketlake_alerts::delivery::outbox::{self, NewDelivery};
+use marketlake_alerts::subscriptions::Channel;
+use marketlake_alerts::{Keyring, NewSubscription, subscriptions};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::Kind;
 use marketlake_lake::{Lake, Store};
@@ -89,7 +89,7 @@ async fn a_mail_that_is_judged_and_sent_again_after_a_restore_has_the_same_messa
         let token = token.rsplit('/').next().unwrap();
         let keys = Keyring::load(&restored.database, now).await.unwrap();
         let subject = keys.verify(marketlake_alerts::Purpose::Unsubscribe, token, now);
-        let ended = subscription::unsubscribe(&restored.database, &subject.unwrap(), now).await;
+        let ended = subscriptions::unsubscribe(&restored.database, &subject.unwrap(), now).await;
         assert_eq!(ended.unwrap(), 1);
     })
     .await;
@@ -161,12 +161,14 @@ async fn every_kind_of_message_in_a_restored_outbox_has_its_id_again_and_two_req
         let now = alerting.now().await;
         Keyring::load(&alerting.database, now).await.unwrap();
         let post = async |kind, content: Option<&str>, at: Millis| {
-            let letter = Letter {
+            let delivery = NewDelivery {
                 subscription_id: Some(subscription.id.clone()),
                 content: content.map(str::to_owned),
-                ..Letter::new(kind, Channel::Mail, "trader@example.com")
+                ..NewDelivery::new(kind, Channel::Mail, "trader@example.com")
             };
-            outbox::post(&alerting.database, letter, at).await.unwrap();
+            outbox::enqueue(&alerting.database, delivery, at)
+                .await
+                .unwrap();
         };
         let incident = r#"{"title":"a","detail":"b","since":"c","over":null,"advice":"d"}"#;
         post(Kind::Confirmation, None, now).await;

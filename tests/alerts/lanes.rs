@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::outbox::{self, Letter, Sender};
-use marketlake_alerts::subscription::Channel;
+use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
+use marketlake_alerts::subscriptions::Channel;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{Kind, State};
@@ -24,8 +24,8 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     at.0 -= 60_000;
     for address in addresses {
         at.0 += 1;
-        let letter = Letter::new(Kind::Manage, Channel::Mail, &address);
-        outbox::post(&transaction, letter, at).await.unwrap();
+        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        outbox::enqueue(&transaction, delivery, at).await.unwrap();
     }
     transaction.commit().await.unwrap();
 }
@@ -69,7 +69,9 @@ async fn good_addresses_among_deferring_ones_get_their_mails_at_once() {
                 begun.elapsed()
             );
             let now = alerting.now().await;
-            let held = outbox::brakes(&alerting.database, now).await.unwrap();
+            let held = outbox::list_throttles(&alerting.database, now)
+                .await
+                .unwrap();
             let of_domain = held
                 .iter()
                 .filter(|one| one.name == "mail:bad.example")
@@ -122,7 +124,7 @@ async fn a_domain_that_failed_is_tried_by_one_mail_first_and_then_gets_all() {
     assert_eq!(alerting.send(&mailbox.url).await.sent, 40);
     let now = alerting.now().await;
     assert!(
-        outbox::brakes(&alerting.database, now)
+        outbox::list_throttles(&alerting.database, now)
             .await
             .unwrap()
             .is_empty()
@@ -192,12 +194,14 @@ async fn webhook(alerting: &Alerting, url: &str) -> Subscription {
         ..wants("*:volume")
     };
     let subscription = alerting.subscribe(new).await;
-    let letter = Letter {
+    let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..Letter::new(Kind::Test, Channel::Webhook, url)
+        ..NewDelivery::new(Kind::Test, Channel::Webhook, url)
     };
     let now = alerting.now().await;
-    outbox::post(&alerting.database, letter, now).await.unwrap();
+    outbox::enqueue(&alerting.database, delivery, now)
+        .await
+        .unwrap();
     subscription
 }
 
@@ -269,7 +273,9 @@ async fn one_host_that_hangs_has_so_many_connections_and_is_left_alone_then() {
         "{round:?}"
     );
     let now = alerting.now().await;
-    let held = outbox::brakes(&alerting.database, now).await.unwrap();
+    let held = outbox::list_throttles(&alerting.database, now)
+        .await
+        .unwrap();
     let name = urls[0].replace("https://", "webhook:").replace("/in", "");
     assert_eq!(held.len(), 1, "{held:?}");
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use mail_parser::{HeaderValue, Message, MessageParser, MimeHeaders};
-use marketlake_alerts::mail::{Dkim, Templates};
+use marketlake_alerts::delivery::mail::{Dkim, Templates};
 use marketlake_alerts::{AlertError, NewSubscription};
 
 use crate::support::alerting::{Alerting, link, wants};
@@ -188,9 +188,9 @@ async fn a_template_that_fails_to_render_sends_nothing_and_the_delivery_waits_fo
     use std::sync::Arc;
 
     use marketlake_alerts::Channels;
-    use marketlake_alerts::channel::{Guard, SmtpChannel, WebhookChannel};
-    use marketlake_alerts::mail::{Writer, WriterOptions};
-    use marketlake_alerts::outbox::{Pace, Sender};
+    use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
+    use marketlake_alerts::delivery::mail::{Writer, WriterOptions};
+    use marketlake_alerts::delivery::outbox::{SendRate, Sender};
 
     let base = Base::local().await;
     let alerting = jumped(&base).await;
@@ -212,7 +212,7 @@ async fn a_template_that_fails_to_render_sends_nothing_and_the_delivery_waits_fo
         alerting.database.clone(),
         channels,
         Arc::new(writer),
-        Pace::default(),
+        SendRate::default(),
     );
     assert_eq!(sender.send_due(|| false).await.unwrap().dead, 1);
     let delivery = alerting.delivery().await;
@@ -226,7 +226,7 @@ async fn a_template_that_fails_to_render_sends_nothing_and_the_delivery_waits_fo
     // Mended, it goes out when a person says so.
     let now = alerting.now().await;
     assert!(
-        marketlake_alerts::outbox::requeue(&alerting.database, &delivery.id, now)
+        marketlake_alerts::delivery::outbox::requeue(&alerting.database, &delivery.id, now)
             .await
             .unwrap()
     );

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use marketlake_alerts::Rule;
-use marketlake_alerts::machine::Watch;
-use marketlake_alerts::track::Track;
+use marketlake_alerts::rules::evaluation::RuleEvaluator;
+use marketlake_alerts::rules::state_machine::RuleState;
 use marketlake_lake::Point;
 use marketlake_model::{Direction, Exact, JumpRule, Metric, Minute};
 use rand::rngs::StdRng;
@@ -19,15 +19,16 @@ fn exact(number: i64, scale: i8) -> Exact {
 
 /// The minutes at which a rule fires, by the machine.
 fn fires(rule: &Rule, metric: &Metric, points: &[Point], first: i64, last: i64) -> Vec<i64> {
-    let mut track = Track::new(rule, metric, points, Watch::default());
-    let minutes = (first..=last).filter(|&at| track.judge(Minute::from_number(at)).jump.is_some());
+    let mut track = RuleEvaluator::new(rule, metric, points, RuleState::default());
+    let minutes =
+        (first..=last).filter(|&at| track.evaluate(Minute::from_number(at)).jump.is_some());
     minutes.collect()
 }
 
 /// The same by loops over whole numbers of the same scale, each minute from its beginning.
 fn plain(rule: &Rule, values: &[Option<i64>], times: i64) -> Vec<i64> {
     let (window, least) = (rule.jump.window as usize, rule.jump.min_samples as usize);
-    let rearm = rule.rearm.map_or(times, Exact::unscaled);
+    let rearm = rule.resolve_factor.map_or(times, Exact::unscaled);
     let (mut firing, mut streak, mut fired) = (false, 0, Vec::new());
     for at in 0..values.len() {
         let before: Vec<i64> = values[at.saturating_sub(window)..at]
@@ -50,7 +51,7 @@ fn plain(rule: &Rule, values: &[Option<i64>], times: i64) -> Vec<i64> {
             streak = 0;
         } else if beyond(times) {
             streak += 1;
-            if streak >= rule.sustain {
+            if streak >= rule.for_minutes {
                 firing = true;
                 fired.push(i64::try_from(at).unwrap());
             }
@@ -79,9 +80,9 @@ fn the_machine_fires_where_plain_loops_do_on_ten_thousand_random_series() {
             .random_bool(0.3)
             .then(|| exact(random.random_range(1..=times), 0));
         let rule = Rule {
-            sustain,
-            rearm,
-            ..Rule::of(JumpRule {
+            for_minutes: sustain,
+            resolve_factor: rearm,
+            ..Rule::new(JumpRule {
                 factor: exact(times, 0),
                 window,
                 min_samples: random.random_range(1..=window),
@@ -224,7 +225,7 @@ fn on_every_recording_machine_and_loops_agree_price_and_volume() {
                 "{name} {column}"
             );
             // The machine fires where a jump follows none: each of its firings is a jump, and the first of each run of them fires.
-            let rule = Rule::of(JumpRule::default());
+            let rule = Rule::new(JumpRule::default());
             let (first, last) = (candles[0].0, candles[candles.len() - 1].0);
             let fired = fires(&rule, &metric("test:pair"), &points, first, last);
             assert!(fired.iter().all(|at| jumps.contains(at)), "{name} {column}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_entities::records::deliveries::State;
 use sea_orm::ConnectionTrait;
 
@@ -153,7 +153,9 @@ async fn what_a_server_asks_for_slows_the_server_and_not_the_row_alone() {
         let mailbox = Mailbox::open(Fault::Greeting(421)).await;
         alerting.send(&mailbox.url).await;
         let now = alerting.now().await;
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         // A pause of no length is no pause: jitter goes down to nothing.
         assert!(
             held.iter()
@@ -200,12 +202,12 @@ async fn the_switch_stops_everything_and_loses_nothing() {
     let alerting = one_delivery(&base).await;
     let mailbox = Mailbox::open(Fault::None).await;
     let now = alerting.now().await;
-    outbox::brake(&alerting.database, "wrong prices", now)
+    outbox::pause_sending(&alerting.database, "wrong prices", now)
         .await
         .unwrap();
     assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
     assert!(!outbox::is_due(&alerting.database, now).await.unwrap());
-    assert!(outbox::release(&alerting.database).await.unwrap());
+    assert!(outbox::resume_sending(&alerting.database).await.unwrap());
     assert_eq!(alerting.send(&mailbox.url).await.sent, 1);
     assert_eq!(mailbox.mails().len(), 1);
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use marketlake_alerts::outbox::{self, Letter, Sender};
-use marketlake_alerts::subscription::Channel;
+use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
+use marketlake_alerts::subscriptions::Channel;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{Kind, State};
 use marketlake_entities::records::delivery_throttles::{self, Scope};
@@ -32,8 +32,8 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     let transaction = database::begin_write(&alerting.database).await.unwrap();
     let now = database::clock(&transaction).await.unwrap();
     for address in addresses {
-        let letter = Letter::new(Kind::Manage, Channel::Mail, &address);
-        outbox::post(&transaction, letter, now).await.unwrap();
+        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        outbox::enqueue(&transaction, delivery, now).await.unwrap();
     }
     transaction.commit().await.unwrap();
 }
@@ -109,7 +109,9 @@ async fn a_server_that_breaks_off_at_every_recipient_is_an_outage_of_all_mail_an
         // Not every domain has to find out.
         assert!(round.sent == 0 && round.retry <= 16, "{round:?}");
         let now = alerting.now().await;
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         assert_eq!(held[0].name, "mail", "{held:?}");
         assert!(held[0].until.0 - now.0 <= 5_000, "{held:?}");
         mailbox.set(Fault::None);

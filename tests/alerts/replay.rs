@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use marketlake_alerts::replay::{note, replay};
-use marketlake_alerts::subscription::{Change, Whose, history};
+use marketlake_alerts::detection::replay::{note, replay};
+use marketlake_alerts::subscriptions::{Access, Transition, history};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_lake::Span;
 use marketlake_model::{Minute, Sample};
@@ -83,10 +83,10 @@ async fn wild(base: &Base) -> Alerting {
         alerting.judge(start().plus(minute)).await;
         let which = &subscriptions[random.random_range(0..subscriptions.len())].id;
         let change = match random.random_range(0..14) {
-            0 => Change::Pause,
-            1..=3 => Change::Resume,
-            4 => Change::Snooze(start().plus(minute + 5).start()),
-            5 => Change::Edit(Box::new(NewSubscription {
+            0 => Transition::Pause,
+            1..=3 => Transition::Resume,
+            4 => Transition::Snooze(start().plus(minute + 5).start()),
+            5 => Transition::Edit(Box::new(NewSubscription {
                 factor: Some("1.7".to_owned()),
                 cooldown_minutes: Some(2),
                 ..wants("*:volume")
@@ -95,7 +95,7 @@ async fn wild(base: &Base) -> Alerting {
         };
         let now = alerting.now().await;
         // Not every step can be taken from every state.
-        let _ = Subscription::change(&alerting.database, which, Whose::Anybodys, &change, now)
+        let _ = Subscription::change(&alerting.database, which, Access::All, &change, now)
             .await
             .unwrap();
     }

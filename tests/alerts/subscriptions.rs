@@ -1,7 +1,7 @@
 //! What can be subscribed to.
 
 use marketlake_alerts::NewSubscription;
-use marketlake_alerts::subscription::check_address;
+use marketlake_alerts::subscriptions::check_address;
 
 fn new(metric: &str, factor: &str, address: &str) -> NewSubscription {
     NewSubscription {
@@ -29,7 +29,7 @@ fn a_subscription_is_an_hour_with_three_quarters_of_its_samples_unless_said_othe
         ("2.5", 60, 45)
     );
     assert_eq!(
-        (rule.sustain, rule.cooldown, rule.most_per_day),
+        (rule.for_minutes, rule.cooldown, rule.most_per_day),
         (1, 60, None)
     );
     let longer = NewSubscription {

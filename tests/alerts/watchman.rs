@@ -1,6 +1,6 @@
 //! The operator hears of what is wrong once when it begins, and once when it is over.
 
-use marketlake_alerts::watchman::{Finding, Kind, settle};
+use marketlake_alerts::delivery::watchdog::{Finding, Kind, reconcile};
 use marketlake_entities::records::deliveries;
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -39,7 +39,7 @@ async fn each_incident_is_two_mails_however_long_it_lasts() {
         .enumerate()
         {
             let now = Millis(begun + 60_000 * i64::try_from(minute).unwrap());
-            let done = settle(&alerting.database, &found, Some("ops@lake.example"), now)
+            let done = reconcile(&alerting.database, &found, Some("ops@lake.example"), now)
                 .await
                 .unwrap();
             settled.push((done.opened, done.closed));

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
-use marketlake_alerts::channel::webhook::{Lookup, check_endpoint};
-use marketlake_alerts::channel::{Channel, FileChannel, Guard, Parcel, Sending, WebhookChannel};
-use marketlake_alerts::outbox::{self, Sender};
-use marketlake_alerts::subscription::Whose;
-use marketlake_alerts::{NewSubscription, Subscription, subscription};
+use marketlake_alerts::delivery::channels::webhook::Lookup;
+use marketlake_alerts::delivery::channels::{
+    Channel, FileChannel, Guard, OutgoingMessage, SendOutcome, WebhookChannel,
+};
+use marketlake_alerts::delivery::outbox::{self, Sender};
+use marketlake_alerts::subscriptions::Access;
+use marketlake_alerts::subscriptions::check_endpoint;
+use marketlake_alerts::{NewSubscription, Subscription, subscriptions};
 use marketlake_entities::records::deliveries::State;
 use sha2::Sha256;
 
@@ -27,17 +30,17 @@ fn loopback() -> Guard {
     }
 }
 
-async fn send(channel: &dyn Channel, address: &str) -> Sending {
-    let parcel = Parcel {
+async fn send(channel: &dyn Channel, address: &str) -> SendOutcome {
+    let parcel = OutgoingMessage {
         message_id: "d".to_owned(),
         return_path: String::new(),
         address: address.to_owned(),
         secret: Some("secret".to_owned()),
         bytes: Arc::from(&b"{}"[..]),
     };
-    let mut line = channel.line();
-    match line.prepare(&parcel).await {
-        Ok(()) => line.hand_over(&parcel, true_now()).await,
+    let mut transport = channel.transport();
+    match transport.prepare(&parcel).await {
+        Ok(()) => transport.transmit(&parcel, true_now()).await,
         Err(sending) => sending,
     }
 }
@@ -120,12 +123,12 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
     let (alerting, subscription) = hooked(&base, &hook, "slack").await;
     let now = alerting.now().await;
     assert!(
-        subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
+        subscriptions::test(&alerting.database, &subscription.id, Access::All, now)
             .await
             .unwrap()
     );
     assert!(
-        !subscription::test(&alerting.database, &subscription.id, Whose::Anybodys, now)
+        !subscriptions::test(&alerting.database, &subscription.id, Access::All, now)
             .await
             .unwrap()
     );
@@ -196,7 +199,9 @@ async fn a_receivers_answers_have_their_outcomes() {
         assert_eq!(hook.heard().len(), 1, "a redirect was followed");
         // A receiver that fails slows nobody else.
         let now = alerting.now().await;
-        let held = outbox::brakes(&alerting.database, now).await.unwrap();
+        let held = outbox::list_throttles(&alerting.database, now)
+            .await
+            .unwrap();
         let own = ["***".to_owned(), format!("webhook:localhost:{}", hook.port)];
         assert!(held.iter().all(|one| own.contains(&one.name)), "{held:?}");
     }
@@ -281,7 +286,10 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
             Err(_) => continue,
             Ok(url) => send(&closed, url.as_str()).await,
         };
-        assert!(matches!(sending, Sending::Dead(_)), "{host}: {sending:?}");
+        assert!(
+            matches!(sending, SendOutcome::Permanent(_)),
+            "{host}: {sending:?}"
+        );
     }
     // A name that resolves to a public address when it is looked at, and to loopback when it is dialled.
     let looks = Arc::new(Mutex::new(0));
@@ -305,10 +313,10 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
     )
     .await
     .unwrap();
-    assert!(!matches!(first, Sending::Sent), "{first:?}");
+    assert!(!matches!(first, SendOutcome::Sent), "{first:?}");
     let second = send(&rebound, "https://hook.example:8443/").await;
     assert!(
-        matches!(&second, Sending::Dead(reason) if reason.contains("hook.example leads to 127.0.0.1")),
+        matches!(&second, SendOutcome::Permanent(reason) if reason.contains("hook.example leads to 127.0.0.1")),
         "{second:?}"
     );
     // One forbidden address among good ones is enough.
@@ -323,12 +331,12 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
     let mixed = WebhookChannel::new(Guard::default(), &certificates, Some(both)).unwrap();
     let sending = send(&mixed, "https://hook.example:8443/").await;
     assert!(
-        matches!(&sending, Sending::Dead(reason) if reason.contains("10.0.0.1")),
+        matches!(&sending, SendOutcome::Permanent(reason) if reason.contains("10.0.0.1")),
         "{sending:?}"
     );
     assert_eq!(hook.heard().len(), 0);
     // With leave, the same hook is reached.
     let open = WebhookChannel::new(loopback(), &certificates, None).unwrap();
-    assert_eq!(send(&open, &hook.url("localhost")).await, Sending::Sent);
-    assert_eq!(send(&open, "http://localhost/").await, Sending::Dead("expected an address like https://example.com/hook, https only, got \"http://localhost/\"".to_owned()));
+    assert_eq!(send(&open, &hook.url("localhost")).await, SendOutcome::Sent);
+    assert_eq!(send(&open, "http://localhost/").await, SendOutcome::Permanent("expected an address like https://example.com/hook, https only, got \"http://localhost/\"".to_owned()));
 }

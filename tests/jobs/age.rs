@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::outbox::{self, Telling};
+use marketlake_alerts::delivery::outbox::{self, EnqueueOptions};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
 use marketlake_entities::records::job_runs;
@@ -20,7 +20,7 @@ const ID: &str = "binance:hottry:volume";
 
 fn options(is_live: bool) -> DetectOptions {
     DetectOptions {
-        mails_a_day: Telling::default().mails_a_day,
+        max_mails_per_day: EnqueueOptions::default().max_mails_per_day,
         max_age: Duration::from_secs(600),
         is_live,
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{Column, Entity, Model, State};
-use marketlake_jobs::{Clock, Due, slots};
+use marketlake_jobs::{Clock, PlannedSlot, slots};
 use marketlake_model::Millis;
 use reqwest::Method;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
@@ -187,8 +187,11 @@ async fn a_lease_is_neither_stolen_nor_lasting_when_the_database_clock_is_set() 
     let skewed = database::connect(&base.database_url).await.unwrap();
     let clock = Clock::system();
     let now = clock.now(&skewed).await.unwrap();
-    let due = [Due::pending(Millis(1)), Due::pending(Millis(2))];
-    slots::enter(&skewed, "count", &due, now).await.unwrap();
+    let due = [
+        PlannedSlot::pending(Millis(1)),
+        PlannedSlot::pending(Millis(2)),
+    ];
+    slots::enqueue(&skewed, "count", &due, now).await.unwrap();
     let claim = async || {
         slots::claim(&skewed, "count", "w", &[], &clock)
             .await

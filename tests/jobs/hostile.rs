@@ -6,7 +6,7 @@ use std::sync::Arc;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
 use marketlake_feeds::{Binance, Cryptowatch, DEFAULT_PAUSE, Feed, MAX_BAN};
-use marketlake_jobs::{Due, IngestMinute, Job, Runner, Source, slots};
+use marketlake_jobs::{IngestMinute, Job, PlannedSlot, Runner, Source, slots};
 use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;
 
@@ -136,8 +136,8 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
         for shift in 0..3_i64 {
             let now = database::clock(&database).await.unwrap();
             let slot = Millis(now.minute().start().0 + shift);
-            let due = [Due::pending(slot)];
-            slots::enter(&database, job.name(), &due, now)
+            let due = [PlannedSlot::pending(slot)];
+            slots::enqueue(&database, job.name(), &due, now)
                 .await
                 .unwrap();
             eventually("the slot to be done", async || {

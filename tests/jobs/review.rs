@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use marketlake_alerts::subscription::history;
-use marketlake_jobs::{Job, Moment, ReviewJumps, RunOnce, Runner};
+use marketlake_alerts::subscriptions::history;
+use marketlake_jobs::{Job, PlanningTime, ReviewJumps, RunOnce, Runner};
 use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
         let due = async |job: &ReviewJumps| -> Vec<Millis> {
             let now = alerting.now().await;
             let due = job
-                .due(Moment {
+                .plan(PlanningTime {
                     now,
                     minute: now.minute(),
                 })

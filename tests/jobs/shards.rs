@@ -6,8 +6,8 @@ use std::time::Duration;
 use marketlake_entities::records::job_runs::{Entity, State};
 use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
 use marketlake_jobs::{
-    Clock, DetectJumps, DetectOptions, Due, IngestMinute, Job, MarkIngested, Moment, RunOnce,
-    Runner, Source, slots,
+    Clock, DetectJumps, DetectOptions, IngestMinute, Job, MarkIngested, PlannedSlot, PlanningTime,
+    RunOnce, Runner, Source, slots,
 };
 use marketlake_model::{Millis, Minute};
 use sea_orm::EntityTrait;
@@ -58,14 +58,14 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
             IngestMinute::new(Arc::clone(&other), vec![source()], None),
         ];
         let now = minute("2026-11-24T10:00:00Z");
-        let moment = Moment {
+        let moment = PlanningTime {
             now: now.start(),
             minute: now,
         };
-        let due = jobs[0].due(moment).await.unwrap();
+        let due = jobs[0].plan(moment).await.unwrap();
         let shards: Vec<i32> = due.iter().map(|due| due.shard).collect();
         assert_eq!(shards, [0, 1, 2, 3]);
-        slots::enter(one.database(), IngestMinute::NAME, &due, now.start())
+        slots::enqueue(one.database(), IngestMinute::NAME, &due, now.start())
             .await
             .unwrap();
         // Both take what they get, at the same time.
@@ -203,11 +203,11 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         ];
         let ingest = IngestMinute::new(Arc::clone(&lake), sources, None);
         let slot: Millis = minute("2026-11-24T10:00:00Z").start();
-        let due = [0, 1].map(|shard| Due {
+        let due = [0, 1].map(|shard| PlannedSlot {
             shard,
-            ..Due::pending(slot)
+            ..PlannedSlot::pending(slot)
         });
-        slots::enter(lake.database(), IngestMinute::NAME, &due, slot)
+        slots::enqueue(lake.database(), IngestMinute::NAME, &due, slot)
             .await
             .unwrap();
         let runner = runner(&lake, "one");
@@ -216,18 +216,18 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let detect = DetectJumps::new(
             Arc::clone(&lake),
             DetectOptions {
-                mails_a_day: 30,
+                max_mails_per_day: 30,
                 max_age: Duration::from_secs(600),
                 is_live: true,
             },
         );
         let claim = async || {
-            let waits_for = detect.policy().waits_for;
+            let dependencies = detect.policy().dependencies;
             slots::claim(
                 lake.database(),
                 DetectJumps::NAME,
                 "two",
-                waits_for,
+                dependencies,
                 &Clock::system(),
             )
             .await

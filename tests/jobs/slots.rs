@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
 use marketlake_jobs::{
-    Clock, Due, Job, JobError, Moment, Policy, Run, RunOnce, Runner, WaitsFor, slots,
+    Clock, Dependency, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, RunOnce,
+    Runner, slots,
 };
 use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -25,7 +26,7 @@ struct Count {
     database: DatabaseConnection,
     done: Mutex<BTreeMap<i64, usize>>,
     failures: AtomicI32,
-    waits_for: &'static [WaitsFor],
+    dependencies: &'static [Dependency],
 }
 
 impl Count {
@@ -34,7 +35,7 @@ impl Count {
             database: database.clone(),
             done: Mutex::default(),
             failures: AtomicI32::new(failures),
-            waits_for: &[],
+            dependencies: &[],
         })
     }
 }
@@ -49,15 +50,15 @@ impl Job for Count {
         Policy {
             timeout: Duration::from_secs(5),
             attempts: 3,
-            waits_for: self.waits_for,
+            dependencies: self.dependencies,
         }
     }
 
-    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, _moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         Ok(vec![])
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         if self.failures.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(JobError::TimedOut(Duration::ZERO));
         }
@@ -69,12 +70,12 @@ impl Job for Count {
 }
 
 async fn enter(database: &DatabaseConnection, job: &str, slots: &[i64]) -> u64 {
-    let due: Vec<Due> = slots
+    let due: Vec<PlannedSlot> = slots
         .iter()
-        .map(|&slot| Due::pending(Millis(slot)))
+        .map(|&slot| PlannedSlot::pending(Millis(slot)))
         .collect();
     let now = database::clock(database).await.unwrap();
-    slots::enter(database, job, &due, now).await.unwrap()
+    slots::enqueue(database, job, &due, now).await.unwrap()
 }
 
 async fn state(database: &DatabaseConnection, slot: i64) -> State {
@@ -200,13 +201,13 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
         let minute = 60_000;
         enter(&database, "first", &[0, minute]).await;
         enter(&database, "count", &[2 * minute]).await;
-        let waits_for = [WaitsFor {
+        let dependencies = [Dependency {
             job: "first",
             from_ms: -minute,
             to_ms: 0,
         }];
         let clock = Clock::system();
-        let claim = || slots::claim(&database, "count", "w", &waits_for, &clock);
+        let claim = || slots::claim(&database, "count", "w", &dependencies, &clock);
         assert!(claim().await.unwrap().is_none());
         // The slot before the one that is waited for does not count; the other one ends.
         let earlier = slots::claim_slot(&database, "first", "w", Millis(minute), 0, &clock)
@@ -224,9 +225,9 @@ async fn a_slot_waits_for_the_earlier_slots_of_another_job() {
 async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up() {
     on_both(async |base: Base| {
         let database = base.database().await;
-        let reopening = |slot| Due {
+        let reopening = |slot| PlannedSlot {
             reopen: true,
-            ..Due::pending(Millis(slot))
+            ..PlannedSlot::pending(Millis(slot))
         };
         let now = database::clock(&database).await.unwrap();
         runner(&database, "w")
@@ -239,7 +240,7 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
                 .await
                 .unwrap();
         }
-        slots::enter(&database, "count", &[reopening(1), reopening(2)], now)
+        slots::enqueue(&database, "count", &[reopening(1), reopening(2)], now)
             .await
             .unwrap();
         assert_eq!(state(&database, 1).await, State::Pending);

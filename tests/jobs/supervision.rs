@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
 use marketlake_jobs::supervisor::{Restarts, supervise};
-use marketlake_jobs::{Due, Job, JobError, Moment, Policy, Run, Runner, slots};
+use marketlake_jobs::{
+    Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, Runner, slots,
+};
 use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
@@ -22,8 +24,8 @@ use crate::support::program::Program;
 const QUICK: Restarts = Restarts {
     max: 5,
     window: Duration::from_secs(300),
-    first_pause: Duration::from_millis(1),
-    max_pause: Duration::from_millis(2),
+    initial_backoff: Duration::from_millis(1),
+    max_backoff: Duration::from_millis(2),
 };
 
 #[tokio::test]
@@ -77,15 +79,15 @@ impl Job for Panics {
         Policy {
             timeout: Duration::from_secs(5),
             attempts: 2,
-            waits_for: &[],
+            dependencies: &[],
         }
     }
 
-    async fn due(&self, _moment: Moment) -> Result<Vec<Due>, JobError> {
+    async fn plan(&self, _moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         Ok(vec![])
     }
 
-    async fn run(&self, run: &Run) -> Result<(), JobError> {
+    async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         assert!(run.slot != Millis(1), "slot one is odd");
         run.finish(&self.0, &json!({})).await
     }
@@ -96,8 +98,10 @@ async fn a_run_that_panics_fails_and_its_worker_goes_on() {
     on_both(async |base: Base| {
         let database = base.database().await;
         let now = database::clock(&database).await.unwrap();
-        let due = [1, 2].map(|slot| Due::pending(Millis(slot)));
-        slots::enter(&database, "panics", &due, now).await.unwrap();
+        let due = [1, 2].map(|slot| PlannedSlot::pending(Millis(slot)));
+        slots::enqueue(&database, "panics", &due, now)
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         let runner = Runner::new(database.clone(), "w".to_owned(), stop.clone());
         let job = Arc::new(Panics(database.clone()));

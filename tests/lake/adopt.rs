@@ -6,7 +6,7 @@ use std::time::Duration;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State};
 use marketlake_entities::records::upload_intents;
-use marketlake_jobs::{DetectJumps, Due, IngestMinute, MarkIngested, slots};
+use marketlake_jobs::{DetectJumps, IngestMinute, MarkIngested, PlannedSlot, slots};
 use marketlake_lake::{CheckOptions, LakeError, MismatchError};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait};
 
@@ -37,11 +37,11 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
         base.database_url = old_url;
         let lake = base.lake().await;
         let now = database::clock(lake.database()).await.unwrap();
-        let missed = Due {
+        let missed = PlannedSlot {
             state: State::Missed,
-            ..Due::pending(start().plus(4).start())
+            ..PlannedSlot::pending(start().plus(4).start())
         };
-        slots::enter(lake.database(), IngestMinute::NAME, &[missed], now)
+        slots::enqueue(lake.database(), IngestMinute::NAME, &[missed], now)
             .await
             .unwrap();
         let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);

@@ -57,6 +57,50 @@ fn arrows_between_crates_point_one_way() {
     }
 }
 
+/// Root files <- `rules` <- `queue` <- `subscriptions` <- `delivery` <- `detection`.
+#[test]
+fn arrows_between_the_folders_of_alerts_point_one_way() {
+    let base = ["address", "error", "token"];
+    let folders = ["rules", "queue", "subscriptions", "delivery", "detection"];
+    let source = root().join("alerts/src");
+    let mut wrong = Vec::new();
+    let mut check = |path: &Path, allowed: &[&str]| {
+        let text = std::fs::read_to_string(path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("//") {
+                continue;
+            }
+            for used in line.split("crate::").skip(1) {
+                let used: String = used
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
+                if !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{}:{}: {used}", path.display(), number + 1));
+                }
+            }
+        }
+    };
+    for name in base {
+        check(&source.join(format!("{name}.rs")), &base);
+    }
+    for (number, folder) in folders.iter().enumerate() {
+        let allowed = [&base[..], &folders[..=number]].concat();
+        visit(&source.join(folder), &mut |path| check(path, &allowed));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let mut there: Vec<String> = std::fs::read_dir(&source)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    there.sort();
+    let mut named = folders.to_vec();
+    named.sort_unstable();
+    assert_eq!(there, named);
+}
+
 #[test]
 fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_face() {
     for name in [

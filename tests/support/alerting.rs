@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_alerts::channel::{Channel, Guard, SmtpChannel, WebhookChannel};
-use marketlake_alerts::detector::{self, Recorded};
-use marketlake_alerts::mail::{Dkim, Templates, Writer, WriterOptions};
-use marketlake_alerts::outbox::{Pace, Round, Sender, Telling};
+use marketlake_alerts::delivery::channels::{Channel, Guard, SmtpChannel, WebhookChannel};
+use marketlake_alerts::delivery::mail::{Dkim, Templates, Writer, WriterOptions};
+use marketlake_alerts::delivery::outbox::{EnqueueOptions, SendCounts, SendRate, Sender};
+use marketlake_alerts::detection::{self, RecordCounts};
 use marketlake_alerts::{Channels, NewSubscription, Subscription};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, State};
@@ -72,13 +72,13 @@ impl Alerting {
     }
 
     /// Judges a minute, as the job does, and marks it as judged.
-    pub async fn judge(&self, minute: Minute) -> Recorded {
+    pub async fn judge(&self, minute: Minute) -> RecordCounts {
         self.lake.follow(0).await.unwrap();
-        let verdict = detector::judge(&self.lake, minute).await.unwrap();
+        let verdict = detection::evaluate(&self.lake, minute).await.unwrap();
         let transaction = database::begin_write(&self.database).await.unwrap();
         let now = database::clock(&transaction).await.unwrap();
         let recorded = verdict
-            .record(&transaction, now, Telling::default())
+            .record(&transaction, now, EnqueueOptions::default())
             .await
             .unwrap();
         let run = job_runs::ActiveModel {
@@ -104,7 +104,7 @@ impl Alerting {
     }
 
     /// Commits the samples of the minutes from `from` on, a minute at a time, and judges each.
-    pub async fn play(&self, id: &str, from: i64, values: &[&str]) -> Vec<Recorded> {
+    pub async fn play(&self, id: &str, from: i64, values: &[&str]) -> Vec<RecordCounts> {
         let mut recorded = Vec::new();
         for (offset, value) in (from..).zip(values) {
             if *value != "_" {
@@ -164,7 +164,7 @@ impl Alerting {
     }
 
     /// Sends all that is due to a mail server.
-    pub async fn send(&self, url: &str) -> Round {
+    pub async fn send(&self, url: &str) -> SendCounts {
         self.sender(url, None).send_due(|| false).await.unwrap()
     }
 
@@ -182,7 +182,7 @@ impl Alerting {
     ) -> Sender {
         let channels = Channels { mail, webhook };
         let writer = Arc::new(writer(dkim));
-        Sender::new(self.database.clone(), channels, writer, Pace::default())
+        Sender::new(self.database.clone(), channels, writer, SendRate::default())
     }
 }
 

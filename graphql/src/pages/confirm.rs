@@ -1,7 +1,7 @@
 //! `/confirm/TOKEN`: the owner of an address says yes.
 
 use axum::extract::{Path, State};
-use marketlake_alerts::subscription::{Change, State as LifeState, Whose};
+use marketlake_alerts::subscriptions::{Access, State as LifeState, Transition};
 use marketlake_alerts::{Purpose, Subscription};
 
 use super::Desk;
@@ -32,8 +32,8 @@ pub(super) async fn post(
 ) -> Result<Page, PageError> {
     let now = desk.now().await?;
     let id = desk.verify(Purpose::Confirm, &token, now).await?;
-    let (database, confirm) = (desk.lake.database(), Change::Confirm);
-    let changed = Subscription::change(database, &id, Whose::Anybodys, &confirm, now).await??;
+    let (database, confirm) = (desk.lake.database(), Transition::Confirm);
+    let changed = Subscription::change(database, &id, Access::All, &confirm, now).await??;
     Ok(Page::told(
         "Your subscription is confirmed",
         &said(&changed),
@@ -41,6 +41,6 @@ pub(super) async fn post(
 }
 
 fn said(subscription: &Subscription) -> String {
-    let pattern = &subscription.judged.pattern;
+    let pattern = &subscription.scoped_rule.pattern;
     format!("{pattern}: {}.", subscription.rule().in_words())
 }

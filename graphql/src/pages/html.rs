@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use marketlake_alerts::subscription::LifeError;
+use marketlake_alerts::subscriptions::LifecycleError;
 use marketlake_alerts::{AlertError, TokenError};
 use marketlake_lake::LakeError;
 use minijinja::value::Serde;
@@ -123,7 +123,7 @@ impl IntoResponse for Page {
 /// Why a page cannot be given.
 pub(super) enum PageError {
     Token(TokenError),
-    Life(LifeError),
+    Life(LifecycleError),
     /// As much is computed at once as may be.
     Busy,
     Unavailable(String),
@@ -135,8 +135,8 @@ impl From<TokenError> for PageError {
     }
 }
 
-impl From<LifeError> for PageError {
-    fn from(error: LifeError) -> Self {
+impl From<LifecycleError> for PageError {
+    fn from(error: LifecycleError) -> Self {
         Self::Life(error)
     }
 }
@@ -161,7 +161,7 @@ impl IntoResponse for PageError {
                 "This link is not good",
                 error.to_string(),
             ),
-            Self::Life(error @ LifeError::Unknown(_)) => {
+            Self::Life(error @ LifecycleError::Unknown(_)) => {
                 let text = "It has ended, or was never confirmed in time.".to_owned();
                 tracing::debug!(%error, "a link to nothing");
                 (

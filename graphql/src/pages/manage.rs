@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
-use marketlake_alerts::subscription::{self, Change, LifeError, Whose, history};
+use marketlake_alerts::subscriptions::{self, Access, LifecycleError, Transition, history};
 use marketlake_alerts::{NewSubscription, Purpose, Subscription};
 use marketlake_common::excerpt;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,8 @@ pub(super) async fn send(
 ) -> Result<Page, PageError> {
     let now = desk.now().await?;
     let asked =
-        subscription::ask_for_link(desk.lake.database(), &typed.address, &desk.caps, now).await?;
+        subscriptions::request_manage_link(desk.lake.database(), &typed.address, &desk.caps, now)
+            .await?;
     let link = Link {
         sent: asked.is_ok(),
         error: asked.err().map(|error| error.message),
@@ -86,7 +87,7 @@ pub(super) async fn get(
     let address = desk.verify(Purpose::Manage, &token, now).await?;
     let database = desk.lake.database();
     let mut subscriptions = Vec::new();
-    for subscription in Subscription::of(database, Whose::Address(&address)).await? {
+    for subscription in Subscription::of(database, Access::Address(&address)).await? {
         subscriptions.push(shown(&desk, subscription).await?);
     }
     let shown = Shown {
@@ -139,11 +140,11 @@ async fn shown(desk: &Desk, subscription: Subscription) -> Result<ShownSubscript
         whys: whys.collect(),
         notes: notes.collect(),
         events: events.collect(),
-        pattern: subscription.judged.pattern.to_string(),
+        pattern: subscription.scoped_rule.pattern.to_string(),
         rule: subscription.rule().in_words(),
-        state: subscription::in_words(subscription.state),
+        state: subscriptions::in_words(subscription.state),
         snoozed_until: subscription
-            .judged
+            .scoped_rule
             .muted_until
             .map(|until| until.to_string()),
         reason: subscription.reason.clone(),
@@ -170,23 +171,23 @@ pub(super) async fn post(
     let now = desk.now().await?;
     let address = desk.verify(Purpose::Manage, &token, now).await?;
     let database = desk.lake.database();
-    let own = Whose::Address(&address);
+    let own = Access::Address(&address);
     let change = match act.action.as_str() {
-        "pause" => Change::Pause,
-        "resume" => Change::Resume,
-        "snooze" => Change::Snooze(now.plus(DAY)),
-        "unsubscribe" => Change::Unsubscribe("on the page of subscriptions"),
+        "pause" => Transition::Pause,
+        "resume" => Transition::Resume,
+        "snooze" => Transition::Snooze(now.plus(DAY)),
+        "unsubscribe" => Transition::Unsubscribe("on the page of subscriptions"),
         "edit" => {
             let new: NewSubscription = act
                 .typed
                 .into_new()
-                .map_err(|error| LifeError::Fields(vec![error]))?;
+                .map_err(|error| LifecycleError::Fields(vec![error]))?;
             crate::asking::check_matches(&desk, &new)
-                .map_err(|error| LifeError::Fields(vec![error]))?;
-            Change::Edit(Box::new(new))
+                .map_err(|error| LifecycleError::Fields(vec![error]))?;
+            Transition::Edit(Box::new(new))
         }
         "test" => {
-            subscription::test(database, &act.id, own, now).await?;
+            subscriptions::test(database, &act.id, own, now).await?;
             return Ok(Redirect::to(&format!("/manage/{token}")));
         }
         other => {
@@ -198,7 +199,7 @@ pub(super) async fn post(
                 ),
                 code: "INVALID",
             };
-            return Err(LifeError::Fields(vec![error]).into());
+            return Err(LifecycleError::Fields(vec![error]).into());
         }
     };
     Subscription::change(database, &act.id, own, &change, now).await??;

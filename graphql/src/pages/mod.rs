@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use marketlake_alerts::subscription::Caps;
+use marketlake_alerts::subscriptions::SignupLimits;
 use marketlake_alerts::{Keyring, Purpose};
 use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::Lake;
@@ -25,7 +25,7 @@ use html::PageError;
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) lake: Arc<Lake>,
-    pub(crate) caps: Caps,
+    pub(crate) caps: SignupLimits,
     /// The most metrics that one subscription may mean.
     pub(crate) most_metrics: usize,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
-use marketlake_alerts::subscription::{Change, Whose};
+use marketlake_alerts::subscriptions::{Access, Transition};
 use marketlake_alerts::{Purpose, Subscription};
 use serde::Deserialize;
 
@@ -51,8 +51,8 @@ pub(super) async fn post(
         .map_or(Quiet { hours: None }, |Form(quiet)| quiet)
         .time();
     let until = now.plus(time);
-    let (database, snooze) = (desk.lake.database(), Change::Snooze(until));
-    Subscription::change(database, &id, Whose::Anybodys, &snooze, now).await??;
+    let (database, snooze) = (desk.lake.database(), Transition::Snooze(until));
+    Subscription::change(database, &id, Access::All, &snooze, now).await??;
     Ok(Page::told(
         "Quiet",
         &format!("Until {until} this subscription makes no mail."),

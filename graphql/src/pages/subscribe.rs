@@ -43,14 +43,14 @@ impl Typed {
         let rule = subscription.rule();
         let some = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
         Self {
-            metric: subscription.judged.pattern.to_string(),
+            metric: subscription.scoped_rule.pattern.to_string(),
             factor: rule.jump.factor.to_string(),
             window_minutes: rule.jump.window.to_string(),
             min_samples: rule.jump.min_samples.to_string(),
             direction: rule.jump.direction.to_string(),
-            sustain_minutes: rule.sustain.to_string(),
+            sustain_minutes: rule.for_minutes.to_string(),
             rearm: rule
-                .rearm
+                .resolve_factor
                 .map(|rearm| rearm.to_string())
                 .unwrap_or_default(),
             cooldown_minutes: rule.cooldown.to_string(),

@@ -1,7 +1,7 @@
 //! `/unsubscribe/TOKEN`: one click ends it (RFC 8058). The POST needs nothing but its address: no cookie, no field, no second step.
 
 use axum::extract::{Path, State};
-use marketlake_alerts::{Purpose, subscription};
+use marketlake_alerts::{Purpose, subscriptions};
 
 use super::Desk;
 use super::html::{Page, PageError};
@@ -26,7 +26,7 @@ pub(super) async fn post(
 ) -> Result<Page, PageError> {
     let now = desk.now().await?;
     let subject = desk.verify(Purpose::Unsubscribe, &token, now).await?;
-    subscription::unsubscribe(desk.lake.database(), &subject, now).await?;
+    subscriptions::unsubscribe(desk.lake.database(), &subject, now).await?;
     Ok(Page::told(
         "You are unsubscribed",
         "No mail of it is begun any more.",

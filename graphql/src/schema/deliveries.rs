@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
-use marketlake_alerts::outbox;
+use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::records::deliveries::State;
 use marketlake_lake::Lake;
@@ -61,8 +61,8 @@ pub(super) struct Delivery {
     message_id: Option<String>,
 }
 
-impl From<outbox::Listed> for Delivery {
-    fn from(row: outbox::Listed) -> Self {
+impl From<outbox::DeliverySummary> for Delivery {
+    fn from(row: outbox::DeliverySummary) -> Self {
         Self {
             id: row.id.into(),
             kind: row.kind.to_string(),
@@ -126,7 +126,9 @@ struct StopDeliveriesInput {
 async fn brakes(lake: &Lake) -> Result<Vec<Brake>> {
     let failed = |error| errors::unavailable(&error);
     let now = lake.now().await.map_err(failed)?;
-    let held = outbox::brakes(lake.database(), now).await.map_err(failed)?;
+    let held = outbox::list_throttles(lake.database(), now)
+        .await
+        .map_err(failed)?;
     let brakes = held.into_iter().map(|row| Brake {
         until: (row.until.0 < i64::MAX).then(|| row.until.into()),
         name: row.name,
@@ -214,7 +216,7 @@ impl DeliveriesMutation {
         let lake = context.data::<Arc<Lake>>()?;
         let failed = |error| errors::unavailable(&error);
         let now = lake.now().await.map_err(failed)?;
-        let stopped = outbox::brake(lake.database(), &input.reason, now).await;
+        let stopped = outbox::pause_sending(lake.database(), &input.reason, now).await;
         stopped.map_err(failed)?;
         Ok(BrakesPayload {
             brakes: brakes(lake).await?,
@@ -226,7 +228,7 @@ impl DeliveriesMutation {
     #[graphql(guard = "Scope::Admin")]
     async fn resume_deliveries(&self, context: &Context<'_>) -> Result<BrakesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
-        let released = outbox::release(lake.database()).await;
+        let released = outbox::resume_sending(lake.database()).await;
         released.map_err(|error| errors::unavailable(&error))?;
         Ok(BrakesPayload {
             brakes: brakes(lake).await?,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Interface, Object, Result};
-use marketlake_alerts::subscription::history;
-use marketlake_alerts::{Subscription as Record, outbox};
+use marketlake_alerts::Subscription as Record;
+use marketlake_alerts::delivery::outbox;
+use marketlake_alerts::subscriptions::history;
 use marketlake_entities::records::job_runs;
 use marketlake_lake::Lake;
 

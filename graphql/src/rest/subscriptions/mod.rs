@@ -8,8 +8,8 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use marketlake_alerts::subscription::{Asker, Change, LifeError, Whose};
-use marketlake_alerts::{AlertError, FieldError, Subscription, subscription};
+use marketlake_alerts::subscriptions::{Access, LifecycleError, SignupRequester, Transition};
+use marketlake_alerts::{AlertError, FieldError, Subscription, subscriptions};
 use marketlake_common::{excerpt, excerpt_message};
 use marketlake_model::{Millis, parse_time};
 
@@ -60,7 +60,7 @@ pub(super) async fn create(
     let key = key.transpose()?;
     let new = read(input)?.into_new()?;
     let now = now(&desk).await?;
-    let asker = Asker {
+    let asker = SignupRequester {
         idempotency_key: key.as_deref(),
         ..caller.asker()
     };
@@ -109,7 +109,7 @@ pub(super) async fn edit(
     let whose = whose(&caller)?;
     let new = read(input)?.into_new()?;
     asking::check_matches(&desk, &new).map_err(|error| fields(vec![error]))?;
-    step(&desk, &id, whose, &Change::Edit(Box::new(new))).await
+    step(&desk, &id, whose, &Transition::Edit(Box::new(new))).await
 }
 
 /// Pauses a subscription, lets it go on, or keeps it quiet for a while.
@@ -127,9 +127,9 @@ pub(super) async fn change(
     let whose = whose(&caller)?;
     let wanted = read(input)?;
     let change = match (wanted.state.as_deref(), &wanted.snoozed_until) {
-        (Some("active"), None) => Change::Resume,
-        (Some("paused"), None) => Change::Pause,
-        (None, Some(until)) => Change::Snooze(time("snoozed_until", until)?),
+        (Some("active"), None) => Transition::Resume,
+        (Some("paused"), None) => Transition::Pause,
+        (None, Some(until)) => Transition::Snooze(time("snoozed_until", until)?),
         (Some(other), None) => {
             let shown = excerpt(other);
             let problem = format!("expected active or paused, got {shown:?}");
@@ -154,7 +154,7 @@ pub(super) async fn delete(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let end = Change::Unsubscribe("by its owner");
+    let end = Transition::Unsubscribe("by its owner");
     step(&desk, &id, whose(&caller)?, &end).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -174,22 +174,22 @@ pub(super) async fn test(
     if Subscription::find_of(database, &id, whose).await?.is_none() {
         return Err(unknown(&id));
     }
-    let queued = subscription::test(database, &id, whose, now(&desk).await?).await?;
+    let queued = subscriptions::test(database, &id, whose, now(&desk).await?).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { queued })).into_response())
 }
 
 async fn step(
     desk: &Desk,
     id: &str,
-    whose: Whose<'_>,
-    change: &Change,
+    whose: Access<'_>,
+    change: &Transition,
 ) -> Result<Response, Problem> {
     let now = now(desk).await?;
     let changed = Subscription::change(desk.lake.database(), id, whose, change, now).await?;
     match changed {
         Ok(record) => Ok(Json(SubscriptionAnswer::from(record)).into_response()),
-        Err(LifeError::Unknown(id)) => Err(unknown(&id)),
-        Err(LifeError::Fields(errors)) => Err(fields(errors)),
+        Err(LifecycleError::Unknown(id)) => Err(unknown(&id)),
+        Err(LifecycleError::Fields(errors)) => Err(fields(errors)),
         Err(error) => Err(Problem::of(
             StatusCode::CONFLICT,
             "Not in this state",
@@ -210,7 +210,7 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     }
 }
 
-fn whose(caller: &Caller) -> Result<Whose<'_>, Problem> {
+fn whose(caller: &Caller) -> Result<Access<'_>, Problem> {
     allow(caller, Scope::Alerts)?;
     let nobody = || "expected a key that says who asks".to_owned();
     caller

@@ -1,6 +1,6 @@
 //! What goes in and out.
 
-use marketlake_alerts::subscription::in_words;
+use marketlake_alerts::subscriptions::in_words;
 use marketlake_alerts::{NewSubscription, Subscription};
 use serde::{Deserialize, Serialize};
 
@@ -137,17 +137,17 @@ impl From<Subscription> for SubscriptionAnswer {
         let rule = *record.rule();
         Self {
             state: in_words(record.state).to_owned(),
-            metric: record.judged.pattern.to_string(),
+            metric: record.scoped_rule.pattern.to_string(),
             factor: rule.jump.factor.to_string(),
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window,
             min_samples: rule.jump.min_samples,
-            sustain_minutes: rule.sustain,
+            sustain_minutes: rule.for_minutes,
             cooldown_minutes: rule.cooldown,
             most_per_day: rule.most_per_day,
             expires_at: rule.expires_at.map(|at| at.to_string()),
             most_alerts: rule.most_alerts,
-            snoozed_until: record.judged.muted_until.map(|at| at.to_string()),
+            snoozed_until: record.scoped_rule.muted_until.map(|at| at.to_string()),
             address: record.address,
             channel: record.channel.to_string(),
             endpoint: record.endpoint,

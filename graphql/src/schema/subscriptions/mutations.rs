@@ -1,7 +1,7 @@
 //! A subscription's life, by GraphQL.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};
+use marketlake_alerts::subscriptions::{self, Access, LifecycleError, SignupRequester, Transition};
 use marketlake_alerts::{Keyring, Purpose, Subscription as Record, TokenError};
 use marketlake_common::excerpt;
 use marketlake_model::Millis;
@@ -79,7 +79,7 @@ impl SubscriptionsMutation {
         input: CreateSubscriptionInput,
     ) -> Result<CreateSubscriptionPayload> {
         let (desk, now) = at(context).await?;
-        let asker = Asker {
+        let asker = SignupRequester {
             idempotency_key: context.data::<IdempotencyKey>()?.0.as_deref(),
             ..context.data::<Caller>()?.asker()
         };
@@ -106,7 +106,7 @@ impl SubscriptionsMutation {
     ) -> Result<SubscriptionPayload> {
         let (desk, now) = at(context).await?;
         match subject(desk, Purpose::Confirm, &input.token, now).await? {
-            Ok(id) => change(desk, &id, Whose::Anybodys, &Change::Confirm, now).await,
+            Ok(id) => change(desk, &id, Access::All, &Transition::Confirm, now).await,
             Err(error) => Ok(wrong(token_error(&error))),
         }
     }
@@ -117,7 +117,13 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: OwnSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        own(context, input.token.as_deref(), &input.id, &Change::Pause).await
+        own(
+            context,
+            input.token.as_deref(),
+            &input.id,
+            &Transition::Pause,
+        )
+        .await
     }
 
     /// Lets a subscription that is paused or snoozed go on.
@@ -126,7 +132,13 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: OwnSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        own(context, input.token.as_deref(), &input.id, &Change::Resume).await
+        own(
+            context,
+            input.token.as_deref(),
+            &input.id,
+            &Transition::Resume,
+        )
+        .await
     }
 
     /// Keeps a subscription quiet until a time; it is judged meanwhile.
@@ -135,7 +147,7 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: SnoozeSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        let snooze = Change::Snooze(input.until.0);
+        let snooze = Transition::Snooze(input.until.0);
         own(context, input.token.as_deref(), &input.id, &snooze).await
     }
 
@@ -156,7 +168,7 @@ impl SubscriptionsMutation {
                 },
             ));
         }
-        let edit = Change::Edit(Box::new(new));
+        let edit = Transition::Edit(Box::new(new));
         own(context, input.token.as_deref(), &input.id, &edit).await
     }
 
@@ -179,7 +191,7 @@ impl SubscriptionsMutation {
         {
             return Ok(TestSubscriptionPayload::wrong(unknown(&input.id)));
         }
-        let queued = subscription::test(database, &input.id, own.whose(), now).await;
+        let queued = subscriptions::test(database, &input.id, own.whose(), now).await;
         Ok(TestSubscriptionPayload {
             queued: queued.map_err(|error| errors::unavailable(&error))?,
             user_errors: Vec::new(),
@@ -194,7 +206,8 @@ impl SubscriptionsMutation {
     ) -> Result<RequestManageLinkPayload> {
         let (desk, now) = at(context).await?;
         let database = desk.lake.database();
-        let asked = subscription::ask_for_link(database, &input.address, &desk.caps, now).await;
+        let asked =
+            subscriptions::request_manage_link(database, &input.address, &desk.caps, now).await;
         let error = asked.map_err(|error| errors::unavailable(&error))?.err();
         Ok(RequestManageLinkPayload {
             accepted: error.is_none(),
@@ -208,7 +221,7 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: DeleteSubscriptionInput,
     ) -> Result<DeleteSubscriptionPayload> {
-        let end = Change::Unsubscribe("by its owner");
+        let end = Transition::Unsubscribe("by its owner");
         let ended = own(context, input.token.as_deref(), &input.id, &end).await?;
         let is_done = ended.user_errors.is_empty();
         Ok(DeleteSubscriptionPayload {
@@ -238,17 +251,17 @@ pub(super) async fn subject(
 
 /// Whose subscriptions the asker may see and change.
 pub(super) enum Own {
-    Anybodys,
+    All,
     Address(String),
     Owner(String),
 }
 
 impl Own {
-    pub(super) fn whose(&self) -> Whose<'_> {
+    pub(super) fn whose(&self) -> Access<'_> {
         match self {
-            Self::Anybodys => Whose::Anybodys,
-            Self::Address(address) => Whose::Address(address),
-            Self::Owner(owner) => Whose::Owner(owner),
+            Self::All => Access::All,
+            Self::Address(address) => Access::Address(address),
+            Self::Owner(owner) => Access::Owner(owner),
         }
     }
 }
@@ -266,8 +279,8 @@ pub(super) async fn owning(
             .map_err(|error| token_error(&error)));
     }
     Ok(match context.data::<Caller>()?.whose() {
-        Some(Whose::Owner(owner)) => Ok(Own::Owner(owner.to_owned())),
-        Some(_) => Ok(Own::Anybodys),
+        Some(Access::Owner(owner)) => Ok(Own::Owner(owner.to_owned())),
+        Some(_) => Ok(Own::All),
         None => Err(UserError {
             field: "token".to_owned(),
             message: "expected the token of the link to one's subscriptions, or a key with the scope alerts".to_owned(),
@@ -280,7 +293,7 @@ async fn own(
     context: &Context<'_>,
     token: Option<&str>,
     id: &str,
-    step: &Change,
+    step: &Transition,
 ) -> Result<SubscriptionPayload> {
     let (desk, now) = at(context).await?;
     match owning(context, token, now).await? {
@@ -292,8 +305,8 @@ async fn own(
 async fn change(
     desk: &Desk,
     id: &str,
-    whose: Whose<'_>,
-    step: &Change,
+    whose: Access<'_>,
+    step: &Transition,
     now: Millis,
 ) -> Result<SubscriptionPayload> {
     let changed = Record::change(desk.lake.database(), id, whose, step, now).await;
@@ -336,8 +349,8 @@ fn unknown(id: &str) -> UserError {
     }
 }
 
-fn life_errors(error: LifeError) -> Vec<UserError> {
-    let one = |field: &str, code: &str, error: &LifeError| {
+fn life_errors(error: LifecycleError) -> Vec<UserError> {
+    let one = |field: &str, code: &str, error: &LifecycleError| {
         vec![UserError {
             field: field.to_owned(),
             message: error.to_string(),
@@ -345,10 +358,10 @@ fn life_errors(error: LifeError) -> Vec<UserError> {
         }]
     };
     match error {
-        LifeError::Unknown(id) => vec![unknown(&id)],
-        LifeError::Not { .. } => one("id", "WRONG_STATE", &error),
-        LifeError::TooMany => one("address", "TOO_MANY", &error),
-        LifeError::Fields(fields) => fields.into_iter().map(UserError::from).collect(),
+        LifecycleError::Unknown(id) => vec![unknown(&id)],
+        LifecycleError::Not { .. } => one("id", "WRONG_STATE", &error),
+        LifecycleError::TooMany => one("address", "TOO_MANY", &error),
+        LifecycleError::Fields(fields) => fields.into_iter().map(UserError::from).collect(),
     }
 }
 

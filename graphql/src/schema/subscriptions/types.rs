@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use marketlake_alerts::subscription::history::{self, PastAlert};
-use marketlake_alerts::subscription::in_words;
+use marketlake_alerts::subscriptions::history::{self, PastAlert};
+use marketlake_alerts::subscriptions::in_words;
 use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 
@@ -171,18 +171,18 @@ impl From<Record> for Subscription {
         Self {
             id: record.id.into(),
             state: in_words(record.state).to_owned(),
-            metric: record.judged.pattern.to_string(),
+            metric: record.scoped_rule.pattern.to_string(),
             factor: Decimal(rule.jump.factor),
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window.into(),
             min_samples: rule.jump.min_samples.into(),
-            sustain_minutes: rule.sustain.into(),
-            rearm: Decimal(rule.calm_below()),
+            sustain_minutes: rule.for_minutes.into(),
+            rearm: Decimal(rule.resolve_threshold()),
             cooldown_minutes: rule.cooldown.into(),
             most_per_day: rule.most_per_day.map(i64::from),
             expires_at: rule.expires_at.map(DateTime::from),
             most_alerts: rule.most_alerts.map(i64::from),
-            snoozed_until: record.judged.muted_until.map(DateTime::from),
+            snoozed_until: record.scoped_rule.muted_until.map(DateTime::from),
             address: record.address,
             channel: record.channel.to_string(),
             endpoint: record.endpoint,

@@ -1,0 +1,274 @@
+//! Validates the input of a new subscription.
+
+use chrono_tz::Tz;
+use marketlake_common::excerpt;
+use marketlake_entities::records::subscriptions::Channel;
+use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern};
+
+use crate::address::{check_address, check_endpoint};
+use crate::error::FieldError;
+use crate::rules::rule::{DEFAULT_COOLDOWN_MINUTES, MAX_WINDOW_MINUTES, Rule};
+
+const MAX_FOR_MINUTES: i64 = 60;
+const MAX_COOLDOWN_MINUTES: i64 = 7 * 1_440;
+const MAX_MAX_ALERTS: i64 = 1_000_000;
+
+/// Input of a new subscription, as typed.
+#[derive(Clone, Debug, Default)]
+pub struct NewSubscription {
+    /// A metric, a list or a pattern: `hottry`, `hottry,btcusdt`, `*usdt`, `binance:*:volume`.
+    pub metric: String,
+    /// Times the mean, as decimal text; 3 where there is none.
+    pub factor: Option<String>,
+    /// Length of the time that the mean is of, in minutes; 60 where there is none.
+    pub window_minutes: Option<i64>,
+    /// The fewest samples in that time; three quarters of it where there is none.
+    pub min_samples: Option<i64>,
+    /// `up` or `down`; up where there is none.
+    pub direction: Option<String>,
+    /// Minutes in a row that must jump; 1 where there is none.
+    pub sustain_minutes: Option<i64>,
+    /// Calm begins where a sample is no longer beyond so many times the mean; the factor where
+    /// there is none.
+    pub rearm: Option<String>,
+    /// Minutes of quiet of a metric after an alert; 60 where there is none.
+    pub cooldown_minutes: Option<i64>,
+    /// The most alerts a UTC day.
+    pub most_per_day: Option<i64>,
+    /// Time at which it ends.
+    pub expires_at: Option<Millis>,
+    /// After how many alerts it ends.
+    pub most_alerts: Option<i64>,
+    /// Mail address of its owner.
+    pub address: String,
+    /// The reader's time zone, by its IANA name; UTC where there is none.
+    pub time_zone: Option<String>,
+    /// `mail`, `webhook` or `slack`; mail where there is none.
+    pub channel: Option<String>,
+    /// URL of a webhook: https only.
+    pub endpoint: Option<String>,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidSubscription {
+    /// The metrics.
+    pub pattern: Pattern,
+    /// The rule.
+    pub rule: Rule,
+    /// The owner's address, in the form in which it is kept.
+    pub address: String,
+    /// The reader's time zone.
+    pub time_zone: Tz,
+    /// Channel of its alerts.
+    pub channel: Channel,
+    /// URL, for channels other than mail.
+    pub endpoint: Option<String>,
+}
+
+impl NewSubscription {
+    /// Checks all fields at once.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn check(&self) -> Result<ValidSubscription, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let pattern = collect_error(&mut errors, "metric", self.metric.parse::<Pattern>());
+        let rule = self.rule(&mut errors);
+        let address = collect_error(&mut errors, "address", check_address(&self.address));
+        let time_zone = check_time_zone(self.time_zone.as_deref().unwrap_or("UTC"));
+        let time_zone = collect_error(&mut errors, "timeZone", time_zone);
+        let channel = check_channel(self.channel.as_deref().unwrap_or("mail"));
+        let channel = collect_error(&mut errors, "channel", channel);
+        let endpoint = check_target(channel, self.endpoint.as_deref());
+        let endpoint = collect_error(&mut errors, "endpoint", endpoint);
+        match (rule, pattern, address, time_zone, channel, endpoint) {
+            (
+                Some(rule),
+                Some(pattern),
+                Some(address),
+                Some(time_zone),
+                Some(channel),
+                Some(endpoint),
+            ) if errors.is_empty() => Ok(ValidSubscription {
+                pattern,
+                rule,
+                address,
+                time_zone,
+                channel,
+                endpoint,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Checks pattern and rule only: all that a backtest needs.
+    ///
+    /// # Errors
+    /// Every field of those that is wrong.
+    pub fn check_rule(&self) -> Result<(Pattern, Rule), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let pattern = collect_error(&mut errors, "metric", self.metric.parse::<Pattern>());
+        let rule = self.rule(&mut errors);
+        rule.zip(pattern)
+            .map(|(rule, pattern)| (pattern, rule))
+            .filter(|_| errors.is_empty())
+            .ok_or(errors)
+    }
+
+    fn rule(&self, errors: &mut Vec<FieldError>) -> Option<Rule> {
+        let factor = check_factor(self.factor.as_deref().unwrap_or("3"));
+        let factor = collect_error(errors, "factor", factor);
+        let window = self.window_minutes.unwrap_or(60);
+        let window = check_count(window, 1, i64::from(MAX_WINDOW_MINUTES));
+        let window = collect_error(errors, "windowMinutes", window);
+        let usual = JumpRule::with_window(Exact::ZERO, window.unwrap_or(60));
+        let least = self
+            .min_samples
+            .unwrap_or_else(|| i64::from(usual.min_samples));
+        let min_samples = check_count(least, 1, i64::from(usual.window));
+        let min_samples = collect_error(errors, "minSamples", min_samples);
+        let direction = self.direction.as_deref().unwrap_or("up");
+        let direction = collect_error(errors, "direction", direction.parse::<Direction>());
+        let sustain = check_count(self.sustain_minutes.unwrap_or(1), 1, MAX_FOR_MINUTES);
+        let sustain = collect_error(errors, "sustainMinutes", sustain);
+        let rearm = self.rearm.as_deref().map(|text| check_rearm(text, factor));
+        let rearm = collect_error(errors, "rearm", rearm.transpose());
+        let cooldown = self
+            .cooldown_minutes
+            .unwrap_or_else(|| i64::from(DEFAULT_COOLDOWN_MINUTES));
+        let cooldown = collect_error(
+            errors,
+            "cooldownMinutes",
+            check_count(cooldown, 0, MAX_COOLDOWN_MINUTES),
+        );
+        let limit = |number: Option<i64>, most| number.map(|n| check_count(n, 1, most)).transpose();
+        let most_per_day = collect_error(errors, "mostPerDay", limit(self.most_per_day, 1_440));
+        let most_alerts = collect_error(
+            errors,
+            "mostAlerts",
+            limit(self.most_alerts, MAX_MAX_ALERTS),
+        );
+        Some(Rule {
+            jump: JumpRule {
+                factor: factor?,
+                window: window?,
+                min_samples: min_samples?,
+                direction: direction?,
+            },
+            for_minutes: sustain?,
+            resolve_factor: rearm?,
+            cooldown: cooldown?,
+            most_per_day: most_per_day?,
+            expires_at: self.expires_at,
+            most_alerts: most_alerts?,
+        })
+    }
+}
+
+/// Returns the value of a field, or collects its error.
+fn collect_error<T, E: ToString>(
+    errors: &mut Vec<FieldError>,
+    field: &'static str,
+    checked: Result<T, E>,
+) -> Option<T> {
+    checked
+        .map_err(|error| errors.push(FieldError::invalid(field, error.to_string())))
+        .ok()
+}
+
+fn check_factor(text: &str) -> Result<Exact, String> {
+    let factor = text.parse::<Exact>().map_err(|error| error.to_string())?;
+    let in_range = factor.to_f64() > 1.0 && factor.to_f64() <= 1e6;
+    if in_range && factor.scale() <= 6 {
+        return Ok(factor);
+    }
+    Err(format!(
+        "expected a number above 1 and at most 1000000 with at most 6 decimals, got {}",
+        excerpt(text)
+    ))
+}
+
+fn check_rearm(text: &str, factor: Option<Exact>) -> Result<Exact, String> {
+    let rearm = text.parse::<Exact>().map_err(|error| error.to_string())?;
+    let most = factor.unwrap_or(rearm);
+    if rearm.to_f64() >= 1.0 && rearm <= most && rearm.scale() <= 6 {
+        return Ok(rearm);
+    }
+    Err(format!(
+        "expected a number from 1 to the factor with at most 6 decimals, got {}",
+        excerpt(text)
+    ))
+}
+
+fn check_count(number: i64, least: i64, most: i64) -> Result<u32, String> {
+    let fits = (least..=most).contains(&number);
+    fits.then(|| u32::try_from(number).ok())
+        .flatten()
+        .ok_or_else(|| format!("expected a number from {least} to {most}, got {number}"))
+}
+
+fn check_time_zone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| {
+        let shown = excerpt(text);
+        format!("expected a time zone like Europe/Istanbul, got {shown:?}")
+    })
+}
+
+fn check_channel(text: &str) -> Result<Channel, String> {
+    match text {
+        "mail" => Ok(Channel::Mail),
+        "webhook" => Ok(Channel::Webhook),
+        "slack" => Ok(Channel::Slack),
+        other => {
+            let shown = excerpt(other);
+            Err(format!("expected mail, webhook or slack, got {shown:?}"))
+        }
+    }
+}
+
+fn check_target(
+    channel: Option<Channel>,
+    endpoint: Option<&str>,
+) -> Result<Option<String>, String> {
+    match (channel, endpoint) {
+        (None | Some(Channel::Mail), None) => Ok(None),
+        (Some(Channel::Mail), Some(_)) => Err("expected none for the channel mail".to_owned()),
+        (Some(_), None) => Err("expected an https address".to_owned()),
+        (_, Some(text)) => check_endpoint(text).map(|url| Some(url.to_string())),
+    }
+}
+
+/// Counts the metrics of a lake that a pattern matches.
+///
+/// # Errors
+/// If it matches none though there are some, or more than `most`.
+pub fn check_matches<'a>(
+    pattern: &Pattern,
+    metrics: impl Iterator<Item = &'a Metric>,
+    most: usize,
+) -> Result<usize, FieldError> {
+    let (mut all, mut meant) = (0_usize, 0_usize);
+    for metric in metrics {
+        all += 1;
+        meant += usize::from(pattern.matches(metric));
+    }
+    let wrong = |message, code| {
+        Err(FieldError {
+            field: "metric",
+            message,
+            code,
+        })
+    };
+    if meant == 0 && all > 0 {
+        let message =
+            format!("expected a pattern of one metric or more, {pattern} matches none of {all}");
+        return wrong(message, "MATCHES_NOTHING");
+    }
+    if meant > most {
+        let message =
+            format!("expected a pattern of at most {most} metrics, {pattern} matches {meant}");
+        return wrong(message, "MATCHES_TOO_MANY");
+    }
+    Ok(meant)
+}
