@@ -3,10 +3,10 @@
 use marketlake_model::{Metric, Minute};
 use sea_orm::DbErr;
 
-use crate::AthenaError;
-use crate::mismatch::MismatchError;
-use crate::s3::with_hint;
-use crate::times::EARLIEST_MINUTE;
+use crate::athena::error::AthenaError;
+use crate::catalog::mismatch::MismatchError;
+use crate::span::EARLIEST_MINUTE;
+use crate::storage::s3::hint::with_hint;
 
 /// Why the lake could not do it.
 #[derive(Debug, thiserror::Error)]

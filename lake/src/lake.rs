@@ -4,19 +4,27 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::Clock;
-use marketlake_entities::records::segments::Model;
-use marketlake_entities::records::{metrics, segments};
+use marketlake_entities::records::metrics;
+use marketlake_entities::records::segments::{Entity, Model};
 use marketlake_model::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
-use crate::answers::KeptListing;
-use crate::intents::Intents;
-use crate::{
-    Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Route, Router, Span, Store,
-    Window, athena, catalog, identity,
-};
+use crate::athena::client::AthenaClient;
+use crate::athena::error::AthenaError;
+use crate::athena::options::AthenaOptions;
+use crate::catalog::directory::Directory;
+use crate::catalog::upload_intents::Intents;
+use crate::catalog::{identity, segments};
+use crate::error::LakeError;
+use crate::query::engine::athena::Athena;
+use crate::query::engine::datafusion::Embedded;
+use crate::query::engine::selector::{Route, Router};
+use crate::query::memory::Window;
+use crate::query::service::KeptListing;
+use crate::span::Span;
+use crate::storage::store::Store;
 
 /// The lake. Cheap to share behind an [`Arc`].
 pub struct Lake {
@@ -165,7 +173,7 @@ impl Lake {
     pub fn connect_athena(&self, options: AthenaOptions, route: Route) -> Result<(), LakeError> {
         let bucket = self.store.bucket();
         let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
-        let client = athena::Athena::new(bucket, options, Intents::new(&self.database))?;
+        let client = AthenaClient::new(bucket, options, Intents::new(&self.database))?;
         self.athena
             .get_or_init(|| (Athena::new(&self.database, &self.store, client), route));
         Ok(())
@@ -235,7 +243,7 @@ impl Lake {
         if self.window.is_ready() {
             return Ok(self.window.newest());
         }
-        Ok(catalog::newest(&self.database).await?)
+        Ok(segments::newest(&self.database).await?)
     }
 
     /// How many live segments hold samples of minutes that cannot be true at a time: in the future,
@@ -244,7 +252,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn impossible_segments(&self, now: Millis) -> Result<usize, LakeError> {
-        Ok(catalog::impossible(&self.database, now).await?.len())
+        Ok(segments::impossible(&self.database, now).await?.len())
     }
 
     /// The id of the newest segment, whatever became of it; 0 where there was none yet.
@@ -252,7 +260,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn newest_segment(&self) -> Result<i64, LakeError> {
-        Ok(catalog::newest_id(&self.database).await?)
+        Ok(segments::newest_id(&self.database).await?)
     }
 
     /// The ids of the live segments that may hold samples of a span, as they were committed.
@@ -260,7 +268,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn segment_ids(&self, span: Span) -> Result<Vec<i64>, LakeError> {
-        let live = catalog::live(&self.database, span).await?;
+        let live = segments::live(&self.database, span).await?;
         Ok(live.into_iter().map(|segment| segment.id).collect())
     }
 
@@ -275,7 +283,7 @@ impl Lake {
         backwards: bool,
         limit: u64,
     ) -> Result<Vec<Model>, LakeError> {
-        Ok(catalog::page(&self.database, after, before, backwards, limit).await?)
+        Ok(segments::page(&self.database, after, before, backwards, limit).await?)
     }
 
     /// One segment, in whatever state.
@@ -283,7 +291,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn segment(&self, id: i64) -> Result<Option<Model>, LakeError> {
-        Ok(segments::Entity::find_by_id(id).one(&self.database).await?)
+        Ok(Entity::find_by_id(id).one(&self.database).await?)
     }
 
     /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.
@@ -291,7 +299,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn bounds(&self) -> Result<Option<Span>, LakeError> {
-        Ok(catalog::bounds(&self.database).await?)
+        Ok(segments::bounds(&self.database).await?)
     }
 
     /// What the lake holds.
@@ -299,7 +307,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn figures(&self) -> Result<Figures, LakeError> {
-        let (segments, samples, bytes, rollup_bytes) = catalog::sums(&self.database).await?;
+        let (segments, samples, bytes, rollup_bytes) = segments::sums(&self.database).await?;
         let metrics = metrics::Entity::find().count(&self.database).await?;
         Ok(Figures {
             segments,
@@ -315,7 +323,7 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn hours_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
-        Ok(catalog::raw_hours(&self.database, running.hour()).await?)
+        Ok(segments::raw_hours(&self.database, running.hour()).await?)
     }
 
     /// Closed days that are not one segment yet, oldest first.
@@ -323,6 +331,6 @@ impl Lake {
     /// # Errors
     /// Where the catalog cannot be read.
     pub async fn days_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
-        Ok(catalog::open_days(&self.database, running.day()).await?)
+        Ok(segments::open_days(&self.database, running.day()).await?)
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use super::query::fatal;
-use super::{Athena, AthenaError, Failure, Statement};
-use crate::Lake;
-use crate::s3::{Finding, Health};
+use super::client::AthenaClient;
+use super::error::AthenaError;
+use super::query::{Failure, fatal};
+use super::statement::Statement;
+use crate::lake::Lake;
+use crate::storage::diagnostic::{Finding, Health};
 
-impl Athena {
+impl AthenaClient {
     async fn examine(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for workgroup in &self.options.workgroups {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::AthenaError;
+use super::error::AthenaError;
 
 /// A workgroup that could not be used is tried again after that.
 const DRAINED: Duration = Duration::from_secs(60);

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::error::Trouble;
-use super::{AthenaError, Statement};
+use super::error::{AthenaError, Trouble};
+use super::statement::Statement;
 
 /// Attempts at one call whose answers are lost.
 const ATTEMPTS: u32 = 5;

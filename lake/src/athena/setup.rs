@@ -3,11 +3,14 @@
 use marketlake_model::Minute;
 use object_store::path::Path;
 
-use super::statement::without_comments;
-use super::{Athena, AthenaError, Statement, Values};
-use crate::{Lake, LakeError, paths};
+use super::client::AthenaClient;
+use super::error::AthenaError;
+use super::statement::{Statement, Values, without_comments};
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::storage::paths;
 
-const SETUP: &str = include_str!("../sql/athena/setup.sql");
+const SETUP: &str = include_str!("setup.sql");
 
 /// The table of samples.
 pub(crate) const SAMPLES: &str = "samples";
@@ -66,7 +69,7 @@ pub(super) fn probes() -> Result<Vec<Statement>, AthenaError> {
     probes.into_iter().collect()
 }
 
-impl Athena {
+impl AthenaClient {
     /// Makes the database, its tables and the view where they are missing, and asks each once.
     pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
         let store = self.bucket.uri(&Path::default());

@@ -2,7 +2,7 @@
 
 use marketlake_model::Minute;
 
-use crate::Span;
+use crate::span::Span;
 
 /// SQL and its execution parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use aws_sdk_athena::types::Row;
 use marketlake_model::{Exact, Metric, Minute};
 
-use super::AthenaError;
-use crate::Point;
+use super::error::AthenaError;
+use crate::span::Point;
 
 /// A result.
 #[derive(Debug, Default, PartialEq)]

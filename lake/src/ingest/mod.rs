@@ -1,0 +1,6 @@
+//! Ingest: from samples to live segments.
+
+pub(crate) mod import;
+pub(crate) mod stage;
+pub(crate) mod time_check;
+mod upload;

@@ -1,0 +1,337 @@
+//! Whether a bucket is set up well: each thing that we need tried, and each that saves money or trouble looked up.
+
+use aws_config::Region;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_smithy_runtime_api::http::Response;
+use marketlake_common::reason;
+use marketlake_model::Millis;
+use uuid::Uuid;
+
+use super::bucket::Bucket;
+use super::credentials::missing;
+use super::response_headers::Seen;
+use crate::storage::diagnostic::{Finding, Health};
+
+/// S3 refuses requests that are signed so many minutes off.
+const MOST_SKEW_MINUTES: i64 = 15;
+/// So many seconds off, something keeps the clock badly.
+const USUAL_SKEW_SECONDS: i64 = 30;
+
+/// An `ETag` that no object of ours has.
+const OTHER_ETAG: &str = "\"00000000000000000000000000000000\"";
+
+type Failed<E> = SdkError<E, Response>;
+
+impl Bucket {
+    /// Looks at everything; `now` is the time by the clock that requests are signed with. Leaves nothing behind.
+    pub(crate) async fn examine(&self, now: Millis) -> Vec<Finding> {
+        let mut found = vec![self.credentials().await];
+        if found[0].health == Health::Bad {
+            return found;
+        }
+        found.extend(self.reach(now).await);
+        if found.iter().any(|one| one.health == Health::Bad) {
+            return found;
+        }
+        found.extend(self.permissions().await);
+        found.push(self.versioning().await);
+        found.push(self.lifecycle().await);
+        found.push(self.public_access().await);
+        found
+    }
+
+    async fn credentials(&self) -> Finding {
+        let what = "credentials";
+        let Some(provider) = self.sdk.credentials_provider() else {
+            return Finding::new(what, Health::Bad, "there are none");
+        };
+        match provider.provide_credentials().await {
+            Ok(found) => {
+                let id = found.access_key_id();
+                let end = id.get(id.len().saturating_sub(4)..).unwrap_or_default();
+                Finding::new(what, Health::Good, format!("a key that ends in {end}"))
+            }
+            Err(error) => Finding::new(what, Health::Bad, missing(&error)),
+        }
+    }
+
+    /// Bucket, region and clock, from one answer.
+    async fn reach(&self, now: Millis) -> Vec<Finding> {
+        let name = &self.name;
+        let asked = self.client.head_bucket().bucket(name).customize();
+        let seen = Seen::default();
+        let answer = asked.interceptor(seen.clone()).send().await;
+        let seen = seen.headers();
+        let mut found = Vec::new();
+        let ours = self.sdk.region().map_or("", Region::as_ref);
+        let theirs = seen.region.as_deref().unwrap_or(ours);
+        let skew = seen.date.map(|date| now.since(date) / 1_000);
+        found.push(match &answer {
+            Ok(_) => Finding::new("bucket", Health::Good, format!("{name} is there")),
+            Err(error) => Finding::new(
+                "bucket",
+                Health::Bad,
+                unreachable(name, ours, theirs, error),
+            ),
+        });
+        if answer.is_ok() || seen.region.is_some() {
+            found.push(if ours == theirs {
+                Finding::new("region", Health::Good, ours)
+            } else {
+                let detail = format!(
+                    "the bucket lies in {theirs}, asked was in {ours}: set store.region to {theirs}"
+                );
+                Finding::new("region", Health::Bad, detail)
+            });
+        }
+        found.push(match skew {
+            None => Finding::new("clock", Health::Unknown, "the server says no time"),
+            Some(seconds) if seconds.abs() >= MOST_SKEW_MINUTES * 60 => Finding::new(
+                "clock",
+                Health::Bad,
+                format!("{} off the server's, which refuses what is {MOST_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
+            ),
+            Some(seconds) if seconds.abs() > USUAL_SKEW_SECONDS => {
+                let detail = format!("{} off the server's: let NTP set it", span(seconds));
+                Finding::new("clock", Health::Warning, detail)
+            }
+            Some(_) => Finding::new("clock", Health::Good, "that of the server"),
+        });
+        found
+    }
+
+    /// Puts, reads, lists and deletes an object of our own.
+    async fn permissions(&self) -> Vec<Finding> {
+        let key = self.key(&format!("doctor/{}", Uuid::now_v7().simple()));
+        let put = || {
+            let put = self.client.put_object().bucket(&self.name).key(&key);
+            put.body(ByteStream::from_static(b"doctor"))
+        };
+        let mut found = Vec::new();
+        found.push(tried(
+            "put",
+            "s3:PutObject",
+            put().send().await.as_ref().err(),
+        ));
+        if found[0].health == Health::Bad {
+            return found;
+        }
+        let again = put().if_none_match("*").send().await;
+        found.push(match again {
+            Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => Finding::new(
+                "conditional put",
+                Health::Good,
+                "what is there is never overwritten",
+            ),
+            Err(error) => Finding::new("conditional put", Health::Warning, words(&error)),
+            Ok(_) => Finding::new(
+                "conditional put",
+                Health::Warning,
+                "If-None-Match is ignored: only unique keys keep objects from being overwritten",
+            ),
+        });
+        found.push(self.conditional_replace(&key).await);
+        let got = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(&key)
+            .send()
+            .await;
+        found.push(tried("get", "s3:GetObject", got.as_ref().err()));
+        let listed = self.client.list_objects_v2().bucket(&self.name);
+        let listed = listed.prefix(self.key("doctor/")).send().await;
+        found.push(tried("list", "s3:ListBucket", listed.as_ref().err()));
+        found.push(self.multipart(&key).await);
+        let deleted = self.client.delete_object().bucket(&self.name).key(&key);
+        let deleted = deleted.send().await;
+        found.push(tried("delete", "s3:DeleteObject", deleted.as_ref().err()));
+        found
+    }
+
+    /// Replaces an object under the condition that it is another one, which must fail, and under the
+    /// condition that it is the one that is there.
+    async fn conditional_replace(&self, key: &str) -> Finding {
+        let what = "conditional replace";
+        let put = |etag: &str| {
+            let put = self.client.put_object().bucket(&self.name).key(key);
+            put.body(ByteStream::from_static(b"doctor again"))
+                .if_match(etag)
+        };
+        let head = self.client.head_object().bucket(&self.name).key(key);
+        let etag = match head.send().await {
+            Ok(head) => head.e_tag.unwrap_or_default(),
+            Err(error) => return tried(what, "s3:GetObject", Some(&error)),
+        };
+        match put(OTHER_ETAG).send().await {
+            Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => (),
+            Err(error) => return Finding::new(what, Health::Bad, words(&error)),
+            Ok(_) => {
+                let detail = "If-Match is ignored: nothing keeps two catalogs or processes from \
+                              replacing each other's manifests and deletion sequence; use a server \
+                              that supports conditional writes";
+                return Finding::new(what, Health::Bad, detail);
+            }
+        }
+        match put(&etag).send().await {
+            Ok(_) => Finding::new(what, Health::Good, "only what was read is replaced"),
+            Err(error) => Finding::new(what, Health::Bad, words(&error)),
+        }
+    }
+
+    async fn multipart(&self, key: &str) -> Finding {
+        let begun = self.client.create_multipart_upload().bucket(&self.name);
+        let begun = match begun.key(key).send().await {
+            Ok(begun) => begun,
+            Err(error) => return tried("multipart", "s3:PutObject", Some(&error)),
+        };
+        let aborted = self.client.abort_multipart_upload().bucket(&self.name);
+        let aborted = aborted.key(key).set_upload_id(begun.upload_id).send().await;
+        tried(
+            "multipart",
+            "s3:AbortMultipartUpload",
+            aborted.as_ref().err(),
+        )
+    }
+
+    async fn versioning(&self) -> Finding {
+        let what = "versioning";
+        let asked = self.client.get_bucket_versioning().bucket(&self.name);
+        match asked.send().await {
+            Ok(answer) if answer.status() == Some(&BucketVersioningStatus::Enabled) => {
+                self.versions_end(what).await
+            }
+            Ok(_) => Finding::new(what, Health::Good, "off: no object is ever overwritten"),
+            Err(error) => unknown(what, "s3:GetBucketVersioning", &error),
+        }
+    }
+
+    async fn versions_end(&self, what: &'static str) -> Finding {
+        let rules = self.client.get_bucket_lifecycle_configuration();
+        let rules = rules.bucket(&self.name).send().await;
+        let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
+            rule.noncurrent_version_expiration().is_some()
+        };
+        if rules.is_ok_and(|answer| answer.rules().iter().any(ends)) {
+            Finding::new(
+                what,
+                Health::Good,
+                "on, and a rule ends noncurrent versions",
+            )
+        } else {
+            let advice = "on: deleted segments are kept and paid for, unless a lifecycle rule ends noncurrent versions";
+            Finding::new(what, Health::Warning, advice)
+        }
+    }
+
+    async fn lifecycle(&self) -> Finding {
+        let what = "lifecycle";
+        let advice = "no rule ends uploads that were broken off, which are paid for: add AbortIncompleteMultipartUpload after 7 days";
+        let asked = self.client.get_bucket_lifecycle_configuration();
+        match asked.bucket(&self.name).send().await {
+            Ok(answer) => {
+                let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
+                    rule.abort_incomplete_multipart_upload().is_some()
+                };
+                if answer.rules().iter().any(ends) {
+                    Finding::new(what, Health::Good, "uploads that were broken off are ended")
+                } else {
+                    Finding::new(what, Health::Warning, advice)
+                }
+            }
+            Err(error) if code(&error).as_deref() == Some("NoSuchLifecycleConfiguration") => {
+                Finding::new(what, Health::Warning, advice)
+            }
+            Err(error) => unknown(what, "s3:GetLifecycleConfiguration", &error),
+        }
+    }
+
+    async fn public_access(&self) -> Finding {
+        let what = "public access";
+        let asked = self.client.get_public_access_block();
+        let advice = "not blocked: turn all four parts of the bucket's public access block on";
+        match asked.bucket(&self.name).send().await {
+            Ok(answer) => {
+                let is_blocked = answer
+                    .public_access_block_configuration()
+                    .is_some_and(|block| {
+                        [
+                            block.block_public_acls(),
+                            block.ignore_public_acls(),
+                            block.block_public_policy(),
+                            block.restrict_public_buckets(),
+                        ]
+                        .iter()
+                        .all(|part| *part == Some(true))
+                    });
+                if is_blocked {
+                    Finding::new(what, Health::Good, "blocked")
+                } else {
+                    Finding::new(what, Health::Warning, advice)
+                }
+            }
+            Err(error)
+                if code(&error).as_deref() == Some("NoSuchPublicAccessBlockConfiguration") =>
+            {
+                Finding::new(what, Health::Warning, advice)
+            }
+            Err(error) => unknown(what, "s3:GetBucketPublicAccessBlock", &error),
+        }
+    }
+}
+
+fn span(seconds: i64) -> String {
+    let way = if seconds < 0 { "behind" } else { "ahead" };
+    format!("{} seconds {way},", seconds.abs())
+}
+
+fn unreachable(name: &str, ours: &str, theirs: &str, error: &Failed<HeadBucketError>) -> String {
+    match error.raw_response().map(|raw| raw.status().as_u16()) {
+        Some(404) => format!("there is no bucket {name}: make it, or set store.url to another one"),
+        Some(301) => format!("{name} lies in another region than {ours}: {theirs}"),
+        Some(403) => {
+            format!("we are not let in to {name}: the keys are wrong, or lack s3:ListBucket")
+        }
+        Some(400) => format!("{name}: the request was refused; wrong region or an expired token"),
+        _ => words(error),
+    }
+}
+
+fn tried<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    what: &'static str,
+    permission: &str,
+    error: Option<&Failed<E>>,
+) -> Finding {
+    match error {
+        None => Finding::new(what, Health::Good, permission),
+        Some(error) => {
+            let detail = format!("{permission} is needed: {}", words(error));
+            Finding::new(what, Health::Bad, detail)
+        }
+    }
+}
+
+fn unknown<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    what: &'static str,
+    permission: &str,
+    error: &Failed<E>,
+) -> Finding {
+    let detail = format!("cannot look ({permission}): {}", words(error));
+    Finding::new(what, Health::Unknown, detail)
+}
+
+fn code<E: ProvideErrorMetadata>(error: &Failed<E>) -> Option<String> {
+    error.code().map(str::to_owned)
+}
+
+fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &Failed<E>) -> String {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => reason(error),
+    }
+}
