@@ -9,7 +9,7 @@
 //! ```
 
 use marketlake_entities::records::watches::State;
-use marketlake_model::{Exact, NoData, Trailing};
+use marketlake_model::{Exact, NoData, RollingSum};
 
 use crate::Rule;
 
@@ -64,7 +64,7 @@ pub struct Step {
 impl Rule {
     /// Judges one minute.
     #[must_use]
-    pub fn step(&self, watch: Watch, value: Option<Exact>, before: &Trailing) -> Step {
+    pub fn step(&self, watch: Watch, value: Option<Exact>, before: &RollingSum) -> Step {
         if let Some(no_data) = self.jump.no_data(before) {
             return self.without_data(watch, no_data);
         }

@@ -98,7 +98,7 @@ impl Read {
                 span,
                 metric: None,
             };
-            let jumps = lake.embedded().jumps(&query).await?;
+            let jumps = lake.datafusion().jumps(&query).await?;
             let metrics = jumps.into_iter().map(|jump| jump.metric).collect();
             self.candidates.insert(key.clone(), metrics);
         }
@@ -121,7 +121,7 @@ impl Read {
         {
             return Ok(Arc::clone(points));
         }
-        let points = Arc::new(lake.embedded().timeseries(metric, span).await?);
+        let points = Arc::new(lake.datafusion().timeseries(metric, span).await?);
         self.series
             .insert(metric.clone(), (span, Arc::clone(&points)));
         Ok(points)

@@ -1,7 +1,7 @@
 //! The machine over a stretch of minutes of one metric: what replay, backtest and rule tests have in common.
 
 use marketlake_lake::{Point, Span};
-use marketlake_model::{Jump, Metric, Minute, Trailing};
+use marketlake_model::{Jump, Metric, Minute, RollingSum};
 
 use crate::machine::{Step, Watch};
 use crate::{Judged, Rule};
@@ -23,7 +23,7 @@ pub struct Track<'a> {
     metric: &'a Metric,
     points: &'a [Point],
     /// The exact sum of `points[first..next]`.
-    before: Trailing,
+    before: RollingSum,
     first: usize,
     next: usize,
     /// What is known before the next minute.
@@ -38,7 +38,7 @@ impl<'a> Track<'a> {
             rule,
             metric,
             points,
-            before: Trailing::default(),
+            before: RollingSum::default(),
             first: 0,
             next: 0,
             watch,
@@ -70,7 +70,7 @@ impl<'a> Track<'a> {
         Moment { ts, step, jump }
     }
 
-    fn sum(&self) -> Trailing {
+    fn sum(&self) -> RollingSum {
         let held = &self.points[self.first..self.next];
         held.iter().map(|point| point.value).collect()
     }

@@ -75,7 +75,7 @@ impl JobError {
             Self::Lake(
                 LakeError::Store(_)
                 | LakeError::Catalog(_)
-                | LakeError::Aside(_)
+                | LakeError::Spill(_)
                 | LakeError::Mismatch(_),
             )
             | Self::Records(_) => Some(format!(
@@ -100,10 +100,10 @@ impl JobError {
             Self::Lake(LakeError::Mismatch(MismatchError::Contended { .. })) => Some(None),
             Self::Lake(
                 LakeError::Corrupt { .. }
-                | LakeError::Address(_)
+                | LakeError::InvalidUrl(_)
                 | LakeError::Encode(_)
                 | LakeError::Mismatch(_)
-                | LakeError::Time { .. },
+                | LakeError::InvalidTime { .. },
             )
             | Self::Fenced
             | Self::NoSuchPart { .. }

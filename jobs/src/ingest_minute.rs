@@ -8,7 +8,7 @@ use fail::fail_point;
 use marketlake_common::failure_log::FailureLog;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_feeds::{Batch, Pace, Recall};
+use marketlake_feeds::{Batch, Coverage, ReplayClock};
 use marketlake_lake::{Lake, LakeError};
 use marketlake_model::{Millis, Minute};
 use metrics::{counter, gauge};
@@ -27,7 +27,7 @@ const COMMIT_ATTEMPTS: usize = 10;
 pub struct IngestMinute {
     lake: Arc<Lake>,
     parts: Vec<Part>,
-    pace: Option<Pace>,
+    pace: Option<ReplayClock>,
     failures: FailureLog,
     rejections: FailureLog,
 }
@@ -38,7 +38,7 @@ impl IngestMinute {
 
     /// The job over some feeds, of those that are not split earlier ones winning a metric; at a replay's pace where there is one.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<Pace>) -> Self {
+    pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<ReplayClock>) -> Self {
         let parts = parts(&sources);
         Self {
             lake,
@@ -49,10 +49,14 @@ impl IngestMinute {
         }
     }
 
-    fn recall(&self) -> Recall {
+    fn coverage(&self) -> Coverage {
         let mut feeds = self.parts.iter().flat_map(|part| &part.feeds);
-        let live = feeds.any(|feed| feed.recall() == Recall::Now);
-        if live { Recall::Now } else { Recall::History }
+        let live = feeds.any(|feed| feed.coverage() == Coverage::LiveOnly);
+        if live {
+            Coverage::LiveOnly
+        } else {
+            Coverage::Historical
+        }
     }
 
     fn part(&self, shard: i32) -> Result<&Part, JobError> {
@@ -130,10 +134,10 @@ impl IngestMinute {
                     )
                     .await?;
                     transaction.commit().await?;
-                    self.lake.announce();
+                    self.lake.notify_commit();
                     return Ok(());
                 }
-                Err(LakeError::Moved { .. }) if attempt < COMMIT_ATTEMPTS => {
+                Err(LakeError::Conflict { .. }) if attempt < COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                 }
@@ -180,7 +184,8 @@ impl Job for IngestMinute {
             (None, Some(next)) => next.max(moment.minute.plus(-CATCH_UP_MINUTES)),
             (None, None) => moment.minute,
         };
-        let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;
+        let missed =
+            |minute: Minute| self.coverage() == Coverage::LiveOnly && minute < moment.minute;
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
         let shards = self.shards();
         let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
@@ -202,7 +207,7 @@ impl Job for IngestMinute {
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
-        (self.recall() == Recall::Now).then(|| slot.plus(LATENESS))
+        (self.coverage() == Coverage::LiveOnly).then(|| slot.plus(LATENESS))
     }
 
     async fn run(&self, run: &Run) -> Result<(), JobError> {

@@ -1,15 +1,21 @@
-//! How samples are kept and asked for.
+//! The lake: storage of samples as Parquet segments, and the engines that query them.
 //!
-//! - Keeping: [`Lake::stage_minute`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
-//!   inside the caller's transaction; an [`Import`] does so with history. [Hours](Lake::stage_compaction) and [days](Lake::stage_day) are
-//!   merged, [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
-//! - Asking: a [`QueryEngine`], of which there are three, the [`Window`], [`Embedded`] and [`Athena`]; [`Lake::engine`] chooses.
+//! - `storage`: object store (local folder or S3), keys, checksums, retries.
+//! - `segment`: rows and rollups as Parquet files.
+//! - `catalog`: live segments, upload intents, the identity that ties database and store.
+//! - `ingest`: [`Lake::stage_minute`] writes objects that are not visible yet,
+//!   [`StagedSegments::publish`] makes them live in the caller's transaction; an [`Import`] does so
+//!   with history. [`Lake::stage_compaction`] and [`Lake::stage_day`] merge hours and days.
+//! - `query`: [`QueryEngine`], implemented by [`RecentDay`] (memory), [`DataFusionEngine`] and
+//!   [`AthenaEngine`]; [`Lake::engine`] selects one. `athena` is the client of the last.
+//! - `maintenance`: [`Lake::vacuum`], [`Lake::check`], [`Lake::rebuild_catalog`].
 //!
-//! Invariant: what is live in the catalog holds one row a metric and minute. Only this crate touches the object store.
-//! Deletion needs positive knowledge: a retired row, or an [upload intent](intents), and a catalog that is
-//! [the one of that store](Lake::prepare_writes).
+//! Invariant: the live segments hold one row per metric and minute. Only this crate uses the object
+//! store. Deletion needs positive knowledge: a retired row or an upload intent, in a catalog that
+//! [`Lake::prepare_writes`] accepts.
 //!
-//! To add an engine: implement the trait in `engine/`, and run the conformance module in `tests/lake/` on it.
+//! To add an engine: implement the trait in `query/engine/`, and run the conformance module of
+//! `tests/lake/` on it.
 
 mod athena;
 mod catalog;
@@ -22,34 +28,34 @@ mod segment;
 mod span;
 mod storage;
 
-pub use athena::client::Spent;
+pub use athena::client::QueryCost;
 pub use athena::error::AthenaError;
 pub use athena::options::AthenaOptions;
 pub use athena::setup::Ddl;
 pub use catalog::directory::Directory;
-pub use catalog::identity::examine_identity;
+pub use catalog::identity::diagnose_identity;
 pub use catalog::mismatch::MismatchError;
 pub use error::LakeError;
-pub use ingest::import::{Import, Imported};
-pub use ingest::stage::Staged;
-pub use lake::{Figures, Lake};
-pub use maintenance::check::{CheckOptions, Report};
-pub use maintenance::rebuild::{Adoption, FeedParts, Rebuilt};
-pub use maintenance::vacuum::{Retention, Vacuumed};
+pub use ingest::import::{Import, ImportSummary};
+pub use ingest::stage::StagedSegments;
+pub use lake::{Lake, LakeStats};
+pub use maintenance::check::{CheckOptions, CheckReport};
+pub use maintenance::rebuild::{Adoption, FeedParts, RebuildSummary};
+pub use maintenance::vacuum::{Retention, VacuumSummary};
 pub use query::bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
-pub use query::engine::athena::Athena;
-pub use query::engine::datafusion::Embedded;
-pub use query::engine::rule_input::{Trail, TrailQuery};
-pub use query::engine::selector::{Route, Router};
-pub use query::engine::usage::{seen_from_here, witnessed};
+pub use query::engine::athena::AthenaEngine;
+pub use query::engine::datafusion::DataFusionEngine;
+pub use query::engine::rule_input::{RuleInput, RuleInputQuery};
+pub use query::engine::selector::{AthenaPolicy, EngineSelector};
+pub use query::engine::usage::{inherit_recorder, record_engines};
 pub use query::engine::{JumpQuery, QueryEngine};
-pub use query::memory::Window;
-pub use query::ranking::{Place, Ranking, Standing};
-pub use query::service::{Listed, Rank, Ranks};
+pub use query::memory::RecentDay;
+pub use query::ranking::{RankPosition, RankedMetric, Ranking};
+pub use query::service::{MetricRank, NamedMetric, RankingResult};
 pub use query::statistic::{ParseStatisticError, Statistic};
 pub use query::transform::Transform;
 pub use span::{EARLIEST_MINUTE, FUTURE_TOLERANCE, Point, Span};
-pub use storage::diagnostic::{Finding, Health};
+pub use storage::diagnostic::{Diagnostic, Severity};
 pub use storage::local_folder::{FolderSync, create_folder};
 pub use storage::options::StoreOptions;
 pub use storage::paths::{ObjectKey, ObjectKind};

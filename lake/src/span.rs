@@ -34,16 +34,16 @@ impl Span {
 
     /// The last 24 hours at a minute: (at - 24 h, at], 1,440 minutes.
     #[must_use]
-    pub fn day_to(at: Minute) -> Self {
+    pub fn last_24h(at: Minute) -> Self {
         Self {
             from: at.plus(1 - DAY),
             to: at,
         }
     }
 
-    /// A minute and so many before it: what is read to judge it.
+    /// A minute and the `window` minutes before it.
     #[must_use]
-    pub fn back_from(at: Minute, window: u32) -> Self {
+    pub fn lookback(at: Minute, window: u32) -> Self {
         Self {
             from: at.plus(-i64::from(window)),
             to: at,
@@ -68,11 +68,11 @@ impl Span {
         }
     }
 
-    /// Itself, where it does not end before it begins; else what was expected of its begin.
+    /// Returns itself, or an error text where it ends before it begins.
     ///
     /// # Errors
-    /// Where it ends before it begins.
-    pub fn forwards(self) -> Result<Self, String> {
+    /// Fails if it ends before it begins.
+    pub fn validate(self) -> Result<Self, String> {
         if self.from > self.to {
             return Err(format!(
                 "expected a time up to {}, got {}",
@@ -82,9 +82,9 @@ impl Span {
         Ok(self)
     }
 
-    /// Whether a minute is within.
+    /// Returns whether it contains a minute.
     #[must_use]
-    pub fn holds(self, minute: Minute) -> bool {
+    pub fn contains(self, minute: Minute) -> bool {
         self.from <= minute && minute <= self.to
     }
 }

@@ -1,6 +1,6 @@
 //! What the project promises about itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,6 +55,57 @@ fn arrows_between_crates_point_one_way() {
             .collect();
         assert_eq!(used, expected, "{name}");
     }
+}
+
+/// `storage` <- `segment`, `catalog` <- `athena`, `ingest` <- `query`, `maintenance`. Beside the folders
+/// stand `error` and `span`, which each may use, and the facade `lake`, which hands them out.
+#[test]
+fn arrows_between_the_folders_of_the_lake_point_one_way() {
+    let allowed = BTreeMap::from([
+        ("storage", vec![]),
+        ("segment", vec!["storage"]),
+        ("catalog", vec!["lake", "storage"]),
+        ("athena", vec!["catalog", "lake", "storage"]),
+        ("ingest", vec!["catalog", "lake", "segment", "storage"]),
+        (
+            "query",
+            vec!["athena", "catalog", "lake", "segment", "storage"],
+        ),
+        (
+            "maintenance",
+            vec!["athena", "catalog", "ingest", "lake", "segment", "storage"],
+        ),
+    ]);
+    let source = root().join("lake/src");
+    let mut folders = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (folder, allowed) in &allowed {
+        visit(&source.join(folder), &mut |path| {
+            folders.insert(*folder);
+            if path.extension().is_none_or(|e| e != "rs") {
+                return;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for used in text.split("crate::").skip(1) {
+                let end = used.find(|c: char| c != '_' && !c.is_ascii_lowercase());
+                let used = &used[..end.unwrap_or(used.len())];
+                let is_own = [*folder, "error", "span"].contains(&used);
+                if !is_own && !allowed.contains(&used) {
+                    wrong.push(format!("{}: crate::{used}", path.display()));
+                }
+            }
+        });
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let found = std::fs::read_dir(&source).unwrap().flatten();
+    let found: BTreeSet<String> = found
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        found.iter().eq(folders.iter()),
+        "{found:?}: expected {folders:?}"
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
             .ok()
             .filter(|metric| lake.directory().holds(metric));
         let metric = known.filter(|_| caller.grant.may(Scope::Read));
-        return Ok(metric.map(|metric| Node::Metric(lake.listed(metric).into())));
+        return Ok(metric.map(|metric| Node::Metric(lake.named_metric(metric).into())));
     }
     let is_admin = caller.grant.may(Scope::Admin);
     let number = |kind: &str| {

@@ -1,9 +1,10 @@
-//! What Athena sees of the lake: for each day and table one object that lists the live segments' objects, one address a line, in the form
-//! of Hive's `SymlinkTextInputFormat`. It is replaced as a whole, so that a reader finds every row of a day once at every moment:
-//! before a merge, after it, and never between.
+//! Manifests of Athena's tables: one object per day and table that lists the live segments'
+//! objects, one URI per line, in the form of Hive's `SymlinkTextInputFormat`. It is replaced as a
+//! whole, so that a reader finds every row of a day once at every moment: before a merge and after
+//! it.
 //!
-//! Two who write the same day at once cannot leave the older state: each replaces the version that it read
-//! before it asked the catalog, or begins anew.
+//! Two writers of the same day cannot leave the older state: each replaces the version that it read
+//! before it queried the catalog, or starts over.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -28,17 +29,18 @@ use crate::storage::paths;
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::store::Store;
 
-/// So often a day is begun anew that others write too.
-const ATTEMPTS: u32 = 20;
-/// Longest manifest that is read: a day of raw segments in 64 parts has 15 MB. A longer one differs.
+/// Attempts at a day that others write too.
+const MAX_ATTEMPTS: u32 = 20;
+/// Longest manifest that is read: a day of raw segments in 64 parts has 15 MB. A longer one
+/// differs.
 const MAX_MANIFEST_BYTES: usize = 64 << 20;
 /// Days that are written at the same time.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// A segment that leaves the manifests within this time of its end is not late.
-const SOON: Duration = Duration::from_secs(300);
+const LATE_AFTER: Duration = Duration::from_secs(300);
 
-/// By what Athena's readers read.
+/// Manifests that Athena's running queries may read.
 pub(crate) struct Readers {
     days: HashMap<Minute, Model>,
     before: Millis,
@@ -56,16 +58,17 @@ impl Lake {
         Manifests::new(self.database().clone(), self.store().clone())
     }
 
-    /// Brings the manifests of all days up to what is committed; of those too that are said to be so already, where `again`. Returns how many
-    /// days were written.
+    /// Brings the manifests of all days up to what is committed; of those too that are said to be
+    /// so already, where `again`. Returns how many days were written.
     ///
     /// # Errors
-    /// Where the lake is not in a bucket, or the store or the catalog fails; days that were written stay so.
-    pub async fn publish_manifests(&self, now: Millis, again: bool) -> Result<usize, LakeError> {
+    /// Fails if the lake is not in a bucket, or the store or the catalog fails; days that were
+    /// written stay so.
+    pub async fn publish_manifests(&self, now: Millis, all: bool) -> Result<usize, LakeError> {
         let manifests = self.manifests();
         let known = manifests.known().await?;
         let live = segments::live_days(&manifests.database, Span::ALL).await?;
-        let days = if again {
+        let days = if all {
             let all = known.iter().map(|row| row.day.minute());
             all.chain(live.into_keys()).collect()
         } else {
@@ -80,12 +83,13 @@ impl Manifests {
         Self { database, store }
     }
 
-    /// The same over another pool of connections.
+    /// Clones it over another pool of connections.
     pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
         Self::new(database.clone(), self.store.clone())
     }
 
-    /// Brings the manifests of a span's days up to what is committed. Returns what then is the state of those days.
+    /// Brings the manifests of a span's days up to what is committed. Returns what then is the
+    /// state of those days.
     pub(crate) async fn publish_span(&self, span: Span, now: Millis) -> Result<String, LakeError> {
         let days = Span {
             from: span.from.day(),
@@ -104,19 +108,19 @@ impl Manifests {
     }
 
     /// Writes a day's manifests whatever was written before.
-    pub(crate) async fn publish_again(&self, day: Minute, now: Millis) -> Result<(), LakeError> {
+    pub(crate) async fn republish_day(&self, day: Minute, now: Millis) -> Result<(), LakeError> {
         let bucket = self.bucket()?;
         identity::ensure(&self.database, &self.store).await?;
         self.publish_day(bucket, day, now).await
     }
 
-    /// What is wrong with a day's manifests, where they say that they are as they were told to be.
+    /// Fault of a day's manifests, where they claim to be current.
     pub(crate) async fn wrong(&self, row: &Model) -> Result<Option<String>, LakeError> {
         let bucket = self.bucket()?;
         let day = row.day.minute();
         let live = segments::live(&self.database, Span::day(day)).await?;
         let ids: Vec<i64> = live.iter().map(|segment| segment.id).collect();
-        if segments::listed(&ids) != row.segments {
+        if segments::join_ids(&ids) != row.segments {
             // It follows within a minute.
             return Ok(None);
         }
@@ -132,7 +136,7 @@ impl Manifests {
         Ok(None)
     }
 
-    /// How many days are not as they are committed.
+    /// Number of days whose manifests are behind the catalog.
     pub(crate) async fn behind(&self) -> Result<usize, LakeError> {
         let live = segments::live_days(&self.database, Span::ALL).await?;
         Ok(changed(live, self.known().await?).len())
@@ -168,7 +172,7 @@ impl Manifests {
             identity::ensure(&self.database, &self.store).await?;
         }
         let written = stream::iter(days).map(|day| self.publish_day(bucket, day, now));
-        let written: Vec<()> = written.buffer_unordered(AT_ONCE).try_collect().await?;
+        let written: Vec<()> = written.buffer_unordered(CONCURRENCY).try_collect().await?;
         Ok(written.len())
     }
 
@@ -178,12 +182,12 @@ impl Manifests {
         day: Minute,
         now: Millis,
     ) -> Result<(), LakeError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             if let Some(live) = self.replace_manifests(bucket, day).await? {
                 return self.record(day, &live, now).await;
             }
         }
-        Err(LakeError::Moved { first: day })
+        Err(LakeError::Conflict { first: day })
     }
 
     async fn record(&self, day: Minute, live: &[i64], now: Millis) -> Result<(), LakeError> {
@@ -193,12 +197,12 @@ impl Manifests {
             .iter()
             .flat_map(Model::ids)
             .filter(|id| !live.contains(id));
-        if segments::any_retired(&self.database, gone.collect(), now.minus(SOON)).await? {
+        if segments::any_retired(&self.database, gone.collect(), now.minus(LATE_AFTER)).await? {
             late_at = Some(now);
         }
         let row = ActiveModel {
             day: Set(day.start()),
-            segments: Set(segments::listed(live)),
+            segments: Set(segments::join_ids(live)),
             published_at: Set(now),
             late_at: Set(late_at),
         };
@@ -235,7 +239,7 @@ impl Manifests {
         Ok(Some(live.iter().map(|segment| segment.id).collect()))
     }
 
-    /// By what Athena's readers may be reading that began since an instant.
+    /// Manifests that queries may read which began since an instant.
     pub(crate) async fn readers(&self, before: Millis) -> Result<Readers, LakeError> {
         let rows = self.known().await?;
         let days = rows.into_iter().map(|row| (row.day.minute(), row));
@@ -263,7 +267,7 @@ fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Mi
     live.into_keys().collect()
 }
 
-/// What the manifests of some live segments say: of samples, and of rollups.
+/// Content of the manifests of some live segments: of samples, and of rollups.
 fn texts(bucket: &Bucket, live: &[Segment]) -> [Bytes; 2] {
     let samples: Vec<Object> = live.iter().map(Object::samples).collect();
     let rollups: Vec<Object> = live.iter().filter_map(Object::rollups).collect();
@@ -277,7 +281,7 @@ fn texts(bucket: &Bucket, live: &[Segment]) -> [Bytes; 2] {
 }
 
 impl Readers {
-    /// Whether a reader may still come upon a segment that was retired before then.
+    /// Returns whether a query may still read a segment that was retired before then.
     pub(crate) fn may_read(&self, segment: &Segment) -> bool {
         let day = self.days.get(&segment.hour.minute().day());
         day.is_some_and(|day| {

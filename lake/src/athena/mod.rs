@@ -1,4 +1,5 @@
-//! Athena: a client with a pool of workgroups, its tables, and the manifests that say what they hold.
+//! Athena: a client with a pool of workgroups, its tables, and the manifests that say what they
+//! hold.
 
 pub(crate) mod client;
 mod doctor;

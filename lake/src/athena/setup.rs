@@ -1,4 +1,4 @@
-//! Athena's tables: made by statements that do nothing where they are there already.
+//! Setup of Athena's tables by statements that change nothing where they exist.
 
 use marketlake_model::Minute;
 use object_store::path::Path;
@@ -22,9 +22,10 @@ pub(crate) const ROLLUPS: &str = "rollups";
 pub struct Ddl(Vec<String>);
 
 impl Ddl {
-    /// The database, its two tables and the view, for a lake whose store's address is `s3://bucket/prefix`.
+    /// The database, its two tables and the view, for a lake whose store's address is
+    /// `s3://bucket/prefix`.
     #[must_use]
-    pub fn of(database: &str, store: &str) -> Self {
+    pub fn new(database: &str, store: &str) -> Self {
         let folder = |table| {
             format!(
                 "{}/{}/",
@@ -73,12 +74,12 @@ impl AthenaClient {
     /// Makes the database, its tables and the view where they are missing, and asks each once.
     pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
         let store = self.bucket.uri(&Path::default());
-        for sql in Ddl::of(&self.options.database, &store).0 {
+        for sql in Ddl::new(&self.options.database, &store).0 {
             let parameters = Vec::new();
             self.execute(&Statement { sql, parameters }).await?;
         }
         for statement in probes()? {
-            self.ask(&statement).await?;
+            self.query(&statement).await?;
         }
         Ok(())
     }
@@ -88,7 +89,7 @@ impl Lake {
     /// Makes Athena's tables where they are missing.
     ///
     /// # Errors
-    /// Where Athena is not connected, or refuses.
+    /// Fails if Athena is not connected, or refuses.
     pub async fn set_up_athena(&self) -> Result<(), LakeError> {
         let athena = self.athena().ok_or(AthenaError::NoneNamed)?;
         Ok(athena.client().set_up().await?)

@@ -1,4 +1,4 @@
-//! Rows as Athena gives them: text, whatever their type.
+//! Result rows of Athena: text, whatever their type.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use crate::span::Point;
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Table {
     columns: Vec<String>,
-    /// Row by row.
+    /// Cells, row by row.
     cells: Vec<Box<str>>,
 }
 
@@ -56,7 +56,7 @@ impl Table {
         )))
     }
 
-    /// How much memory it takes, about.
+    /// Approximate memory, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let cells = self.cells.iter().map(|cell| cell.len() as u64 + 16);
         cells.sum()

@@ -1,4 +1,4 @@
-//! Names to metrics, and back.
+//! Directory of metrics: resolves names to metrics, and names metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,19 +59,19 @@ impl Directory {
         }
     }
 
-    /// Whether a metric is in it.
+    /// Returns whether it contains a metric.
     #[must_use]
-    pub fn holds(&self, metric: &Metric) -> bool {
+    pub fn contains(&self, metric: &Metric) -> bool {
         self.metrics.contains(metric)
     }
 
-    /// How many metrics there are.
+    /// Number of metrics.
     #[must_use]
     pub fn len(&self) -> usize {
         self.metrics.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no metric.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.metrics.is_empty()

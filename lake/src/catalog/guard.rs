@@ -1,10 +1,10 @@
-//! Checks before the first write: does the catalog know the store's newest objects?
+//! Guard before the first write: refuses a catalog that lacks the store's newest objects.
 //!
 //! Since every object's key is committed as an upload intent before the object is written, an
-//! object of the lake that neither a row nor an intent names means that the database lost commits. At the
-//! start only recent days are listed: of `raw/`, `hour/` and `day/`, from the day before the newest
-//! that the catalog has. In a lake that is in use that is three LIST calls, at most
-//! [`MAX_LISTED`] objects each; [`Lake::check`] lists everything.
+//! object of the lake that neither a row nor an intent names means that the database lost commits.
+//! At the start only recent days are listed: of `raw/`, `hour/` and `day/`, from the day before the
+//! newest that the catalog has. In a lake that is in use that is three LIST calls, at most
+//! [`MAX_LISTED`] objects each; [`Lake::check`](crate::lake::Lake::check) lists everything.
 
 use std::collections::HashSet;
 
@@ -21,8 +21,7 @@ use crate::catalog::mismatch::MismatchError;
 use crate::catalog::{segments, upload_intents};
 use crate::error::LakeError;
 use crate::span::DAY;
-use crate::storage::paths;
-use crate::storage::paths::ObjectKey;
+use crate::storage::paths::{self, ObjectKey};
 use crate::storage::store::Store;
 
 /// Objects that are listed of each tier at the start.
@@ -105,8 +104,8 @@ pub(crate) async fn is_own(database: &DatabaseConnection, store: &Store) -> Resu
     Err(MismatchError::OtherStore { store, example }.into())
 }
 
-/// When the newest object was made that the catalog names, and the newest day that it has. By the
-/// keys, whose time is of the same clocks as that of the keys that they are compared with.
+/// Creation time of the newest object that the catalog names, and the newest day that it has. By
+/// the keys, whose time is of the same clocks as that of the keys that they are compared with.
 async fn newest_known(
     database: &DatabaseConnection,
 ) -> Result<Option<(Millis, Minute)>, LakeError> {

@@ -3,13 +3,14 @@
 //!
 //! Before each batch of deletions [`advance`] moves both to the next sequence under a new random
 //! token: first the database, in a transaction under a row lock; then the store, under the
-//! condition that it is still as it was read. A second catalog, a copied database or an older backup finds
-//! another id, a higher sequence or another token in the store, and is refused: [`ensure`] compares
-//! both before each write, too, which is one GET of a few hundred bytes and one row read.
+//! condition that it is still as it was read. A second catalog, a copied database or an older
+//! backup finds another id, a higher sequence or another token in the store, and is refused:
+//! [`ensure`] compares both before each write, too, which is one GET of a few hundred bytes and one
+//! row read.
 //!
 //! Crashes: at the first start, the database's row comes first, `lake.json` second; between them
-//! the next start writes it. At an advance, the database is one ahead while the store holds the token
-//! before: the next call finishes it. A put whose answer was lost is recognised by its token.
+//! the next start writes it. At an advance, the database is one ahead while the store holds the
+//! token before: the next call finishes it. A put whose answer was lost is recognised by its token.
 
 use marketlake_entities::database;
 use marketlake_entities::records::lake_identity::{ActiveModel, Column, Entity, Model};
@@ -18,23 +19,22 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySe
 use uuid::Uuid;
 
 use crate::catalog::guard;
-use crate::catalog::lake_file;
-use crate::catalog::lake_file::{Found, Identity, Stored};
+use crate::catalog::lake_file::{self, Identity, LakeFile, StoredIdentity};
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::storage::diagnostic::{Finding, Health};
+use crate::storage::diagnostic::{Diagnostic, Severity};
 use crate::storage::paths::FORMAT;
 use crate::storage::store::Store;
 
 /// The id of the one row.
 const ROW: i32 = 1;
-/// How often a change is tried while other processes change the same.
+/// Attempts at a change while other processes change the same.
 const MAX_ATTEMPTS: usize = 20;
 
-/// How database and store stand to each other, where nothing is wrong.
+/// State of database and store relative to each other, without a mismatch.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum IdentityState {
     Same,
     /// Neither has an identity yet.
     New,
@@ -51,17 +51,20 @@ pub(crate) async fn ensure(
     database: &DatabaseConnection,
     store: &Store,
 ) -> Result<bool, LakeError> {
-    let (_, has_checked) = settle(database, store).await?;
+    let (_, has_checked) = reconcile(database, store).await?;
     Ok(has_checked)
 }
 
 /// Brings database and store to the same state, which is returned.
-async fn settle(database: &DatabaseConnection, store: &Store) -> Result<(Stored, bool), LakeError> {
+async fn reconcile(
+    database: &DatabaseConnection,
+    store: &Store,
+) -> Result<(StoredIdentity, bool), LakeError> {
     let mut refused = None;
     let mut has_checked = false;
     for _ in 0..MAX_ATTEMPTS {
         let (row, stored) = read(database, store).await?;
-        let standing = match judge(store, row.as_ref(), stored.as_ref()) {
+        let standing = match compare(store, row.as_ref(), stored.as_ref()) {
             // Read between two changes of another process, it is gone the second time.
             Err(error) if refused.as_ref() != Some(&error) => {
                 refused = Some(error);
@@ -70,14 +73,14 @@ async fn settle(database: &DatabaseConnection, store: &Store) -> Result<(Stored,
             standing => standing?,
         };
         match (standing, stored) {
-            (Standing::Same, Some(stored)) => return Ok((stored, has_checked)),
-            (Standing::New, _) => {
+            (IdentityState::Same, Some(stored)) => return Ok((stored, has_checked)),
+            (IdentityState::New, _) => {
                 // Who writes into a lake that he does not know must not become its owner.
                 guard::check(database, store).await?;
                 has_checked = true;
                 insert(database).await?;
             }
-            (Standing::NotStored, _) => {
+            (IdentityState::NotStored, _) => {
                 if !has_checked {
                     // An older copy must not take the lake over because the file is gone.
                     guard::is_own(database, store).await?;
@@ -87,10 +90,10 @@ async fn settle(database: &DatabaseConnection, store: &Store) -> Result<(Stored,
                 }
                 put(store, row, None).await?;
             }
-            (Standing::Interrupted, stored) => {
+            (IdentityState::Interrupted, stored) => {
                 put(store, row, stored.map(|stored| stored.version)).await?;
             }
-            (Standing::Same, None) => (),
+            (IdentityState::Same, None) => (),
         }
     }
     Err(contended(store))
@@ -99,12 +102,12 @@ async fn settle(database: &DatabaseConnection, store: &Store) -> Result<(Stored,
 /// Begins a batch of deletions: reads the store once, and replaces what was read.
 ///
 /// # Errors
-/// Where the database is not the one that the lake is of, or the store or the database fails. Then
-/// nothing may be deleted.
+/// Fails if the database is not the one that the lake is of, or the store or the database fails.
+/// Then nothing may be deleted.
 pub(crate) async fn advance(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     let mut tried: Option<Identity> = None;
     for _ in 0..MAX_ATTEMPTS {
-        let (stored, _) = settle(database, store).await?;
+        let (stored, _) = reconcile(database, store).await?;
         // The answer to its put was lost, or another process finished it.
         if tried.as_ref() == Some(&stored.identity) {
             return Ok(());
@@ -144,7 +147,7 @@ impl Lake {
     /// then on.
     ///
     /// # Errors
-    /// Where the store or the database fails.
+    /// Fails if the store or the database fails.
     pub async fn claim_store(&self) -> Result<(), LakeError> {
         claim(self.database(), self.store()).await
     }
@@ -153,7 +156,7 @@ impl Lake {
 async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     for _ in 0..MAX_ATTEMPTS {
         let (old, version) = match lake_file::find(store).await? {
-            Some(Found { content, version }) => (content.ok(), Some(version)),
+            Some(LakeFile { content, version }) => (content.ok(), Some(version)),
             None => (None, None),
         };
         // What a damaged file said, the database may know.
@@ -190,57 +193,57 @@ async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeE
     Err(contended(store))
 }
 
-/// Looks whether database and store are of one lake and one state, without changing anything.
-pub(crate) async fn look(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
+/// Verifies that database and store are of one lake and one state, without changing anything.
+pub(crate) async fn verify(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     let (row, stored) = read(database, store).await?;
-    judge(store, row.as_ref(), stored.as_ref())?;
+    compare(store, row.as_ref(), stored.as_ref())?;
     Ok(())
 }
 
-/// Looks whether database and store belong together and the catalog is as new as the store, without
-/// changing anything.
-pub async fn examine_identity(database: &DatabaseConnection, store: &Store) -> Finding {
+/// Diagnoses whether database and store belong together and the catalog is as new as the store,
+/// without changing anything.
+pub async fn diagnose_identity(database: &DatabaseConnection, store: &Store) -> Diagnostic {
     let what = "lake";
     let looked = async {
         let (row, stored) = read(database, store).await?;
-        let standing = judge(store, row.as_ref(), stored.as_ref())?;
-        if standing == Standing::NotStored {
+        let standing = compare(store, row.as_ref(), stored.as_ref())?;
+        if standing == IdentityState::NotStored {
             guard::is_own(database, store).await?;
         }
         guard::check(database, store).await?;
         Ok::<_, LakeError>((standing, row))
     };
     match looked.await {
-        Ok((Standing::New, _)) => Finding::new(
+        Ok((IdentityState::New, _)) => Diagnostic::new(
             what,
-            Health::Good,
+            Severity::Good,
             "new: database and store get their id at the first write",
         ),
         Ok((standing, row)) => {
             let (id, sequence) =
                 row.map_or_else(Default::default, |row| (row.lake_id, row.sequence));
             let next = match standing {
-                Standing::Same => "",
+                IdentityState::Same => "",
                 _ => "; a crash interrupted a change, which the next write finishes",
             };
             let detail =
                 format!("{id} in database and store, {sequence} batches of deletions{next}");
-            Finding::new(what, Health::Good, detail)
+            Diagnostic::new(what, Severity::Good, detail)
         }
-        Err(error) => Finding::new(what, Health::Bad, error.to_string()),
+        Err(error) => Diagnostic::new(what, Severity::Bad, error.to_string()),
     }
 }
 
 /// The rules.
-fn judge(
+fn compare(
     store: &Store,
     row: Option<&Model>,
-    stored: Option<&Stored>,
-) -> Result<Standing, MismatchError> {
+    stored: Option<&StoredIdentity>,
+) -> Result<IdentityState, MismatchError> {
     let shown = || format!("{store:?}");
     let (row, stored) = match (row, stored) {
-        (None, None) => return Ok(Standing::New),
-        (Some(_), None) => return Ok(Standing::NotStored),
+        (None, None) => return Ok(IdentityState::New),
+        (Some(_), None) => return Ok(IdentityState::NotStored),
         (None, Some(stored)) => {
             return Err(MismatchError::UnknownDatabase {
                 store: shown(),
@@ -257,11 +260,11 @@ fn judge(
         });
     }
     if (row.sequence, &row.token) == (stored.sequence, &stored.token) {
-        return Ok(Standing::Same);
+        return Ok(IdentityState::Same);
     }
     let follows = row.previous_token.as_ref() == Some(&stored.token);
     if row.sequence == stored.sequence + 1 && follows {
-        return Ok(Standing::Interrupted);
+        return Ok(IdentityState::Interrupted);
     }
     Err(if row.sequence < stored.sequence {
         MismatchError::OldDatabase {
@@ -286,7 +289,7 @@ fn judge(
 async fn read(
     database: &DatabaseConnection,
     store: &Store,
-) -> Result<(Option<Model>, Option<Stored>), LakeError> {
+) -> Result<(Option<Model>, Option<StoredIdentity>), LakeError> {
     // The store first: a process that advances meanwhile is then seen as one ahead, not as behind.
     let stored = lake_file::read(store).await?;
     let row = Entity::find_by_id(ROW).one(database).await?;

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
-use crate::storage::paths::FORMAT;
+use crate::storage::local_folder;
+use crate::storage::paths::{self, FORMAT};
 use crate::storage::store::Store;
-use crate::storage::{local_folder, paths};
 
 /// Longest file that is read.
 const MAX_BYTES: usize = 4_096;
@@ -29,13 +29,13 @@ struct Format {
 }
 
 /// The identity in the store, and the version of the object that holds it.
-pub(crate) struct Stored {
+pub(crate) struct StoredIdentity {
     pub(crate) identity: Identity,
     pub(crate) version: UpdateVersion,
 }
 
 /// The file, whatever is in it.
-pub(crate) struct Found {
+pub(crate) struct LakeFile {
     /// [`MismatchError::Unreadable`] where it is damaged.
     pub(crate) content: Result<Identity, MismatchError>,
     pub(crate) version: UpdateVersion,
@@ -61,16 +61,16 @@ impl Identity {
 }
 
 /// Reads the file; `None` where there is none.
-pub(crate) async fn read(store: &Store) -> Result<Option<Stored>, LakeError> {
-    let Some(Found { content, version }) = find(store).await? else {
+pub(crate) async fn read(store: &Store) -> Result<Option<StoredIdentity>, LakeError> {
+    let Some(LakeFile { content, version }) = find(store).await? else {
         return Ok(None);
     };
     let identity = content?;
-    Ok(Some(Stored { identity, version }))
+    Ok(Some(StoredIdentity { identity, version }))
 }
 
 /// Reads the file, damaged or not.
-pub(crate) async fn find(store: &Store) -> Result<Option<Found>, LakeError> {
+pub(crate) async fn find(store: &Store) -> Result<Option<LakeFile>, LakeError> {
     let path = paths::identity();
     let read = store.read_version(&path, MAX_BYTES).await?;
     for name in [local_folder::LOCK, path.as_ref()] {
@@ -86,7 +86,7 @@ pub(crate) async fn find(store: &Store) -> Result<Option<Found>, LakeError> {
         Err(error @ MismatchError::NewerFormat { .. }) => return Err(error.into()),
         content => content,
     };
-    Ok(Some(Found { content, version }))
+    Ok(Some(LakeFile { content, version }))
 }
 
 fn parse(store: &Store, bytes: &Bytes) -> Result<Identity, MismatchError> {

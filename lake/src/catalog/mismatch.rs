@@ -4,7 +4,7 @@ use marketlake_model::Millis;
 
 use crate::storage::paths::FORMAT;
 
-/// Why the database and the store do not belong together. Nothing was written or deleted.
+/// Mismatch of database and store. Nothing was written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MismatchError {
     /// The catalog has no segment, the store has objects of a lake.
@@ -35,11 +35,11 @@ pub enum MismatchError {
         count: usize,
         /// Key of one of them.
         example: String,
-        /// When the first of them was written.
+        /// Write time of the first of them.
         oldest: Millis,
-        /// When the last of them was written.
+        /// Write time of the last of them.
         newest: Millis,
-        /// When the newest object that the catalog knows was written.
+        /// Write time of the newest object that the catalog knows.
         known: Millis,
     },
     /// The store's lake is not the database's.
@@ -127,7 +127,7 @@ pub enum MismatchError {
     Unreadable {
         /// Address of the store.
         store: String,
-        /// What is wrong.
+        /// Reason.
         reason: String,
     },
     /// `lake.json` is of a newer version.

@@ -1,4 +1,4 @@
-//! Which segments are live, as the database says.
+//! Catalog queries over segments: the live ones, their bounds and sizes, changes of their state.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,9 +12,7 @@ use sea_orm::{
     Order, QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 
-use crate::span::DAY;
-use crate::span::Span;
-use crate::span::{EARLIEST_MINUTE, latest_minute};
+use crate::span::{DAY, EARLIEST_MINUTE, Span, latest_minute};
 
 /// Live segments that may hold samples of a span, in the order in which they were committed.
 pub(crate) async fn live(
@@ -31,7 +29,7 @@ fn live_in(span: Span) -> Select<Entity> {
         .filter(Column::MaxTs.gte(span.from.start()))
 }
 
-/// The live segments of each day that has any and begins in a span, as [`listed`].
+/// The live segments of each day that has any and begins in a span, as [`join_ids`].
 pub(crate) async fn live_days(
     connection: &impl ConnectionTrait,
     days: Span,
@@ -51,12 +49,12 @@ pub(crate) async fn live_days(
     for (id, hour) in rows {
         ids.entry(Millis(hour).minute().day()).or_default().push(id);
     }
-    let days = ids.into_iter().map(|(day, ids)| (day, listed(&ids)));
+    let days = ids.into_iter().map(|(day, ids)| (day, join_ids(&ids)));
     Ok(days.collect())
 }
 
 /// Ids as one text.
-pub(crate) fn listed(ids: &[i64]) -> String {
+pub(crate) fn join_ids(ids: &[i64]) -> String {
     let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
     ids.join(",")
 }
@@ -83,13 +81,13 @@ pub(crate) async fn page(
         .await
 }
 
-/// Whether a segment may hold samples of a span: what [`live`] asks the database.
+/// Returns whether a segment may hold samples of a span: the condition of [`live`].
 pub(crate) fn overlaps(segment: &Model, span: Span) -> bool {
     segment.min_ts <= span.to.start() && span.from.start() <= segment.max_ts
 }
 
-/// Segments with new samples that were committed after a segment; those too that were replaced since,
-/// because what replaced them is said to hold old samples only.
+/// Segments with new samples that were committed after a segment; those too that were replaced
+/// since, because what replaced them is said to hold old samples only.
 pub(crate) async fn new_since(
     connection: &impl ConnectionTrait,
     id: i64,
@@ -102,8 +100,9 @@ pub(crate) async fn new_since(
         .await
 }
 
-/// How many bytes a question about a span reads, about: all of the span's samples, or so many metrics' share of them.
-pub(crate) async fn to_read(
+/// Estimates the bytes that a query of a span reads: all of the span's samples, or the share of
+/// some metrics.
+pub(crate) async fn estimate_bytes(
     connection: &impl ConnectionTrait,
     span: Span,
     metrics: Option<usize>,
@@ -149,7 +148,7 @@ pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<M
 }
 
 /// Live segments with samples that lie in the future at a time, or before there were markets.
-pub(crate) async fn impossible(
+pub(crate) async fn out_of_range(
     connection: &impl ConnectionTrait,
     now: Millis,
 ) -> Result<Vec<Model>, DbErr> {
@@ -196,21 +195,21 @@ pub(crate) async fn raw_hours(
     connection: &impl ConnectionTrait,
     before: Minute,
 ) -> Result<Vec<Minute>, DbErr> {
-    firsts(connection, &[Tier::Raw], before).await
+    first_minutes(connection, &[Tier::Raw], before).await
 }
 
 /// Days before a minute that are not one segment, oldest first.
-pub(crate) async fn open_days(
+pub(crate) async fn uncompacted_days(
     connection: &impl ConnectionTrait,
     before: Minute,
 ) -> Result<Vec<Minute>, DbErr> {
-    let hours = firsts(connection, &[Tier::Raw, Tier::Hour], before).await?;
+    let hours = first_minutes(connection, &[Tier::Raw, Tier::Hour], before).await?;
     let mut days: Vec<Minute> = hours.into_iter().map(Minute::day).collect();
     days.dedup();
     Ok(days)
 }
 
-async fn firsts(
+async fn first_minutes(
     connection: &impl ConnectionTrait,
     tiers: &[Tier],
     before: Minute,
@@ -230,8 +229,10 @@ async fn firsts(
     Ok(minutes.collect())
 }
 
-/// How many live segments there are, their rows, their bytes, and those of them that are rollups.
-pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64, i64, i64), DbErr> {
+/// Totals of the live segments: their number, rows, bytes, and bytes of rollups.
+pub(crate) async fn totals(
+    connection: &impl ConnectionTrait,
+) -> Result<(i64, i64, i64, i64), DbErr> {
     // Postgres sums bigints as numeric.
     let sum = |column| Expr::cust(format!("cast(coalesce(sum({column}), 0) as bigint)"));
     let sums: Option<(i64, i64, i64, i64)> = Entity::find()
@@ -247,7 +248,8 @@ pub(crate) async fn sums(connection: &impl ConnectionTrait) -> Result<(i64, i64,
     Ok(sums.unwrap_or_default())
 }
 
-/// Keeps every other commit to the catalog out until the transaction ends. `SQLite` has one writer anyway.
+/// Keeps every other commit to the catalog out until the transaction ends. `SQLite` has one writer
+/// anyway.
 pub(crate) async fn lock(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction
@@ -263,7 +265,7 @@ pub(crate) async fn retire(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    take_out(transaction, ids, State::Retired, now).await
+    end_live(transaction, ids, State::Retired, now).await
 }
 
 /// Takes broken segments out of the lake. Returns how many of them were live.
@@ -272,10 +274,10 @@ pub(crate) async fn set_aside(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    take_out(transaction, ids, State::SetAside, now).await
+    end_live(transaction, ids, State::SetAside, now).await
 }
 
-async fn take_out(
+async fn end_live(
     transaction: &DatabaseTransaction,
     ids: &[i64],
     state: State,
@@ -295,7 +297,7 @@ async fn take_out(
 }
 
 /// Enters metrics into the directory, where they are not there yet.
-pub(crate) async fn enter(
+pub(crate) async fn insert_missing_metrics(
     transaction: &DatabaseTransaction,
     new: &[Metric],
     now: Millis,
@@ -314,7 +316,8 @@ pub(crate) async fn enter(
     Ok(())
 }
 
-/// Takes out live segments of a tier all of whose samples are older than an instant. Returns how many.
+/// Takes out live segments of a tier all of whose samples are older than an instant. Returns how
+/// many.
 pub(crate) async fn expire(
     connection: &impl ConnectionTrait,
     tier: Tier,
@@ -344,7 +347,7 @@ pub(crate) async fn retired(
         .await
 }
 
-/// Whether any of some segments was retired before an instant.
+/// Returns whether any of some segments was retired before an instant.
 pub(crate) async fn any_retired(
     connection: &impl ConnectionTrait,
     ids: Vec<i64>,
@@ -379,7 +382,9 @@ pub(crate) async fn replaced_by(
 }
 
 /// The key of every object that a row names, whatever the row's state.
-pub(crate) async fn paths(connection: &impl ConnectionTrait) -> Result<HashSet<String>, DbErr> {
+pub(crate) async fn object_paths(
+    connection: &impl ConnectionTrait,
+) -> Result<HashSet<String>, DbErr> {
     let rows: Vec<(String, Option<String>)> = Entity::find()
         .select_only()
         .column(Column::Path)

@@ -1,4 +1,4 @@
-//! Upload intents: which objects may lie in the store without a row in the catalog, and why.
+//! Upload intents: the keys of objects that may lie in the store without a row in the catalog.
 //!
 //! 1. [`Intents::record`] commits the keys, before any of the objects is written.
 //! 2. The objects are written.
@@ -30,7 +30,7 @@ use crate::storage::paths::ObjectKey;
 
 /// Keys in one statement: below the parameter limit of either database.
 const BATCH_SIZE: usize = 500;
-/// How often a stage that takes long renews its keys; far below any sensible grace.
+/// Interval at which a long stage renews its keys; far below any sensible grace.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Records intents. Cheap to clone.
@@ -200,7 +200,7 @@ pub(crate) async fn condemn(
 
 /// The condemned keys whose objects are to be deleted: for the first time, or once more a grace
 /// later, for a writer that was that slow.
-pub(crate) async fn doomed(
+pub(crate) async fn condemned(
     connection: &impl ConnectionTrait,
     before: Millis,
 ) -> Result<Vec<String>, DbErr> {

@@ -1,4 +1,5 @@
-//! Many samples of any time, each hour or day written once: they are sorted by then, and wait on disk where they are many.
+//! Import of samples of any time: sorts them by hour or day, spills to disk beyond a memory limit,
+//! and writes each hour or day once.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
@@ -15,9 +16,8 @@ use parking_lot::Mutex;
 
 use crate::catalog::segments;
 use crate::error::LakeError;
-use crate::ingest::stage::Staged;
-use crate::ingest::stage::{NewRows, Unit};
-use crate::ingest::time_check::Extremes;
+use crate::ingest::stage::{NewRows, StagedSegments, Unit};
+use crate::ingest::time_check::TimeBounds;
 use crate::lake::Lake;
 use crate::segment::codec::{Reader, Writer};
 use crate::segment::merge::{Source, in_memory};
@@ -25,25 +25,26 @@ use crate::segment::rows::Rows;
 use crate::span::Span;
 use crate::storage::object::Object;
 
-/// Samples that are held in memory before they are put aside.
-const IN_MEMORY: usize = 6_000_000;
-/// Hours or days that are written at the same time.
-const UNITS_AT_ONCE: usize = 2;
-/// How long after its end a day is surely complete; from then on its history goes into one segment.
-pub(crate) const DAY_SETTLES: Duration = Duration::from_secs(3_600);
-/// How often a commit is tried anew when others came between.
-const COMMIT_ATTEMPTS: usize = 20;
+/// Samples held in memory before they are spilled to disk.
+const MAX_SAMPLES_IN_MEMORY: usize = 6_000_000;
+/// Hours or days that are written concurrently.
+const CONCURRENCY: usize = 2;
+/// Time after its end from which on a day's history is written as one segment.
+pub(crate) const DAY_COMPLETE_AFTER: Duration = Duration::from_secs(3_600);
+/// Attempts at a commit while others commit to the same hours.
+const MAX_COMMIT_ATTEMPTS: usize = 20;
 
-/// Samples on their way into the lake. Later ones win over earlier ones, and over what the lake has.
+/// Samples on their way into the lake. Later ones win over earlier ones, and over what the lake
+/// has.
 pub struct Import {
     lake: Arc<Lake>,
     now: Millis,
     units: BTreeMap<(Minute, Tier), Runs>,
     in_memory: usize,
-    most_in_memory: usize,
-    aside: Arc<Mutex<Option<File>>>,
+    max_in_memory: usize,
+    spill_file: Arc<Mutex<Option<File>>>,
     metrics: HashSet<Metric>,
-    times: Extremes,
+    times: TimeBounds,
     samples: u64,
 }
 
@@ -54,16 +55,16 @@ struct Runs(Vec<Run>);
 #[derive(Clone)]
 enum Run {
     InMemory(Arc<Rows>),
-    /// Where it lies in the file of those put aside.
-    Aside {
+    /// Position in the spill file.
+    Spilled {
         offset: u64,
         length: u64,
     },
 }
 
-/// What an import did.
+/// Counts of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportSummary {
     /// Samples that came.
     pub samples: u64,
     /// Those of a metric and minute that had none.
@@ -81,10 +82,10 @@ impl Lake {
             now,
             units: BTreeMap::new(),
             in_memory: 0,
-            most_in_memory: IN_MEMORY,
-            aside: Arc::default(),
+            max_in_memory: MAX_SAMPLES_IN_MEMORY,
+            spill_file: Arc::default(),
             metrics: HashSet::new(),
-            times: Extremes::default(),
+            times: TimeBounds::default(),
             samples: 0,
         }
     }
@@ -92,12 +93,12 @@ impl Lake {
     /// Imports samples in a transaction of their own.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
+    /// Fails if the store or the catalog fails; nothing is visible then.
     pub async fn import(
         self: &Arc<Self>,
         samples: Vec<Sample>,
         now: Millis,
-    ) -> Result<Imported, LakeError> {
+    ) -> Result<ImportSummary, LakeError> {
         let mut import = self.importer(now);
         import.push(samples)?;
         import.finish().await
@@ -108,14 +109,14 @@ impl Import {
     /// Holds so many samples in memory at most, in place of six million.
     #[must_use]
     pub fn with_memory(mut self, samples: usize) -> Self {
-        self.most_in_memory = samples;
+        self.max_in_memory = samples;
         self
     }
 
     /// Takes some samples in. What is more than memory may hold waits in a temporary file.
     ///
     /// # Errors
-    /// Where that file cannot be written.
+    /// Fails if that file cannot be written.
     pub fn push(&mut self, samples: Vec<Sample>) -> Result<(), LakeError> {
         self.samples += samples.len() as u64;
         let mut units: BTreeMap<(Minute, Tier), Vec<Sample>> = BTreeMap::new();
@@ -141,15 +142,15 @@ impl Import {
             let run = Run::InMemory(Arc::new(rows));
             self.units.entry(unit).or_default().0.push(run);
         }
-        if self.in_memory > self.most_in_memory {
-            self.put_aside()?;
+        if self.in_memory > self.max_in_memory {
+            self.spill_to_disk()?;
         }
         Ok(())
     }
 
     fn unit_of(&self, hour: Minute) -> (Minute, Tier) {
         let day = hour.day();
-        let ended = day.plus(24 * 60).start().plus(DAY_SETTLES) <= self.now;
+        let ended = day.plus(24 * 60).start().plus(DAY_COMPLETE_AFTER) <= self.now;
         if ended {
             (day, Tier::Day)
         } else {
@@ -157,15 +158,17 @@ impl Import {
         }
     }
 
-    fn put_aside(&mut self) -> Result<(), LakeError> {
-        let mut aside = self.aside.lock();
-        let file = match aside.as_mut() {
+    fn spill_to_disk(&mut self) -> Result<(), LakeError> {
+        let mut spill_file = self.spill_file.lock();
+        let file = match spill_file.as_mut() {
             Some(file) => file,
-            None => aside.insert(tempfile::tempfile().map_err(|error| LakeError::aside(&error))?),
+            None => {
+                spill_file.insert(tempfile::tempfile().map_err(|error| LakeError::spill(&error))?)
+            }
         };
         let mut offset = file
             .seek(SeekFrom::End(0))
-            .map_err(|error| LakeError::aside(&error))?;
+            .map_err(|error| LakeError::spill(&error))?;
         for run in self.units.values_mut().flat_map(|runs| &mut runs.0) {
             if let Run::InMemory(rows) = run {
                 let mut writer = Writer::new(Tier::Raw)?;
@@ -174,9 +177,9 @@ impl Import {
                 }
                 let bytes = writer.finish()?;
                 file.write_all(&bytes)
-                    .map_err(|error| LakeError::aside(&error))?;
+                    .map_err(|error| LakeError::spill(&error))?;
                 let length = bytes.len() as u64;
-                *run = Run::Aside { offset, length };
+                *run = Run::Spilled { offset, length };
                 offset += length;
             }
         }
@@ -187,12 +190,12 @@ impl Import {
     /// Writes the objects of all hours and days; nobody sees them until they are published.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; [`LakeError::Time`] where a sample lies in the future,
-    /// or before there were markets.
-    pub async fn stage(&self) -> Result<Staged, LakeError> {
+    /// Fails if the store or the catalog fails; [`LakeError::InvalidTime`] where a sample lies in
+    /// the future, or before there were markets.
+    pub async fn stage(&self) -> Result<StagedSegments, LakeError> {
         self.times
             .check(database::clock(self.lake.database()).await?)?;
-        let mut staged = Staged::new(Vec::new(), self.new_metrics());
+        let mut staged = StagedSegments::new(Vec::new(), self.new_metrics());
         let days: BTreeSet<Minute> = self.units.keys().map(|(first, _)| first.day()).collect();
         let mut planned = Vec::new();
         for day in days {
@@ -206,7 +209,7 @@ impl Import {
                 renewal.add(unit.iter().flat_map(Unit::keys)).await?;
                 Ok::<_, LakeError>(unit)
             })
-            .buffered(UNITS_AT_ONCE)
+            .buffered(CONCURRENCY)
             .try_collect::<Vec<Option<Unit>>>()
             .await?;
         staged.extend(units.into_iter().flatten());
@@ -218,13 +221,14 @@ impl Import {
         let new = self
             .metrics
             .iter()
-            .filter(|metric| !directory.holds(metric));
+            .filter(|metric| !directory.contains(metric));
         let mut new: Vec<Metric> = new.cloned().collect();
         new.sort_unstable();
         new
     }
 
-    /// What is to be written of a day: the whole of it where it is one segment already, else as it was sorted.
+    /// Units of a day to write: the whole day where it is one segment already, else as they were
+    /// sorted.
     async fn plan(&self, day: Minute) -> Result<Vec<(Minute, Tier, Runs)>, LakeError> {
         let units: Vec<(Minute, Tier, Runs)> = self
             .units
@@ -246,19 +250,25 @@ impl Import {
         tier: Tier,
         runs: Runs,
     ) -> Result<Option<Unit>, LakeError> {
-        let aside = Arc::clone(&self.aside);
-        let new: NewRows = Arc::new(move || runs.0.iter().map(|run| run.source(&aside)).collect());
+        let spill_file = Arc::clone(&self.spill_file);
+        let new: NewRows =
+            Arc::new(move || runs.0.iter().map(|run| run.source(&spill_file)).collect());
         self.lake
             .rewrite(first, tier, Some(new), Origin::Import)
             .await
     }
 
-    /// Stages the day anew that another commit has changed, where [`LakeError::Moved`] named it or an hour of it.
+    /// Stages the day anew that another commit has changed, where [`LakeError::Conflict`] named it
+    /// or an hour of it.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
-    pub async fn restage(&self, staged: &mut Staged, moved: Minute) -> Result<(), LakeError> {
-        let day = moved.day();
+    /// Fails if the store or the catalog fails.
+    pub async fn restage(
+        &self,
+        staged: &mut StagedSegments,
+        conflict: Minute,
+    ) -> Result<(), LakeError> {
+        let day = conflict.day();
         staged.drop_day(day);
         for (first, tier, runs) in self.plan(day).await? {
             staged.extend(self.stage_unit(first, tier, runs).await?);
@@ -269,8 +279,8 @@ impl Import {
     /// Stages all of it and publishes it in one transaction.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn finish(self) -> Result<Imported, LakeError> {
+    /// Fails if the store or the catalog fails; nothing is visible then.
+    pub async fn finish(self) -> Result<ImportSummary, LakeError> {
         let mut staged = self.stage().await?;
         let mut attempt = 1;
         while !staged.is_empty() {
@@ -279,10 +289,10 @@ impl Import {
                 Ok(()) => {
                     transaction.commit().await?;
                     self.lake.refresh_directory().await?;
-                    self.lake.announce();
+                    self.lake.notify_commit();
                     break;
                 }
-                Err(LakeError::Moved { first }) if attempt < COMMIT_ATTEMPTS => {
+                Err(LakeError::Conflict { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                     self.restage(&mut staged, first).await?;
@@ -293,10 +303,10 @@ impl Import {
         Ok(self.outcome(&staged))
     }
 
-    /// What publishing did, or will do.
+    /// Counts of the publication.
     #[must_use]
-    pub fn outcome(&self, staged: &Staged) -> Imported {
-        Imported {
+    pub fn outcome(&self, staged: &StagedSegments) -> ImportSummary {
+        ImportSummary {
             samples: self.samples,
             added: staged.added(),
             corrected: staged.corrected(),
@@ -305,18 +315,18 @@ impl Import {
 }
 
 impl Run {
-    fn source(&self, aside: &Mutex<Option<File>>) -> Result<Source, LakeError> {
+    fn source(&self, spill_file: &Mutex<Option<File>>) -> Result<Source, LakeError> {
         match self {
             Self::InMemory(rows) => Ok(in_memory(Arc::clone(rows))),
-            Self::Aside { offset, length } => {
-                let mut guard = aside.lock();
-                let missing = || LakeError::Aside("the file is gone".to_owned());
+            Self::Spilled { offset, length } => {
+                let mut guard = spill_file.lock();
+                let missing = || LakeError::Spill("the file is gone".to_owned());
                 let file = guard.as_mut().ok_or_else(missing)?;
                 let mut bytes = vec![0; usize::try_from(*length).unwrap_or(0)];
                 file.seek(SeekFrom::Start(*offset))
                     .and_then(|_| file.read_exact(&mut bytes))
-                    .map_err(|error| LakeError::aside(&error))?;
-                let reader = Reader::new(Object::aside(*length), Bytes::from(bytes))?;
+                    .map_err(|error| LakeError::spill(&error))?;
+                let reader = Reader::new(Object::temporary(*length), Bytes::from(bytes))?;
                 Ok(Box::new(reader))
             }
         }

@@ -1,18 +1,19 @@
-//! From samples to live segments, in two steps, so that a kill between them costs nothing: objects are written
-//! first, under keys that were never used; then one transaction, the caller's, makes them part of the lake.
+//! Staging of samples as segments, in two steps, so that a kill between them loses nothing: objects
+//! are written first, under new keys; then the caller's transaction makes them live.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use marketlake_entities::records::segments::{ActiveModel, Entity, Model, Origin, State, Tier};
+use marketlake_entities::records::segments::{Model, Origin, Tier};
 use marketlake_model::{Metric, Millis, Minute, Sample};
 use object_store::path::Path;
-use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
+use sea_orm::DatabaseTransaction;
 use tokio::task::spawn_blocking;
 
-use crate::catalog::{segments, upload_intents};
+use crate::catalog::segments;
 use crate::error::LakeError;
-use crate::ingest::time_check::Extremes;
+use crate::ingest::publish::insert;
+use crate::ingest::time_check::TimeBounds;
 use crate::lake::Lake;
 use crate::segment::codec::{Reader, written};
 use crate::segment::encode::Segment;
@@ -23,11 +24,11 @@ use crate::storage::object::Object;
 
 /// Objects that are written, and what their publication will change.
 #[derive(Debug, Default)]
-pub struct Staged {
+pub struct StagedSegments {
     units: Vec<Unit>,
     new_metrics: Vec<Metric>,
     /// Of new samples, where they were not looked at before.
-    times: Extremes,
+    times: TimeBounds,
 }
 
 /// One hour's or day's change: a new segment, perhaps in place of others.
@@ -45,43 +46,44 @@ pub(crate) struct Unit {
     alone_in: Span,
 }
 
-/// What becomes of a sample that is there already, of the same metric and minute.
+/// Resolution of a duplicate (metric, minute).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Twin {
-    GivesWay,
-    Stays,
+enum OnDuplicate {
+    Replace,
+    Keep,
 }
 
 /// Makes the sources of new rows, each time anew.
 pub(crate) type NewRows = Arc<dyn Fn() -> Result<Vec<Source>, LakeError> + Send + Sync>;
 
 impl Lake {
-    /// Writes samples of one minute as a raw segment, beside those of other metrics. Where the minute has samples of the same
-    /// metrics already, its hour (or day) is written anew with both, the new value of a metric winning; nothing
-    /// is staged where that would change nothing.
+    /// Writes samples of one minute as a raw segment, beside those of other metrics. Where the
+    /// minute has samples of the same metrics already, its hour (or day) is written anew with both,
+    /// the new value of a metric winning; nothing is staged where that would change nothing.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_minute(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
-        self.stage_beside(samples, Twin::GivesWay).await
+    /// Fails if the store or the catalog fails; nothing is visible then.
+    pub async fn stage_minute(&self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
+        self.stage_beside(samples, OnDuplicate::Replace).await
     }
 
-    /// Like [`Self::stage_minute`], for a part of a minute that others ingest parts of too: a metric that is there already stays as it is.
+    /// Like [`Self::stage_minute`], for a part of a minute that others ingest parts of too: a
+    /// metric that is there already stays as it is.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_part(&self, samples: Vec<Sample>) -> Result<Staged, LakeError> {
-        self.stage_beside(samples, Twin::Stays).await
+    /// Fails if the store or the catalog fails; nothing is visible then.
+    pub async fn stage_part(&self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
+        self.stage_beside(samples, OnDuplicate::Keep).await
     }
 
     async fn stage_beside(
         &self,
         mut samples: Vec<Sample>,
-        twin: Twin,
-    ) -> Result<Staged, LakeError> {
+        on_duplicate: OnDuplicate,
+    ) -> Result<StagedSegments, LakeError> {
         let minutes = || samples.iter().map(|sample| sample.ts);
         let (Some(from), Some(to)) = (minutes().min(), minutes().max()) else {
-            return Ok(Staged::default());
+            return Ok(StagedSegments::default());
         };
         let span = Span { from, to };
         let live = segments::live(self.database(), span).await?;
@@ -89,10 +91,10 @@ impl Lake {
             .into_iter()
             .partition(|segment| segment.tier == Tier::Raw);
         let there = self.metrics_of(&raw).await?;
-        if twin == Twin::Stays {
+        if on_duplicate == OnDuplicate::Keep {
             samples.retain(|sample| !there.contains(&sample.metric));
         }
-        let times = Extremes::of(&samples);
+        let times = TimeBounds::from_samples(&samples);
         let rows = Arc::new(Rows::sorted(samples));
         let new_metrics = self.new_metrics(&rows);
         let shared = rows.series().any(|(metric, _)| there.contains(metric));
@@ -113,16 +115,20 @@ impl Lake {
             self.rewrite(from.hour(), Tier::Hour, Some(new), Origin::Ingest)
                 .await?
         };
-        let mut staged = Staged::new(unit.into_iter().collect(), new_metrics);
+        let mut staged = StagedSegments::new(unit.into_iter().collect(), new_metrics);
         staged.times = times;
         Ok(staged)
     }
 
-    /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment already, or empty.
+    /// Writes all live segments of an hour as one. `None` where the hour is one sorted segment
+    /// already, or empty.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_compaction(&self, hour: Minute) -> Result<Option<Staged>, LakeError> {
+    /// Fails if the store or the catalog fails; nothing is visible then.
+    pub async fn stage_compaction(
+        &self,
+        hour: Minute,
+    ) -> Result<Option<StagedSegments>, LakeError> {
         let live = segments::live(self.database(), Span::hour(hour)).await?;
         let raw = live.iter().any(|segment| segment.tier == Tier::Raw);
         if live.len() < 2 && !raw {
@@ -131,25 +137,27 @@ impl Lake {
         let unit = self
             .rewrite(hour, Tier::Hour, None, Origin::Compact)
             .await?;
-        Ok(unit.map(|unit| Staged::new(vec![unit], vec![])))
+        Ok(unit.map(|unit| StagedSegments::new(vec![unit], vec![])))
     }
 
-    /// Writes all live segments of a day as one. `None` where the day is one segment already, or empty.
+    /// Writes all live segments of a day as one. `None` where the day is one segment already, or
+    /// empty.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; nothing is visible then.
-    pub async fn stage_day(&self, day: Minute) -> Result<Option<Staged>, LakeError> {
+    /// Fails if the store or the catalog fails; nothing is visible then.
+    pub async fn stage_day(&self, day: Minute) -> Result<Option<StagedSegments>, LakeError> {
         let live = segments::live(self.database(), Span::day(day)).await?;
         let whole = live.iter().any(|segment| segment.tier == Tier::Day);
         if live.is_empty() || live.len() == 1 && whole {
             return Ok(None);
         }
         let unit = self.rewrite(day, Tier::Day, None, Origin::Compact).await?;
-        Ok(unit.map(|unit| Staged::new(vec![unit], vec![])))
+        Ok(unit.map(|unit| StagedSegments::new(vec![unit], vec![])))
     }
 
-    /// Writes what is live in an hour or a day, and new rows, which win, as one sorted segment in its place; in place of the whole day
-    /// where the hour lies in a day's segment. `None` where the new rows change nothing.
+    /// Writes what is live in an hour or a day, and new rows, which win, as one sorted segment in
+    /// its place; in place of the whole day where the hour lies in a day's segment. `None` where
+    /// the new rows change nothing.
     pub(crate) async fn rewrite(
         &self,
         first: Minute,
@@ -211,8 +219,8 @@ impl Lake {
         }))
     }
 
-    /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read; and when the
-    /// newest of them were written.
+    /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read;
+    /// and when the newest of them were written.
     async fn sources(
         &self,
         segments: &[Model],
@@ -241,18 +249,18 @@ impl Lake {
         let directory = self.directory();
         let metrics = rows.series().map(|(metric, _)| metric);
         metrics
-            .filter(|metric| !directory.holds(metric))
+            .filter(|metric| !directory.contains(metric))
             .cloned()
             .collect()
     }
 }
 
-impl Staged {
+impl StagedSegments {
     pub(crate) fn new(units: Vec<Unit>, new_metrics: Vec<Metric>) -> Self {
         Self {
             units,
             new_metrics,
-            times: Extremes::default(),
+            times: TimeBounds::default(),
         }
     }
 
@@ -265,13 +273,13 @@ impl Staged {
         self.units.retain(|unit| unit.first.day() != day);
     }
 
-    /// Makes the objects part of the lake, within the caller's transaction, which also removes their
-    /// upload intents.
+    /// Makes the objects part of the lake, within the caller's transaction, which also removes
+    /// their upload intents.
     ///
     /// # Errors
-    /// [`LakeError::Moved`] where another commit changed one of the hours since, or vacuum took an
-    /// object away that was staged longer ago than its grace: roll back and stage again.
-    /// [`LakeError::Time`] where a sample lies in the future.
+    /// [`LakeError::Conflict`] where another commit changed one of the hours since, or vacuum took
+    /// an object away that was staged longer ago than its grace: roll back and stage again.
+    /// [`LakeError::InvalidTime`] where a sample lies in the future.
     pub async fn publish(
         &self,
         transaction: &DatabaseTransaction,
@@ -280,46 +288,46 @@ impl Staged {
         self.times.check(now)?;
         segments::lock(transaction).await?;
         for unit in &self.units {
-            let moved = || LakeError::Moved { first: unit.first };
+            let conflict = || LakeError::Conflict { first: unit.first };
             let live = segments::live(transaction, unit.alone_in).await?;
             if live.iter().any(|segment| !unit.knows(segment.id)) {
-                return Err(moved());
+                return Err(conflict());
             }
             let retired = segments::retire(transaction, &unit.replaces, now).await?;
             if retired != unit.replaces.len() as u64 {
-                return Err(moved());
+                return Err(conflict());
             }
             insert(transaction, unit.first, &unit.segment, now).await?;
         }
-        segments::enter(transaction, &self.new_metrics, now).await?;
+        segments::insert_missing_metrics(transaction, &self.new_metrics, now).await?;
         Ok(())
     }
 
-    /// Whether it would change nothing.
+    /// Returns whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
-    /// How many rows the new segments hold.
+    /// Number of rows in the new segments.
     #[must_use]
     pub fn row_count(&self) -> i64 {
         self.units.iter().map(|unit| unit.segment.row_count).sum()
     }
 
-    /// How many samples are new.
+    /// Number of new samples.
     #[must_use]
     pub fn added(&self) -> u64 {
         self.units.iter().map(|unit| unit.effect.added).sum()
     }
 
-    /// How many samples take the place of another value.
+    /// Number of samples that replace another value.
     #[must_use]
     pub fn corrected(&self) -> u64 {
         self.units.iter().map(|unit| unit.effect.corrected).sum()
     }
 
-    /// How many segments are replaced.
+    /// Number of replaced segments.
     #[must_use]
     pub fn replaced(&self) -> usize {
         self.units.iter().map(|unit| unit.replaces.len()).sum()
@@ -341,48 +349,6 @@ impl Unit {
 
     fn knows(&self, id: i64) -> bool {
         self.replaces.contains(&id) || self.beside.contains(&id)
-    }
-}
-
-/// Makes a segment live, and its objects' upload intents end, in one transaction.
-pub(crate) async fn insert(
-    transaction: &DatabaseTransaction,
-    first: Minute,
-    segment: &Segment,
-    now: Millis,
-) -> Result<(), LakeError> {
-    if !upload_intents::consume(transaction, &segment.keys()).await? {
-        return Err(LakeError::Moved { first });
-    }
-    Entity::insert(row(first, segment, now))
-        .exec_without_returning(transaction)
-        .await?;
-    Ok(())
-}
-
-/// A segment's row, live from now on.
-fn row(first: Minute, segment: &Segment, now: Millis) -> ActiveModel {
-    let (samples, rollups) = (&segment.samples, segment.rollups.as_ref());
-    ActiveModel {
-        id: NotSet,
-        path: Set(samples.key.to_string()),
-        tier: Set(segment.tier),
-        origin: Set(segment.origin),
-        state: Set(State::Live),
-        hour: Set(first.start()),
-        min_ts: Set(segment.span.from.start()),
-        max_ts: Set(segment.span.to.start()),
-        row_count: Set(segment.row_count),
-        metric_count: Set(segment.metric_count),
-        byte_count: Set(samples.sums.byte_count),
-        sha256: Set(samples.sums.sha256.clone()),
-        crcs: Set(Some(samples.sums.crcs.clone())),
-        rollup_path: Set(rollups.map(|part| part.key.to_string())),
-        rollup_byte_count: Set(rollups.map(|part| part.sums.byte_count)),
-        rollup_sha256: Set(rollups.map(|part| part.sums.sha256.clone())),
-        rollup_crcs: Set(rollups.map(|part| part.sums.crcs.clone())),
-        created_at: Set(now),
-        retired_at: Set(None),
     }
 }
 

@@ -8,13 +8,13 @@ use crate::span::{EARLIEST_MINUTE, latest_minute};
 
 /// The earliest and the latest of some samples.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Extremes(Option<((Minute, Metric), (Minute, Metric))>);
+pub(crate) struct TimeBounds(Option<((Minute, Metric), (Minute, Metric))>);
 
-impl Extremes {
-    pub(crate) fn of(samples: &[Sample]) -> Self {
-        let mut extremes = Self::default();
-        samples.iter().for_each(|sample| extremes.add(sample));
-        extremes
+impl TimeBounds {
+    pub(crate) fn from_samples(samples: &[Sample]) -> Self {
+        let mut bounds = Self::default();
+        samples.iter().for_each(|sample| bounds.add(sample));
+        bounds
     }
 
     pub(crate) fn add(&mut self, sample: &Sample) {
@@ -40,7 +40,7 @@ impl Extremes {
         } else {
             return Ok(());
         };
-        Err(LakeError::Time {
+        Err(LakeError::InvalidTime {
             metric: odd.1.clone(),
             ts: odd.0,
             last,

@@ -1,4 +1,4 @@
-//! Deletes what no reader can need any more.
+//! Vacuum: deletes objects that no reader needs any more.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::storage::paths;
 /// Segments and uploads that are deleted under one number of the deletion sequence.
 const BATCH_SIZE: usize = 1_000;
 
-/// What a vacuum deleted.
+/// Counts of a vacuum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Vacuumed {
+pub struct VacuumSummary {
     /// Live segments that were older than they are to be kept; their objects go after the grace.
     pub expired: u64,
     /// Retired segments, objects and row.
@@ -31,7 +31,7 @@ pub struct Vacuumed {
 /// For how long segments are kept, by tier; for ever where nothing is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// What was never merged into an hour.
+    /// Raw segments, never merged into an hour.
     pub raw: Option<Duration>,
     /// Hours that were never merged into a day.
     pub hour: Option<Duration>,
@@ -40,11 +40,11 @@ pub struct Retention {
 }
 
 impl Lake {
-    /// Takes out segments that are older than they are to be kept; their objects are deleted once the grace is over, as
-    /// those of all retired ones.
+    /// Takes out segments that are older than they are to be kept; their objects are deleted once
+    /// the grace is over, as those of all retired ones.
     ///
     /// # Errors
-    /// Where the catalog fails.
+    /// Fails if the catalog fails.
     pub async fn expire(&self, now: Millis, retention: Retention) -> Result<u64, LakeError> {
         let ages = [
             (Tier::Raw, retention.raw),
@@ -70,32 +70,32 @@ impl Lake {
     /// vacuum finds gone.
     ///
     /// # Errors
-    /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store or
-    /// the catalog fails. What was deleted until then stays so.
-    pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<Vacuumed, LakeError> {
+    /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store
+    /// or the catalog fails. What was deleted until then stays so.
+    pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<VacuumSummary, LakeError> {
         let before = now.minus(grace);
         let manifests = self.manifests();
         manifests.publish_known(now).await?;
         let readers = manifests.readers(before).await?;
-        let mut vacuumed = Vacuumed {
+        let mut vacuumed = VacuumSummary {
             // In a commit of its own: whose intent is condemned cannot publish any more.
             unlisted: upload_intents::condemn(self.database(), before, now).await?,
-            ..Vacuumed::default()
+            ..VacuumSummary::default()
         };
-        // What is to be deleted is asked for anew after each advance: only then the catalog is known
-        // to be the one that the lake is of.
-        while !self.doomed(before, &readers).await?.is_empty() {
+        // What is to be deleted is asked for anew after each advance: only then the catalog is
+        // known to be the one that the lake is of.
+        while !self.deletions(before, &readers).await?.is_empty() {
             identity::advance(self.database(), self.store()).await?;
-            for doomed in self.doomed(before, &readers).await? {
-                match doomed {
-                    Doomed::Segment(id, paths) => {
+            for deletion in self.deletions(before, &readers).await? {
+                match deletion {
+                    Deletion::Segment(id, paths) => {
                         for path in paths {
                             self.store().delete(&path).await?;
                         }
                         Entity::delete_by_id(id).exec(self.database()).await?;
                         vacuumed.retired += 1;
                     }
-                    Doomed::Upload(path) => {
+                    Deletion::Upload(path) => {
                         self.store().delete(&path).await?;
                         upload_intents::settle(self.database(), path.as_ref(), before, now).await?;
                     }
@@ -105,28 +105,32 @@ impl Lake {
         Ok(vacuumed)
     }
 
-    /// What one batch deletes.
-    async fn doomed(&self, before: Millis, readers: &Readers) -> Result<Vec<Doomed>, LakeError> {
-        let mut doomed = Vec::new();
+    /// Deletions of the next batch.
+    async fn deletions(
+        &self,
+        before: Millis,
+        readers: &Readers,
+    ) -> Result<Vec<Deletion>, LakeError> {
+        let mut due = Vec::new();
         for segment in segments::retired(self.database(), before).await? {
             if readers.may_read(&segment) {
                 continue;
             }
             let paths = [Some(&segment.path), segment.rollup_path.as_ref()];
             let paths: Option<Vec<Path>> = paths.into_iter().flatten().map(deletable).collect();
-            doomed.extend(paths.map(|paths| Doomed::Segment(segment.id, paths)));
+            due.extend(paths.map(|paths| Deletion::Segment(segment.id, paths)));
         }
-        let uploads = upload_intents::doomed(self.database(), before).await?;
+        let uploads = upload_intents::condemned(self.database(), before).await?;
         let live = guard::named(self.database(), &uploads).await?;
         let uploads = uploads.iter().filter(|key| !live.contains(*key));
-        doomed.extend(uploads.filter_map(deletable).map(Doomed::Upload));
-        doomed.truncate(BATCH_SIZE);
-        Ok(doomed)
+        due.extend(uploads.filter_map(deletable).map(Deletion::Upload));
+        due.truncate(BATCH_SIZE);
+        Ok(due)
     }
 }
 
-/// What is deleted: objects, and what names them.
-enum Doomed {
+/// Deletion of objects, and of the row or intent that names them.
+enum Deletion {
     /// A retired segment: its row's id, its objects.
     Segment(i64, Vec<Path>),
     /// An object that did not become part of the lake.
@@ -142,7 +146,7 @@ fn deletable(key: &String) -> Option<Path> {
     path
 }
 
-impl fmt::Display for Vacuumed {
+impl fmt::Display for VacuumSummary {
     /// One line of figures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

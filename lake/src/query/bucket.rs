@@ -1,4 +1,4 @@
-//! Samples gathered into intervals.
+//! Buckets: samples downsampled to intervals, and the aggregates over them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,20 +11,20 @@ use crate::segment::rollup::Rollup;
 use crate::span::Point;
 
 /// Significant digits of what is computed; the sixteenth and seventeenth of a float are noise.
-const DIGITS: usize = 15;
+const SIGNIFICANT_DIGITS: usize = 15;
 const MINUTES_A_DAY: u32 = 1_440;
-const MOST_DAYS: u32 = 366;
+const MAX_DAYS: u32 = 366;
 
 /// Length of a bucket: whole minutes up to 366 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(u32);
 
-/// Why a text is no interval.
+/// Text that is no interval.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected whole minutes up to 366 days, like 5m, 1h or 1d, got {0:?}")]
 pub struct ParseIntervalError(String);
 
-/// What stands for a bucket.
+/// Aggregate of a bucket's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
     /// The mean, to 15 digits.
@@ -39,21 +39,22 @@ pub enum Aggregate {
     Last,
     /// The sum, to 15 digits.
     Sum,
-    /// How many samples there are.
+    /// Number of samples.
     Count,
 }
 
-/// Why a text is no aggregate.
+/// Text that is no aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected avg, min, max, first, last, sum or count, got {0:?}")]
 pub struct ParseAggregateError(String);
 
-/// One metric's samples of one interval: also open (`first`), high (`max`), low (`min`) and close (`last`).
+/// One metric's samples of one interval: also open (`first`), high (`max`), low (`min`) and close
+/// (`last`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
-    /// Where it begins.
+    /// First minute of the interval.
     pub start: Minute,
-    /// How many samples there are.
+    /// Number of samples.
     pub count: u64,
     /// Their mean.
     pub mean: f64,
@@ -71,11 +72,11 @@ impl Interval {
     /// The interval of so many minutes; `None` outside of 1 minute to 366 days.
     #[must_use]
     pub fn minutes(minutes: u32) -> Option<Self> {
-        let most = MOST_DAYS * MINUTES_A_DAY;
-        (1..=most).contains(&minutes).then_some(Self(minutes))
+        let max = MAX_DAYS * MINUTES_A_DAY;
+        (1..=max).contains(&minutes).then_some(Self(minutes))
     }
 
-    /// Where the bucket begins that holds a minute.
+    /// First minute of the bucket that contains a minute.
     #[must_use]
     pub fn start(self, minute: Minute) -> Minute {
         let length = i64::from(self.0);
@@ -87,7 +88,7 @@ impl Interval {
         self.0
     }
 
-    /// Whether each bucket is made of whole hours.
+    /// Returns whether each bucket consists of whole hours.
     pub(crate) fn is_whole_hours(self) -> bool {
         self.0.is_multiple_of(60)
     }
@@ -117,7 +118,7 @@ impl FromStr for Interval {
 }
 
 impl Aggregate {
-    /// Every one.
+    /// All variants.
     pub const ALL: [Self; 7] = [
         Self::Avg,
         Self::Min,
@@ -153,7 +154,7 @@ impl FromStr for Aggregate {
 }
 
 impl Bucket {
-    /// The same at the interval's start.
+    /// Point of an aggregate at the interval's start.
     #[must_use]
     pub fn point(&self, aggregate: Aggregate) -> Option<Point> {
         let value = self.value(aggregate)?;
@@ -166,25 +167,26 @@ impl Bucket {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn value(&self, aggregate: Aggregate) -> Option<Exact> {
         match aggregate {
-            Aggregate::Avg => Exact::rounded(self.mean, DIGITS),
+            Aggregate::Avg => Exact::rounded(self.mean, SIGNIFICANT_DIGITS),
             Aggregate::Min => Some(self.min),
             Aggregate::Max => Some(self.max),
             Aggregate::First => Some(self.first),
             Aggregate::Last => Some(self.last),
-            Aggregate::Sum => Exact::rounded(self.mean * self.count as f64, DIGITS),
+            Aggregate::Sum => Exact::rounded(self.mean * self.count as f64, SIGNIFICANT_DIGITS),
             Aggregate::Count => Exact::new(i64::try_from(self.count).ok()?, 0),
         }
     }
 }
 
-/// Points, in the order of time, in buckets. Each hour's part of a bucket is summed up by itself and merged then, so that it is
-/// all the same whether an hour comes from its samples or from its rollup.
+/// Points, in the order of time, in buckets. Each hour's part of a bucket is summed up by itself
+/// and merged then, so that it is all the same whether an hour comes from its samples or from its
+/// rollup.
 pub(super) fn bucketed(points: &[Point], interval: Interval) -> Vec<Bucket> {
     let same = |a: &Point, b: &Point| {
         a.ts.hour() == b.ts.hour() && interval.start(a.ts) == interval.start(b.ts)
     };
     let parts = points.chunk_by(same);
-    let parts = parts.filter_map(|part| Some((part.first()?.ts, Rollup::of(part)?)));
+    let parts = parts.filter_map(|part| Some((part.first()?.ts, Rollup::from_points(part)?)));
     merged(parts, interval)
 }
 

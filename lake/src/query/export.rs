@@ -1,4 +1,4 @@
-//! A part of the lake as one file for somebody else, and a link to it.
+//! Export of a part of the lake as one Parquet file, and a presigned link to it.
 
 use std::time::Duration;
 
@@ -15,15 +15,16 @@ use crate::span::Span;
 use crate::storage::paths;
 
 impl Lake {
-    /// The samples of some metrics in a span as one Parquet file with the columns of the lake's own, sorted by metric and time.
+    /// The samples of some metrics in a span as one Parquet file with the columns of the lake's
+    /// own, sorted by metric and time.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     pub async fn export(&self, metrics: &[Metric], span: Span) -> Result<Bytes, LakeError> {
         let mut metrics = metrics.to_vec();
         metrics.sort();
         metrics.dedup();
-        let series = self.embedded().series(&metrics, span).await?;
+        let series = self.datafusion().series(&metrics, span).await?;
         let mut writer = Writer::new(Tier::Day)?;
         for (metric, points) in metrics.iter().zip(&series) {
             writer.push(metric, points)?;
@@ -31,12 +32,12 @@ impl Lake {
         writer.finish()
     }
 
-    /// Puts a file aside, and makes a link by which anyone can fetch it for so long (at most a week).
-    /// The file goes with the first vacuum that comes after that time and after its grace. `None`
-    /// where the store is no bucket.
+    /// Puts a file aside, and makes a link by which anyone can fetch it for so long (at most a
+    /// week). The file goes with the first vacuum that comes after that time and after its grace.
+    /// `None` where the store is no bucket.
     ///
     /// # Errors
-    /// Where the store fails, or the time is longer than a link can hold.
+    /// Fails if the store fails, or the time is longer than a link can hold.
     pub async fn link(&self, file: Bytes, valid: Duration) -> Result<Option<String>, LakeError> {
         let Some(bucket) = self.store().bucket() else {
             return Ok(None);

@@ -1,84 +1,84 @@
-//! Places by a statistic.
+//! Ranking of metrics by a statistic.
 
 use std::collections::HashMap;
 
 use marketlake_model::Metric;
 
-/// A metric's place among all of its measure.
+/// Metric with its rank among all of its measure.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct RankedMetric {
     /// The metric.
     pub metric: Metric,
-    /// Its place, from 1; ties share one (1, 2, 2, 4).
+    /// Its rank, from 1; ties share one (1, 2, 2, 4).
     pub rank: u64,
-    /// The statistic by which it is placed.
+    /// Value of the statistic.
     pub value: f64,
 }
 
-/// One metric's place, and among how many.
+/// Rank of one metric, and the number of ranked metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct RankPosition {
     /// `None` with fewer than two samples.
-    pub standing: Option<Standing>,
-    /// How many metrics of its measure are ranked.
+    pub ranked: Option<RankedMetric>,
+    /// Number of ranked metrics of its measure.
     pub of: u64,
 }
 
 /// All ranked metrics of one measure over a span.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranking {
-    standings: Vec<Standing>,
-    /// Where in `standings` a metric is.
+    ranked: Vec<RankedMetric>,
+    /// Index of a metric in `ranked`.
     positions: HashMap<Metric, usize>,
 }
 
 impl Ranking {
     pub(crate) fn new(values: Vec<(Metric, f64)>) -> Self {
-        let standings = place(values);
-        let named = standings.iter().enumerate();
+        let ranked = place(values);
+        let named = ranked.iter().enumerate();
         Self {
             positions: named.map(|(at, s)| (s.metric.clone(), at)).collect(),
-            standings,
+            ranked,
         }
     }
 
-    /// By place, then id.
+    /// Ranked metrics, by rank, then id.
     #[must_use]
-    pub fn standings(&self) -> &[Standing] {
-        &self.standings
+    pub fn ranked(&self) -> &[RankedMetric] {
+        &self.ranked
     }
 
-    /// Where in [`Self::standings`] a metric is.
+    /// Index of a metric in [`Self::ranked`].
     #[must_use]
-    pub fn position(&self, metric: &Metric) -> Option<usize> {
+    pub fn index_of(&self, metric: &Metric) -> Option<usize> {
         self.positions.get(metric).copied()
     }
 
-    /// One metric's place.
+    /// Rank of one metric.
     #[must_use]
-    pub fn place(&self, metric: &Metric) -> Place {
-        let at = self.position(metric);
-        Place {
-            standing: at.map(|at| self.standings[at].clone()),
-            of: self.standings.len() as u64,
+    pub fn rank_position(&self, metric: &Metric) -> RankPosition {
+        let at = self.index_of(metric);
+        RankPosition {
+            ranked: at.map(|at| self.ranked[at].clone()),
+            of: self.ranked.len() as u64,
         }
     }
 }
 
-/// Highest first; equal values share a place.
-fn place(mut values: Vec<(Metric, f64)>) -> Vec<Standing> {
+/// Ranks values, highest first; equal values share a rank.
+fn place(mut values: Vec<(Metric, f64)>) -> Vec<RankedMetric> {
     values.sort_unstable_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
-    let mut standings: Vec<Standing> = Vec::with_capacity(values.len());
+    let mut ranked: Vec<RankedMetric> = Vec::with_capacity(values.len());
     for (place, (metric, value)) in (1..).zip(values) {
-        let rank = match standings.last() {
+        let rank = match ranked.last() {
             Some(last) if last.value.total_cmp(&value).is_eq() => last.rank,
             _ => place,
         };
-        standings.push(Standing {
+        ranked.push(RankedMetric {
             metric,
             rank,
             value,
         });
     }
-    standings
+    ranked
 }

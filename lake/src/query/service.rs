@@ -1,4 +1,4 @@
-//! The questions that every face asks, so that all of them answer alike.
+//! Query service: the queries that GraphQL, REST, the Prometheus API and the CLI share.
 
 use std::sync::Arc;
 
@@ -10,115 +10,116 @@ use crate::lake::Lake;
 use crate::query::bucket::{Aggregate, Interval};
 use crate::query::engine::QueryEngine;
 use crate::query::memory::snapshot::Snapshot;
-use crate::query::ranking::{Ranking, Standing};
+use crate::query::ranking::{RankedMetric, Ranking};
 use crate::query::statistic::Statistic;
 use crate::span::{Point, Span};
 
-/// A metric under its name.
+/// Metric with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct NamedMetric {
     /// Its name: the pair alone where that is enough.
     pub name: String,
     /// The metric.
     pub metric: Metric,
 }
 
-/// A metric's place among all of its measure over the last 24 hours.
+/// Rank of a metric among all of its measure over the last 24 hours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rank {
+pub struct MetricRank {
     /// The metric.
-    pub listed: Listed,
-    /// Place and statistic; `None` with fewer than two samples.
-    pub standing: Option<Standing>,
-    /// How many are ranked.
+    pub named: NamedMetric,
+    /// Rank and value; `None` with fewer than two samples.
+    pub ranked: Option<RankedMetric>,
+    /// Number of ranked metrics.
     pub of: u64,
-    /// By what.
+    /// Statistic of the ranking.
     pub statistic: Statistic,
-    /// The time that the answer stands for.
+    /// Span of the ranking.
     pub span: Span,
 }
 
-/// All places of a measure over 24 hours.
+/// Ranking of a measure over 24 hours.
 #[derive(Clone, Debug)]
-pub struct Ranks {
-    /// The places.
+pub struct RankingResult {
+    /// Ranking.
     pub ranking: Arc<Ranking>,
-    /// By what.
+    /// Statistic of the ranking.
     pub statistic: Statistic,
-    /// The time that the answer stands for.
+    /// Span of the ranking.
     pub span: Span,
 }
 
-/// A listing, and what it is one of.
+/// List of metrics, with the state that it was made from.
 #[derive(Clone)]
-pub(crate) struct KeptListing {
+pub(crate) struct CachedListing {
     snapshot: Arc<Snapshot>,
     directory: Arc<Directory>,
-    listed: Arc<Vec<Listed>>,
+    listed: Arc<Vec<NamedMetric>>,
 }
 
-impl Rank {
+impl MetricRank {
     /// `5/43`, or `-/43` where it is unranked.
     #[must_use]
     pub fn display(&self) -> String {
-        match &self.standing {
-            Some(standing) => format!("{}/{}", standing.rank, self.of),
+        match &self.ranked {
+            Some(ranked) => format!("{}/{}", ranked.rank, self.of),
             None => format!("-/{}", self.of),
         }
     }
 }
 
 impl Lake {
-    /// A metric under its name.
+    /// Metric with its name.
     #[must_use]
-    pub fn listed(&self, metric: Metric) -> Listed {
-        Listed {
+    pub fn named_metric(&self, metric: Metric) -> NamedMetric {
+        NamedMetric {
             name: self.directory().name(&metric).to_owned(),
             metric,
         }
     }
 
-    /// The last 24 hours at a minute, by default the newest committed one. `None` where the lake is empty.
+    /// The last 24 hours at a minute, by default the newest committed one. `None` where the lake is
+    /// empty.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
-    pub async fn day(&self, at: Option<Minute>) -> Result<Option<Span>, LakeError> {
+    /// Fails if the catalog cannot be read.
+    pub async fn last_24h(&self, at: Option<Minute>) -> Result<Option<Span>, LakeError> {
         let at = match at {
             Some(at) => Some(at),
             None => self.newest().await?,
         };
-        Ok(at.map(Span::day_to))
+        Ok(at.map(Span::last_24h))
     }
 
-    /// From `from` to `to`; by default the 24 hours up to the newest committed minute. `None` where the lake is
-    /// empty and no end is given.
+    /// From `from` to `to`; by default the 24 hours up to the newest committed minute. `None` where
+    /// the lake is empty and no end is given.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
-    pub async fn span(
+    /// Fails if the catalog cannot be read.
+    pub async fn default_span(
         &self,
         from: Option<Minute>,
         to: Option<Minute>,
     ) -> Result<Option<Span>, LakeError> {
-        let day = self.day(to).await?;
+        let day = self.last_24h(to).await?;
         Ok(day.map(|day| Span {
             from: from.unwrap_or(day.from),
             to: day.to,
         }))
     }
 
-    /// A metric's samples, or with `gathering` one value an interval, at the interval's start.
+    /// A metric's samples, or with `downsampling` one value an interval, at the interval's start.
     ///
     /// # Errors
-    /// Where the engine fails.
+    /// Fails if the engine fails.
     pub async fn points(
         &self,
         engine: &dyn QueryEngine,
         metric: &Metric,
         span: Span,
-        gathering: Option<(Interval, Aggregate)>,
+        downsampling: Option<(Interval, Aggregate)>,
     ) -> Result<Vec<Point>, LakeError> {
-        let Some((interval, aggregate)) = gathering else {
+        let Some((interval, aggregate)) = downsampling else {
             return engine.timeseries(metric, span).await;
         };
         let buckets = engine.buckets(metric, span, interval).await?;
@@ -129,43 +130,52 @@ impl Lake {
     /// The metrics that have a sample in the last 24 hours, by id.
     ///
     /// # Errors
-    /// Where the engine fails.
-    pub async fn list(
+    /// Fails if the engine fails.
+    pub async fn list_metrics(
         &self,
         engine: &dyn QueryEngine,
         at: Option<Minute>,
-    ) -> Result<Vec<Listed>, LakeError> {
-        let Some(day) = self.day(at).await? else {
+    ) -> Result<Vec<NamedMetric>, LakeError> {
+        let Some(day) = self.last_24h(at).await? else {
             return Ok(Vec::new());
         };
         let metrics = engine.metrics(day).await?;
-        if metrics.iter().any(|metric| !self.directory().holds(metric)) {
+        if metrics
+            .iter()
+            .any(|metric| !self.directory().contains(metric))
+        {
             self.refresh_directory().await?;
         }
         Ok(metrics
             .into_iter()
-            .map(|metric| self.listed(metric))
+            .map(|metric| self.named_metric(metric))
             .collect())
     }
 
-    /// The same by the engine of choice; the newest listing is made once.
+    /// Lists metrics by the selected engine; the newest list is cached.
     ///
     /// # Errors
-    /// Where the engine fails.
-    pub async fn listing(&self, at: Option<Minute>) -> Result<Arc<Vec<Listed>>, LakeError> {
-        if at.is_some() || !self.window().is_ready() {
-            return Ok(Arc::new(self.list(&self.engine(), at).await?));
+    /// Fails if the engine fails.
+    pub async fn list_metrics_cached(
+        &self,
+        at: Option<Minute>,
+    ) -> Result<Arc<Vec<NamedMetric>>, LakeError> {
+        if at.is_some() || !self.recent_day().is_ready() {
+            return Ok(Arc::new(self.list_metrics(&self.engine(), at).await?));
         }
-        let snapshot = self.window().snapshot();
-        let kept = self.kept_listing().lock().clone();
+        let snapshot = self.recent_day().snapshot();
+        let kept = self.cached_listing().lock().clone();
         if let Some(kept) = kept
             && Arc::ptr_eq(&kept.snapshot, &snapshot)
             && Arc::ptr_eq(&kept.directory, &self.directory())
         {
             return Ok(kept.listed);
         }
-        let listed = Arc::new(self.list(self.window().as_ref(), snapshot.newest()).await?);
-        *self.kept_listing().lock() = Some(KeptListing {
+        let listed = Arc::new(
+            self.list_metrics(self.recent_day().as_ref(), snapshot.newest())
+                .await?,
+        );
+        *self.cached_listing().lock() = Some(CachedListing {
             snapshot,
             directory: self.directory(),
             listed: Arc::clone(&listed),
@@ -173,75 +183,75 @@ impl Lake {
         Ok(listed)
     }
 
-    /// All places of a measure over the last 24 hours. `None` where the lake is empty.
+    /// Ranks a measure over the last 24 hours. `None` where the lake is empty.
     ///
     /// # Errors
-    /// Where the engine fails.
-    pub async fn ranks(
+    /// Fails if the engine fails.
+    pub async fn rank_all(
         &self,
         engine: &dyn QueryEngine,
         measure: &str,
         statistic: Statistic,
         at: Option<Minute>,
-    ) -> Result<Option<Ranks>, LakeError> {
-        let Some(span) = self.day(at).await? else {
+    ) -> Result<Option<RankingResult>, LakeError> {
+        let Some(span) = self.last_24h(at).await? else {
             return Ok(None);
         };
         let ranking = engine.ranking(measure, statistic, span).await?;
-        Ok(Some(Ranks {
+        Ok(Some(RankingResult {
             ranking,
             statistic,
             span,
         }))
     }
 
-    /// One metric's place over the last 24 hours.
+    /// Rank of one metric over the last 24 hours.
     ///
     /// # Errors
-    /// Where the engine fails.
+    /// Fails if the engine fails.
     pub async fn rank(
         &self,
         engine: &dyn QueryEngine,
         metric: Metric,
         statistic: Statistic,
         at: Option<Minute>,
-    ) -> Result<Rank, LakeError> {
+    ) -> Result<MetricRank, LakeError> {
         let span = self
-            .day(at)
+            .last_24h(at)
             .await?
-            .unwrap_or_else(|| Span::day_to(Minute::from_number(0)));
-        let place = engine.standing(&metric, statistic, span).await?;
-        Ok(Rank {
-            standing: place.standing,
-            listed: self.listed(metric),
+            .unwrap_or_else(|| Span::last_24h(Minute::from_number(0)));
+        let place = engine.rank_position(&metric, statistic, span).await?;
+        Ok(MetricRank {
+            ranked: place.ranked,
+            named: self.named_metric(metric),
             of: place.of,
             statistic,
             span,
         })
     }
 
-    /// One metric's place in a ranking of its measure.
+    /// Rank of one metric within a ranking of its measure.
     #[must_use]
-    pub fn placed(&self, ranks: &Ranks, metric: Metric) -> Rank {
-        let place = ranks.ranking.place(&metric);
-        Rank {
-            standing: place.standing,
-            listed: self.listed(metric),
+    pub fn rank_in(&self, ranking: &RankingResult, metric: Metric) -> MetricRank {
+        let place = ranking.ranking.rank_position(&metric);
+        MetricRank {
+            ranked: place.ranked,
+            named: self.named_metric(metric),
             of: place.of,
-            statistic: ranks.statistic,
-            span: ranks.span,
+            statistic: ranking.statistic,
+            span: ranking.span,
         }
     }
 
-    /// One row of a ranking under its name.
+    /// Row of a ranking with the metric's name.
     #[must_use]
-    pub fn ranked(&self, ranks: &Ranks, standing: &Standing) -> Rank {
-        Rank {
-            listed: self.listed(standing.metric.clone()),
-            standing: Some(standing.clone()),
-            of: ranks.ranking.standings().len() as u64,
-            statistic: ranks.statistic,
-            span: ranks.span,
+    pub fn named_rank(&self, ranking: &RankingResult, standing: &RankedMetric) -> MetricRank {
+        MetricRank {
+            named: self.named_metric(standing.metric.clone()),
+            ranked: Some(standing.clone()),
+            of: ranking.ranking.ranked().len() as u64,
+            statistic: ranking.statistic,
+            span: ranking.span,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! By what metrics are placed.
+//! Statistics by which metrics are ranked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ pub enum Statistic {
     /// Sample standard deviation of the values, in the metric's unit.
     #[default]
     Stddev,
-    /// The same over the mean's absolute value; none where the mean is zero.
+    /// Standard deviation over the mean's absolute value; none where the mean is zero.
     RelativeStddev,
     /// The values' mean, in the metric's unit.
     Mean,
@@ -28,13 +28,14 @@ pub enum Statistic {
     Range,
     /// The latest value less the earliest, in the metric's unit.
     Change,
-    /// The same in percent of the earliest's absolute value; none where that is zero.
+    /// Change in percent of the earliest's absolute value; none where that is zero.
     PercentChange,
-    /// What was traded of the metric's pair: the latest `volume24h`, or where there is none the sum of `volume`. None where neither is recorded.
+    /// Traded volume of the metric's pair: the latest `volume24h`, or without one the sum of
+    /// `volume`. None where neither is recorded.
     Volume,
 }
 
-/// What a span's values come to, as floats.
+/// Summary of a span's values, as floats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
     pub(crate) moments: Moments,
@@ -56,7 +57,7 @@ impl From<&Rollup> for Summary {
     }
 }
 
-/// Why a text is no statistic.
+/// Text that is no statistic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected stddev, relative_stddev, mean, range, change, percent_change or volume, got {0:?}"
@@ -64,7 +65,7 @@ impl From<&Rollup> for Summary {
 pub struct ParseStatisticError(String);
 
 impl Statistic {
-    /// Every one.
+    /// All variants.
     pub const ALL: [Self; 7] = [
         Self::Stddev,
         Self::RelativeStddev,
@@ -75,13 +76,17 @@ impl Statistic {
         Self::Volume,
     ];
 
-    /// Whether count, mean and m2 are enough to know it.
+    /// Returns whether count, mean and m2 determine it.
     pub(crate) fn is_of_moments(self) -> bool {
         matches!(self, Self::Stddev | Self::RelativeStddev | Self::Mean)
     }
 
-    /// What it is of the values of a span; `traded` is asked for what was traded of the pair.
-    pub(crate) fn of(self, span: &Summary, traded: impl FnOnce() -> Option<f64>) -> Option<f64> {
+    /// Computes it from a span's summary; `traded` returns the traded volume of the pair.
+    pub(crate) fn compute(
+        self,
+        span: &Summary,
+        traded: impl FnOnce() -> Option<f64>,
+    ) -> Option<f64> {
         let stddev = span.moments.stddev()?;
         let mean = span.moments.mean;
         let (first, last) = (span.first, span.last);
@@ -100,7 +105,8 @@ impl Statistic {
     }
 }
 
-/// The series that tell what was traded of a metric's pair: the exchange's own sum over 24 hours, and the minutes'.
+/// The series that tell what was traded of a metric's pair: the exchange's own sum over 24 hours,
+/// and the minutes'.
 pub(crate) fn volumes_of(metric: &Metric) -> Option<(Metric, Metric)> {
     let of = |measure| Metric::new(metric.market(), metric.pair(), measure).ok();
     Some((of(VOLUME_24H)?, of(VOLUME)?))
@@ -109,7 +115,7 @@ pub(crate) fn volumes_of(metric: &Metric) -> Option<(Metric, Metric)> {
 /// The measures of those series.
 pub(crate) const VOLUMES: [&str; 2] = [VOLUME_24H, VOLUME];
 
-/// What was traded, from what is known of those series.
+/// Traded volume, from the summaries of those series.
 pub(crate) fn traded(daily: Option<&Summary>, minutes: Option<&Summary>) -> Option<f64> {
     let sum = |minutes: &Summary| minutes.moments.mean * f64::from(minutes.moments.count);
     daily.map(|daily| daily.last).or_else(|| minutes.map(sum))

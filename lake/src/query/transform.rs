@@ -1,4 +1,4 @@
-//! What charts show instead of the values themselves.
+//! Transforms of a series for charts: change, percent change, moving average, z-score.
 
 use marketlake_model::{Exact, Minute};
 
@@ -6,22 +6,22 @@ use crate::segment::moments::Moments;
 use crate::span::Point;
 
 /// Significant digits of what is computed; the sixteenth and seventeenth of a float are noise.
-const DIGITS: usize = 15;
+const SIGNIFICANT_DIGITS: usize = 15;
 
-/// A number made of each sample and those before it.
+/// Transform of each sample and those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
     /// The value less the one before it; exact. The first has none.
     Change,
-    /// The same in percent of the absolute value before it. None behind a zero.
+    /// Change in percent of the absolute value before it. None behind a zero.
     PercentChange,
     /// Mean of the values of the last so many minutes, its own included.
     MovingAverage {
         /// Length of the time.
         minutes: u32,
     },
-    /// How many standard deviations (of the sample, of the last so many minutes, its own included) a value lies above the mean of
-    /// those. None where they are all equal, or fewer than two.
+    /// Z-score: sample standard deviations (of the last `minutes`, its own included) by which a
+    /// value lies above the mean of those. None where they are all equal, or fewer than two.
     ZScore {
         /// Length of the time.
         minutes: u32,
@@ -29,7 +29,7 @@ pub enum Transform {
 }
 
 impl Transform {
-    /// How many minutes before a sample it looks at; those of the sample before it are not known.
+    /// Minutes before a sample that it reads; the distance of the previous sample is not known.
     #[must_use]
     pub fn reach(self) -> u32 {
         match self {
@@ -38,7 +38,7 @@ impl Transform {
         }
     }
 
-    /// What becomes of points, in the order of time.
+    /// Transforms points in the order of time.
     #[must_use]
     pub fn apply(self, points: &[Point]) -> Vec<Point> {
         match self {
@@ -61,7 +61,7 @@ impl Transform {
 }
 
 fn rounded(value: f64) -> Option<Exact> {
-    Exact::rounded(value, DIGITS)
+    Exact::rounded(value, SIGNIFICANT_DIGITS)
 }
 
 fn pairs(points: &[Point], of: impl Fn(Exact, Exact) -> Option<Exact>) -> Vec<Point> {

@@ -1,4 +1,4 @@
-//! Sorted series to the objects of a segment: its samples, and their rollups.
+//! Encoder of sorted series to a segment's objects: its samples, and their rollups.
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::{Origin, Tier};
@@ -10,7 +10,7 @@ use crate::segment::codec::{RollupWriter, Writer};
 use crate::segment::merge::Merge;
 use crate::segment::statement::Statement;
 use crate::span::{Point, Span};
-use crate::storage::checksum::Sums;
+use crate::storage::checksum::Checksums;
 use crate::storage::paths;
 use crate::storage::store::Store;
 
@@ -31,13 +31,14 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) key: Path,
-    pub(crate) sums: Sums,
+    pub(crate) sums: Checksums,
     /// Empty once it is written.
     bytes: Bytes,
 }
 
 impl Segment {
-    /// Encodes all of a merge, of whose old rows the newest were written at `base`. `None` where it has no row.
+    /// Encodes all of a merge, of whose old rows the newest were written at `base`. `None` where it
+    /// has no row.
     pub(crate) fn encode(
         tier: Tier,
         origin: Origin,
@@ -69,7 +70,7 @@ impl Part {
     pub(crate) fn new(key: Path, bytes: Bytes) -> Self {
         Self {
             key,
-            sums: Sums::of(&bytes),
+            sums: Checksums::from_bytes(&bytes),
             bytes,
         }
     }
@@ -140,13 +141,13 @@ impl Encoder {
         let rollups = match self.rollups {
             Some(writer) => {
                 let rollup_key = paths::new_rollup_key(tier, span.from);
-                let statement = Statement::of_rollups(tier, key.as_ref(), created(&rollup_key));
+                let statement = Statement::for_rollups(tier, key.as_ref(), created(&rollup_key));
                 Some(Part::new(rollup_key, writer.finish(&statement)?))
             }
             None => None,
         };
-        let statement = Statement::of_samples(tier, origin, created(&key), base);
-        let samples = self.samples.finish_stating(statement)?;
+        let statement = Statement::for_samples(tier, origin, created(&key), base);
+        let samples = self.samples.finish_with_statement(statement)?;
         Ok(Some(Segment {
             tier,
             origin,
@@ -172,11 +173,11 @@ pub(crate) fn encode_rollups(
         writer.push(&metric, &points)?;
     }
     let key = paths::new_rollup_key(tier, first);
-    let statement = Statement::of_rollups(tier, samples, created(&key));
+    let statement = Statement::for_rollups(tier, samples, created(&key));
     Ok(Part::new(key, writer.finish(&statement)?))
 }
 
-/// When a key was made.
+/// Creation time of a key.
 fn created(key: &Path) -> Millis {
     paths::parse(key).map_or(Millis(0), |key| key.created_at())
 }

@@ -1,4 +1,5 @@
-//! Several sorted sources of rows as one, a metric at a time. Memory: one batch of each source, and one metric's points.
+//! Merge of several sorted sources of rows, a metric at a time. Memory: one batch of each source,
+//! and one metric's points.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub(crate) fn in_memory(rows: Arc<Rows>) -> Source {
     }))
 }
 
-/// What new rows did to old ones.
+/// Effect of new rows on old ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effect {
     /// Rows of a (metric, ts) that had none.
@@ -93,7 +94,8 @@ impl Merge {
         Ok(metric)
     }
 
-    /// The next metric, the rows of all sources put into `rows` by time, then source; `None` at the end.
+    /// The next metric, the rows of all sources put into `rows` by time, then source; `None` at the
+    /// end.
     pub(crate) fn next_rows(&mut self, rows: &mut Vec<Row>) -> Result<Option<Metric>, LakeError> {
         rows.clear();
         let metrics = self.cursors.iter().filter_map(Cursor::metric);
@@ -111,7 +113,7 @@ impl Merge {
         Ok(Some(metric))
     }
 
-    /// What the new rows did, so far.
+    /// Effect of the new rows so far.
     pub(crate) fn effect(&self) -> Effect {
         self.effect
     }

@@ -1,10 +1,11 @@
-//! Count, mean and spread of numbers, kept so that parts can be merged.
+//! Moments: count, mean and sum of squared differences, which can be merged.
 
 /// Count, mean, and m2: the sum of squared differences from the mean.
 ///
-/// Numbers enter by Welford's method ("Note on a Method for Calculating Corrected Sums of Squares", 1962), parts are merged by
-/// Chan's formula (Chan, Golub and others, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances",
-/// 1979). Both keep their digits on large means with small moves, where sums of squares lose them.
+/// Numbers enter by Welford's method ("Note on a Method for Calculating Corrected Sums of Squares",
+/// 1962), parts are merged by Chan's formula (Chan, Golub and others, "Updating Formulae and a
+/// Pairwise Algorithm for Computing Sample Variances", 1979). Both keep their digits on large means
+/// with small moves, where sums of squares lose them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Moments {
     pub(crate) count: u32,

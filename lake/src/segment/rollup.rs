@@ -1,4 +1,4 @@
-//! What is kept of an hour of one metric, so that long spans need not be read sample by sample.
+//! Rollup: the summary of one metric's hour, so that long spans need not be read sample by sample.
 
 use marketlake_model::{Exact, Minute};
 
@@ -21,15 +21,15 @@ pub(crate) struct Rollup {
 
 impl Rollup {
     /// The rollup of one hour's points, in the order of time; `None` without any.
-    pub(crate) fn of(points: &[Point]) -> Option<Self> {
+    pub(crate) fn from_points(points: &[Point]) -> Option<Self> {
         let (first, rest) = points.split_first()?;
-        let mut rollup = Self::begin(*first);
+        let mut rollup = Self::from_point(*first);
         rest.iter().for_each(|point| rollup.push(*point));
         Some(rollup)
     }
 
     /// The rollup of one sample.
-    pub(crate) fn begin(point: Point) -> Self {
+    pub(crate) fn from_point(point: Point) -> Self {
         Self {
             hour: point.ts.hour(),
             moments: [point.value.to_f64()].into_iter().collect(),
@@ -61,5 +61,5 @@ impl Rollup {
 pub(crate) fn rollups(points: &[Point]) -> impl Iterator<Item = Rollup> {
     points
         .chunk_by(|a, b| a.ts.hour() == b.ts.hour())
-        .filter_map(Rollup::of)
+        .filter_map(Rollup::from_points)
 }

@@ -1,4 +1,4 @@
-//! Samples of several metrics in the order in which files hold them.
+//! Rows: samples of several metrics, sorted as files hold them.
 
 use marketlake_model::{Metric, Minute, Sample};
 
@@ -62,7 +62,7 @@ impl Rows {
         (kept, Some(first))
     }
 
-    /// How many points there are.
+    /// Number of points.
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }

@@ -18,7 +18,7 @@ const CHECKSUM: &str = "marketlake.segment.crc32";
 /// CRC-32 of the whole file, in hexadecimal; summed up with zeros in its own place.
 const FILE_CHECKSUM: &str = "marketlake.file.crc32";
 const NO_CHECKSUM: &str = "00000000";
-/// What stands between a key and its value of 8 bytes in the footer: the field's type and the length.
+/// Bytes between a key and its value of 8 bytes in the footer: the field's type and the length.
 const BEFORE_VALUE: [u8; 2] = [0x18, 0x08];
 /// Length of the footer's length and the magic number, behind the footer.
 const TAIL_BYTES: usize = 8;
@@ -48,7 +48,7 @@ pub(crate) struct Statement {
 
 impl Statement {
     /// Statement about samples, without the row groups, which are known at the file's end.
-    pub(crate) fn of_samples(
+    pub(crate) fn for_samples(
         tier: Tier,
         origin: Origin,
         created: Millis,
@@ -73,10 +73,10 @@ impl Statement {
     }
 
     /// Statement about rollups.
-    pub(crate) fn of_rollups(tier: Tier, samples: &str, created: Millis) -> Self {
+    pub(crate) fn for_rollups(tier: Tier, samples: &str, created: Millis) -> Self {
         Self {
             samples: Some(samples.to_owned()),
-            ..Self::of_samples(tier, Origin::Compact, created, None)
+            ..Self::for_samples(tier, Origin::Compact, created, None)
         }
     }
 
@@ -149,7 +149,7 @@ pub(crate) fn seal(mut file: Vec<u8>) -> Result<Bytes, LakeError> {
     Ok(file.into())
 }
 
-/// Whether each byte of a file that carries a statement is the one that was written.
+/// Returns whether a file that carries a statement matches its checksum.
 pub(crate) fn is_intact(file: &Bytes) -> bool {
     let Some(at) = place_of_checksum(file) else {
         return false;
@@ -182,7 +182,7 @@ fn word<E: sea_orm::ActiveEnum<Value = String>>(value: &E) -> String {
 /// and the id; for each row `ts` in milliseconds as `i64`, `unscaled` as `i64` and `scale` as `i8`,
 /// little endian, the value in its canonical form.
 #[derive(Default)]
-pub(crate) struct RowSum {
+pub(crate) struct RowChecksum {
     crc: crc32fast::Hasher,
     last: Option<Metric>,
     rows: u64,
@@ -191,9 +191,9 @@ pub(crate) struct RowSum {
 /// Bytes of one row.
 const ROW_BYTES: usize = 17;
 
-impl RowSum {
+impl RowChecksum {
     /// Checksum of one metric's rows.
-    pub(crate) fn of(metric: &Metric, points: &[Point]) -> u32 {
+    pub(crate) fn of_rows(metric: &Metric, points: &[Point]) -> u32 {
         let mut sum = Self::default();
         sum.push(metric, points);
         sum.finish().1
@@ -221,7 +221,7 @@ impl RowSum {
         self.rows += points.len() as u64;
     }
 
-    /// How many rows it took.
+    /// Number of rows.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }

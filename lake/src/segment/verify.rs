@@ -1,5 +1,4 @@
-//! Rows of a file whose bytes may be damaged: those of which a checksum says that they were
-//! written.
+//! Verification of a file that may be damaged: finds the rows that a checksum confirms.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,19 +7,23 @@ use bytes::Bytes;
 use marketlake_model::{Metric, Minute};
 
 use crate::error::LakeError;
-use crate::segment::codec::{BATCH_ROWS, Footer, HourSum, HourSums, Reader};
+use crate::segment::codec::{BATCH_ROWS, Footer, HourChecksum, HourChecksums, Reader};
 use crate::segment::rows::Rows;
-use crate::segment::statement::RowSum;
+use crate::segment::statement::RowChecksum;
 use crate::span::Point;
 use crate::storage::object::Object;
 
 /// The rows of a file that are surely those that were written: of row groups all of whose bytes
 /// are, or whose rows have the checksum that the file states; and of hours that have the checksum
 /// that the rollups state.
-pub(crate) fn surely_written(object: &Object, bytes: &Bytes, hours: Option<&HourSums>) -> Rows {
+pub(crate) fn surely_written(
+    object: &Object,
+    bytes: &Bytes,
+    hours: Option<&HourChecksums>,
+) -> Rows {
     // Decoders are not made for damage: some of it is a panic.
     let guarded = |read: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(read)).is_ok();
-    let mut found = Found::new(hours);
+    let mut found = VerifiedRows::new(hours);
     let mut footer = None;
     if !guarded(&mut || footer = Footer::read(object, bytes).ok()) {
         return Rows::default();
@@ -32,7 +35,7 @@ pub(crate) fn surely_written(object: &Object, bytes: &Bytes, hours: Option<&Hour
     for group in 0..footer.group_rows().len() {
         let mut rows = Vec::new();
         let whole = guarded(&mut || rows = read_group(object, &footer, bytes, group));
-        let mut sum = RowSum::default();
+        let mut sum = RowChecksum::default();
         for rows in rows.iter().flat_map(Rows::series) {
             sum.push(rows.0, rows.1);
         }
@@ -47,7 +50,7 @@ pub(crate) fn surely_written(object: &Object, bytes: &Bytes, hours: Option<&Hour
     found.finish()
 }
 
-/// What can be decoded of a row group.
+/// Rows of a row group that can be decoded.
 fn read_group(object: &Object, footer: &Footer, bytes: &Bytes, group: usize) -> Vec<Rows> {
     let reader = Reader::part(
         object.clone(),
@@ -61,8 +64,8 @@ fn read_group(object: &Object, footer: &Footer, bytes: &Bytes, group: usize) -> 
 }
 
 /// Rows that were read, in the order of the file.
-struct Found<'a> {
-    hours: Option<&'a HourSums>,
+struct VerifiedRows<'a> {
+    hours: Option<&'a HourChecksums>,
     /// The hour that is being read.
     open: Option<(Metric, Vec<Point>)>,
     /// Whether each of its rows is of a verified row group.
@@ -70,8 +73,8 @@ struct Found<'a> {
     written: HashMap<Metric, Vec<Point>>,
 }
 
-impl<'a> Found<'a> {
-    fn new(hours: Option<&'a HourSums>) -> Self {
+impl<'a> VerifiedRows<'a> {
+    fn new(hours: Option<&'a HourChecksums>) -> Self {
         Self {
             hours,
             open: None,
@@ -110,7 +113,7 @@ impl<'a> Found<'a> {
         };
         let hour = points.first().map(|first| first.ts.hour());
         let stated = hour.and_then(|hour| self.hours?.get(&(metric.clone(), hour)));
-        if stated.is_none_or(|stated| *stated != HourSum::of(&metric, &points)) {
+        if stated.is_none_or(|stated| *stated != HourChecksum::from_points(&metric, &points)) {
             let mut sure = sure.into_iter();
             points.retain(|_| sure.next() == Some(true));
         }
@@ -133,19 +136,20 @@ impl<'a> Found<'a> {
     }
 }
 
-impl HourSum {
+impl HourChecksum {
     /// Sum of an hour's rows.
-    pub(crate) fn of(metric: &Metric, points: &[Point]) -> Self {
+    pub(crate) fn from_points(metric: &Metric, points: &[Point]) -> Self {
         Self {
             count: u32::try_from(points.len()).unwrap_or(u32::MAX),
-            crc: RowSum::of(metric, points),
+            crc: RowChecksum::of_rows(metric, points),
         }
     }
 }
 
 /// Reads rollups' checksums of a file that may be damaged.
-pub(crate) fn hour_sums(object: &Object, bytes: Bytes) -> Option<HourSums> {
-    let read = || crate::segment::codec::read_hour_sums(object, bytes);
-    let read: Result<Option<HourSums>, LakeError> = catch_unwind(AssertUnwindSafe(read)).ok()?;
+pub(crate) fn hour_checksums(object: &Object, bytes: Bytes) -> Option<HourChecksums> {
+    let read = || crate::segment::codec::read_hour_checksums(object, bytes);
+    let read: Result<Option<HourChecksums>, LakeError> =
+        catch_unwind(AssertUnwindSafe(read)).ok()?;
     read.ok().flatten()
 }

@@ -1,10 +1,10 @@
-//! What was found of a store.
+//! Result of a diagnostic check: subject, severity, detail.
 
 use std::fmt;
 
-/// How something is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum Severity {
     /// As it should be.
     Good,
     /// It works, but costs money or trouble.
@@ -15,18 +15,18 @@ pub enum Health {
     Unknown,
 }
 
-/// What was found of one thing.
+/// Result of one diagnostic check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at: `bucket`, `put`, `lifecycle`, ..
+pub struct Diagnostic {
+    /// Subject: `bucket`, `put`, `lifecycle`, ..
     pub what: &'static str,
-    /// How it is.
-    pub health: Health,
-    /// What was seen, and where it is not good, what to do.
+    /// Severity.
+    pub severity: Severity,
+    /// Observation, and the remedy where it is not good.
     pub detail: String,
 }
 
-impl fmt::Display for Health {
+impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Good => "good",
@@ -37,13 +37,13 @@ impl fmt::Display for Health {
     }
 }
 
-impl Finding {
-    /// Something that was looked at.
+impl Diagnostic {
+    /// Creates the result of a check.
     #[must_use]
-    pub fn new(what: &'static str, health: Health, detail: impl Into<String>) -> Self {
+    pub fn new(what: &'static str, severity: Severity, detail: impl Into<String>) -> Self {
         Self {
             what,
-            health,
+            severity,
             detail: detail.into(),
         }
     }

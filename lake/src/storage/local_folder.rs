@@ -1,5 +1,5 @@
-//! A folder on a local disk: what must be flushed so that an object outlives a power failure, and
-//! how a file is replaced under a condition.
+//! Local folder: flushes files and directory entries so that an object survives a power failure,
+//! and replaces files conditionally.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::error::LakeError;
-use crate::storage::retry::again;
+use crate::storage::retry::retry;
 
 /// Lock file in the root, held while a file is replaced.
 pub(crate) const LOCK: &str = "lake.lock";
@@ -48,7 +48,7 @@ impl FolderSync {
     /// parent of each folder on its path that is new. From the file up to the root.
     ///
     /// # Errors
-    /// Where the folders cannot be looked at.
+    /// Fails if the folders cannot be looked at.
     pub fn pending(&self, file: &Path) -> io::Result<Vec<PathBuf>> {
         let mut pending: Vec<PathBuf> = file.parent().map(Path::to_owned).into_iter().collect();
         let flushed = self.flushed.lock();
@@ -64,7 +64,7 @@ impl FolderSync {
     /// Flushes a file, and every entry on its path that may be new.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// Fails if the disk fails.
     pub fn flush(&self, file: &Path) -> io::Result<()> {
         File::open(file)?.sync_all()?;
         let folders = self.folders(file);
@@ -90,7 +90,7 @@ impl FolderSync {
     /// Takes the folder's lock, which ends with the file that is returned.
     ///
     /// # Errors
-    /// Where another process holds it for ten seconds, or the disk fails.
+    /// Fails if another process holds it for ten seconds, or the disk fails.
     pub(crate) fn lock(&self) -> io::Result<File> {
         let path = self.root.join(LOCK);
         let mut options = OpenOptions::new();
@@ -116,7 +116,7 @@ impl FolderSync {
     /// Writes a file whole, in place of one that may be there: a crash leaves the old or the new.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// Fails if the disk fails.
     pub(crate) fn write(&self, name: &Path, bytes: &[u8]) -> io::Result<()> {
         let path = self.root.join(name);
         // Names like this are left out of listings.
@@ -132,18 +132,18 @@ impl FolderSync {
 
 /// A store's folder. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Local {
+pub(crate) struct LocalFolder {
     sync: FolderSync,
 }
 
-impl Local {
+impl LocalFolder {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             sync: FolderSync::new(root),
         }
     }
 
-    /// Whether a folder lies below the root by that name.
+    /// Returns whether a folder of that name lies below the root.
     pub(crate) fn has_folder(&self, name: &str) -> bool {
         self.sync.root.join(name).is_dir()
     }
@@ -167,7 +167,7 @@ impl Local {
     ) -> Result<bool, LakeError> {
         let sync = self.sync.clone();
         let lock = blocking(move || sync.lock()).await?;
-        let found = match again(|| objects.head(key)).await {
+        let found = match retry(|| objects.head(key)).await {
             Ok(found) => found.e_tag,
             Err(object_store::Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
@@ -182,7 +182,7 @@ impl Local {
     }
 }
 
-/// Does something with files, which may take long.
+/// Runs file operations on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, LakeError> {
@@ -199,7 +199,7 @@ async fn blocking<T: Send + 'static>(
 /// Creates a folder with all above it, and flushes the entries that are new.
 ///
 /// # Errors
-/// Where the disk refuses.
+/// Fails if the disk refuses.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder
         .ancestors()

@@ -1,4 +1,4 @@
-//! An object as the catalog describes it.
+//! Object as the catalog describes it: key, size, checksums.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use marketlake_entities::records::segments::Model;
 use crate::error::LakeError;
 use crate::storage::checksum;
 
-/// Where an object lies, and what it must look like.
+/// Key, size and checksums of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) path: String,
@@ -31,7 +31,7 @@ impl Object {
     }
 
     /// Rows that were put aside on the local disk.
-    pub(crate) fn aside(byte_count: u64) -> Self {
+    pub(crate) fn temporary(byte_count: u64) -> Self {
         Self {
             path: "a temporary file".to_owned(),
             byte_count,
@@ -48,7 +48,7 @@ impl Object {
         }
     }
 
-    /// Whether checksums are known of it.
+    /// Returns whether it has checksums.
     pub(crate) fn is_checked(&self) -> bool {
         self.crcs.is_some()
     }
@@ -85,7 +85,7 @@ impl Object {
         }
     }
 
-    /// Whether some ranges of the object, as it was read whole, are surely as they were written: only where checksums say so.
+    /// Returns whether checksums confirm some ranges of the object, which was read whole.
     pub(crate) fn are_written(&self, bytes: &Bytes, ranges: Vec<Range<u64>>) -> bool {
         let Some(crcs) = &self.crcs else {
             return false;

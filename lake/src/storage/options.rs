@@ -2,7 +2,7 @@
 
 use crate::storage::s3::encryption::Encryption;
 
-/// How to reach a store.
+/// Options of a store.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
     /// `file:///folder` or `s3://bucket/prefix`.
@@ -11,12 +11,14 @@ pub struct StoreOptions {
     pub endpoint: Option<String>,
     /// Region of the bucket.
     pub region: Option<String>,
-    /// Access key; else AWS' standard chain finds one: environment, profile, web identity, ECS, EC2.
+    /// Access key; else AWS' standard chain finds one: environment, profile, web identity, ECS,
+    /// EC2.
     pub access_key_id: Option<String>,
     /// Its secret.
     pub secret_access_key: Option<String>,
-    /// Whether the bucket's name is a part of the path rather than of the host; where nothing is said, with an endpoint only.
+    /// Whether the bucket's name is part of the path rather than of the host; by default with an
+    /// endpoint only.
     pub path_style: Option<bool>,
-    /// How S3 encrypts what is written.
+    /// Server-side encryption of new objects.
     pub encryption: Encryption,
 }

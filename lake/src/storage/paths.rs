@@ -211,7 +211,7 @@ pub(crate) fn manifest(table: &str, day: Minute) -> Path {
     Path::from(format!("{ATHENA}/{table}/dt={}/symlink.txt", day.date()))
 }
 
-/// Whether a key is a manifest's.
+/// Returns whether a key is a manifest's.
 pub(crate) fn is_manifest(key: &Path) -> bool {
     key.parts()
         .next()

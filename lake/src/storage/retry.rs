@@ -1,4 +1,4 @@
-//! Calls of the object store, tried again.
+//! Retry of object store calls with exponential backoff.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use marketlake_common::backoff;
 use marketlake_common::failure_log::{FailureLine, FailureLog};
 use tokio::time::sleep;
 
-const ATTEMPTS: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_ATTEMPTS: u32 = 6;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Lines about calls that are tried again: one each some minutes, however many there are.
 static RETRIES: FailureLog = FailureLog::new();
 
 /// Tries a call some times, with a growing pause. What is not there will not come.
-pub(crate) async fn again<T, F: Future<Output = object_store::Result<T>>>(
+pub(crate) async fn retry<T, F: Future<Output = object_store::Result<T>>>(
     call: impl Fn() -> F,
 ) -> object_store::Result<T> {
     let mut failed = 0;
     loop {
         match call().await {
-            Err(error) if failed + 1 < ATTEMPTS && !is_final(&error) => {
+            Err(error) if failed + 1 < MAX_ATTEMPTS && !is_final(&error) => {
                 failed += 1;
                 match RETRIES.fail(Instant::now(), &error.to_string()) {
                     FailureLine::First => {
@@ -36,7 +36,13 @@ pub(crate) async fn again<T, F: Future<Output = object_store::Result<T>>>(
                         tracing::debug!(%error, failed, "the object store failed, trying again");
                     }
                 }
-                sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
+                sleep(backoff(
+                    INITIAL_BACKOFF,
+                    MAX_BACKOFF,
+                    failed,
+                    rand::random(),
+                ))
+                .await;
             }
             result => return result,
         }

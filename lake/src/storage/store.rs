@@ -1,4 +1,4 @@
-//! The place where objects lie: a folder, or a bucket of anything that speaks S3.
+//! Object store: a local folder, or a bucket of S3 or a compatible server.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,25 +16,25 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::error::LakeError;
-use crate::storage::diagnostic::{Finding, Health};
-use crate::storage::local_folder::{Local, create_folder};
+use crate::storage::diagnostic::{Diagnostic, Severity};
+use crate::storage::local_folder::{LocalFolder, create_folder};
 use crate::storage::object::Object;
 use crate::storage::options::StoreOptions;
-use crate::storage::retry::again;
+use crate::storage::retry::retry;
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::connect;
 
 /// A larger object is written in parts of this size.
-const PART: usize = 8 << 20;
+const PART_BYTES: usize = 8 << 20;
 /// Objects that are read at the same time.
-const FETCHES: usize = 8;
+const FETCH_CONCURRENCY: usize = 8;
 
 /// An opened store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     /// The folder, where it is one.
-    local: Option<Local>,
+    local: Option<LocalFolder>,
     bucket: Option<Bucket>,
     shown: String,
 }
@@ -43,10 +43,10 @@ impl Store {
     /// Opens a store; a folder is made where it is missing.
     ///
     /// # Errors
-    /// Where the address cannot be used, or the folder cannot be made.
+    /// Fails if the address cannot be used, or the folder cannot be made.
     pub async fn open(options: &StoreOptions) -> Result<Self, LakeError> {
         let address =
-            |reason: String| LakeError::Address(format!("{}: {reason}", excerpt(&options.url)));
+            |reason: String| LakeError::InvalidUrl(format!("{}: {reason}", excerpt(&options.url)));
         let url = Url::parse(&options.url).map_err(|error| address(error.to_string()))?;
         let (mut local, mut bucket) = (None, None);
         let objects: Arc<dyn ObjectStore> = match url.scheme() {
@@ -55,7 +55,7 @@ impl Store {
                     .to_file_path()
                     .map_err(|()| address("expected file:///folder".to_owned()))?;
                 create_folder(&folder).map_err(|error| address(error.to_string()))?;
-                local = Some(Local::new(&folder));
+                local = Some(LocalFolder::new(&folder));
                 Arc::new(LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true))
             }
             "s3" => {
@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// The same store behind another implementation of its calls.
+    /// Wraps the store's calls in another implementation.
     #[must_use]
     pub fn through(&self, objects: Arc<dyn ObjectStore>) -> Self {
         Self {
@@ -104,10 +104,10 @@ impl Store {
         }
     }
 
-    /// Whether it can be reached: asks for an object that need not be there.
+    /// Probes the connection by listing an empty prefix.
     ///
     /// # Errors
-    /// Where the store does not answer, or refuses.
+    /// Fails if the store does not answer, or refuses.
     pub async fn probe(&self) -> Result<(), LakeError> {
         let mut listing = self.objects.list(Some(&Path::from("probe")));
         match listing.next().await {
@@ -127,15 +127,16 @@ impl Store {
         self.bucket.as_ref()
     }
 
-    /// Looks whether the store is set up well, by trying; leaves nothing behind. `now` is the time by this machine's clock.
-    pub async fn examine(&self, now: Millis) -> Vec<Finding> {
+    /// Diagnoses the store by trying it; leaves nothing behind. `now` is the time by this machine's
+    /// clock.
+    pub async fn diagnose(&self, now: Millis) -> Vec<Diagnostic> {
         match &self.bucket {
-            Some(bucket) => bucket.examine(now).await,
-            None => vec![self.examine_folder().await],
+            Some(bucket) => bucket.diagnose(now).await,
+            None => vec![self.diagnose_folder().await],
         }
     }
 
-    async fn examine_folder(&self) -> Finding {
+    async fn diagnose_folder(&self) -> Diagnostic {
         let path = Path::from(format!("doctor/{}", Uuid::now_v7().simple()));
         let tried = async {
             self.put(&path, Bytes::from_static(b"doctor")).await?;
@@ -144,14 +145,15 @@ impl Store {
             read
         };
         match tried.await {
-            Ok(_) => Finding::new("folder", Health::Good, "can be written, read and flushed"),
-            Err(error) => Finding::new("folder", Health::Bad, error.to_string()),
+            Ok(_) => Diagnostic::new("folder", Severity::Good, "can be written, read and flushed"),
+            Err(error) => Diagnostic::new("folder", Severity::Bad, error.to_string()),
         }
     }
 
-    /// Writes an object that is not there yet. Writing it again, where an answer was lost, does no harm.
+    /// Writes an object that is not there yet. Writing it again, where an answer was lost, does no
+    /// harm.
     pub(crate) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), LakeError> {
-        again(|| async { self.put_once(key, bytes.clone()).await }).await?;
+        retry(|| async { self.put_once(key, bytes.clone()).await }).await?;
         match &self.local {
             Some(local) => local.flush(key).await,
             None => Ok(()),
@@ -159,13 +161,13 @@ impl Store {
     }
 
     async fn put_once(&self, key: &Path, bytes: Bytes) -> object_store::Result<()> {
-        if bytes.len() <= PART {
+        if bytes.len() <= PART_BYTES {
             return self.create(key, bytes).await;
         }
         // No server takes a condition on each part; its key is new.
         let mut upload = self.objects.put_multipart(key).await?;
-        for start in (0..bytes.len()).step_by(PART) {
-            let part = bytes.slice(start..bytes.len().min(start + PART));
+        for start in (0..bytes.len()).step_by(PART_BYTES) {
+            let part = bytes.slice(start..bytes.len().min(start + PART_BYTES));
             if let Err(error) = upload.put_part(part.into()).await {
                 let _ = upload.abort().await;
                 return Err(error);
@@ -196,7 +198,7 @@ impl Store {
         path: &Path,
         max_bytes: usize,
     ) -> Result<Option<(Bytes, UpdateVersion)>, LakeError> {
-        let read = again(|| async {
+        let read = retry(|| async {
             let found = self.objects.get(path).await?;
             let version = UpdateVersion {
                 e_tag: found.meta.e_tag.clone(),
@@ -218,14 +220,14 @@ impl Store {
         }
     }
 
-    /// Whether a folder has the name, where the store is one on a disk.
+    /// Returns whether a folder has the name, where the store is a local folder.
     pub(crate) fn has_folder(&self, name: &str) -> bool {
         let local = self.local.as_ref();
         local.is_some_and(|local| local.has_folder(name))
     }
 
-    /// Writes an object in place of the version that was read, or where there was none. False where another came first,
-    /// which may have been an attempt of ours whose answer was lost.
+    /// Writes an object in place of the version that was read, or where there was none. False where
+    /// another came first, which may have been an attempt of ours whose answer was lost.
     pub(crate) async fn replace(
         &self,
         path: &Path,
@@ -236,7 +238,7 @@ impl Store {
             return local.replace(&self.objects, path, bytes, read).await;
         }
         let mode = read.map_or(PutMode::Create, PutMode::Update);
-        let put = again(|| async {
+        let put = retry(|| async {
             let payload = PutPayload::from_bytes(bytes.clone());
             self.objects
                 .put_opts(path, payload, mode.clone().into())
@@ -255,7 +257,7 @@ impl Store {
     /// Reads a whole object and checks that it is the one that was written.
     pub(crate) async fn read(&self, object: &Object) -> Result<Bytes, LakeError> {
         let path = Path::from(object.path.as_str());
-        let bytes = again(|| async { self.objects.get(&path).await?.bytes().await }).await?;
+        let bytes = retry(|| async { self.objects.get(&path).await?.bytes().await }).await?;
         object.check_whole(&bytes)?;
         Ok(bytes)
     }
@@ -270,14 +272,14 @@ impl Store {
                 let bytes = self.read(&object).await?;
                 Ok((object, bytes))
             })
-            .buffered(FETCHES)
+            .buffered(FETCH_CONCURRENCY)
             .try_collect()
             .await
     }
 
     /// Reads a whole object whatever it holds.
     pub(crate) async fn read_unchecked(&self, path: &Path) -> Result<Bytes, LakeError> {
-        Ok(again(|| async { self.objects.get(path).await?.bytes().await }).await?)
+        Ok(retry(|| async { self.objects.get(path).await?.bytes().await }).await?)
     }
 
     /// Reads a part of an object and checks it.
@@ -288,7 +290,7 @@ impl Store {
     ) -> Result<Bytes, LakeError> {
         let path = Path::from(object.path.as_str());
         let wide = object.widened(&range);
-        let read = again(|| self.objects.get_range(&path, wide.clone())).await;
+        let read = retry(|| self.objects.get_range(&path, wide.clone())).await;
         let bytes = match read {
             // A range beyond the end is an error of its own in some stores.
             Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => {
@@ -310,15 +312,15 @@ impl Store {
 
     /// Deletes an object; one that is gone already is deleted.
     pub(crate) async fn delete(&self, path: &Path) -> Result<(), LakeError> {
-        match again(|| self.objects.delete(path)).await {
+        match retry(|| self.objects.delete(path)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether there is an object of a key.
+    /// Returns whether there is an object of a key.
     pub(crate) async fn has(&self, path: &Path) -> Result<bool, LakeError> {
-        match again(|| self.objects.head(path)).await {
+        match retry(|| self.objects.head(path)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -333,7 +335,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<ObjectMeta>, LakeError> {
         let folder = Path::from(folder);
-        let listed = again(|| {
+        let listed = retry(|| {
             let listing = match offset {
                 Some(offset) => self.objects.list_with_offset(Some(&folder), offset),
                 None => self.objects.list(Some(&folder)),
@@ -345,7 +347,7 @@ impl Store {
 
     /// Every object there is.
     pub(crate) async fn list(&self) -> Result<Vec<ObjectMeta>, LakeError> {
-        Ok(again(|| self.objects.list(None).try_collect()).await?)
+        Ok(retry(|| self.objects.list(None).try_collect()).await?)
     }
 }
 

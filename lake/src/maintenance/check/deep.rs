@@ -1,13 +1,16 @@
-//! Every row: hashes, order, one row a metric and minute, rollups equal to their rows.
+//! Deep check of every row: hashes, order, one row a metric and minute, rollups equal to their
+//! rows.
 
 use bytes::Bytes;
 use marketlake_entities::records::segments::Model;
 use marketlake_model::Metric;
 
-use super::{Fault, Report};
+use super::{CheckReport, Fault};
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::segment::codec::{HourSum, HourSums, Reader, RollupRow, read_hour_sums, read_rollups};
+use crate::segment::codec::{
+    HourChecksum, HourChecksums, Reader, RollupRow, read_hour_checksums, read_rollups,
+};
 use crate::segment::merge::{Merge, Source};
 use crate::segment::rollup::rollups;
 use crate::span::Point;
@@ -15,11 +18,11 @@ use crate::storage::checksum::sha256;
 use crate::storage::object::Object;
 
 impl Lake {
-    /// What is wrong with a segment's rows.
+    /// Fault of a segment's rows.
     pub(super) async fn deep_fault(
         &self,
         segment: &Model,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<Option<Fault>, LakeError> {
         let samples = Object::samples(segment);
         // The footer's count is replaced by what is read.
@@ -34,7 +37,7 @@ impl Lake {
                 "another SHA-256 than the catalog's".to_owned(),
             )));
         }
-        let mut expected = Summed::default();
+        let mut expected = SampleSummary::default();
         let rows = match walk(segment, samples, bytes, &mut expected) {
             Ok(rows) => rows,
             Err(reason) => return Ok(Some(Fault::Samples(reason))),
@@ -50,7 +53,7 @@ impl Lake {
     async fn rollup_fault(
         &self,
         segment: &Model,
-        expected: &Summed,
+        expected: &SampleSummary,
     ) -> Result<Option<Fault>, LakeError> {
         let Some(object) = Object::rollups(segment) else {
             return Ok(None);
@@ -62,7 +65,7 @@ impl Lake {
         if Some(sha256(&bytes)) != segment.rollup_sha256 {
             return wrong("another SHA-256 than the catalog's");
         }
-        match read_hour_sums(&object, bytes.clone()) {
+        match read_hour_checksums(&object, bytes.clone()) {
             Ok(Some(hours)) if hours != expected.hours => {
                 return wrong("other checksums than those of the samples");
             }
@@ -80,7 +83,7 @@ impl Lake {
     pub(super) async fn find_doubles(
         &self,
         segments: &[Model],
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), LakeError> {
         for group in overlapping(segments) {
             let mut sources: Vec<Source> = Vec::new();
@@ -117,11 +120,11 @@ fn readable(read: Result<Bytes, LakeError>) -> Result<Option<Bytes>, LakeError> 
     }
 }
 
-/// What samples sum up to.
+/// Summary of samples: rollups and hour checksums.
 #[derive(Default)]
-struct Summed {
+struct SampleSummary {
     rollups: Vec<RollupRow>,
-    hours: HourSums,
+    hours: HourChecksums,
 }
 
 /// Reads all rows; counts them, sums them up, and says what is out of order.
@@ -129,7 +132,7 @@ fn walk(
     segment: &Model,
     samples: Object,
     bytes: Bytes,
-    summed: &mut Summed,
+    summed: &mut SampleSummary,
 ) -> Result<i64, String> {
     let reader = Reader::new(samples, bytes).map_err(|error| error.to_string())?;
     let mut rows = 0;
@@ -157,7 +160,7 @@ fn walk(
 fn close(
     segment: &Model,
     series: Option<(Metric, Vec<Point>)>,
-    summed: &mut Summed,
+    summed: &mut SampleSummary,
 ) -> Result<(), String> {
     let Some((metric, points)) = series else {
         return Ok(());
@@ -177,14 +180,17 @@ fn close(
     }
     for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
         let at = (metric.clone(), hour[0].ts.hour());
-        summed.hours.insert(at, HourSum::of(&metric, hour));
+        summed
+            .hours
+            .insert(at, HourChecksum::from_points(&metric, hour));
     }
     let rollups = rollups(&points).map(|rollup| (metric.clone(), rollup));
     summed.rollups.extend(rollups);
     Ok(())
 }
 
-/// Groups of two and more segments that overlap in time; they come in the order of their first minute.
+/// Groups of two and more segments that overlap in time; they come in the order of their first
+/// minute.
 fn overlapping(segments: &[Model]) -> Vec<Vec<&Model>> {
     let mut groups: Vec<Vec<&Model>> = Vec::new();
     let mut end = None;

@@ -1,11 +1,10 @@
-//! Is every sample of a minute that can be true? What lies in the future, or before there were
-//! markets, is taken out.
+//! Check of sample times: removes samples in the future, or before the first market.
 
 use marketlake_entities::database;
 use marketlake_entities::records::segments::{Model, Origin};
 use marketlake_model::{Metric, Minute};
 
-use super::{CheckOptions, Report};
+use super::{CheckOptions, CheckReport};
 use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::lake::Lake;
@@ -13,19 +12,18 @@ use crate::segment::codec::Reader;
 use crate::segment::encode::Segment;
 use crate::segment::merge::{Merge, in_memory};
 use crate::segment::rows::Rows;
-use crate::span::Point;
-use crate::span::{EARLIEST_MINUTE, latest_minute};
+use crate::span::{EARLIEST_MINUTE, Point, latest_minute};
 use crate::storage::object::Object;
 
 /// A segment's rows, told apart.
 #[derive(Default)]
-struct Parted {
+struct SplitRows {
     possible: Rows,
     odd: i64,
     example: Option<(Metric, Minute)>,
 }
 
-impl Parted {
+impl SplitRows {
     fn take(&mut self, rows: &Rows, last: Minute) {
         for (metric, points) in rows.series() {
             let is_possible = |point: &Point| point.ts >= EARLIEST_MINUTE && point.ts <= last;
@@ -42,24 +40,24 @@ impl Parted {
 }
 
 impl Lake {
-    /// Looks for samples of minutes that cannot be true; only segments are read whose bounds say
+    /// Finds samples of impossible minutes; only segments are read whose bounds say
     /// that they hold such.
     pub(super) async fn check_times(
         &self,
         options: CheckOptions,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), LakeError> {
         let now = database::clock(self.database()).await?;
         let last = latest_minute(now);
-        for segment in segments::impossible(self.database(), now).await? {
-            let parted = match self.part(&segment, last).await {
-                Ok(parted) => parted,
+        for segment in segments::out_of_range(self.database(), now).await? {
+            let split = match self.part(&segment, last).await {
+                Ok(split) => split,
                 // That is a problem of its own, and reported as such.
                 Err(LakeError::Corrupt { .. } | LakeError::Store(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let (odd, path) = (parted.odd, &segment.path);
-            let example = parted.example.as_ref().map_or_else(
+            let (odd, path) = (split.odd, &segment.path);
+            let example = split.example.as_ref().map_or_else(
                 || "by the catalog".to_owned(),
                 |(metric, ts)| format!("{metric} at {ts}"),
             );
@@ -68,7 +66,7 @@ impl Lake {
                  {EARLIEST_MINUTE} to {last}; `marketlake check --repair` takes them out"
             ));
             if options.repair {
-                let kept = self.take_out(&segment, parted.possible).await?;
+                let kept = self.take_out(&segment, split.possible).await?;
                 report.repairs.push(format!(
                     "{path}: {odd} rows of minutes that cannot be true taken out, {kept} kept; \
                      the object stays, set aside"
@@ -78,14 +76,14 @@ impl Lake {
         Ok(())
     }
 
-    async fn part(&self, segment: &Model, last: Minute) -> Result<Parted, LakeError> {
+    async fn part(&self, segment: &Model, last: Minute) -> Result<SplitRows, LakeError> {
         let object = Object::samples(segment);
         let bytes = self.store().read(&object).await?;
-        let mut parted = Parted::default();
+        let mut split = SplitRows::default();
         for rows in Reader::new(object, bytes)? {
-            parted.take(&rows?, last);
+            split.take(&rows?, last);
         }
-        Ok(parted)
+        Ok(split)
     }
 
     /// Writes what is kept of a segment in its place, in one transaction.

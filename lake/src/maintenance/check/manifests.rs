@@ -1,4 +1,4 @@
-//! Does Athena see what it was told?
+//! Check of Athena's manifests: present, and equal to the catalog.
 
 use std::collections::HashSet;
 
@@ -7,19 +7,19 @@ use marketlake_entities::records::manifests::Entity;
 use object_store::path::Path;
 use sea_orm::EntityTrait;
 
-use super::{CheckOptions, Report};
+use super::{CheckOptions, CheckReport};
 use crate::athena::setup::{ROLLUPS, SAMPLES};
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::storage::paths;
 
 impl Lake {
-    /// Looks whether the manifests are there that were written; in a deep check, whether they say what they ought to.
+    /// Checks that the published manifests exist; in a deep check, that their content is right.
     pub(super) async fn check_manifests(
         &self,
         there: &HashSet<&Path>,
         options: CheckOptions,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), LakeError> {
         for row in Entity::find().all(self.database()).await? {
             let day = row.day.minute();
@@ -36,7 +36,7 @@ impl Lake {
             ));
             if options.repair {
                 let now = database::clock(self.database()).await?;
-                self.manifests().publish_again(day, now).await?;
+                self.manifests().republish_day(day, now).await?;
                 report
                     .repairs
                     .push(format!("{}: manifests written anew", day.date()));

@@ -1,4 +1,4 @@
-//! Is catalog = objects = rows?
+//! Check that catalog, objects and rows agree.
 
 mod deep;
 mod future;
@@ -18,17 +18,16 @@ use sea_orm::EntityTrait;
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::maintenance::rebuild::Uploads;
-use crate::maintenance::rebuild::{Adoption, Rebuilt};
+use crate::maintenance::rebuild::{Adoption, RebuildSummary, Uploads};
 use crate::storage::object::Object;
 use crate::storage::paths;
 
 /// Most footers are shorter.
 const FOOTER_BYTES: u64 = 1 << 16;
 
-/// What a check found.
+/// Report of a check.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct CheckReport {
     /// Live segments looked at.
     pub segments: usize,
     /// Rows that their footers state; in a deep check, that were read.
@@ -46,17 +45,18 @@ pub struct Report {
     pub unknown: usize,
     /// Files that are not marketlake's; nothing touches them.
     pub foreign: usize,
-    /// What is wrong, one sentence each; empty where the lake is whole.
+    /// Problems, one sentence each; empty where the lake is whole.
     pub problems: Vec<String>,
-    /// What was mended, one sentence each.
+    /// Repairs, one sentence each.
     pub repairs: Vec<String>,
-    /// Rows of replaced segments that stand in for rows of broken ones: later corrections of them may be undone.
+    /// Rows of replaced segments that stand in for rows of broken ones: later corrections of them
+    /// may be undone.
     pub restored: i64,
     /// Rows that could not be rebuilt.
     pub lost: i64,
 }
 
-/// How closely to look, and what to do about it.
+/// Depth of a check, and whether it repairs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
     /// Read every row.
@@ -65,7 +65,7 @@ pub struct CheckOptions {
     pub repair: bool,
 }
 
-/// What is wrong with a segment.
+/// Fault of a segment.
 #[derive(Debug)]
 enum Fault {
     /// Its samples; the rollups may be whole.
@@ -75,25 +75,27 @@ enum Fault {
 }
 
 impl Lake {
-    /// Compares the catalog with the objects: each there, of the right size, with as many rows as stated. With `deep` every row is
-    /// read: hashes, order, one row a metric and minute, rollups equal to their rows.
+    /// Compares the catalog with the objects: each there, of the right size, with as many rows as
+    /// stated. With `deep` every row is read: hashes, order, one row a metric and minute, rollups
+    /// equal to their rows.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; what is merely wrong with the lake is in the report.
-    pub async fn check(&self, options: CheckOptions) -> Result<Report, LakeError> {
+    /// Fails if the store or the catalog fails; what is merely wrong with the lake is in the
+    /// report.
+    pub async fn check(&self, options: CheckOptions) -> Result<CheckReport, LakeError> {
         self.check_adopting(options, &()).await
     }
 
-    /// The same; what is adopted in a repair is told to others too.
+    /// Checks like [`Self::check`]; a repair reports adopted objects to `adoption`.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     pub async fn check_adopting(
         &self,
         options: CheckOptions,
         adoption: &dyn Adoption,
-    ) -> Result<Report, LakeError> {
-        let mut report = Report::default();
+    ) -> Result<CheckReport, LakeError> {
+        let mut report = CheckReport::default();
         let mut options = options;
         if options.repair {
             match self.prepare_writes().await {
@@ -154,12 +156,12 @@ impl Lake {
         Ok(report)
     }
 
-    /// What is wrong, as far as sizes and footers tell.
+    /// Fault that sizes and footers reveal.
     async fn fault(
         &self,
         segment: &Model,
         sizes: &HashMap<&str, u64>,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<Option<Fault>, LakeError> {
         let samples = Object::samples(segment);
         if let Some(reason) = wrong_size(&samples, sizes) {
@@ -227,9 +229,9 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Report {
+impl CheckReport {
     /// Notes what a repair adopted.
-    fn adopt(&mut self, rebuilt: &Rebuilt) {
+    fn adopt(&mut self, rebuilt: &RebuildSummary) {
         if rebuilt.is_empty() {
             return;
         }
@@ -247,14 +249,14 @@ impl Report {
         self.lost += rebuilt.lost;
     }
 
-    /// Whether the lake is whole now.
+    /// Returns whether every problem was repaired.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.problems.len() == self.repairs.len()
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     /// One line of figures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

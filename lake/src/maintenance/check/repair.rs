@@ -1,4 +1,4 @@
-//! Takes what is broken out of the lake, and rebuilds what can be rebuilt.
+//! Repair: takes broken segments out of the lake, and rebuilds what can be rebuilt.
 //!
 //! A row of the new segment is one that was written: a checksum says so, or it stands in a segment
 //! that the broken one replaced. Of the latter a later correction may be undone, so that they are
@@ -15,15 +15,15 @@ use object_store::path::Path;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::{Fault, Report};
+use super::{CheckReport, Fault};
 use crate::catalog::{segments, upload_intents};
 use crate::error::LakeError;
-use crate::ingest::stage::insert;
+use crate::ingest::publish::insert;
 use crate::lake::Lake;
-use crate::segment::codec::{Footer, HourSum, HourSums, Reader, written};
+use crate::segment::codec::{Footer, HourChecksum, HourChecksums, Reader, written};
 use crate::segment::encode::{Encoder, Segment, encode_rollups};
 use crate::segment::merge::{Merge, Row, Source, in_memory};
-use crate::segment::verify::{hour_sums, surely_written};
+use crate::segment::verify::{hour_checksums, surely_written};
 use crate::span::Point;
 use crate::storage::checksum::sha256;
 use crate::storage::object::Object;
@@ -34,7 +34,7 @@ const MAX_NAMED: usize = 3;
 
 /// A segment in place of a broken one.
 #[derive(Default)]
-struct Rebuilt {
+struct Replacement {
     segment: Option<Segment>,
     /// Rows that are surely those of the broken segment.
     kept: i64,
@@ -50,7 +50,7 @@ impl Lake {
         &self,
         segment: &Model,
         fault: &Fault,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), LakeError> {
         if let Fault::Rollups(_) = fault {
             self.rebuild_rollups(segment).await?;
@@ -75,7 +75,7 @@ impl Lake {
         let now = database::clock(&transaction).await?;
         segments::lock(&transaction).await?;
         if segments::set_aside(&transaction, &[segment.id], now).await? != 1 {
-            return Err(LakeError::Moved { first });
+            return Err(LakeError::Conflict { first });
         }
         if let Some(replacement) = replacement {
             insert(&transaction, first, replacement, now).await?;
@@ -93,7 +93,7 @@ impl Lake {
         let first = segment.hour.minute();
         let transaction = database::begin_write(self.database()).await?;
         if !upload_intents::consume(&transaction, &[&part.key]).await? {
-            return Err(LakeError::Moved { first });
+            return Err(LakeError::Conflict { first });
         }
         if let Some(replaced) = &segment.rollup_path {
             let now = database::clock(&transaction).await?;
@@ -109,21 +109,21 @@ impl Lake {
             .exec(&transaction)
             .await?;
         if updated.rows_affected != 1 {
-            return Err(LakeError::Moved { first });
+            return Err(LakeError::Conflict { first });
         }
         transaction.commit().await?;
         Ok(())
     }
 
     /// Writes what can be had of a segment's rows as a new one.
-    async fn rebuild_segment(&self, segment: &Model) -> Result<Rebuilt, LakeError> {
+    async fn rebuild_segment(&self, segment: &Model) -> Result<Replacement, LakeError> {
         let hours = self.stated_hours(segment).await?;
         let path = Path::from(segment.path.as_str());
         let bytes = present(self.store().read_unchecked(&path).await)?;
         let object = Object::samples(segment);
         let mut base = None;
         let mut sources: Vec<Source> = Vec::new();
-        let mut rebuilt = Rebuilt::default();
+        let mut rebuilt = Replacement::default();
         for replaced in segments::replaced_by(self.database(), segment).await? {
             let object = Object::samples(&replaced);
             let Some(bytes) = present(self.store().read(&object).await)? else {
@@ -155,7 +155,8 @@ impl Lake {
                 let stated = hour
                     .zip(hours.as_ref())
                     .and_then(|(hour, hours)| hours.get(&(metric.clone(), hour)));
-                let is_whole = stated == Some(&HourSum::of(&metric, &points[first..]));
+                let is_whole =
+                    stated == Some(&HourChecksum::from_points(&metric, &points[first..]));
                 let all = points.len() - first;
                 let kept = if is_whole { all } else { kept };
                 rebuilt.kept += count(kept);
@@ -170,16 +171,16 @@ impl Lake {
         Ok(rebuilt)
     }
 
-    /// What a segment's rollups state of its rows, where they are whole.
+    /// Hour checksums that a segment's rollups state, where they are intact.
     pub(crate) async fn stated_hours(
         &self,
         segment: &Model,
-    ) -> Result<Option<HourSums>, LakeError> {
+    ) -> Result<Option<HourChecksums>, LakeError> {
         let Some(object) = Object::rollups(segment) else {
             return Ok(None);
         };
         let read = present(self.store().read(&object).await)?;
-        Ok(read.and_then(|bytes| hour_sums(&object, bytes)))
+        Ok(read.and_then(|bytes| hour_checksums(&object, bytes)))
     }
 }
 
@@ -196,7 +197,7 @@ fn merged(hour: &[Row], sure: usize, points: &mut Vec<Point>) -> usize {
     kept
 }
 
-/// When a broken segment was written.
+/// Write time of a broken segment.
 fn written_of_damaged(object: &Object, bytes: &Bytes) -> Option<Millis> {
     let footer = catch_unwind(AssertUnwindSafe(|| Footer::read(object, bytes).ok()));
     let stated = footer.ok().flatten()?.statement().ok().flatten();
@@ -208,9 +209,9 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-impl Report {
+impl CheckReport {
     /// Notes what became of a broken segment.
-    fn count(&mut self, segment: &Model, rebuilt: &Rebuilt) {
+    fn count(&mut self, segment: &Model, rebuilt: &Replacement) {
         let (kept, restored) = (rebuilt.kept, rebuilt.restored);
         let lost = (segment.row_count - kept - restored).max(0);
         self.lost += lost;

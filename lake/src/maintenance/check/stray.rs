@@ -1,13 +1,12 @@
-//! Objects that no row names: uploads under way, leftovers, what the catalog lost, files of others.
+//! Stray objects, which no row names: uploads under way, leftovers, lost commits, foreign files.
 
 use object_store::path::Path;
 
-use super::Report;
+use super::CheckReport;
 use crate::catalog::{guard, identity};
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::storage::paths;
-use crate::storage::paths::ObjectKey;
+use crate::storage::paths::{self, ObjectKey};
 
 impl Lake {
     /// Sorts objects that no row named when they were listed. Returns those of segments that the
@@ -15,7 +14,7 @@ impl Lake {
     pub(super) async fn sort_strays(
         &self,
         strays: impl Iterator<Item = &Path>,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<Vec<ObjectKey>, LakeError> {
         let mut keys = Vec::new();
         for path in strays {
@@ -46,8 +45,8 @@ impl Lake {
     }
 
     /// Names a catalog that is not the store's.
-    pub(super) async fn check_mismatch(&self, report: &mut Report) -> Result<(), LakeError> {
-        match identity::look(self.database(), self.store()).await {
+    pub(super) async fn check_mismatch(&self, report: &mut CheckReport) -> Result<(), LakeError> {
+        match identity::verify(self.database(), self.store()).await {
             Err(LakeError::Mismatch(error)) => report.problems.push(error.to_string()),
             looked => looked?,
         }

@@ -1,4 +1,4 @@
-//! The catalog's part of a unit: one transaction, behind the objects that it needs.
+//! Commit of a resolved unit: writes the objects it needs, then one transaction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,32 +11,32 @@ use sea_orm::{NotSet, Set};
 use tokio::task::spawn_blocking;
 
 use super::file::File;
-use super::resolve::{Resolved, RollupFile, encode};
+use super::resolve::{Resolution, RollupFile, encode};
 use super::unit::Unit;
-use super::{Rebuilt, Scope};
+use super::{RebuildSummary, Scope};
 use crate::catalog::{segments, upload_intents};
 use crate::error::LakeError;
-use crate::ingest::stage;
+use crate::ingest::publish;
 use crate::lake::Lake;
-use crate::segment::codec::{BATCH_ROWS, read_hour_sums, read_rollups};
+use crate::segment::codec::{BATCH_ROWS, read_hour_checksums, read_rollups};
 use crate::segment::encode::{Part, Segment, encode_rollups};
 use crate::segment::merge::Merge;
 use crate::segment::statement::is_intact;
 use crate::span::Span;
-use crate::storage::checksum::Sums;
+use crate::storage::checksum::Checksums;
 
 /// Key and sums of an object of rollups.
-type RollupPart = (String, Sums);
+type RollupPart = (String, Checksums);
 
 impl Lake {
     /// Makes a unit's outcome the catalog's.
     pub(super) async fn adopt(
         &self,
         unit: &Unit,
-        mut resolved: Resolved,
+        mut resolved: Resolution,
         scope: &Scope<'_>,
-    ) -> Result<Rebuilt, LakeError> {
-        let mut rebuilt = resolved.figures();
+    ) -> Result<RebuildSummary, LakeError> {
+        let mut rebuilt = resolved.stats();
         let written = self.write_merged(unit, &mut resolved, scope.now).await?;
         rebuilt.merged += u64::from(written.is_some());
         let chosen = resolved.chosen.clone().unwrap_or_default();
@@ -73,12 +73,12 @@ impl Lake {
         let live: Vec<i64> = live.iter().map(|segment| segment.id).collect();
         if live != resolved.live {
             let first = unit.first;
-            return Err(LakeError::Moved { first });
+            return Err(LakeError::Conflict { first });
         }
         let new: Vec<&Path> = new.iter().collect();
         if !upload_intents::consume(&transaction, &new).await? {
             let first = unit.first;
-            return Err(LakeError::Moved { first });
+            return Err(LakeError::Conflict { first });
         }
         // An intent that a backup brought back must not have vacuum delete what is adopted.
         let keys: Vec<String> = resolved.unlisted_keys();
@@ -98,10 +98,10 @@ impl Lake {
         segments::set_aside(&transaction, &aside, now).await?;
         database::insert_all(&transaction, rows, None).await?;
         if let Some(segment) = &written {
-            stage::insert(&transaction, unit.first, segment, now).await?;
+            publish::insert(&transaction, unit.first, segment, now).await?;
         }
         let metrics: Vec<Metric> = resolved.tally.metrics.iter().cloned().collect();
-        segments::enter(&transaction, &metrics, now).await?;
+        segments::insert_missing_metrics(&transaction, &metrics, now).await?;
         let found = resolved.tally.ingested.range((scope.recent, i32::MIN)..);
         let found: Vec<(Minute, i32)> = found.copied().collect();
         rebuilt.slots = scope.adoption.adopted(&transaction, &found, now).await?;
@@ -113,7 +113,7 @@ impl Lake {
     async fn write_merged(
         &self,
         unit: &Unit,
-        resolved: &mut Resolved,
+        resolved: &mut Resolution,
         now: Millis,
     ) -> Result<Option<Segment>, LakeError> {
         if resolved.chosen.is_some() || resolved.tally.rows == 0 {
@@ -149,7 +149,10 @@ impl Lake {
         }
         let mut own = rollups.iter().filter(|rollups| rollups.sum_up(file));
         if let Some(own) = own.next_back() {
-            return Ok(Some((own.key.to_string(), Sums::of(&own.bytes))));
+            return Ok(Some((
+                own.key.to_string(),
+                Checksums::from_bytes(&own.bytes),
+            )));
         }
         if !is_needed {
             return Ok(None);
@@ -166,7 +169,7 @@ impl Lake {
 }
 
 impl RollupFile {
-    /// Whether it is what a file's samples sum up to.
+    /// Returns whether it equals the rollups of a file's samples.
     fn sum_up(&self, file: &File) -> bool {
         let is_named = self
             .samples
@@ -176,7 +179,7 @@ impl RollupFile {
             return false;
         }
         let read = || {
-            let hours = read_hour_sums(&self.object, self.bytes.clone()).ok()?;
+            let hours = read_hour_checksums(&self.object, self.bytes.clone()).ok()?;
             let rollups = read_rollups(&self.object, self.bytes.clone()).ok()?;
             let intact = self.samples.is_none() || is_intact(&self.bytes);
             let same_hours = intact && hours.is_none_or(|hours| hours == file.content.hours);
@@ -188,7 +191,7 @@ impl RollupFile {
 
     /// A row by which vacuum may delete it.
     fn row(&self, unit: &Unit, now: Millis) -> ActiveModel {
-        let sums = Sums::of(&self.bytes);
+        let sums = Checksums::from_bytes(&self.bytes);
         ActiveModel {
             id: NotSet,
             path: Set(self.key.to_string()),
@@ -255,7 +258,7 @@ impl File {
     }
 }
 
-impl Resolved {
+impl Resolution {
     /// Keys of the objects that the catalog lacks.
     fn unlisted_keys(&self) -> Vec<String> {
         let files = self.files.iter().filter(|file| file.is_unlisted());
@@ -264,14 +267,14 @@ impl Resolved {
         samples.chain(rollups).collect()
     }
 
-    /// What it comes to.
-    fn figures(&self) -> Rebuilt {
-        let mut rebuilt = Rebuilt {
+    /// Counts of the resolution.
+    fn stats(&self) -> RebuildSummary {
+        let mut rebuilt = RebuildSummary {
             rows: self.tally.added,
             corrected: self.tally.corrected,
             restored: self.tally.restored,
             future: self.tally.future,
-            ..Rebuilt::default()
+            ..RebuildSummary::default()
         };
         let chosen = self.chosen.as_deref().unwrap_or_default();
         for (at, file) in self.files.iter().enumerate() {
@@ -339,7 +342,7 @@ impl Resolved {
         lost.into_values().max().unwrap_or(0)
     }
 
-    /// Whether a whole object of an hour or a day holds what was written to a minute until then.
+    /// Returns whether a whole object of an hour or a day holds the writes to a minute until then.
     fn is_merged(&self, minute: Minute, written: Millis) -> bool {
         self.files.iter().any(|file| {
             let around = file.content.is_whole && file.written >= written;

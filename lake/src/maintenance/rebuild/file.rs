@@ -1,4 +1,4 @@
-//! One object of samples, read whole: what it holds, and whether that is what was written.
+//! Object of samples, read whole and verified.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,18 +10,18 @@ use marketlake_model::{Metric, Millis};
 
 use super::unit::span_of;
 use crate::error::LakeError;
-use crate::segment::codec::{Footer, HourSum, HourSums, Reader, RollupRow};
+use crate::segment::codec::{Footer, HourChecksum, HourChecksums, Reader, RollupRow};
 use crate::segment::merge::{Source, in_memory};
 use crate::segment::rollup::rollups;
 use crate::segment::rows::Rows;
-use crate::segment::statement::{RowSum, Statement, is_intact};
+use crate::segment::statement::{RowChecksum, Statement, is_intact};
 use crate::segment::verify::surely_written;
 use crate::span::{Point, Span};
-use crate::storage::checksum::Sums;
+use crate::storage::checksum::Checksums;
 use crate::storage::object::Object;
 use crate::storage::paths::ObjectKey;
 
-/// Why an object is read.
+/// Role of an object in a rebuild.
 #[derive(Clone, Debug)]
 pub(super) enum Role {
     /// The catalog lacks it.
@@ -37,7 +37,7 @@ pub(super) struct File {
     pub(super) key: ObjectKey,
     pub(super) role: Role,
     pub(super) object: Object,
-    pub(super) sums: Sums,
+    pub(super) sums: Checksums,
     pub(super) origin: Origin,
     pub(super) written: Millis,
     pub(super) base: Option<Millis>,
@@ -46,7 +46,7 @@ pub(super) struct File {
     pub(super) stated_rows: Option<u64>,
     /// Whether it carries checksums of its own.
     pub(super) is_verified: bool,
-    rows: Held,
+    rows: FileRows,
 }
 
 /// Rows of an object.
@@ -55,14 +55,14 @@ pub(super) struct Content {
     pub(super) row_count: i64,
     pub(super) span: Option<Span>,
     pub(super) metrics: BTreeSet<Metric>,
-    /// What its rollups must state; of raw objects nothing.
+    /// Expected rollups; empty for raw objects.
     pub(super) rollups: Vec<RollupRow>,
-    pub(super) hours: HourSums,
+    pub(super) hours: HourChecksums,
     /// Whether all of it is what was written, in order.
     pub(super) is_whole: bool,
 }
 
-enum Held {
+enum FileRows {
     Whole(Bytes),
     Salvaged(Arc<Rows>),
 }
@@ -74,23 +74,26 @@ impl File {
         role: Role,
         object: Object,
         bytes: Bytes,
-        hours: Option<&HourSums>,
+        hours: Option<&HourChecksums>,
     ) -> Self {
         let stated = statement(&object, &bytes);
         let is_verified = matches!(&stated, Ok(Some(_)));
         let stated = stated.ok().flatten();
         let with_rollups = key.tier != Tier::Raw;
-        let read = || examine(&object, &bytes, stated.as_ref(), &key, with_rollups);
+        let read = || verify(&object, &bytes, stated.as_ref(), &key, with_rollups);
         // Decoders are not made for damage: some of it is a panic.
         let whole = catch_unwind(AssertUnwindSafe(read))
             .ok()
             .and_then(Result::ok);
-        let sums = Sums::of(&bytes);
+        let sums = Checksums::from_bytes(&bytes);
         let (content, rows) = match whole {
-            Some(content) => (content, Held::Whole(bytes)),
+            Some(content) => (content, FileRows::Whole(bytes)),
             None => {
                 let rows = within(&surely_written(&object, &bytes, hours), span_of(&key));
-                (salvaged(&rows, span_of(&key)), Held::Salvaged(rows.into()))
+                (
+                    salvaged(&rows, span_of(&key)),
+                    FileRows::Salvaged(rows.into()),
+                )
             }
         };
         let made = key.created_at();
@@ -115,8 +118,8 @@ impl File {
     /// Its rows, so many decoded at once.
     pub(super) fn source(&self, batch_rows: usize) -> Result<Source, LakeError> {
         match &self.rows {
-            Held::Salvaged(rows) => Ok(in_memory(Arc::clone(rows))),
-            Held::Whole(bytes) => {
+            FileRows::Salvaged(rows) => Ok(in_memory(Arc::clone(rows))),
+            FileRows::Whole(bytes) => {
                 let footer = Footer::read(&self.object, bytes)?;
                 let object = self.object.clone();
                 let reader = Reader::part(object, &footer, bytes.clone(), None, batch_rows)?;
@@ -125,7 +128,7 @@ impl File {
         }
     }
 
-    /// Whether it may become or stay live as it is.
+    /// Returns whether it may become or stay live as it is.
     pub(super) fn may_be_live(&self) -> bool {
         self.content.is_whole && !matches!(self.role, Role::Replaced)
     }
@@ -146,7 +149,10 @@ impl File {
 fn within(rows: &Rows, span: Span) -> Rows {
     let mut kept = Rows::default();
     for (metric, points) in rows.series() {
-        let inside = points.iter().filter(|point| span.holds(point.ts)).copied();
+        let inside = points
+            .iter()
+            .filter(|point| span.contains(point.ts))
+            .copied();
         let inside: Vec<Point> = inside.collect();
         if !inside.is_empty() {
             kept.extend(metric, &inside);
@@ -155,7 +161,7 @@ fn within(rows: &Rows, span: Span) -> Rows {
     kept
 }
 
-/// What a file states of itself.
+/// Statement that a file carries.
 pub(super) fn statement(object: &Object, bytes: &Bytes) -> Result<Option<Statement>, String> {
     let read = || {
         let footer = Footer::read(object, bytes).map_err(|error| error.to_string())?;
@@ -165,7 +171,7 @@ pub(super) fn statement(object: &Object, bytes: &Bytes) -> Result<Option<Stateme
 }
 
 /// Reads all rows and compares them with what the file states of them.
-fn examine(
+fn verify(
     object: &Object,
     bytes: &Bytes,
     stated: Option<&Statement>,
@@ -183,7 +189,7 @@ fn examine(
     }
     let groups = footer.group_rows();
     let mut content = Content::default();
-    let (mut at, mut sum) = (0, RowSum::default());
+    let (mut at, mut sum) = (0, RowChecksum::default());
     let mut open: Option<(Metric, Vec<Point>)> = None;
     let reader = Reader::new(object.clone(), bytes.clone()).map_err(|e| e.to_string())?;
     for batch in reader {
@@ -226,7 +232,7 @@ fn examine(
     Ok(content)
 }
 
-/// What was salvaged of a damaged file.
+/// Content salvaged from a damaged file.
 fn salvaged(rows: &Rows, within: Span) -> Content {
     let mut content = Content::default();
     for (metric, points) in rows.series() {
@@ -263,7 +269,8 @@ impl Content {
         if with_rollups {
             for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
                 let at = (metric.clone(), hour[0].ts.hour());
-                self.hours.insert(at, HourSum::of(&metric, hour));
+                self.hours
+                    .insert(at, HourChecksum::from_points(&metric, hour));
             }
             let rollups = rollups(&points).map(|rollup| (metric.clone(), rollup));
             self.rollups.extend(rollups);

@@ -53,9 +53,9 @@ pub trait Adoption: Send + Sync {
 
 /// The parts in which feeds ingest a minute.
 pub trait FeedParts: Send + Sync {
-    /// Whether a feed ingests the metric's market: its samples were ingested, even where only
-    /// merged objects are left of them. Those of other markets were where an ingest's own object is
-    /// left: samples that were imported say nothing about a slot.
+    /// Returns whether a feed ingests the metric's market: its samples were ingested, even where
+    /// only merged objects are left of them. Those of other markets were where an ingest's own
+    /// object is left: samples that were imported say nothing about a slot.
     fn ingests(&self, metric: &Metric) -> bool;
 
     /// The part that ingests it. `None` where no part does, or one of several.
@@ -97,16 +97,16 @@ pub(crate) enum Uploads {
     Adopt,
 }
 
-/// What all units have in common.
+/// Context of all units.
 struct Scope<'a> {
     now: Millis,
     recent: Minute,
     adoption: &'a dyn Adoption,
 }
 
-/// Figures of a rebuild.
+/// Counts of a rebuild.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rebuilt {
+pub struct RebuildSummary {
     /// Objects of samples that the catalog did not know.
     pub objects: u64,
     /// Those of them that are live now, as they are.
@@ -132,7 +132,7 @@ pub struct Rebuilt {
     pub future: i64,
     /// Slots of jobs that are done now.
     pub slots: u64,
-    /// What is worth a sentence of its own.
+    /// Notes, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -145,7 +145,10 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
     /// fails.
-    pub async fn rebuild_catalog(&self, adoption: &dyn Adoption) -> Result<Rebuilt, LakeError> {
+    pub async fn rebuild_catalog(
+        &self,
+        adoption: &dyn Adoption,
+    ) -> Result<RebuildSummary, LakeError> {
         match self.prepare_writes().await {
             // A copy of this database is refused from now on.
             Ok(()) => identity::advance(self.database(), self.store()).await?,
@@ -182,14 +185,14 @@ impl Lake {
     /// of decoded rows.
     ///
     /// # Errors
-    /// Where the store or the catalog fails; units that were committed stay so.
+    /// Fails if the store or the catalog fails; units that were committed stay so.
     pub(crate) async fn rebuild(
         &self,
         adoption: &dyn Adoption,
         uploads: Uploads,
-    ) -> Result<Rebuilt, LakeError> {
+    ) -> Result<RebuildSummary, LakeError> {
         let now = database::clock(self.database()).await?;
-        let mut rebuilt = Rebuilt::default();
+        let mut rebuilt = RebuildSummary::default();
         let days = self.unlisted(uploads).await?;
         let scope = Scope {
             now,
@@ -218,7 +221,7 @@ impl Lake {
             Uploads::LeaveAlone => upload_intents::all(self.database()).await?,
             Uploads::Adopt => HashSet::new(),
         };
-        let listed = segments::paths(self.database()).await?;
+        let listed = segments::object_paths(self.database()).await?;
         let mut days: BTreeMap<Minute, Vec<ObjectKey>> = BTreeMap::new();
         for object in objects {
             let path = object.location.as_ref();
@@ -233,7 +236,7 @@ impl Lake {
         Ok(days)
     }
 
-    /// What is resolved at once: a day where a day's segment is among the objects or in the
+    /// Units of a day: the day where a day's segment is among the objects or in the
     /// catalog, else its hours.
     async fn units(&self, day: Minute, keys: &[ObjectKey]) -> Result<Vec<Unit>, LakeError> {
         let samples = || keys.iter().filter(|key| key.kind == ObjectKind::Samples);
@@ -253,11 +256,11 @@ impl Lake {
         unit: Unit,
         unlisted: &[ObjectKey],
         scope: &Scope<'_>,
-        rebuilt: &mut Rebuilt,
+        rebuilt: &mut RebuildSummary,
     ) -> Result<(), LakeError> {
         let keys: Vec<ObjectKey> = unlisted
             .iter()
-            .filter(|key| unit.holds(key))
+            .filter(|key| unit.contains(key))
             .copied()
             .collect();
         for attempt in 1.. {
@@ -267,7 +270,7 @@ impl Lake {
                     rebuilt.add(done);
                     return Ok(());
                 }
-                Err(LakeError::Moved { .. }) if attempt < MAX_ATTEMPTS => (),
+                Err(LakeError::Conflict { .. }) if attempt < MAX_ATTEMPTS => (),
                 Err(error) => return Err(error),
             }
         }
@@ -291,7 +294,7 @@ impl Lake {
     }
 }
 
-impl Rebuilt {
+impl RebuildSummary {
     fn add(&mut self, other: Self) {
         self.objects += other.objects;
         self.adopted += other.adopted;
@@ -318,14 +321,14 @@ impl Rebuilt {
         }
     }
 
-    /// Whether there was nothing to adopt.
+    /// Returns whether there was nothing to adopt.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.objects == 0
     }
 }
 
-impl fmt::Display for Rebuilt {
+impl fmt::Display for RebuildSummary {
     /// One line of figures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -1,4 +1,4 @@
-//! Which objects of a unit hold exactly the rows that were written last.
+//! Resolution of a unit: the objects that hold exactly the rows that were written last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,10 +16,10 @@ use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::maintenance::rebuild::FeedParts;
-use crate::segment::codec::{BATCH_ROWS, HourSums};
+use crate::segment::codec::{BATCH_ROWS, HourChecksums};
 use crate::segment::encode::Encoder;
 use crate::segment::merge::{Merge, Row};
-use crate::segment::verify::hour_sums;
+use crate::segment::verify::hour_checksums;
 use crate::span::Span;
 use crate::storage::object::Object;
 use crate::storage::paths::{ObjectKey, ObjectKind};
@@ -31,7 +31,7 @@ const MAX_DECODED_ROWS: usize = 1 << 18;
 const MIN_BATCH_ROWS: usize = 1 << 8;
 
 /// Outcome of a unit.
-pub(super) struct Resolved {
+pub(super) struct Resolution {
     pub(super) files: Vec<File>,
     /// Files of rollups that the catalog lacks.
     pub(super) rollups: Vec<RollupFile>,
@@ -53,7 +53,7 @@ pub(super) struct RollupFile {
     pub(super) samples: Option<String>,
 }
 
-/// What the rows of some files come to.
+/// Counts over the rows of some files.
 #[derive(Clone, Default)]
 pub(super) struct Tally {
     /// Rows that were written last.
@@ -78,7 +78,7 @@ pub(super) struct Tally {
     shares: Vec<bool>,
 }
 
-/// By what of several values the one that was written last is known.
+/// Order of several values of one (metric, ts): which was written last.
 #[derive(Clone, Copy)]
 struct Stamp {
     written: Millis,
@@ -103,13 +103,13 @@ impl Lake {
         unit: &Unit,
         keys: &[ObjectKey],
         scope: &Scope<'_>,
-    ) -> Result<Resolved, LakeError> {
+    ) -> Result<Resolution, LakeError> {
         let segments = segments::live(self.database(), unit.span()).await?;
         let rollups = self.read_rollup_files(keys).await?;
-        let stated: HashMap<String, HourSums> = rollups
+        let stated: HashMap<String, HourChecksums> = rollups
             .iter()
             .filter_map(|file| {
-                let sums = hour_sums(&file.object, file.bytes.clone())?;
+                let sums = hour_checksums(&file.object, file.bytes.clone())?;
                 Some((file.samples.clone()?, sums))
             })
             .collect();
@@ -119,7 +119,7 @@ impl Lake {
         for segment in segments {
             let hours = self.stated_hours(&segment).await?;
             let (mut broken, path) = (true, segment.path.clone());
-            match (ObjectKey::parse(&path), self.bytes_of(&path).await?) {
+            match (ObjectKey::parse(&path), self.read_if_present(&path).await?) {
                 (Some(key), Some(bytes)) => {
                     let object = Object::samples(&segment);
                     let role = Role::Live(Box::new(segment.clone()));
@@ -140,7 +140,7 @@ impl Lake {
         let samples = keys.iter().filter(|key| key.kind == ObjectKind::Samples);
         let read = stream::iter(samples.copied()).map(|key| async move {
             let path = key.to_string();
-            let bytes = self.bytes_of(&path).await?;
+            let bytes = self.read_if_present(&path).await?;
             Ok::<_, LakeError>(bytes.map(|bytes| (key, path, bytes)))
         });
         let read: Vec<_> = read.buffered(CONCURRENCY).try_collect().await?;
@@ -157,7 +157,7 @@ impl Lake {
         .await
         .map_err(|error| LakeError::Encode(error.to_string()))??;
         let chosen = choose(&files, &tally);
-        Ok(Resolved {
+        Ok(Resolution {
             files,
             rollups,
             missing,
@@ -168,7 +168,7 @@ impl Lake {
     }
 
     /// `None` where the object is gone.
-    async fn bytes_of(&self, path: &str) -> Result<Option<Bytes>, LakeError> {
+    async fn read_if_present(&self, path: &str) -> Result<Option<Bytes>, LakeError> {
         match self.store().read_unchecked(&Path::from(path)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(LakeError::Store(object_store::Error::NotFound { .. })) => Ok(None),
@@ -180,7 +180,7 @@ impl Lake {
         let mut files = Vec::new();
         for key in keys.iter().filter(|key| key.kind == ObjectKind::Rollups) {
             let path = key.to_string();
-            let Some(bytes) = self.bytes_of(&path).await? else {
+            let Some(bytes) = self.read_if_present(&path).await? else {
                 continue;
             };
             let object = Object::unlisted(&path, &bytes);
@@ -202,7 +202,7 @@ impl Lake {
             let object = Object::samples(&replaced);
             if let (Some(key), Some(bytes)) = (
                 ObjectKey::parse(&replaced.path),
-                self.bytes_of(&replaced.path).await?,
+                self.read_if_present(&replaced.path).await?,
             ) {
                 let file = File::new(key, Role::Replaced, object, bytes, None);
                 files.extend(file.content.is_whole.then_some(file));
@@ -213,7 +213,7 @@ impl Lake {
 }
 
 impl Stamp {
-    fn of(file: &File) -> Self {
+    fn new(file: &File) -> Self {
         Self {
             written: file.written,
             base: file.base,
@@ -227,7 +227,7 @@ impl Stamp {
         }
     }
 
-    /// When a row's value came into the lake, as far as the files tell: of one that an older source
+    /// Write time of a row's value, as far as the files tell: of one that an older source
     /// of its file has already, not later than the newest of those.
     fn effective(self, row: &Row, same: &[Row], stamps: &[Self]) -> Millis {
         let Some(base) = self.base else {
@@ -255,7 +255,7 @@ fn merge(files: &[File]) -> Result<(Merge, Vec<Stamp>), LakeError> {
     let batch_rows = (MAX_DECODED_ROWS / files.len().max(1)).clamp(MIN_BATCH_ROWS, BATCH_ROWS);
     let sources = files.iter().map(|file| file.source(batch_rows));
     let merge = Merge::new(sources.collect::<Result<_, _>>()?, Vec::new())?;
-    Ok((merge, files.iter().map(Stamp::of).collect()))
+    Ok((merge, files.iter().map(Stamp::new).collect()))
 }
 
 fn tally(files: &[File], now: Millis, parts: &dyn FeedParts) -> Result<Tally, LakeError> {
@@ -296,7 +296,7 @@ fn tally(files: &[File], now: Millis, parts: &dyn FeedParts) -> Result<Tally, La
 }
 
 impl Tally {
-    /// How many of the rows lie in a span.
+    /// Number of rows in a span.
     pub(super) fn rows_in(&self, span: Span) -> i64 {
         let in_span = self.by_minute.range(span.from..=span.to);
         in_span.map(|(_, rows)| rows).sum()

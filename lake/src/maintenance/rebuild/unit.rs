@@ -1,4 +1,4 @@
-//! Time that is resolved at once.
+//! Unit of a rebuild: an hour or a day.
 
 use marketlake_entities::records::segments::Tier;
 use marketlake_model::Minute;
@@ -36,8 +36,8 @@ impl Unit {
         }
     }
 
-    /// Whether an object of a day's is one of its own.
-    pub(super) fn holds(&self, key: &ObjectKey) -> bool {
+    /// Returns whether it contains an object of its day.
+    pub(super) fn contains(&self, key: &ObjectKey) -> bool {
         match self.tier {
             Tier::Day => key.day() == self.first,
             Tier::Raw | Tier::Hour => key.tier != Tier::Day && key.hour() == self.first,

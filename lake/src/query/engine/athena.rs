@@ -1,17 +1,17 @@
-//! Answers by Athena, from the same files. A day is seen as it was committed at one moment; before a question is asked, the manifests of
-//! its days are brought up to what is committed, so that no answer is older than the question.
+//! Query engine on Athena, over the same files. The manifests of a query's days are published
+//! before it runs, so that no answer is older than the query. A day is read as of one commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::database;
-use marketlake_model::{Direction, Exact, Jump, Metric, Trailing};
+use marketlake_model::{Direction, Exact, Jump, Metric, RollingSum};
 use sea_orm::DatabaseConnection;
 
-use super::rule_input::{Trail, TrailQuery};
-use super::{JumpQuery, QueryEngine, by_time, reach, third_part};
-use crate::athena::client::{AthenaClient, Spent};
+use super::rule_input::{RuleInput, RuleInputQuery};
+use super::{JumpQuery, QueryEngine, lookback_span, measure_suffix, sort_by_time};
+use crate::athena::client::{AthenaClient, QueryCost};
 use crate::athena::error::AthenaError;
 use crate::athena::manifests::Manifests;
 use crate::athena::statement::{Statement, Values};
@@ -33,18 +33,18 @@ const SUMMARIES: &str = include_str!("sql/athena/summaries.sql");
 const BUCKETS: &str = include_str!("sql/athena/buckets.sql");
 const JUMPS: &str = include_str!("sql/athena/jumps.sql");
 
-/// So many metrics are asked for by name; of more, everything is read.
-const NAMED: usize = 200;
+/// Most metrics that are queried by name; for more, everything is read.
+const MAX_NAMED_METRICS: usize = 200;
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
-pub struct Athena {
+pub struct AthenaEngine {
     database: DatabaseConnection,
     manifests: Manifests,
     client: AthenaClient,
 }
 
-impl Athena {
+impl AthenaEngine {
     pub(crate) fn new(database: &DatabaseConnection, store: &Store, client: AthenaClient) -> Self {
         Self {
             database: database.clone(),
@@ -53,7 +53,7 @@ impl Athena {
         }
     }
 
-    /// The same over another pool of connections.
+    /// Clones it over another pool of connections.
     pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
         Self {
             database: database.clone(),
@@ -66,22 +66,22 @@ impl Athena {
         &self.client
     }
 
-    /// What was asked of it so far.
+    /// Cost of the queries so far.
     #[must_use]
-    pub fn spent(&self) -> Spent {
-        self.client.spent()
+    pub fn query_cost(&self) -> QueryCost {
+        self.client.query_cost()
     }
 
-    async fn ask(&self, sql: &str, values: Values, span: Span) -> Result<Arc<Table>, LakeError> {
+    async fn query(&self, sql: &str, values: Values, span: Span) -> Result<Arc<Table>, LakeError> {
         let Some(span) = self.within(span).await? else {
             return Ok(Arc::default());
         };
         self.check_size(span).await?;
         let now = database::clock(&self.database).await?;
         let state = self.manifests.publish_span(span, now).await?;
-        let values = values.and(Values::of(span));
+        let values = values.and(Values::from_span(span));
         let statement = Statement::new(sql, &values).map_err(AthenaError::Unexpected)?;
-        Ok(self.client.rows(statement, &state).await?)
+        Ok(self.client.cached_rows(statement, &state).await?)
     }
 
     /// The part of a span whose days can have samples: no others are asked for.
@@ -95,19 +95,19 @@ impl Athena {
     }
 
     async fn check_size(&self, span: Span) -> Result<(), LakeError> {
-        let most = self.client.options().most_scanned;
-        if most == 0 {
+        let max = self.client.options().max_scanned_bytes;
+        if max == 0 {
             return Ok(());
         }
         let days = Span {
             from: span.from.day(),
             to: Span::day(span.to.day()).to,
         };
-        let bytes = segments::to_read(&self.database, days, None).await?;
-        if bytes <= most {
+        let bytes = segments::estimate_bytes(&self.database, days, None).await?;
+        if bytes <= max {
             return Ok(());
         }
-        Err(AthenaError::TooLarge { bytes, most }.into())
+        Err(AthenaError::TooLarge { bytes, max }.into())
     }
 
     /// Each metric's samples, by time: of some metrics, or of all.
@@ -118,12 +118,12 @@ impl Athena {
     ) -> Result<HashMap<Metric, Vec<Point>>, LakeError> {
         let table = match metrics {
             Some([]) => return Ok(HashMap::new()),
-            Some(metrics) if metrics.len() <= NAMED => {
+            Some(metrics) if metrics.len() <= MAX_NAMED_METRICS => {
                 let ids = metrics.iter().map(Metric::id);
                 let values = Values::default().texts("metrics", ids);
-                self.ask(SERIES, values, span).await?
+                self.query(SERIES, values, span).await?
             }
-            _ => self.ask(SAMPLES, Values::default(), span).await?,
+            _ => self.query(SAMPLES, Values::default(), span).await?,
         };
         let mut series: HashMap<Metric, Vec<Point>> = HashMap::new();
         for row in table.rows() {
@@ -133,24 +133,24 @@ impl Athena {
         Ok(series)
     }
 
-    /// What each metric of some measures comes to.
+    /// Summarises each metric of some measures.
     async fn summaries(
         &self,
         measures: &[&str],
         span: Span,
     ) -> Result<HashMap<Metric, Summary>, LakeError> {
-        let parts = measures.iter().map(|measure| third_part(measure));
+        let parts = measures.iter().map(|measure| measure_suffix(measure));
         let values = Values::default().texts("measures", parts);
-        let table = self.ask(SUMMARIES, values, span).await?;
+        let table = self.query(SUMMARIES, values, span).await?;
         let summaries = table.rows().map(|row| Ok((row.metric()?, summary(row)?)));
         summaries.collect()
     }
 }
 
 #[async_trait]
-impl QueryEngine for Athena {
+impl QueryEngine for AthenaEngine {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
-        let table = self.ask(METRICS, Values::default(), span).await?;
+        let table = self.query(METRICS, Values::default(), span).await?;
         let metrics: Result<Vec<Metric>, _> = table.rows().map(Cells::metric).collect();
         let mut metrics = metrics?;
         // Whatever order the engine has for text.
@@ -182,7 +182,7 @@ impl QueryEngine for Athena {
                 let (day, minute) = volumes_of(metric)?;
                 traded(all.get(&day), all.get(&minute))
             };
-            Some((metric.clone(), statistic.of(summary, of_pair)?))
+            Some((metric.clone(), statistic.compute(summary, of_pair)?))
         });
         Ok(Arc::new(Ranking::new(values.collect())))
     }
@@ -199,9 +199,9 @@ impl QueryEngine for Athena {
         span: Span,
     ) -> Result<Vec<Option<Point>>, LakeError> {
         let mut found = HashMap::new();
-        for some in metrics.chunks(NAMED) {
+        for some in metrics.chunks(MAX_NAMED_METRICS) {
             let values = Values::default().texts("metrics", some.iter().map(Metric::id));
-            for row in self.ask(LATEST, values, span).await?.rows() {
+            for row in self.query(LATEST, values, span).await?.rows() {
                 found.insert(row.metric()?, row.point()?);
             }
         }
@@ -218,7 +218,7 @@ impl QueryEngine for Athena {
         let values = Values::default()
             .text("metric", metric.id())
             .number("interval", interval.length());
-        let table = self.ask(BUCKETS, values, span).await?;
+        let table = self.query(BUCKETS, values, span).await?;
         table.rows().map(|row| Ok(bucket(row)?)).collect()
     }
 
@@ -240,30 +240,30 @@ impl QueryEngine for Athena {
             .number("sign", sign)
             .text("low", low)
             .text("high", high);
-        let table = self.ask(JUMPS, values, reach(query)).await?;
+        let table = self.query(JUMPS, values, lookback_span(query)).await?;
         let mut jumps = Vec::new();
         for row in table.rows() {
             let (metric, ts) = (row.metric()?, row.minute("minute")?);
-            let before: Result<Trailing, _> = row.text("before")?.split(' ').map(exact).collect();
+            let before: Result<RollingSum, _> = row.text("before")?.split(' ').map(exact).collect();
             jumps.extend(rule.jump(&metric, ts, row.parse("exact")?, &before?));
         }
-        by_time(&mut jumps);
+        sort_by_time(&mut jumps);
         Ok(jumps)
     }
 
-    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+    async fn rule_inputs(&self, query: &RuleInputQuery) -> Result<Vec<RuleInput>, LakeError> {
         let metrics = query.metrics.as_deref();
-        let series = self.points(metrics, query.reach()).await?;
+        let series = self.points(metrics, query.span()).await?;
         let of = |metric| {
             let points = series.get(metric).map_or(&[][..], Vec::as_slice);
-            Trail::of(metric, query.at, points)
+            RuleInput::from_points(metric, query.at, points)
         };
-        let mut trails: Vec<Trail> = match metrics {
+        let mut inputs: Vec<RuleInput> = match metrics {
             Some(metrics) => metrics.iter().map(of).collect(),
             None => series.keys().map(of).collect(),
         };
-        trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
-        Ok(trails)
+        inputs.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(inputs)
     }
 }
 

@@ -1,25 +1,25 @@
-//! Answers from memory.
+//! Query engine on the last 24 hours in memory.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_model::{Jump, Metric, Minute};
 
-use super::rule_input::{Trail, TrailQuery};
-use super::{JumpQuery, QueryEngine, by_time, judge, reach};
+use super::rule_input::{RuleInput, RuleInputQuery};
+use super::{JumpQuery, QueryEngine, evaluate, lookback_span, sort_by_time};
 use crate::error::LakeError;
-use crate::query::memory::Window;
+use crate::query::memory::RecentDay;
 use crate::query::memory::snapshot::Snapshot;
 use crate::query::ranking::Ranking;
 use crate::query::statistic::Statistic;
 use crate::span::{Point, Span};
 
-/// The window of the sums that are kept ready, in minutes.
-const KEPT_READY: u32 = 60;
+/// Window of the precomputed sums, in minutes.
+const PRECOMPUTED_WINDOW: u32 = 60;
 
-/// Whole only for spans that [`Window::covers`]; of others it gives what it has.
+/// Complete only for spans that [`RecentDay::covers`]; of others it returns what it holds.
 #[async_trait]
-impl QueryEngine for Window {
+impl QueryEngine for RecentDay {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
         Ok(self.snapshot().metrics(span))
     }
@@ -51,34 +51,34 @@ impl QueryEngine for Window {
         let snapshot = self.snapshot();
         let mut found = Vec::new();
         match &query.metric {
-            Some(metric) => judge_one(&snapshot, query, metric, &mut found),
+            Some(metric) => evaluate_metric(&snapshot, query, metric, &mut found),
             None if is_newest_hour(&snapshot, query) => {
                 for metric in candidates(&snapshot, query) {
-                    judge_one(&snapshot, query, &metric, &mut found);
+                    evaluate_metric(&snapshot, query, &metric, &mut found);
                 }
             }
-            None => snapshot.for_each(reach(query), |metric, points| {
-                judge(query, metric, points, &mut found);
+            None => snapshot.for_each(lookback_span(query), |metric, points| {
+                evaluate(query, metric, points, &mut found);
             }),
         }
-        by_time(&mut found);
+        sort_by_time(&mut found);
         Ok(found)
     }
 
-    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+    async fn rule_inputs(&self, query: &RuleInputQuery) -> Result<Vec<RuleInput>, LakeError> {
         let snapshot = self.snapshot();
-        let mut trails = Vec::new();
+        let mut inputs = Vec::new();
         match &query.metrics {
             Some(metrics) => {
                 for metric in metrics {
-                    let points = snapshot.series(metric, query.reach());
-                    trails.push(Trail::of(metric, query.at, &points));
+                    let points = snapshot.series(metric, query.span());
+                    inputs.push(RuleInput::from_points(metric, query.at, &points));
                 }
             }
-            None if query.window == KEPT_READY && snapshot.newest() == Some(query.at) => {
+            None if query.window == PRECOMPUTED_WINDOW && snapshot.newest() == Some(query.at) => {
                 snapshot.for_each_newest(|metric, value, before| {
                     if value.is_some() || before.count() > 0 {
-                        trails.push(Trail {
+                        inputs.push(RuleInput {
                             metric: metric.clone(),
                             value,
                             before: before.clone(),
@@ -86,22 +86,27 @@ impl QueryEngine for Window {
                     }
                 });
             }
-            None => snapshot.for_each(query.reach(), |metric, points| {
-                trails.push(Trail::of(metric, query.at, points));
+            None => snapshot.for_each(query.span(), |metric, points| {
+                inputs.push(RuleInput::from_points(metric, query.at, points));
             }),
         }
-        trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
-        Ok(trails)
+        inputs.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(inputs)
     }
 }
 
-fn judge_one(snapshot: &Snapshot, query: &JumpQuery, metric: &Metric, found: &mut Vec<Jump>) {
-    judge(query, metric, &snapshot.series(metric, reach(query)), found);
+fn evaluate_metric(snapshot: &Snapshot, query: &JumpQuery, metric: &Metric, found: &mut Vec<Jump>) {
+    evaluate(
+        query,
+        metric,
+        &snapshot.series(metric, lookback_span(query)),
+        found,
+    );
 }
 
-/// Whether the sums that are kept ready answer it.
+/// Returns whether the precomputed sums answer it.
 fn is_newest_hour(snapshot: &Snapshot, query: &JumpQuery) -> bool {
-    query.rule.window == KEPT_READY
+    query.rule.window == PRECOMPUTED_WINDOW
         && snapshot.newest() == Some(query.span.from)
         && query.span.from == query.span.to
 }

@@ -1,4 +1,4 @@
-//! One trait, several answers.
+//! Query engines: the trait and its implementations (memory, DataFusion, Athena, and the selector).
 
 pub(crate) mod athena;
 pub(crate) mod datafusion;
@@ -10,49 +10,50 @@ pub(crate) mod usage;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use marketlake_model::{Jump, JumpRule, Metric, PRICE, Trailing};
+use marketlake_model::{Jump, JumpRule, Metric, PRICE, RollingSum};
 
 use crate::error::LakeError;
 use crate::query::bucket::{Bucket, Interval, bucketed};
-use crate::query::ranking::{Place, Ranking};
+use crate::query::ranking::{RankPosition, Ranking};
 use crate::query::statistic::Statistic;
 use crate::span::{Point, Span};
-use rule_input::{Trail, TrailQuery};
+use rule_input::{RuleInput, RuleInputQuery};
 
-/// Which jumps are asked for.
+/// Query of jumps.
 #[derive(Clone, Debug)]
 pub struct JumpQuery {
-    /// When a sample is a jump.
+    /// Rule that decides whether a sample is a jump.
     pub rule: JumpRule,
-    /// The minutes whose samples are judged; what is before them is read as needed.
+    /// Minutes whose samples are evaluated; samples before them are read as needed.
     pub span: Span,
     /// One metric only.
     pub metric: Option<Metric>,
 }
 
-/// Answers questions about committed samples.
+/// Engine that answers queries about committed samples.
 ///
-/// Every engine gives the same answer to the same question, to the digit for values and counts, and to
-/// a relative 1e-9 for statistics. An answer is of one state of the lake. Asking changes nothing.
+/// Every engine gives the same answer to the same query, to the digit for values and counts, and to
+/// a relative 1e-9 for statistics. An answer is of one state of the lake. Queries change nothing.
 /// Spans of any length are allowed; a span without samples has an empty answer.
 #[async_trait]
 pub trait QueryEngine: Send + Sync {
     /// The metrics that have a sample in the span, by id.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError>;
 
     /// A metric's samples in the span, by time.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn timeseries(&self, metric: &Metric, span: Span) -> Result<Vec<Point>, LakeError>;
 
-    /// All metrics of a measure that have two samples or more in the span and the statistic, by place, then id.
+    /// All metrics of a measure that have two samples or more in the span and the statistic, by
+    /// place, then id.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn ranking(
         &self,
         measure: &str,
@@ -63,21 +64,21 @@ pub trait QueryEngine: Send + Sync {
     /// One metric's place in [`Self::ranking`] of its measure.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
-    async fn standing(
+    /// Fails if the store or the catalog fails.
+    async fn rank_position(
         &self,
         metric: &Metric,
         statistic: Statistic,
         span: Span,
-    ) -> Result<Place, LakeError> {
+    ) -> Result<RankPosition, LakeError> {
         let ranking = self.ranking(metric.measure(), statistic, span).await?;
-        Ok(ranking.place(metric))
+        Ok(ranking.rank_position(metric))
     }
 
     /// The samples that each of some metrics has in the span, by time; in the order of the metrics.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
         let mut series = Vec::with_capacity(metrics.len());
         for metric in metrics {
@@ -89,15 +90,16 @@ pub trait QueryEngine: Send + Sync {
     /// The latest sample that each of some metrics has in the span, in their order.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn latest(&self, metrics: &[Metric], span: Span)
     -> Result<Vec<Option<Point>>, LakeError>;
 
-    /// A metric's samples in the span, gathered into buckets of `interval` minutes that begin at whole intervals since
-    /// 1970-01-01T00:00Z; by time, without the empty ones. The span's ends may cut the first and last bucket.
+    /// A metric's samples in the span, gathered into buckets of `interval` minutes that begin at
+    /// whole intervals since 1970-01-01T00:00Z; by time, without the empty ones. The span's ends
+    /// may cut the first and last bucket.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn buckets(
         &self,
         metric: &Metric,
@@ -110,22 +112,27 @@ pub trait QueryEngine: Send + Sync {
     /// The jumps in the span, by time, then id.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError>;
 
-    /// What a rule judges at one minute, by id. A metric that was named and has nothing comes with nothing.
+    /// Inputs of a rule at one minute, by id. A named metric without samples has an empty input.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
-    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError>;
+    /// Fails if the store or the catalog fails.
+    async fn rule_inputs(&self, query: &RuleInputQuery) -> Result<Vec<RuleInput>, LakeError>;
 }
 
-/// Judges each sample of one metric that lies in the span; `points` reach back as far as the rule looks.
-fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<Jump>) {
+/// Evaluates each sample of one metric in the span; `points` begin a window before it.
+fn evaluate(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<Jump>) {
     let back = i64::from(query.rule.window);
-    let values = |points: &[Point]| points.iter().map(|point| point.value).collect::<Trailing>();
+    let values = |points: &[Point]| {
+        points
+            .iter()
+            .map(|point| point.value)
+            .collect::<RollingSum>()
+    };
     // The exact sum of points[first..index], moved on with them.
-    let (mut before, mut first) = (Trailing::default(), 0);
+    let (mut before, mut first) = (RollingSum::default(), 0);
     for (index, point) in points.iter().enumerate() {
         while points[first].ts < point.ts.plus(-back) {
             first += 1;
@@ -134,7 +141,7 @@ fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<J
             }
         }
         let (rule, value) = (&query.rule, point.value);
-        if query.span.holds(point.ts) && rule.jump(metric, point.ts, value, &before).is_some() {
+        if query.span.contains(point.ts) && rule.jump(metric, point.ts, value, &before).is_some() {
             // Summed up anew, so that the mean shown is the same float whoever finds the jump.
             let before = values(&points[first..index]);
             found.extend(rule.jump(metric, point.ts, value, &before));
@@ -143,19 +150,19 @@ fn judge(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Vec<J
     }
 }
 
-/// The span that must be read to judge a query's.
-fn reach(query: &JumpQuery) -> Span {
+/// Span that must be read to evaluate a query's.
+fn lookback_span(query: &JumpQuery) -> Span {
     Span {
         from: query.span.from.plus(-i64::from(query.rule.window)),
         to: query.span.to,
     }
 }
 
-fn by_time(jumps: &mut [Jump]) {
+fn sort_by_time(jumps: &mut [Jump]) {
     jumps.sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
 }
 
 /// An id is market:pair[:measure]; a price names no measure.
-fn third_part(measure: &str) -> &str {
+fn measure_suffix(measure: &str) -> &str {
     if measure == PRICE { "" } else { measure }
 }

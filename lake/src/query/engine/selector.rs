@@ -1,4 +1,5 @@
-//! The window where it can answer whole, else the Parquet files; of what is old or large, Athena reads them.
+//! Selector of an engine for each query: memory where it holds the whole span, else DataFusion, or
+//! Athena by its policy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,39 +8,39 @@ use async_trait::async_trait;
 use marketlake_model::{Jump, Metric};
 use sea_orm::DatabaseConnection;
 
-use super::athena::Athena;
-use super::datafusion::Embedded;
-use super::rule_input::{Trail, TrailQuery};
-use super::usage::{Answerer, note};
-use super::{JumpQuery, QueryEngine, reach};
+use super::athena::AthenaEngine;
+use super::datafusion::DataFusionEngine;
+use super::rule_input::{RuleInput, RuleInputQuery};
+use super::usage::{EngineKind, record};
+use super::{JumpQuery, QueryEngine, lookback_span};
 use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::query::bucket::{Bucket, Interval};
-use crate::query::memory::Window;
+use crate::query::memory::RecentDay;
 use crate::query::ranking::Ranking;
 use crate::query::statistic::Statistic;
 use crate::span::{Point, Span};
 
-/// Which questions go to Athena, where it is connected: those to which either applies.
+/// Policy for the queries that go to Athena, where it is connected: either limit applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// They begin longer ago than this, counted from the newest minute.
+pub struct AthenaPolicy {
+    /// Queries that begin longer ago than this, counted from the newest minute.
     pub older_than: Option<Duration>,
-    /// They would read more than so many bytes.
+    /// Queries that would read more bytes than this.
     pub larger_than: Option<u64>,
 }
 
-/// Chooses an engine for each question.
+/// Engine that chooses one for each query.
 #[derive(Clone)]
-pub struct Router {
+pub struct EngineSelector {
     database: DatabaseConnection,
-    window: Arc<Window>,
-    embedded: Embedded,
-    athena: Option<(Athena, Route)>,
+    recent_day: Arc<RecentDay>,
+    datafusion: DataFusionEngine,
+    athena: Option<(AthenaEngine, AthenaPolicy)>,
 }
 
-impl Default for Route {
-    /// What would read over a gigabyte.
+impl Default for AthenaPolicy {
+    /// Queries that would read over a gigabyte.
     fn default() -> Self {
         Self {
             older_than: None,
@@ -48,62 +49,62 @@ impl Default for Route {
     }
 }
 
-impl Router {
+impl EngineSelector {
     pub(crate) fn new(
         database: DatabaseConnection,
-        window: Arc<Window>,
-        embedded: Embedded,
-        athena: Option<(Athena, Route)>,
+        recent_day: Arc<RecentDay>,
+        datafusion: DataFusionEngine,
+        athena: Option<(AthenaEngine, AthenaPolicy)>,
     ) -> Self {
         Self {
             database,
-            window,
-            embedded,
+            recent_day,
+            datafusion,
             athena,
         }
     }
 
-    /// For a question about so many metrics, or all.
+    /// Chooses the engine for a query of a number of metrics, or of all.
     async fn choose(
         &self,
         span: Span,
         metrics: Option<usize>,
     ) -> Result<&dyn QueryEngine, LakeError> {
-        if self.window.covers(span) {
-            note(Answerer::Window);
-            return Ok(self.window.as_ref());
+        if self.recent_day.covers(span) {
+            record(EngineKind::Memory);
+            return Ok(self.recent_day.as_ref());
         }
-        if let Some((athena, route)) = &self.athena
-            && self.goes_far(*route, span, metrics).await?
+        if let Some((athena, policy)) = &self.athena
+            && self.should_use_athena(*policy, span, metrics).await?
         {
-            note(Answerer::Athena);
+            record(EngineKind::Athena);
             return Ok(athena);
         }
-        note(Answerer::Embedded);
-        Ok(&self.embedded)
+        record(EngineKind::DataFusion);
+        Ok(&self.datafusion)
     }
 
-    async fn goes_far(
+    async fn should_use_athena(
         &self,
-        route: Route,
+        policy: AthenaPolicy,
         span: Span,
         metrics: Option<usize>,
     ) -> Result<bool, LakeError> {
-        if let (Some(age), Some(newest)) = (route.older_than, self.window.newest()) {
+        if let (Some(age), Some(newest)) = (policy.older_than, self.recent_day.newest()) {
             let minutes = i64::try_from(age.as_secs() / 60).unwrap_or(i64::MAX);
             if span.from < newest.plus(-minutes) {
                 return Ok(true);
             }
         }
-        let Some(most) = route.larger_than else {
+        let Some(max) = policy.larger_than else {
             return Ok(false);
         };
-        Ok(segments::to_read(&self.database, span, metrics).await? > most)
+        Ok(segments::estimate_bytes(&self.database, span, metrics).await? > max)
     }
 }
 
 #[async_trait]
-impl QueryEngine for Router {
+impl QueryEngine for EngineSelector {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
         self.choose(span, None).await?.metrics(span).await
     }
@@ -149,12 +150,15 @@ impl QueryEngine for Router {
 
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
         let metrics = query.metric.as_ref().map(|_| 1);
-        self.choose(reach(query), metrics).await?.jumps(query).await
+        self.choose(lookback_span(query), metrics)
+            .await?
+            .jumps(query)
+            .await
     }
 
-    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
+    async fn rule_inputs(&self, query: &RuleInputQuery) -> Result<Vec<RuleInput>, LakeError> {
         let metrics = query.metrics.as_ref().map(Vec::len);
-        let engine = self.choose(query.reach(), metrics).await?;
-        engine.trails(query).await
+        let engine = self.choose(query.span(), metrics).await?;
+        engine.rule_inputs(query).await
     }
 }

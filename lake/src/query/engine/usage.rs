@@ -1,4 +1,4 @@
-//! Who answered: noted by the router for as long as a request is being answered.
+//! Recorder of the engines that answered within a task: the selector records each choice.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,35 +9,35 @@ use tokio::task_local;
 /// The engines, the fastest first.
 const NAMES: [&str; 3] = ["window", "embedded", "athena"];
 
-/// An engine, by its place in the names.
+/// Engine, by its index in the names.
 #[derive(Clone, Copy)]
-pub(super) enum Answerer {
-    Window,
-    Embedded,
+pub(super) enum EngineKind {
+    Memory,
+    DataFusion,
     Athena,
 }
 
 task_local! {
-    static SEEN: Arc<AtomicU8>;
+    static RECORDER: Arc<AtomicU8>;
 }
 
-/// Does something, and says which engines gave answers for it: `window`, `embedded`, `athena`.
-pub async fn witnessed<T>(doing: impl Future<Output = T>) -> (T, Vec<&'static str>) {
-    let seen = Arc::new(AtomicU8::new(0));
-    let done = SEEN.scope(Arc::clone(&seen), doing).await;
-    let bits = seen.load(Ordering::Relaxed);
+/// Runs a future and returns the engines that answered within it: `window`, `embedded`, `athena`.
+pub async fn record_engines<T>(doing: impl Future<Output = T>) -> (T, Vec<&'static str>) {
+    let recorder = Arc::new(AtomicU8::new(0));
+    let done = RECORDER.scope(Arc::clone(&recorder), doing).await;
+    let bits = recorder.load(Ordering::Relaxed);
     let named = NAMES.iter().enumerate();
     let engines = named.filter(|(place, _)| bits & (1 << place) != 0);
     (done, engines.map(|(_, name)| *name).collect())
 }
 
-/// The same task in another place: what is done there is seen here too.
-pub fn seen_from_here<F: Future>(doing: F) -> impl Future<Output = F::Output> {
-    let seen = SEEN.try_with(Arc::clone).unwrap_or_default();
-    SEEN.scope(seen, doing)
+/// Wraps a future so that another task records its engines here too.
+pub fn inherit_recorder<F: Future>(doing: F) -> impl Future<Output = F::Output> {
+    let recorder = RECORDER.try_with(Arc::clone).unwrap_or_default();
+    RECORDER.scope(recorder, doing)
 }
 
-pub(super) fn note(answerer: Answerer) {
+pub(super) fn record(engine: EngineKind) {
     // Nobody need look.
-    let _ = SEEN.try_with(|seen| seen.fetch_or(1 << answerer as u8, Ordering::Relaxed));
+    let _ = RECORDER.try_with(|recorder| recorder.fetch_or(1 << engine as u8, Ordering::Relaxed));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use marketlake_model::{Metric, Minute, Trailing};
+use marketlake_model::{Metric, Minute, RollingSum};
 
 use super::hour::Hour;
 use super::index::Index;
@@ -124,7 +124,8 @@ impl Snapshot {
         self.index = Arc::new(index);
     }
 
-    /// Merges each metric's hours, the first of which is a part of one, in the order of time: as every engine does.
+    /// Merges each metric's hours, the first of which is a part of one, in the order of time: as
+    /// every engine does.
     fn rank(&mut self, day: Span) {
         let hours: Vec<&Hour> = self.hours.values().map(|hour| &**hour).collect();
         let mut spreads: Vec<Vec<(Metric, f64)>> = vec![Vec::new(); self.index.measures().len()];
@@ -146,20 +147,20 @@ impl Snapshot {
     }
 }
 
-/// Moves sums on: `next` is `old` with the newest minute one later. `None` where it is not, or where a sample before the
-/// newest minute has changed; then they must be summed up anew.
+/// Moves sums on: `next` is `old` with the newest minute one later. `None` where it is not, or
+/// where a sample before the newest minute has changed; then they must be summed up anew.
 fn advance_sums(
     old: &Snapshot,
     next: &Snapshot,
     changed_before_newest: bool,
-) -> Option<Vec<Trailing>> {
+) -> Option<Vec<RollingSum>> {
     let (was, is) = (old.newest()?, next.newest()?);
     let step = is.number() - was.number();
     if changed_before_newest || step > 1 || !old.shares_places(next) {
         return None;
     }
     let mut sums = old.trailing().to_vec();
-    sums.resize(next.len(), Trailing::default());
+    sums.resize(next.len(), RollingSum::default());
     if step == 0 {
         return Some(sums);
     }

@@ -1,4 +1,4 @@
-//! One hour of every metric.
+//! Block of one hour: the samples of every metric.
 
 use std::sync::OnceLock;
 
@@ -70,7 +70,7 @@ impl Hour {
         self.moments.get(place).copied().unwrap_or_default()
     }
 
-    /// The same of the minutes from `from` on.
+    /// Moments of the minutes from `from` on.
     pub(super) fn moments_from(&self, place: usize, from: Minute) -> Moments {
         if from <= self.first {
             return self.moments(place);
@@ -111,7 +111,7 @@ impl Hour {
         }
     }
 
-    /// What a metric's samples from `from` to `to`, both within the hour, come to.
+    /// Rollup of a metric's samples from `from` to `to`, both within the hour.
     pub(super) fn rollup(&self, place: usize, from: Minute, to: Minute) -> Option<Rollup> {
         if from > self.first || to < self.first.plus(59) {
             return self.compute_rollup(place, from, to);
@@ -128,7 +128,7 @@ impl Hour {
     fn compute_rollup(&self, place: usize, from: Minute, to: Minute) -> Option<Rollup> {
         let mut points = Vec::new();
         self.read(place, from, to, &mut points);
-        Rollup::of(&points)
+        Rollup::from_points(&points)
     }
 
     /// A metric's latest sample from `from` to `to`, both within the hour.
@@ -141,7 +141,7 @@ impl Hour {
         points.next()
     }
 
-    /// Whether a metric has a sample from `from` to `to`.
+    /// Returns whether a metric has a sample from `from` to `to`.
     pub(super) fn has_any(&self, place: usize, from: Minute, to: Minute) -> bool {
         let start = place * MINUTES;
         self.moments(place).count > 0
@@ -150,7 +150,7 @@ impl Hour {
                 .any(|&scale| scale != ABSENT)
     }
 
-    /// The same hour with other places: at each new place, the row of an old one.
+    /// Copies the hour with other places: at each new place, the row of an old one.
     pub(super) fn reordered(&self, old_places: &[usize]) -> Self {
         let mut hour = Self::new(self.first);
         hour.grow(old_places.len());

@@ -1,4 +1,4 @@
-//! Which place in a block a metric has.
+//! Index of metrics: the row that each has in a block.
 
 use std::collections::HashMap;
 use std::sync::Arc;

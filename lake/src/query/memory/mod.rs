@@ -1,7 +1,8 @@
 //! The last 24 hours of every metric, in memory: blocks of an hour, 9 bytes a minute.
 //!
-//! A [`Snapshot`] never changes: what is committed makes the next one, beside it, and the two are swapped. So a reader has one
-//! state of the lake for as long as it likes, and waits for nothing but that swap.
+//! A [`Snapshot`] never changes: what is committed makes the next one, beside it, and the two are
+//! swapped. So a reader has one state of the lake for as long as it likes, and waits for nothing
+//! but that swap.
 
 mod builder;
 mod follow;
@@ -22,8 +23,9 @@ use crate::span::Span;
 use builder::SnapshotBuilder;
 use snapshot::Snapshot;
 
-/// The window. Committed samples only; see [`Lake::follow`](crate::lake::Lake::follow).
-pub struct Window {
+/// Last 24 hours in memory. Committed samples only; see
+/// [`Lake::follow`](crate::lake::Lake::follow).
+pub struct RecentDay {
     /// Held for as long as it takes to copy or swap a pointer.
     current: RwLock<Arc<Snapshot>>,
     /// Held by the one who makes the next snapshot.
@@ -34,10 +36,10 @@ pub struct Window {
     /// The newest segment that is in.
     version: AtomicI64,
     /// The first minute that was left out because it lay in the future; its number, or `i64::MAX`.
-    left_out: AtomicI64,
+    skipped_from: AtomicI64,
 }
 
-impl Default for Window {
+impl Default for RecentDay {
     fn default() -> Self {
         Self {
             current: RwLock::default(),
@@ -45,14 +47,15 @@ impl Default for Window {
             ready: AtomicBool::default(),
             newest: watch::Sender::new(None),
             version: AtomicI64::new(0),
-            left_out: AtomicI64::new(i64::MAX),
+            skipped_from: AtomicI64::new(i64::MAX),
         }
     }
 }
 
-impl Window {
-    /// Takes rows in, all of which become visible at once. The newest minute moves on with them; what is then older than a day
-    /// is forgotten. Rows behind the `last` minute that can be true are left out.
+impl RecentDay {
+    /// Takes rows in, all of which become visible at once. The newest minute moves on with them;
+    /// what is then older than a day is forgotten. Rows behind the `last` minute that can be true
+    /// are left out.
     pub(crate) fn apply<E>(
         &self,
         batches: impl Iterator<Item = Result<Rows, E>>,
@@ -63,7 +66,8 @@ impl Window {
         for batch in batches {
             let (rows, left_out) = batch?.up_to(last);
             if let Some(first) = left_out {
-                self.left_out.fetch_min(first.number(), Ordering::AcqRel);
+                self.skipped_from
+                    .fetch_min(first.number(), Ordering::AcqRel);
             }
             next.take(&rows);
         }
@@ -85,13 +89,14 @@ impl Window {
         self.snapshot().newest()
     }
 
-    /// Whether all that was live at the start is in.
+    /// Returns whether all segments that were live at the start are applied.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// A number that rises with each commit that is in: while it stays, so do the answers. `None` where nobody fills the window.
+    /// A number that rises with each commit that is in: while it stays, so do the answers. `None`
+    /// where nobody fills the window.
     #[must_use]
     pub fn version(&self) -> Option<i64> {
         self.is_ready()
@@ -108,12 +113,12 @@ impl Window {
         self.newest.subscribe()
     }
 
-    /// Whether a minute was left out that is none of the future any more, as after a clock was
+    /// Returns whether a skipped minute is no longer in the future, as after a clock was
     /// behind for a while; asking forgets it.
-    pub(crate) fn left_out_before(&self, last: Minute) -> bool {
-        let due = self.left_out.load(Ordering::Acquire) <= last.number();
+    pub(crate) fn take_skipped_before(&self, last: Minute) -> bool {
+        let due = self.skipped_from.load(Ordering::Acquire) <= last.number();
         if due {
-            self.left_out.store(i64::MAX, Ordering::Release);
+            self.skipped_from.store(i64::MAX, Ordering::Release);
         }
         due
     }
@@ -122,18 +127,19 @@ impl Window {
         self.ready.store(true, Ordering::Release);
     }
 
-    /// Whether it holds all of a span that ends no later than the newest committed minute.
+    /// Returns whether it holds all of a span that ends no later than the newest committed minute.
     #[must_use]
     pub fn covers(&self, span: Span) -> bool {
         self.is_ready() && self.snapshot().covers(span)
     }
 
-    /// Waits, but not for longer than `patience`, until a minute that was committed is in. At once where nobody fills the window.
-    pub async fn reach(&self, minute: Minute, patience: Duration) {
+    /// Waits, but not for longer than `timeout`, until a minute that was committed is in. At once
+    /// where nobody fills the window.
+    pub async fn wait_for(&self, minute: Minute, timeout: Duration) {
         if self.is_ready() {
             let mut newest = self.newest.subscribe();
             let reached = newest.wait_for(|newest| *newest >= Some(minute));
-            let _ = tokio::time::timeout(patience, reached).await;
+            let _ = tokio::time::timeout(timeout, reached).await;
         }
     }
 }

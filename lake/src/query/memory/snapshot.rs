@@ -1,9 +1,9 @@
-//! One state of the last 24 hours.
+//! Snapshot: one immutable state of the last 24 hours.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use marketlake_model::{Exact, Metric, Minute, Trailing};
+use marketlake_model::{Exact, Metric, Minute, RollingSum};
 
 use super::hour::Hour;
 use super::index::Index;
@@ -14,7 +14,8 @@ use crate::span::{Point, Span};
 /// Window of the default rule, in minutes.
 pub(super) const TRAILING_MINUTES: i64 = 60;
 
-/// All that was committed of the 24 hours up to the newest minute. Cheap to copy: what did not change is shared.
+/// All that was committed of the 24 hours up to the newest minute. Cheap to copy: what did not
+/// change is shared.
 #[derive(Clone, Default)]
 pub(crate) struct Snapshot {
     pub(super) newest: Option<Minute>,
@@ -25,7 +26,7 @@ pub(crate) struct Snapshot {
     pub(super) rankings: Vec<Arc<Ranking>>,
     /// By other statistics; made at the first asking.
     pub(super) others: Vec<[OnceLock<Arc<Ranking>>; Statistic::ALL.len()]>,
-    pub(super) trailing: Arc<Vec<Trailing>>,
+    pub(super) trailing: Arc<Vec<RollingSum>>,
 }
 
 impl Snapshot {
@@ -35,7 +36,7 @@ impl Snapshot {
 
     /// The 24 hours that it holds.
     pub(crate) fn day(&self) -> Option<Span> {
-        self.newest.map(Span::day_to)
+        self.newest.map(Span::last_24h)
     }
 
     pub(crate) fn covers(&self, span: Span) -> bool {
@@ -43,7 +44,7 @@ impl Snapshot {
             .is_some_and(|day| span.to <= day.to && day.from <= span.from)
     }
 
-    /// How many places there are.
+    /// Number of places.
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
@@ -52,11 +53,11 @@ impl Snapshot {
         self.hours.get(&ts.hour())
     }
 
-    pub(super) fn trailing(&self) -> &[Trailing] {
+    pub(super) fn trailing(&self) -> &[RollingSum] {
         &self.trailing
     }
 
-    /// Whether each place of this one is the same metric's in the other.
+    /// Returns whether each place holds the same metric in both.
     pub(super) fn shares_places(&self, other: &Self) -> bool {
         let last = self.len().checked_sub(1);
         last.is_none_or(|last| {
@@ -166,14 +167,18 @@ impl Snapshot {
                 let known = |metric: &Metric| summary(&parts, self.index.place(metric)?);
                 traded(known(&daily).as_ref(), known(&minutes).as_ref())
             };
-            let value = summary(&parts, place).and_then(|all| statistic.of(&all, of_pair));
+            let value = summary(&parts, place).and_then(|all| statistic.compute(&all, of_pair));
             values.extend(value.map(|value| (metric.clone(), value)));
         }
         Ranking::new(values)
     }
 
-    /// Calls for each metric with its sample at the newest minute, if it has one, and the sum of the 60 minutes before.
-    pub(crate) fn for_each_newest(&self, mut visit: impl FnMut(&Metric, Option<Exact>, &Trailing)) {
+    /// Calls for each metric with its sample at the newest minute, if it has one, and the sum of
+    /// the 60 minutes before.
+    pub(crate) fn for_each_newest(
+        &self,
+        mut visit: impl FnMut(&Metric, Option<Exact>, &RollingSum),
+    ) {
         let Some(newest) = self.newest else { return };
         let Some(hour) = self.hour(newest) else {
             return;
@@ -188,7 +193,7 @@ impl Snapshot {
     }
 
     /// The sum of the 60 minutes before the newest, summed up anew.
-    pub(super) fn trailing_of(&self, place: usize) -> Trailing {
+    pub(super) fn trailing_of(&self, place: usize) -> RollingSum {
         let mut points = Vec::new();
         if let Some(newest) = self.newest {
             let span = Span {

@@ -17,13 +17,14 @@ pub(super) fn primitive<'a, T: ArrowPrimitiveType>(
 
 /// The metrics of one batch after the other; names that stay are read once.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct MetricColumn {
     values: Option<ArrayRef>,
     metrics: Vec<Option<Metric>>,
 }
 
-impl Names {
-    /// Calls for each run of rows of one metric: the metric, the first row, and the one behind the last.
+impl MetricColumn {
+    /// Calls for each run of rows of one metric: the metric, the first row, and the one behind the
+    /// last.
     pub(super) fn runs(
         &mut self,
         batch: &RecordBatch,

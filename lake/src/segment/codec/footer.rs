@@ -1,4 +1,4 @@
-//! Footer of a Parquet file: where its row groups lie, and what the file states of itself.
+//! Footer of a Parquet file: its row groups, and the statement that the file carries.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl Footer {
         &self.metadata
     }
 
-    /// What the file states of itself; `None` of a file of an older version.
+    /// Statement that the file carries; `None` for a file of an older version.
     pub(crate) fn statement(&self) -> Result<Option<Statement>, String> {
         let file = self.metadata.metadata().file_metadata();
         Statement::read(file.key_value_metadata())

@@ -1,7 +1,8 @@
-//! Samples and rollups to Parquet and back.
+//! Codec of samples and rollups: Parquet files.
 //!
-//! Samples: `metric STRING` (dictionary), `ts TIMESTAMP(ms, UTC)` (delta), `unscaled INT64` (plain), `scale INT8` (dictionary); zstd.
-//! value = unscaled / 10^scale. Rows are sorted by (metric, ts). Rollups: see [`rollups`].
+//! Samples: `metric STRING` (dictionary), `ts TIMESTAMP(ms, UTC)` (delta), `unscaled INT64`
+//! (plain), `scale INT8` (dictionary); zstd. value = unscaled / 10^scale. Rows are sorted by
+//! (metric, ts). Rollups: see [`rollups`].
 
 mod columns;
 mod footer;
@@ -14,8 +15,8 @@ use marketlake_model::Exact;
 pub(crate) use footer::{Footer, written};
 pub(crate) use reader::{BATCH_ROWS, Reader};
 pub(crate) use rollups::{
-    HourSum, HourSums, ROLLUP_SCHEMA, RollupRow, RollupRows, RollupWriter, each_rollup,
-    read_hour_sums, read_hours, read_rollups,
+    HourChecksum, HourChecksums, ROLLUP_SCHEMA, RollupRow, RollupRows, RollupWriter,
+    for_each_rollup, read_hour_checksums, read_hours, read_rollups,
 };
 pub(crate) use writer::{SCHEMA, Writer};
 

@@ -1,4 +1,4 @@
-//! A Parquet file of samples, batch by batch.
+//! Reader of a Parquet file of samples, batch by batch.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 
-use super::columns::{Names, primitive};
+use super::columns::{MetricColumn, primitive};
 use super::footer::Footer;
 use super::read_value;
 use super::writer::dictionary;
@@ -24,11 +24,12 @@ use crate::storage::object::Object;
 /// Rows that are decoded at once: what two dozen files side by side hold in memory stays small.
 pub(crate) const BATCH_ROWS: usize = 1 << 13;
 
-/// Reads the rows of a file in its order. Bytes are taken as they are: see [`Store::read`](crate::storage::store::Store).
+/// Reads the rows of a file in its order. Bytes are taken as they are: see
+/// [`Store::read`](crate::storage::store::Store).
 pub(crate) struct Reader {
     object: Object,
     batches: ParquetRecordBatchReader,
-    names: Names,
+    names: MetricColumn,
 }
 
 impl Reader {
@@ -50,7 +51,7 @@ impl Reader {
         Ok(Self {
             object,
             batches,
-            names: Names::default(),
+            names: MetricColumn::default(),
         })
     }
 

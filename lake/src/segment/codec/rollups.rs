@@ -1,8 +1,9 @@
 //! Rollups: one row a metric and hour.
 //!
-//! Columns: `metric STRING`, `hour TIMESTAMP(ms, UTC)`, `count INT32`, `mean DOUBLE`, `m2 DOUBLE` (sum of squared differences from the
-//! mean), of `min`, `max`, `first` and `last` each `X_unscaled INT64` and `X_scale INT8`, and `rows_crc32 INT32`, the checksum of the
-//! hour's rows ([`RowSum`]), which files of older versions lack. Sorted by (metric, hour).
+//! Columns: `metric STRING`, `hour TIMESTAMP(ms, UTC)`, `count INT32`, `mean DOUBLE`, `m2 DOUBLE`
+//! (sum of squared differences from the mean), of `min`, `max`, `first` and `last` each `X_unscaled
+//! INT64` and `X_scale INT8`, and `rows_crc32 INT32`, the checksum of the hour's rows
+//! ([`RowChecksum`]), which files of older versions lack. Sorted by (metric, hour).
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -24,7 +25,7 @@ use parquet::basic::Encoding;
 use parquet::file::properties::EnabledStatistics;
 use parquet::schema::types::ColumnPath;
 
-use super::columns::{Names, primitive};
+use super::columns::{MetricColumn, primitive};
 use super::footer::Footer;
 use super::read_value;
 use super::reader::open;
@@ -32,7 +33,7 @@ use super::writer::{append, dictionary, metrics, properties, utc, writer};
 use crate::error::LakeError;
 use crate::segment::moments::Moments;
 use crate::segment::rollup::{Rollup, rollups};
-use crate::segment::statement::{RowSum, Statement, seal};
+use crate::segment::statement::{RowChecksum, Statement, seal};
 use crate::span::Point;
 use crate::storage::object::Object;
 
@@ -120,7 +121,8 @@ impl RollupWriter {
         let key = i32::try_from(self.names.len() - 1).unwrap_or(i32::MAX);
         self.rows.extend(rollups(points));
         for hour in points.chunk_by(|a, b| a.ts.hour() == b.ts.hour()) {
-            self.sums.push(RowSum::of(metric, hour).cast_signed());
+            self.sums
+                .push(RowChecksum::of_rows(metric, hour).cast_signed());
         }
         self.keys.resize(self.rows.len(), key);
         if self.rows.len() >= BATCH_ROWS {
@@ -173,8 +175,9 @@ impl RollupWriter {
     }
 }
 
-/// Calls for each run of rollups of one metric with them; where `moments_only`, min, max, first and last are zero.
-pub(crate) fn each_rollup(
+/// Calls for each run of rollups of one metric with them; where `moments_only`, min, max, first and
+/// last are zero.
+pub(crate) fn for_each_rollup(
     object: &Object,
     bytes: Bytes,
     moments_only: bool,
@@ -182,8 +185,8 @@ pub(crate) fn each_rollup(
 ) -> Result<(), LakeError> {
     let mut run = Vec::new();
     let first_columns = moments_only.then_some(MOMENTS);
-    each_batch(object, bytes, first_columns, |names, batch| {
-        let rows = RollupRows::of(batch)?;
+    for_each_batch(object, bytes, first_columns, |names, batch| {
+        let rows = RollupRows::new(batch)?;
         names.runs(batch, |metric, start, end| {
             run.clear();
             for row in start..end {
@@ -202,7 +205,7 @@ pub(crate) fn read_hours(
     mut visit: impl FnMut(&Metric, &[Minute]),
 ) -> Result<(), LakeError> {
     let mut run = Vec::new();
-    each_batch(object, bytes, Some(HOURS), |names, batch| {
+    for_each_batch(object, bytes, Some(HOURS), |names, batch| {
         let hours = primitive::<TimestampMillisecondType>(batch, "hour")?.values();
         names.runs(batch, |metric, start, end| {
             run.clear();
@@ -219,7 +222,7 @@ pub(crate) type RollupRow = (Metric, Rollup);
 /// All rollups of a file, by (metric, hour).
 pub(crate) fn read_rollups(object: &Object, bytes: Bytes) -> Result<Vec<RollupRow>, LakeError> {
     let mut rollups = Vec::new();
-    each_rollup(object, bytes, false, |metric, rows| {
+    for_each_rollup(object, bytes, false, |metric, rows| {
         rollups.extend(rows.iter().map(|row| (metric.clone(), *row)));
     })?;
     Ok(rollups)
@@ -227,19 +230,23 @@ pub(crate) fn read_rollups(object: &Object, bytes: Bytes) -> Result<Vec<RollupRo
 
 /// Rows of one metric's hour, as a file of rollups states them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HourSum {
+pub(crate) struct HourChecksum {
     pub(crate) count: u32,
     pub(crate) crc: u32,
 }
 
 /// Counts and checksums of rows, by metric and hour.
-pub(crate) type HourSums = BTreeMap<(Metric, Minute), HourSum>;
+pub(crate) type HourChecksums = BTreeMap<(Metric, Minute), HourChecksum>;
 
-/// Counts and checksums of the rows that a file of rollups sums up; `None` of a file without checksums.
-pub(crate) fn read_hour_sums(object: &Object, bytes: Bytes) -> Result<Option<HourSums>, LakeError> {
+/// Counts and checksums of the rows that a file of rollups sums up; `None` of a file without
+/// checksums.
+pub(crate) fn read_hour_checksums(
+    object: &Object,
+    bytes: Bytes,
+) -> Result<Option<HourChecksums>, LakeError> {
     let mut sums = BTreeMap::new();
     let mut stated = true;
-    each_batch(object, bytes, None, |names, batch| {
+    for_each_batch(object, bytes, None, |names, batch| {
         if batch.column_by_name(ROWS_CRC).is_none() {
             stated = false;
             return Ok(());
@@ -249,7 +256,7 @@ pub(crate) fn read_hour_sums(object: &Object, bytes: Bytes) -> Result<Option<Hou
         let hours = primitive::<TimestampMillisecondType>(batch, "hour")?.values();
         names.runs(batch, |metric, start, end| {
             for row in start..end {
-                let sum = HourSum {
+                let sum = HourChecksum {
                     count: u32::try_from(counts[row]).unwrap_or(0),
                     crc: crcs[row].cast_unsigned(),
                 };
@@ -272,7 +279,7 @@ pub(crate) struct RollupRows<'a> {
 }
 
 impl<'a> RollupRows<'a> {
-    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, String> {
+    pub(crate) fn new(batch: &'a RecordBatch) -> Result<Self, String> {
         let mut values = Vec::new();
         if batch.num_columns() > MOMENTS {
             for name in VALUES {
@@ -311,16 +318,16 @@ impl<'a> RollupRows<'a> {
     }
 }
 
-fn each_batch(
+fn for_each_batch(
     object: &Object,
     bytes: Bytes,
     first_columns: Option<usize>,
-    mut visit: impl FnMut(&mut Names, &RecordBatch) -> Result<(), String>,
+    mut visit: impl FnMut(&mut MetricColumn, &RecordBatch) -> Result<(), String>,
 ) -> Result<(), LakeError> {
     let footer = Footer::read(object, &bytes)?;
     let batches = open(&footer, bytes, BATCH_ROWS, None, first_columns)
         .map_err(|error| object.corrupt(error.to_string()))?;
-    let mut names = Names::default();
+    let mut names = MetricColumn::default();
     for batch in batches {
         let batch = batch.map_err(|error| object.corrupt(error.to_string()))?;
         visit(&mut names, &batch).map_err(|reason| object.corrupt(reason))?;

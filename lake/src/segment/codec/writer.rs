@@ -1,4 +1,4 @@
-//! Sorted series to a Parquet file, as they come.
+//! Writer of sorted series to a Parquet file.
 
 use std::mem;
 use std::sync::{Arc, LazyLock};
@@ -18,7 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use crate::error::LakeError;
-use crate::segment::statement::{RowSum, Statement, seal};
+use crate::segment::statement::{RowChecksum, Statement, seal};
 use crate::span::Point;
 
 /// Rows a page: 273 metrics' hours.
@@ -56,7 +56,7 @@ pub(crate) struct Writer {
     inner: ArrowWriter<Vec<u8>>,
     batch: Batch,
     groups: Vec<(u64, u32)>,
-    group: RowSum,
+    group: RowChecksum,
 }
 
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Writer {
             inner: writer(&DICTIONARY_SCHEMA, properties)?,
             batch: Batch::default(),
             groups: Vec::new(),
-            group: RowSum::default(),
+            group: RowChecksum::default(),
         })
     }
 
@@ -148,7 +148,10 @@ impl Writer {
     }
 
     /// A segment's file.
-    pub(crate) fn finish_stating(mut self, mut statement: Statement) -> Result<Bytes, LakeError> {
+    pub(crate) fn finish_with_statement(
+        mut self,
+        mut statement: Statement,
+    ) -> Result<Bytes, LakeError> {
         self.flush()?;
         self.inner.flush()?;
         if self.group.rows() > 0 {

@@ -1,4 +1,4 @@
-//! A bucket, and the part of it that is ours.
+//! Bucket and the prefix that the lake uses in it.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) struct Bucket {
     pub(super) name: String,
     pub(super) prefix: Path,
     pub(super) sdk: SdkConfig,
-    /// Whether a server of one's own is asked rather than AWS.
+    /// Whether the settings name an S3-compatible server.
     own_server: bool,
 }
 
@@ -37,7 +37,8 @@ impl Bucket {
         }
     }
 
-    /// Where another service is asked: a given address, else AWS, or what the environment names in its place.
+    /// Endpoint of another AWS service: a given URL, or the one of the environment; `None` for AWS
+    /// itself.
     pub(crate) fn other_endpoint(&self, given: Option<&str>) -> Option<String> {
         let usual = self.sdk.endpoint_url().filter(|_| !self.own_server);
         given.or(usual).map(str::to_owned)
@@ -78,11 +79,11 @@ impl Bucket {
     /// A link by which anyone can read an object for a while.
     pub(crate) async fn link(&self, path: &Path, valid: Duration) -> Result<String, LakeError> {
         let config = PresigningConfig::expires_in(valid)
-            .map_err(|error| LakeError::Address(format!("valid: {error}")))?;
+            .map_err(|error| LakeError::InvalidUrl(format!("valid: {error}")))?;
         let request = self.client.get_object().bucket(&self.name);
         let signed = request.key(self.key(path.as_ref())).presigned(config).await;
         let signed = signed.map_err(|error| {
-            LakeError::Address(format!("no link can be signed: {}", reason(&error)))
+            LakeError::InvalidUrl(format!("no link can be signed: {}", reason(&error)))
         })?;
         Ok(signed.uri().to_owned())
     }

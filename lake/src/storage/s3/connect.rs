@@ -1,4 +1,5 @@
-//! Connections to a bucket: `object_store`'s for the data path, AWS' own for what only S3 has. Both with the same credentials.
+//! S3 clients: `object_store`'s for the data path, the AWS SDK's for what only S3 has. Both use the
+//! same credentials.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +18,18 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-use super::credentials::Chain;
+use super::credentials::ProviderChain;
 use crate::error::LakeError;
 use crate::storage::options::StoreOptions;
 use crate::storage::s3::encryption::Encryption;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const CONNECTING: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 4;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_ATTEMPTS: u32 = 4;
 /// `object_store`'s name for the kind of encryption.
 const ENCRYPTION: &str = "aws_server_side_encryption";
-/// Where nothing is said.
-const USUAL_REGION: &str = "us-east-1";
+/// Region without a setting.
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// The data path.
 pub(crate) fn objects(
@@ -40,8 +41,8 @@ pub(crate) fn objects(
     let endpoint = sdk.endpoint_url();
     let clear = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let client = ClientOptions::new()
-        .with_timeout(PATIENCE)
-        .with_connect_timeout(CONNECTING)
+        .with_timeout(REQUEST_TIMEOUT)
+        .with_connect_timeout(CONNECT_TIMEOUT)
         .with_allow_http(clear);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
@@ -56,11 +57,12 @@ pub(crate) fn objects(
         })
         .with_region(sdk.region().map_or("", Region::as_ref));
     if let Some(endpoint) = endpoint {
-        // Whole: object_store puts the bucket before the host by itself only where it made the address.
+        // Whole: object_store puts the bucket before the host by itself only where it made the
+        // address.
         builder = builder.with_endpoint(endpoint);
     }
     if let Some(provider) = sdk.credentials_provider() {
-        builder = builder.with_credentials(Arc::new(Chain::new(provider)));
+        builder = builder.with_credentials(Arc::new(ProviderChain::new(provider)));
     }
     let kind: AmazonS3ConfigKey = ENCRYPTION.parse()?;
     builder = match &options.encryption {
@@ -72,25 +74,26 @@ pub(crate) fn objects(
     Ok(builder.build()?)
 }
 
-/// What AWS' libraries share: region (there is one always), endpoint, credentials.
+/// Configuration of the AWS SDK: region (always set), endpoint, credentials.
 pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
     let http = HttpBuilder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECTING)
-        .operation_attempt_timeout(PATIENCE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(REQUEST_TIMEOUT)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
-        .retry_config(SdkRetry::standard().with_max_attempts(ATTEMPTS));
+        .retry_config(SdkRetry::standard().with_max_attempts(MAX_ATTEMPTS));
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     } else if options.endpoint.is_some() {
         // A server of one's own has no region; EC2 need not be asked for it.
         let environment = EnvironmentVariableRegionProvider::new();
-        let region = RegionProviderChain::first_try(environment).or_else(Region::new(USUAL_REGION));
+        let region =
+            RegionProviderChain::first_try(environment).or_else(Region::new(DEFAULT_REGION));
         loader = loader.region(region);
     }
     if let Some(endpoint) = &options.endpoint {
@@ -102,7 +105,7 @@ pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
     }
     let sdk = loader.load().await;
     let region = sdk.region().cloned();
-    let region = region.unwrap_or(Region::from_static(USUAL_REGION));
+    let region = region.unwrap_or(Region::from_static(DEFAULT_REGION));
     sdk.into_builder().region(region).build()
 }
 

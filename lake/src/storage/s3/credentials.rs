@@ -1,4 +1,5 @@
-//! Who we are: keys that are given, or AWS' standard chain (environment, profile, web identity, ECS, EC2's role).
+//! Credentials: given keys, or AWS' default chain (environment, profile, web identity, ECS, EC2's
+//! role).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,23 +11,23 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
-/// New ones are fetched so long before the old ones end.
-const EARLY: Duration = Duration::from_secs(300);
+/// Time before their expiry at which credentials are refreshed.
+const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
 /// The chain, for `object_store`.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct ProviderChain {
     provider: SharedCredentialsProvider,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<CachedCredential>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedCredential {
     credential: Arc<AwsCredential>,
     until: Option<SystemTime>,
 }
 
-impl Chain {
+impl ProviderChain {
     pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
         Self {
             provider,
@@ -36,10 +37,10 @@ impl Chain {
 }
 
 #[async_trait]
-impl CredentialProvider for Chain {
+impl CredentialProvider for ProviderChain {
     type Credential = AwsCredential;
 
-    /// One at a time, so that many requests make one question.
+    /// Fetches under a lock, so that many requests share one fetch.
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh()) {
@@ -55,7 +56,7 @@ impl CredentialProvider for Chain {
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(str::to_owned),
         });
-        *kept = Some(Kept {
+        *kept = Some(CachedCredential {
             credential: Arc::clone(&credential),
             until: found.expiry(),
         });
@@ -63,18 +64,18 @@ impl CredentialProvider for Chain {
     }
 }
 
-impl Kept {
+impl CachedCredential {
     #[expect(
         clippy::disallowed_methods,
         reason = "a credential ends by the clock of the machine that asked for it"
     )]
     fn is_fresh(&self) -> bool {
         self.until
-            .is_none_or(|until| until > SystemTime::now() + EARLY)
+            .is_none_or(|until| until > SystemTime::now() + REFRESH_BEFORE_EXPIRY)
     }
 }
 
-/// What to do where nobody says who we are.
+/// Message with the remedy for missing credentials.
 pub(super) fn missing(error: &(dyn std::error::Error + 'static)) -> String {
     format!(
         "no AWS credentials: expected store.access_key_id and store.secret_access_key, or those of the environment, a profile, a web identity, ECS or EC2 ({})",

@@ -1,4 +1,5 @@
-//! Whether a bucket is set up well: each thing that we need tried, and each that saves money or trouble looked up.
+//! Diagnosis of a bucket: tries every permission that the lake needs, and inspects settings that
+//! save money or trouble.
 
 use aws_config::Region;
 use aws_credential_types::provider::ProvideCredentials;
@@ -13,28 +14,29 @@ use uuid::Uuid;
 
 use super::bucket::Bucket;
 use super::credentials::missing;
-use super::response_headers::Seen;
-use crate::storage::diagnostic::{Finding, Health};
+use super::response_headers::HeaderCapture;
+use crate::storage::diagnostic::{Diagnostic, Severity};
 
-/// S3 refuses requests that are signed so many minutes off.
-const MOST_SKEW_MINUTES: i64 = 15;
-/// So many seconds off, something keeps the clock badly.
-const USUAL_SKEW_SECONDS: i64 = 30;
+/// Clock skew from which on S3 refuses requests.
+const MAX_SKEW_MINUTES: i64 = 15;
+/// Clock skew from which on a warning is given.
+const WARN_SKEW_SECONDS: i64 = 30;
 
 /// An `ETag` that no object of ours has.
 const OTHER_ETAG: &str = "\"00000000000000000000000000000000\"";
 
-type Failed<E> = SdkError<E, Response>;
+type S3Error<E> = SdkError<E, Response>;
 
 impl Bucket {
-    /// Looks at everything; `now` is the time by the clock that requests are signed with. Leaves nothing behind.
-    pub(crate) async fn examine(&self, now: Millis) -> Vec<Finding> {
+    /// Diagnoses the bucket; `now` is the time by the clock that signs requests. Leaves nothing
+    /// behind.
+    pub(crate) async fn diagnose(&self, now: Millis) -> Vec<Diagnostic> {
         let mut found = vec![self.credentials().await];
-        if found[0].health == Health::Bad {
+        if found[0].severity == Severity::Bad {
             return found;
         }
         found.extend(self.reach(now).await);
-        if found.iter().any(|one| one.health == Health::Bad) {
+        if found.iter().any(|one| one.severity == Severity::Bad) {
             return found;
         }
         found.extend(self.permissions().await);
@@ -44,26 +46,26 @@ impl Bucket {
         found
     }
 
-    async fn credentials(&self) -> Finding {
+    async fn credentials(&self) -> Diagnostic {
         let what = "credentials";
         let Some(provider) = self.sdk.credentials_provider() else {
-            return Finding::new(what, Health::Bad, "there are none");
+            return Diagnostic::new(what, Severity::Bad, "there are none");
         };
         match provider.provide_credentials().await {
             Ok(found) => {
                 let id = found.access_key_id();
                 let end = id.get(id.len().saturating_sub(4)..).unwrap_or_default();
-                Finding::new(what, Health::Good, format!("a key that ends in {end}"))
+                Diagnostic::new(what, Severity::Good, format!("a key that ends in {end}"))
             }
-            Err(error) => Finding::new(what, Health::Bad, missing(&error)),
+            Err(error) => Diagnostic::new(what, Severity::Bad, missing(&error)),
         }
     }
 
     /// Bucket, region and clock, from one answer.
-    async fn reach(&self, now: Millis) -> Vec<Finding> {
+    async fn reach(&self, now: Millis) -> Vec<Diagnostic> {
         let name = &self.name;
         let asked = self.client.head_bucket().bucket(name).customize();
-        let seen = Seen::default();
+        let seen = HeaderCapture::default();
         let answer = asked.interceptor(seen.clone()).send().await;
         let seen = seen.headers();
         let mut found = Vec::new();
@@ -71,41 +73,41 @@ impl Bucket {
         let theirs = seen.region.as_deref().unwrap_or(ours);
         let skew = seen.date.map(|date| now.since(date) / 1_000);
         found.push(match &answer {
-            Ok(_) => Finding::new("bucket", Health::Good, format!("{name} is there")),
-            Err(error) => Finding::new(
+            Ok(_) => Diagnostic::new("bucket", Severity::Good, format!("{name} is there")),
+            Err(error) => Diagnostic::new(
                 "bucket",
-                Health::Bad,
+                Severity::Bad,
                 unreachable(name, ours, theirs, error),
             ),
         });
         if answer.is_ok() || seen.region.is_some() {
             found.push(if ours == theirs {
-                Finding::new("region", Health::Good, ours)
+                Diagnostic::new("region", Severity::Good, ours)
             } else {
                 let detail = format!(
                     "the bucket lies in {theirs}, asked was in {ours}: set store.region to {theirs}"
                 );
-                Finding::new("region", Health::Bad, detail)
+                Diagnostic::new("region", Severity::Bad, detail)
             });
         }
         found.push(match skew {
-            None => Finding::new("clock", Health::Unknown, "the server says no time"),
-            Some(seconds) if seconds.abs() >= MOST_SKEW_MINUTES * 60 => Finding::new(
+            None => Diagnostic::new("clock", Severity::Unknown, "the server says no time"),
+            Some(seconds) if seconds.abs() >= MAX_SKEW_MINUTES * 60 => Diagnostic::new(
                 "clock",
-                Health::Bad,
-                format!("{} off the server's, which refuses what is {MOST_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
+                Severity::Bad,
+                format!("{} off the server's, which refuses what is {MAX_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
             ),
-            Some(seconds) if seconds.abs() > USUAL_SKEW_SECONDS => {
+            Some(seconds) if seconds.abs() > WARN_SKEW_SECONDS => {
                 let detail = format!("{} off the server's: let NTP set it", span(seconds));
-                Finding::new("clock", Health::Warning, detail)
+                Diagnostic::new("clock", Severity::Warning, detail)
             }
-            Some(_) => Finding::new("clock", Health::Good, "that of the server"),
+            Some(_) => Diagnostic::new("clock", Severity::Good, "that of the server"),
         });
         found
     }
 
     /// Puts, reads, lists and deletes an object of our own.
-    async fn permissions(&self) -> Vec<Finding> {
+    async fn permissions(&self) -> Vec<Diagnostic> {
         let key = self.key(&format!("doctor/{}", Uuid::now_v7().simple()));
         let put = || {
             let put = self.client.put_object().bucket(&self.name).key(&key);
@@ -117,20 +119,20 @@ impl Bucket {
             "s3:PutObject",
             put().send().await.as_ref().err(),
         ));
-        if found[0].health == Health::Bad {
+        if found[0].severity == Severity::Bad {
             return found;
         }
         let again = put().if_none_match("*").send().await;
         found.push(match again {
-            Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => Finding::new(
+            Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => Diagnostic::new(
                 "conditional put",
-                Health::Good,
+                Severity::Good,
                 "what is there is never overwritten",
             ),
-            Err(error) => Finding::new("conditional put", Health::Warning, words(&error)),
-            Ok(_) => Finding::new(
+            Err(error) => Diagnostic::new("conditional put", Severity::Warning, words(&error)),
+            Ok(_) => Diagnostic::new(
                 "conditional put",
-                Health::Warning,
+                Severity::Warning,
                 "If-None-Match is ignored: only unique keys keep objects from being overwritten",
             ),
         });
@@ -153,9 +155,9 @@ impl Bucket {
         found
     }
 
-    /// Replaces an object under the condition that it is another one, which must fail, and under the
-    /// condition that it is the one that is there.
-    async fn conditional_replace(&self, key: &str) -> Finding {
+    /// Replaces an object under the condition that it is another one, which must fail, and under
+    /// the condition that it is the one that is there.
+    async fn conditional_replace(&self, key: &str) -> Diagnostic {
         let what = "conditional replace";
         let put = |etag: &str| {
             let put = self.client.put_object().bucket(&self.name).key(key);
@@ -169,21 +171,21 @@ impl Bucket {
         };
         match put(OTHER_ETAG).send().await {
             Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => (),
-            Err(error) => return Finding::new(what, Health::Bad, words(&error)),
+            Err(error) => return Diagnostic::new(what, Severity::Bad, words(&error)),
             Ok(_) => {
                 let detail = "If-Match is ignored: nothing keeps two catalogs or processes from \
                               replacing each other's manifests and deletion sequence; use a server \
                               that supports conditional writes";
-                return Finding::new(what, Health::Bad, detail);
+                return Diagnostic::new(what, Severity::Bad, detail);
             }
         }
         match put(&etag).send().await {
-            Ok(_) => Finding::new(what, Health::Good, "only what was read is replaced"),
-            Err(error) => Finding::new(what, Health::Bad, words(&error)),
+            Ok(_) => Diagnostic::new(what, Severity::Good, "only what was read is replaced"),
+            Err(error) => Diagnostic::new(what, Severity::Bad, words(&error)),
         }
     }
 
-    async fn multipart(&self, key: &str) -> Finding {
+    async fn multipart(&self, key: &str) -> Diagnostic {
         let begun = self.client.create_multipart_upload().bucket(&self.name);
         let begun = match begun.key(key).send().await {
             Ok(begun) => begun,
@@ -198,37 +200,37 @@ impl Bucket {
         )
     }
 
-    async fn versioning(&self) -> Finding {
+    async fn versioning(&self) -> Diagnostic {
         let what = "versioning";
         let asked = self.client.get_bucket_versioning().bucket(&self.name);
         match asked.send().await {
             Ok(answer) if answer.status() == Some(&BucketVersioningStatus::Enabled) => {
                 self.versions_end(what).await
             }
-            Ok(_) => Finding::new(what, Health::Good, "off: no object is ever overwritten"),
+            Ok(_) => Diagnostic::new(what, Severity::Good, "off: no object is ever overwritten"),
             Err(error) => unknown(what, "s3:GetBucketVersioning", &error),
         }
     }
 
-    async fn versions_end(&self, what: &'static str) -> Finding {
+    async fn versions_end(&self, what: &'static str) -> Diagnostic {
         let rules = self.client.get_bucket_lifecycle_configuration();
         let rules = rules.bucket(&self.name).send().await;
         let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
             rule.noncurrent_version_expiration().is_some()
         };
         if rules.is_ok_and(|answer| answer.rules().iter().any(ends)) {
-            Finding::new(
+            Diagnostic::new(
                 what,
-                Health::Good,
+                Severity::Good,
                 "on, and a rule ends noncurrent versions",
             )
         } else {
             let advice = "on: deleted segments are kept and paid for, unless a lifecycle rule ends noncurrent versions";
-            Finding::new(what, Health::Warning, advice)
+            Diagnostic::new(what, Severity::Warning, advice)
         }
     }
 
-    async fn lifecycle(&self) -> Finding {
+    async fn lifecycle(&self) -> Diagnostic {
         let what = "lifecycle";
         let advice = "no rule ends uploads that were broken off, which are paid for: add AbortIncompleteMultipartUpload after 7 days";
         let asked = self.client.get_bucket_lifecycle_configuration();
@@ -238,19 +240,23 @@ impl Bucket {
                     rule.abort_incomplete_multipart_upload().is_some()
                 };
                 if answer.rules().iter().any(ends) {
-                    Finding::new(what, Health::Good, "uploads that were broken off are ended")
+                    Diagnostic::new(
+                        what,
+                        Severity::Good,
+                        "uploads that were broken off are ended",
+                    )
                 } else {
-                    Finding::new(what, Health::Warning, advice)
+                    Diagnostic::new(what, Severity::Warning, advice)
                 }
             }
             Err(error) if code(&error).as_deref() == Some("NoSuchLifecycleConfiguration") => {
-                Finding::new(what, Health::Warning, advice)
+                Diagnostic::new(what, Severity::Warning, advice)
             }
             Err(error) => unknown(what, "s3:GetLifecycleConfiguration", &error),
         }
     }
 
-    async fn public_access(&self) -> Finding {
+    async fn public_access(&self) -> Diagnostic {
         let what = "public access";
         let asked = self.client.get_public_access_block();
         let advice = "not blocked: turn all four parts of the bucket's public access block on";
@@ -269,15 +275,15 @@ impl Bucket {
                         .all(|part| *part == Some(true))
                     });
                 if is_blocked {
-                    Finding::new(what, Health::Good, "blocked")
+                    Diagnostic::new(what, Severity::Good, "blocked")
                 } else {
-                    Finding::new(what, Health::Warning, advice)
+                    Diagnostic::new(what, Severity::Warning, advice)
                 }
             }
             Err(error)
                 if code(&error).as_deref() == Some("NoSuchPublicAccessBlockConfiguration") =>
             {
-                Finding::new(what, Health::Warning, advice)
+                Diagnostic::new(what, Severity::Warning, advice)
             }
             Err(error) => unknown(what, "s3:GetBucketPublicAccessBlock", &error),
         }
@@ -289,7 +295,7 @@ fn span(seconds: i64) -> String {
     format!("{} seconds {way},", seconds.abs())
 }
 
-fn unreachable(name: &str, ours: &str, theirs: &str, error: &Failed<HeadBucketError>) -> String {
+fn unreachable(name: &str, ours: &str, theirs: &str, error: &S3Error<HeadBucketError>) -> String {
     match error.raw_response().map(|raw| raw.status().as_u16()) {
         Some(404) => format!("there is no bucket {name}: make it, or set store.url to another one"),
         Some(301) => format!("{name} lies in another region than {ours}: {theirs}"),
@@ -304,13 +310,13 @@ fn unreachable(name: &str, ours: &str, theirs: &str, error: &Failed<HeadBucketEr
 fn tried<E: ProvideErrorMetadata + std::error::Error + 'static>(
     what: &'static str,
     permission: &str,
-    error: Option<&Failed<E>>,
-) -> Finding {
+    error: Option<&S3Error<E>>,
+) -> Diagnostic {
     match error {
-        None => Finding::new(what, Health::Good, permission),
+        None => Diagnostic::new(what, Severity::Good, permission),
         Some(error) => {
             let detail = format!("{permission} is needed: {}", words(error));
-            Finding::new(what, Health::Bad, detail)
+            Diagnostic::new(what, Severity::Bad, detail)
         }
     }
 }
@@ -318,17 +324,17 @@ fn tried<E: ProvideErrorMetadata + std::error::Error + 'static>(
 fn unknown<E: ProvideErrorMetadata + std::error::Error + 'static>(
     what: &'static str,
     permission: &str,
-    error: &Failed<E>,
-) -> Finding {
+    error: &S3Error<E>,
+) -> Diagnostic {
     let detail = format!("cannot look ({permission}): {}", words(error));
-    Finding::new(what, Health::Unknown, detail)
+    Diagnostic::new(what, Severity::Unknown, detail)
 }
 
-fn code<E: ProvideErrorMetadata>(error: &Failed<E>) -> Option<String> {
+fn code<E: ProvideErrorMetadata>(error: &S3Error<E>) -> Option<String> {
     error.code().map(str::to_owned)
 }
 
-fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &Failed<E>) -> String {
+fn words<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &S3Error<E>) -> String {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),

@@ -1,10 +1,10 @@
-//! How S3 encrypts what is written.
+//! Server-side encryption of new objects in S3.
 
 use std::str::FromStr;
 
 use marketlake_common::excerpt;
 
-/// How S3 is asked to encrypt new objects.
+/// Server-side encryption of new objects in S3.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
     /// As the bucket has it: AWS encrypts with its own keys (SSE-S3) where nothing else is set.

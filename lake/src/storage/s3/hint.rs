@@ -1,4 +1,5 @@
-//! What to do about an error that S3 has a code for (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+//! Hints for S3's error codes
+//! (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 
 /// By a code in an error's text.
 const HINTS: [(&str, &str); 10] = [

@@ -1,4 +1,4 @@
-//! What an answer's headers say, whatever came of the request.
+//! Interceptor that captures the headers of the last response, whatever its status.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use marketlake_model::Millis;
 use parking_lot::Mutex;
 
-/// Notes the headers of the last answer.
+/// Captures the headers of the last response.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen(Arc<Mutex<Headers>>);
+pub(super) struct HeaderCapture(Arc<Mutex<Headers>>);
 
 /// Those that are of use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers {
     /// The server's time, to the second.
     pub(super) date: Option<Millis>,
-    /// Where the bucket lies.
+    /// Region of the bucket.
     pub(super) region: Option<String>,
 }
 
-impl Seen {
+impl HeaderCapture {
     pub(super) fn headers(&self) -> Headers {
         self.0.lock().clone()
     }
 }
 
-impl Intercept for Seen {
+impl Intercept for HeaderCapture {
     fn name(&self) -> &'static str {
         "seen"
     }

@@ -1,4 +1,4 @@
-//! Rows of an answer, by their columns.
+//! Conversion of DataFusion's record batches to points and metrics.
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -14,7 +14,7 @@ pub(super) fn series(batches: &[RecordBatch]) -> Result<Vec<(Metric, Vec<Point>)
     let mut all: Vec<(Metric, Vec<Point>)> = Vec::new();
     for batch in batches {
         let ids = text(batch, "metric")?;
-        let rows = PointRows::of(batch)?;
+        let rows = PointRows::new(batch)?;
         for row in 0..batch.num_rows() {
             let id = ids.as_string::<i32>().value(row);
             if all.last().is_none_or(|(metric, _)| metric.id() != id) {
@@ -52,7 +52,7 @@ pub(super) struct PointRows<'a> {
 }
 
 impl<'a> PointRows<'a> {
-    pub(super) fn of(batch: &'a RecordBatch) -> Result<Self, LakeError> {
+    pub(super) fn new(batch: &'a RecordBatch) -> Result<Self, LakeError> {
         Ok(Self {
             times: column(batch, "ts")?
                 .as_primitive::<TimestampMillisecondType>()

@@ -1,4 +1,4 @@
-//! Answers from the Parquet files, by `DataFusion` over exactly the live segments.
+//! Query engine on the Parquet files: `DataFusion` over exactly the live segments.
 
 mod batches;
 mod ranking;
@@ -20,17 +20,15 @@ use marketlake_model::{Jump, Metric, Sample};
 use sea_orm::DatabaseConnection;
 use url::Url;
 
-use super::rule_input::{Trail, TrailQuery};
-use super::{JumpQuery, QueryEngine, by_time, judge, reach, third_part};
-use crate::catalog::segments;
-use crate::catalog::segments::overlaps;
+use super::rule_input::{RuleInput, RuleInputQuery};
+use super::{JumpQuery, QueryEngine, evaluate, lookback_span, measure_suffix, sort_by_time};
+use crate::catalog::segments::{self, overlaps};
 use crate::error::LakeError;
 use crate::query::bucket::{Bucket, Interval, bucketed, merged};
 use crate::query::ranking::Ranking;
 use crate::query::statistic::Statistic;
 use crate::segment::codec::{ROLLUP_SCHEMA, RollupRows};
-use crate::segment::rollup;
-use crate::segment::rollup::Rollup;
+use crate::segment::rollup::{self, Rollup};
 use crate::span::{DAY, Point, Span};
 use crate::storage::object::Object;
 use crate::storage::store::Store;
@@ -38,7 +36,7 @@ use batches::{PointRows, metric_at, series, text};
 use segment_file::SegmentFiles;
 use session::{in_time, times};
 use table::ROOT;
-use whole_hours::{around, whole_hours};
+use whole_hours::{outside, whole_hours};
 
 const METRICS: &str = include_str!("../sql/datafusion/metrics.sql");
 const UNORDERED: &str = include_str!("../sql/datafusion/samples_unordered.sql");
@@ -49,17 +47,17 @@ const SAMPLES: &str = include_str!("../sql/datafusion/samples.sql");
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
-pub struct Embedded {
+pub struct DataFusionEngine {
     database: DatabaseConnection,
     store: Store,
     files: Arc<SegmentFiles>,
     runtime: Arc<RuntimeEnv>,
 }
 
-/// So many metrics are asked for one by one rather than by reading everything.
-const FEW: usize = 16;
+/// Most metrics that are queried one by one; for more, everything is read.
+const MAX_SINGLE_QUERIES: usize = 16;
 
-impl Embedded {
+impl DataFusionEngine {
     pub(crate) fn new(database: DatabaseConnection, store: &Store) -> Self {
         let runtime = Arc::new(RuntimeEnv::default());
         if let Ok(root) = Url::parse(ROOT) {
@@ -74,7 +72,7 @@ impl Embedded {
         }
     }
 
-    /// The same over another pool of connections.
+    /// Clones it over another pool of connections.
     pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
         Self {
             database: database.clone(),
@@ -89,10 +87,10 @@ impl Embedded {
     /// Every sample in a span, by metric, then time.
     ///
     /// # Errors
-    /// Where the store or the catalog fails.
+    /// Fails if the store or the catalog fails.
     pub async fn samples(&self, span: Span) -> Result<Vec<Sample>, LakeError> {
         let session = self.session(span).await?;
-        let batches = Self::ask(&session, SAMPLES, times(span)).await?;
+        let batches = Self::run_query(&session, SAMPLES, times(span)).await?;
         let mut samples = Vec::new();
         for (metric, points) in series(&batches)? {
             samples.extend(points.into_iter().map(|Point { ts, value }| Sample {
@@ -104,8 +102,9 @@ impl Embedded {
         Ok(samples)
     }
 
-    /// Calls for each sample in a span, of a measure or of all, of some segments; within a metric in the order of time.
-    pub(super) async fn each_sample(
+    /// Calls for each sample in a span, of a measure or of all, of some segments; within a metric
+    /// in the order of time.
+    pub(super) async fn for_each_sample(
         &self,
         segments: Vec<Model>,
         measure: Option<&str>,
@@ -120,7 +119,7 @@ impl Embedded {
         let sql = match measure {
             None => UNORDERED,
             Some(measure) => {
-                parameters.push(("measure", ScalarValue::from(third_part(measure))));
+                parameters.push(("measure", ScalarValue::from(measure_suffix(measure))));
                 OF_MEASURE
             }
         };
@@ -130,7 +129,7 @@ impl Embedded {
         while let Some(batch) = batches.try_next().await? {
             let mut last: Option<Metric> = None;
             let ids = text(&batch, "metric")?;
-            let rows = PointRows::of(&batch)?;
+            let rows = PointRows::new(&batch)?;
             for row in 0..batch.num_rows() {
                 let id = ids.as_string::<i32>().value(row);
                 let metric = match last.take() {
@@ -152,7 +151,7 @@ impl Embedded {
     ) -> Result<Vec<Metric>, LakeError> {
         let session = self.session_over(segments)?;
         let mut metrics = Vec::new();
-        for batch in Self::ask(&session, METRICS, times(span)).await? {
+        for batch in Self::run_query(&session, METRICS, times(span)).await? {
             let ids = text(&batch, "metric")?;
             for row in 0..batch.num_rows() {
                 metrics.push(metric_at(&ids, row)?);
@@ -161,7 +160,7 @@ impl Embedded {
         Ok(metrics)
     }
 
-    /// Of the hours that lie whole in a span, those whose samples have rollups only.
+    /// Reads the rollups of a metric's hours in a span.
     async fn rolled_up(
         &self,
         metric: &Metric,
@@ -174,8 +173,8 @@ impl Embedded {
         let mut parameters = times(span);
         parameters.push(("metric", ScalarValue::from(metric.id())));
         let mut rollups = Vec::new();
-        for batch in Self::ask(&session, ROLLUPS, parameters).await? {
-            let rows = RollupRows::of(&batch).map_err(LakeError::Query)?;
+        for batch in Self::run_query(&session, ROLLUPS, parameters).await? {
+            let rows = RollupRows::new(&batch).map_err(LakeError::Query)?;
             for row in 0..batch.num_rows() {
                 rollups.push(rows.rollup(row).map_err(LakeError::Query)?);
             }
@@ -185,7 +184,7 @@ impl Embedded {
 }
 
 #[async_trait]
-impl QueryEngine for Embedded {
+impl QueryEngine for DataFusionEngine {
     async fn metrics(&self, span: Span) -> Result<Vec<Metric>, LakeError> {
         let segments = segments::live(&self.database, span).await?;
         let metrics = ranking::metrics(self, &segments, span).await?;
@@ -196,10 +195,10 @@ impl QueryEngine for Embedded {
         let session = self.session(span).await?;
         let mut parameters = times(span);
         parameters.push(("metric", ScalarValue::from(metric.id())));
-        let batches = Self::ask(&session, TIMESERIES, parameters).await?;
+        let batches = Self::run_query(&session, TIMESERIES, parameters).await?;
         let mut points = Vec::new();
         for batch in &batches {
-            let rows = PointRows::of(batch)?;
+            let rows = PointRows::new(batch)?;
             for row in 0..batch.num_rows() {
                 points.push(rows.point(row)?);
             }
@@ -220,12 +219,12 @@ impl QueryEngine for Embedded {
 
     async fn series(&self, metrics: &[Metric], span: Span) -> Result<Vec<Vec<Point>>, LakeError> {
         let mut series = Vec::with_capacity(metrics.len());
-        if metrics.len() <= FEW {
+        if metrics.len() <= MAX_SINGLE_QUERIES {
             for metric in metrics {
                 series.push(self.timeseries(metric, span).await?);
             }
         } else {
-            let mut all = self.series_of_all(span).await?;
+            let mut all = self.all_series(span).await?;
             let of = |metric| all.remove(metric).unwrap_or_default();
             series.extend(metrics.iter().map(of));
         }
@@ -241,7 +240,8 @@ impl QueryEngine for Embedded {
         Ok(series.iter().map(|points| points.last().copied()).collect())
     }
 
-    /// From rollups, where every bucket is made of whole hours; the hours at the span's ends, and those without rollups, from samples.
+    /// From rollups, where every bucket is made of whole hours; the hours at the span's ends, and
+    /// those without rollups, from samples.
     async fn buckets(
         &self,
         metric: &Metric,
@@ -257,7 +257,7 @@ impl QueryEngine for Embedded {
         match whole_hours(span).filter(|hours| interval.is_whole_hours() && all_rolled_up(*hours)) {
             None => Ok(bucketed(&self.timeseries(metric, span).await?, interval)),
             Some(hours) => {
-                let (before, after) = around(span, hours);
+                let (before, after) = outside(span, hours);
                 let mut parts = Vec::new();
                 for edge in [before, after].into_iter().flatten() {
                     let points = self.timeseries(metric, edge).await?;
@@ -272,12 +272,13 @@ impl QueryEngine for Embedded {
         }
     }
 
-    /// All metrics' samples are read a day at a time, so that memory stays bounded however long the span is.
+    /// All metrics' samples are read a day at a time, so that memory stays bounded however long the
+    /// span is.
     async fn jumps(&self, query: &JumpQuery) -> Result<Vec<Jump>, LakeError> {
         let mut found = Vec::new();
         if let Some(metric) = &query.metric {
-            let points = self.timeseries(metric, reach(query)).await?;
-            judge(query, metric, &points, &mut found);
+            let points = self.timeseries(metric, lookback_span(query)).await?;
+            evaluate(query, metric, &points, &mut found);
             return Ok(found);
         }
         let Some(bounds) = segments::bounds(&self.database).await? else {
@@ -293,54 +294,50 @@ impl QueryEngine for Embedded {
                 span: Span { from, to },
                 ..query.clone()
             };
-            self.jumps_of_all(&part, &mut found).await?;
+            self.all_jumps(&part, &mut found).await?;
             from = to.plus(1);
         }
-        by_time(&mut found);
+        sort_by_time(&mut found);
         Ok(found)
     }
 
-    async fn trails(&self, query: &TrailQuery) -> Result<Vec<Trail>, LakeError> {
-        let mut trails = Vec::new();
+    async fn rule_inputs(&self, query: &RuleInputQuery) -> Result<Vec<RuleInput>, LakeError> {
+        let mut inputs = Vec::new();
         match &query.metrics {
-            Some(metrics) if metrics.len() <= FEW => {
+            Some(metrics) if metrics.len() <= MAX_SINGLE_QUERIES => {
                 for metric in metrics {
-                    let points = self.timeseries(metric, query.reach()).await?;
-                    trails.push(Trail::of(metric, query.at, &points));
+                    let points = self.timeseries(metric, query.span()).await?;
+                    inputs.push(RuleInput::from_points(metric, query.at, &points));
                 }
             }
             Some(metrics) => {
-                let series = self.series_of_all(query.reach()).await?;
+                let series = self.all_series(query.span()).await?;
                 for metric in metrics {
                     let points = series.get(metric).map_or(&[][..], Vec::as_slice);
-                    trails.push(Trail::of(metric, query.at, points));
+                    inputs.push(RuleInput::from_points(metric, query.at, points));
                 }
             }
             None => {
-                for (metric, points) in self.series_of_all(query.reach()).await? {
-                    trails.push(Trail::of(&metric, query.at, &points));
+                for (metric, points) in self.all_series(query.span()).await? {
+                    inputs.push(RuleInput::from_points(&metric, query.at, &points));
                 }
             }
         }
-        trails.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
-        Ok(trails)
+        inputs.sort_unstable_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(inputs)
     }
 }
 
-impl Embedded {
-    async fn jumps_of_all(
-        &self,
-        query: &JumpQuery,
-        found: &mut Vec<Jump>,
-    ) -> Result<(), LakeError> {
-        for (metric, points) in &self.series_of_all(reach(query)).await? {
-            judge(query, metric, points, found);
+impl DataFusionEngine {
+    async fn all_jumps(&self, query: &JumpQuery, found: &mut Vec<Jump>) -> Result<(), LakeError> {
+        for (metric, points) in &self.all_series(lookback_span(query)).await? {
+            evaluate(query, metric, points, found);
         }
         Ok(())
     }
 
     /// Every metric's samples in a span, in the order of time.
-    async fn series_of_all(&self, span: Span) -> Result<HashMap<Metric, Vec<Point>>, LakeError> {
+    async fn all_series(&self, span: Span) -> Result<HashMap<Metric, Vec<Point>>, LakeError> {
         let segments = segments::live(&self.database, span).await?;
         let mut series: HashMap<Metric, Vec<Point>> = HashMap::new();
         let take = |metric: &Metric, point| match series.get_mut(metric) {
@@ -349,7 +346,7 @@ impl Embedded {
                 series.insert(metric.clone(), vec![point]);
             }
         };
-        self.each_sample(segments, None, span, take).await?;
+        self.for_each_sample(segments, None, span, take).await?;
         Ok(series)
     }
 }

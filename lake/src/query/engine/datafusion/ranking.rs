@@ -1,4 +1,5 @@
-//! Names and spreads of all metrics from rollups; only hours that the span cuts, or that have none yet, are read sample by sample.
+//! Rankings and lists of metrics from rollups. Hours that the span cuts, or that have no rollups
+//! yet, are read sample by sample.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,12 +7,12 @@ use bytes::Bytes;
 use marketlake_entities::records::segments::{Model, Tier};
 use marketlake_model::{Metric, Minute};
 
-use super::Embedded;
+use super::DataFusionEngine;
 use crate::catalog::segments::overlaps;
 use crate::error::LakeError;
 use crate::query::ranking::Ranking;
 use crate::query::statistic::{Statistic, Summary, VOLUMES, traded, volumes_of};
-use crate::segment::codec::{each_rollup, read_hours};
+use crate::segment::codec::{for_each_rollup, read_hours};
 use crate::segment::rollup::Rollup;
 use crate::span::Span;
 use crate::storage::object::Object;
@@ -19,10 +20,10 @@ use crate::storage::object::Object;
 /// Each metric's hours.
 type Hours = HashMap<Metric, Vec<Rollup>>;
 
-/// What is asked for, and of what.
+/// Scan of a ranking: engine, segments, span.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
-    engine: &'a Embedded,
+struct RankingScan<'a> {
+    engine: &'a DataFusionEngine,
     segments: &'a [Model],
     span: Span,
     /// Whether count, mean and m2 are enough.
@@ -30,13 +31,13 @@ struct Asked<'a> {
 }
 
 pub(super) async fn ranking(
-    engine: &Embedded,
+    engine: &DataFusionEngine,
     segments: &[Model],
     measure: &str,
     statistic: Statistic,
     span: Span,
 ) -> Result<Ranking, LakeError> {
-    let asked = Asked {
+    let scan = RankingScan {
         engine,
         segments,
         span,
@@ -44,27 +45,24 @@ pub(super) async fn ranking(
     };
     let [daily, minutes] = if statistic == Statistic::Volume {
         let [daily, minutes] = VOLUMES;
-        [
-            asked.summaries(daily).await?,
-            asked.summaries(minutes).await?,
-        ]
+        [scan.summaries(daily).await?, scan.summaries(minutes).await?]
     } else {
         Default::default()
     };
-    let summaries = asked.summaries(measure).await?;
+    let summaries = scan.summaries(measure).await?;
     let values = summaries.into_iter().filter_map(|(metric, all)| {
         let of_pair = || {
             let (day, minute) = volumes_of(&metric)?;
             traded(daily.get(&day), minutes.get(&minute))
         };
-        let value = statistic.of(&all, of_pair)?;
+        let value = statistic.compute(&all, of_pair)?;
         Some((metric, value))
     });
     Ok(Ranking::new(values.collect()))
 }
 
-impl Asked<'_> {
-    /// What each metric's samples come to.
+impl RankingScan<'_> {
+    /// Summarises each metric's samples.
     async fn summaries(self, measure: &str) -> Result<HashMap<Metric, Summary>, LakeError> {
         let mut hours = Hours::new();
         let by_sample = hours_without_rollups(self.segments, self.span);
@@ -77,7 +75,8 @@ impl Asked<'_> {
             let mut hours = hours.into_iter();
             let mut all = hours.next()?;
             if self.moments_only {
-                // Least and greatest were not read; comparing them would take as long as all the rest.
+                // Least and greatest were not read; comparing them would take as long as all the
+                // rest.
                 hours.for_each(|hour| all.moments.merge(&hour.moments));
             } else {
                 hours.for_each(|hour| all.merge(&hour));
@@ -95,10 +94,11 @@ impl Asked<'_> {
     ) -> Result<(), LakeError> {
         let read = fetch_rollups(self.engine, self.segments, by_sample).await?;
         for (object, bytes) in read {
-            each_rollup(&object, bytes, self.moments_only, |metric, rows| {
+            for_each_rollup(&object, bytes, self.moments_only, |metric, rows| {
                 if metric.measure() == measure {
-                    let wanted =
-                        |row: &&Rollup| self.span.holds(row.hour) && !by_sample.contains(&row.hour);
+                    let wanted = |row: &&Rollup| {
+                        self.span.contains(row.hour) && !by_sample.contains(&row.hour)
+                    };
                     let known = hours.entry(metric.clone()).or_default();
                     known.extend(rows.iter().filter(wanted));
                 }
@@ -115,16 +115,17 @@ impl Asked<'_> {
     ) -> Result<(), LakeError> {
         let overlapping = overlapping(self.segments, part);
         let mut found = Hours::new();
-        // Within a metric the samples come in the order of time, so that equal series have equal spreads.
+        // Within a metric the samples come in the order of time, so that equal series have equal
+        // spreads.
         self.engine
-            .each_sample(overlapping, Some(measure), part, |metric, point| {
+            .for_each_sample(overlapping, Some(measure), part, |metric, point| {
                 let known = match found.get_mut(metric) {
                     Some(known) => known,
                     None => found.entry(metric.clone()).or_default(),
                 };
                 match known.last_mut() {
                     Some(last) if last.hour == point.ts.hour() => last.push(point),
-                    _ => known.push(Rollup::begin(point)),
+                    _ => known.push(Rollup::from_point(point)),
                 }
             })
             .await?;
@@ -140,7 +141,7 @@ fn hours_without_rollups(segments: &[Model], span: Span) -> BTreeSet<Minute> {
     let cut = [span.from, span.to]
         .into_iter()
         .map(Minute::hour)
-        .filter(|hour| !(span.holds(*hour) && span.holds(hour.plus(59))));
+        .filter(|hour| !(span.contains(*hour) && span.contains(hour.plus(59))));
     let mut hours: BTreeSet<Minute> = cut.collect();
     for segment in segments
         .iter()
@@ -172,7 +173,7 @@ fn runs_of_hours(hours: &BTreeSet<Minute>, whole: Span) -> Vec<Span> {
 
 /// The metrics that have a sample in a span, by the same ways.
 pub(super) async fn metrics(
-    engine: &Embedded,
+    engine: &DataFusionEngine,
     segments: &[Model],
     span: Span,
 ) -> Result<BTreeSet<Metric>, LakeError> {
@@ -180,7 +181,7 @@ pub(super) async fn metrics(
     let mut metrics = BTreeSet::new();
     for (object, bytes) in fetch_rollups(engine, segments, &by_sample).await? {
         read_hours(&object, bytes, |metric, hours| {
-            let wanted = |hour: &Minute| span.holds(*hour) && !by_sample.contains(hour);
+            let wanted = |hour: &Minute| span.contains(*hour) && !by_sample.contains(hour);
             if hours.iter().any(wanted) {
                 metrics.insert(metric.clone());
             }
@@ -199,7 +200,7 @@ fn overlapping(segments: &[Model], part: Span) -> Vec<Model> {
 }
 
 async fn fetch_rollups(
-    engine: &Embedded,
+    engine: &DataFusionEngine,
     segments: &[Model],
     by_sample: &BTreeSet<Minute>,
 ) -> Result<Vec<(Object, Bytes)>, LakeError> {
@@ -211,7 +212,7 @@ async fn fetch_rollups(
     engine.store().read_all(objects).await
 }
 
-/// Whether a segment's only hour is read sample by sample.
+/// Returns whether a segment's only hour is read sample by sample.
 fn is_by_sample_only(segment: &Model, by_sample: &BTreeSet<Minute>) -> bool {
     segment.tier != Tier::Day && by_sample.contains(&segment.hour.minute())
 }

@@ -1,4 +1,5 @@
-//! How `DataFusion` reads an object: each byte checked against the catalog's checksums, footers kept.
+//! Reader of objects for `DataFusion`: checks every byte against the catalog's checksums, caches
+//! footers.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,7 +22,7 @@ use crate::storage::object::Object;
 use crate::storage::store::Store;
 
 /// Footers that are kept; one of a day's file of 10,000 metrics takes about a megabyte.
-const FOOTERS: usize = 64;
+const MAX_CACHED_FOOTERS: usize = 64;
 /// Most footers are shorter: then one read is enough.
 const FOOTER_BYTES: usize = 1 << 16;
 
@@ -115,7 +116,7 @@ impl AsyncFileReader for SegmentFile {
                 })?;
             let footer = Arc::new(footer);
             let mut footers = self.files.footers.lock();
-            if footers.len() >= FOOTERS {
+            if footers.len() >= MAX_CACHED_FOOTERS {
                 footers.clear();
             }
             footers.insert(self.object.path.clone(), Arc::clone(&footer));

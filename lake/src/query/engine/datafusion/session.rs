@@ -10,7 +10,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use marketlake_entities::records::segments::Model;
 use marketlake_model::Millis;
 
-use super::Embedded;
+use super::DataFusionEngine;
 use super::table::ObjectTable;
 use crate::catalog::segments;
 use crate::error::LakeError;
@@ -21,8 +21,9 @@ use crate::storage::object::Object;
 /// Names and values of a query's parameters.
 pub(super) type Parameters = Vec<(&'static str, ScalarValue)>;
 
-impl Embedded {
-    /// A session whose table `samples` is exactly the live segments that may hold something of the span.
+impl DataFusionEngine {
+    /// A session whose table `samples` is exactly the live segments that may hold something of the
+    /// span.
     pub(super) async fn session(&self, span: Span) -> Result<SessionContext, LakeError> {
         self.session_over(segments::live(&self.database, span).await?)
     }
@@ -70,7 +71,7 @@ impl Embedded {
         Ok(())
     }
 
-    pub(super) async fn ask(
+    pub(super) async fn run_query(
         session: &SessionContext,
         sql: &str,
         parameters: Parameters,

@@ -1,4 +1,4 @@
-//! A table of exactly some objects, read in the order given.
+//! Table provider over a list of objects, read in the given order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The part of a span that rollups can answer, and the rest.
+//! Split of a span into whole hours, which rollups answer, and the rest.
 
 use crate::span::Span;
 
@@ -9,8 +9,8 @@ pub(super) fn whole_hours(span: Span) -> Option<Span> {
     (from < to).then_some(Span { from, to })
 }
 
-/// What is left of a span before and after its whole hours.
-pub(super) fn around(span: Span, hours: Span) -> (Option<Span>, Option<Span>) {
+/// Parts of a span before and after its whole hours.
+pub(super) fn outside(span: Span, hours: Span) -> (Option<Span>, Option<Span>) {
     let before = Span {
         from: span.from,
         to: hours.from.plus(-1),

@@ -1,19 +1,20 @@
 //! `GET /api/v3/klines`: a symbol's minutes, a thousand an answer of weight 2.
 //!
-//! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume, close time, ..]`; minutes without trades may be absent.
-//! A row whose time lies outside of the minutes that were asked for is left out and counted:
-//! exchanges have changed milliseconds to microseconds before.
+//! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume,
+//! close time, ..]`; minutes without trades may be absent. A row whose time lies outside of the
+//! minutes that were asked for is left out and counted: exchanges have changed milliseconds to
+//! microseconds before.
 
 use marketlake_model::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
 use serde_json::value::RawValue;
 
-use super::{Binance, MARKET};
-use crate::FeedError;
-use crate::http::{Answer, malformed};
+use crate::feed::FeedError;
 use crate::json::decimal_text;
+use crate::poll::binance::{Binance, MARKET};
+use crate::poll::client::{HttpResponse, malformed};
 
 /// Rows of an answer at most.
-const PAGE: usize = 1_000;
+const PAGE_ROWS: usize = 1_000;
 
 impl Binance {
     /// Every symbol that is traded, in lower case, by name.
@@ -31,7 +32,8 @@ impl Binance {
         Ok(symbols)
     }
 
-    /// A symbol's closing prices and traded volumes, minute by minute from `from` to `to`, both within.
+    /// A symbol's closing prices and traded volumes, minute by minute from `from` to `to`, both
+    /// within.
     ///
     /// # Errors
     /// A [`FeedError`]; after [`FeedError::Throttled`] ask again once the pause is over.
@@ -51,7 +53,7 @@ impl Binance {
                 break;
             };
             samples.extend(page.samples);
-            if page.rows < PAGE || last < next {
+            if page.rows < PAGE_ROWS || last < next {
                 break;
             }
             next = last.plus(1);
@@ -78,12 +80,12 @@ impl Binance {
             .append_pair("interval", "1m")
             .append_pair("startTime", &from.start().0.to_string())
             .append_pair("endTime", &to.start().0.to_string())
-            .append_pair("limit", &PAGE.to_string());
-        let read = |answer: &Answer| {
-            self.mind_weight(&answer.headers);
+            .append_pair("limit", &PAGE_ROWS.to_string());
+        let read = |answer: &HttpResponse| {
+            self.track_used_weight(&answer.headers);
             parse(url.as_str(), symbol, (from, to), &answer.body)
         };
-        self.http.get(url.as_str(), read).await
+        self.client.get(url.as_str(), read).await
     }
 }
 
@@ -108,7 +110,7 @@ fn parse(
     let rows: Vec<Vec<&RawValue>> =
         serde_json::from_str(body).map_err(|error| malformed(url, error))?;
     let mut page = Page {
-        samples: Vec::with_capacity(rows.len().min(PAGE) * 2),
+        samples: Vec::with_capacity(rows.len().min(PAGE_ROWS) * 2),
         rows: rows.len(),
         outside: 0,
         example: None,

@@ -1,9 +1,7 @@
 //! Binance's `GET /api/v3/ticker/price`: the last price of every symbol, in one answer of weight 4.
 //!
-//! Source: Binance's spot API documentation. 429 and 418 carry `Retry-After` in seconds; `X-MBX-USED-WEIGHT-1M` says
-//! how much of the minute's weight this address has used.
-
-mod klines;
+//! Source: Binance's spot API documentation. 429 and 418 carry `Retry-After` in seconds;
+//! `X-MBX-USED-WEIGHT-1M` says how much of the minute's weight this address has used.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,19 +13,20 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::credentials::Credentials;
-use crate::http::{Answer, Http, malformed};
+use super::client::{ExchangeClient, HttpResponse, malformed};
+use super::credentials::Credentials;
+use crate::batch::Batch;
+use crate::feed::{Coverage, Feed, FeedError};
 use crate::json::decimal_text;
-use crate::{Batch, Feed, FeedError, Recall};
 
-const MARKET: &str = "binance";
-/// Of the 6,000 a minute that an address may use; others on it need theirs.
-const MOST_WEIGHT: u64 = 5_000;
+pub(crate) const MARKET: &str = "binance";
+/// Limit of the used weight, of the 6,000 a minute that an IP address has.
+const MAX_USED_WEIGHT: u64 = 5_000;
 const WEIGHT_PAUSE: Duration = Duration::from_secs(60);
 
 /// The feed.
 pub struct Binance {
-    http: Http,
+    pub(crate) client: ExchangeClient,
     base: Url,
 }
 
@@ -46,16 +45,16 @@ impl Binance {
     /// The feed at `base`.
     ///
     /// # Errors
-    /// Where no HTTP client can be made.
-    pub fn new(mut base: Url, patience: Option<Duration>) -> Result<Self, FeedError> {
+    /// Fails if no HTTP client can be made.
+    pub fn new(mut base: Url, timeout: Option<Duration>) -> Result<Self, FeedError> {
         let credentials = Credentials::take_from(&mut base);
         Ok(Self {
-            http: Http::new(credentials, patience)?,
+            client: ExchangeClient::new(credentials, timeout)?,
             base,
         })
     }
 
-    fn endpoint(&self, path: &[&str]) -> Result<Url, FeedError> {
+    pub(crate) fn endpoint(&self, path: &[&str]) -> Result<Url, FeedError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| malformed(self.base.as_str(), "expected an http address"))?
@@ -65,24 +64,24 @@ impl Binance {
     }
 
     /// The last price of every symbol, as of a minute.
-    async fn prices(&self, slot: Minute) -> Result<Batch, FeedError> {
+    pub(crate) async fn prices(&self, slot: Minute) -> Result<Batch, FeedError> {
         let url = self.endpoint(&["api", "v3", "ticker", "price"])?;
-        let read = |answer: &Answer| {
-            self.mind_weight(&answer.headers);
+        let read = |answer: &HttpResponse| {
+            self.track_used_weight(&answer.headers);
             parse(url.as_str(), slot, &answer.body)
         };
-        let batch = self.http.get(url.as_str(), read).await?;
-        batch.or_empty(url.as_str())
+        let batch = self.client.get(url.as_str(), read).await?;
+        batch.into_non_empty(url.as_str())
     }
 
-    /// Stays below the weight limit: near it, the next question waits for the next minute.
-    fn mind_weight(&self, headers: &HeaderMap) {
+    /// Tracks the used weight: near the limit, all requests pause for a minute.
+    pub(crate) fn track_used_weight(&self, headers: &HeaderMap) {
         let used = headers
             .get("x-mbx-used-weight-1m")
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if used.is_some_and(|used| used >= MOST_WEIGHT) {
+        if used.is_some_and(|used| used >= MAX_USED_WEIGHT) {
             tracing::warn!(used, "near the weight limit, pausing for a minute");
-            self.http.be_quiet_for(WEIGHT_PAUSE);
+            self.client.pause_for(WEIGHT_PAUSE);
         }
     }
 }
@@ -93,8 +92,8 @@ impl Feed for Binance {
         MARKET
     }
 
-    fn recall(&self) -> Recall {
-        Recall::Now
+    fn coverage(&self) -> Coverage {
+        Coverage::LiveOnly
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {

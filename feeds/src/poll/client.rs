@@ -1,4 +1,5 @@
-//! Asking over HTTP: timeouts, a size limit, a bounded retry with jitter, and pauses obeyed.
+//! HTTP client of an exchange: timeouts, a size limit, bounded retries with jitter, and pauses that
+//! the exchange asks for.
 //!
 //! Credentials go to the host that is configured and to no other, and are in no address or error
 //! that leaves this file.
@@ -13,38 +14,38 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use crate::FeedError;
-use crate::credentials::{Credentials, follow_on_same_host};
-use crate::pause::{MAX_BAN, pause};
+use super::credentials::{Credentials, follow_on_same_host};
+use super::retry_after::{MAX_BAN, pause};
+use crate::feed::FeedError;
 
-/// How long one answer may take. With two retries it stays within a minute's half.
-const PATIENCE: Duration = Duration::from_secs(8);
-const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Of what an exchange says in words, so much goes into errors.
-const MAX_SAID_CHARS: usize = 300;
+/// Timeout of one request. With two retries it stays within half a minute.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+const MAX_ATTEMPTS: u32 = 3;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// Characters of an exchange's message that go into errors.
+const MAX_MESSAGE_CHARS: usize = 300;
 /// The largest known answer is 2 MB.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
-/// One exchange's HTTP face.
-pub(crate) struct Http {
+/// HTTP client of one exchange.
+pub(crate) struct ExchangeClient {
     client: Client,
-    patience: Duration,
-    quiet_until: Mutex<Option<Instant>>,
+    timeout: Duration,
+    paused_until: Mutex<Option<Instant>>,
     credentials: Credentials,
 }
 
-/// A whole answer.
-pub(crate) struct Answer {
+/// Whole response.
+pub(crate) struct HttpResponse {
     pub(crate) body: String,
     pub(crate) headers: HeaderMap,
 }
 
-impl Http {
+impl ExchangeClient {
     pub(crate) fn new(
         credentials: Credentials,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<Self, FeedError> {
         let client = Client::builder()
             .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
@@ -55,34 +56,40 @@ impl Http {
         Ok(Self {
             credentials,
             client,
-            patience: patience.unwrap_or(PATIENCE),
-            quiet_until: Mutex::new(None),
+            timeout: timeout.unwrap_or(REQUEST_TIMEOUT),
+            paused_until: Mutex::new(None),
         })
     }
 
-    /// Asks and has the answer read by `parse`; transient failures of either are tried again.
+    /// Requests a URL and parses the response; retries transient failures of either.
     pub(crate) async fn get<T>(
         &self,
         url: &str,
-        parse: impl Fn(&Answer) -> Result<T, FeedError> + Send + Sync,
+        parse: impl Fn(&HttpResponse) -> Result<T, FeedError> + Send + Sync,
     ) -> Result<T, FeedError> {
         let mut attempt = 1;
         loop {
-            self.refuse_while_quiet(url)?;
+            self.check_paused(url)?;
             let result = self
-                .ask(url)
+                .request(url)
                 .await
                 .and_then(|answer| parse(&answer))
                 .map_err(|error| error.map_text(|text| self.credentials.scrub(text)));
             match result {
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
                     tracing::debug!(%error, attempt, "asking again");
-                    sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt, rand::random())).await;
+                    sleep(backoff(
+                        INITIAL_BACKOFF,
+                        MAX_BACKOFF,
+                        attempt,
+                        rand::random(),
+                    ))
+                    .await;
                     attempt += 1;
                 }
                 Err(error) => {
                     if let Some(pause) = error.pause() {
-                        self.be_quiet_for(pause);
+                        self.pause_for(pause);
                     }
                     return Err(error);
                 }
@@ -91,16 +98,16 @@ impl Http {
         }
     }
 
-    /// Keeps every further question back for a while; a longer pause that is under way stays.
-    pub(crate) fn be_quiet_for(&self, pause: Duration) {
+    /// Pauses all requests for a while; a longer pause that is under way stays.
+    pub(crate) fn pause_for(&self, pause: Duration) {
         let until = Instant::now().checked_add(pause.min(MAX_BAN));
-        let mut quiet_until = self.quiet_until.lock();
-        *quiet_until = (*quiet_until).max(until);
+        let mut paused_until = self.paused_until.lock();
+        *paused_until = (*paused_until).max(until);
     }
 
-    fn refuse_while_quiet(&self, url: &str) -> Result<(), FeedError> {
-        let quiet_until = *self.quiet_until.lock();
-        match quiet_until.map(|until| until.saturating_duration_since(Instant::now())) {
+    fn check_paused(&self, url: &str) -> Result<(), FeedError> {
+        let paused_until = *self.paused_until.lock();
+        match paused_until.map(|until| until.saturating_duration_since(Instant::now())) {
             Some(pause) if !pause.is_zero() => Err(FeedError::Throttled {
                 url: url.to_owned(),
                 pause,
@@ -110,23 +117,23 @@ impl Http {
         }
     }
 
-    async fn ask(&self, url: &str) -> Result<Answer, FeedError> {
+    async fn request(&self, url: &str) -> Result<HttpResponse, FeedError> {
         let whole = async {
             let request = self.client.get(self.credentials.address(url));
             let response = self.credentials.sign(request).send().await;
             let response = response.map_err(|error| unreachable(url, error))?;
             read(url, response).await
         };
-        timeout(self.patience, whole).await.unwrap_or_else(|_| {
+        timeout(self.timeout, whole).await.unwrap_or_else(|_| {
             Err(FeedError::Slow {
                 url: url.to_owned(),
-                limit: self.patience,
+                limit: self.timeout,
             })
         })
     }
 }
 
-async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
+async fn read(url: &str, mut response: Response) -> Result<HttpResponse, FeedError> {
     let status = response.status();
     let headers = response.headers().clone();
     let mut bytes = Vec::new();
@@ -136,16 +143,16 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
         .map_err(|error| unreachable(url, error))?
     {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MOST_BYTES {
+        if bytes.len() > MAX_BODY_BYTES {
             return Err(malformed(url, "more than 64 MiB"));
         }
     }
     if status.is_success() {
         let body = String::from_utf8(bytes).map_err(|error| malformed(url, error))?;
-        return Ok(Answer { body, headers });
+        return Ok(HttpResponse { body, headers });
     }
     let message = match headers.get(LOCATION) {
-        Some(location) if status.is_redirection() => elsewhere(location),
+        Some(location) if status.is_redirection() => redirect_message(location),
         _ => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
     };
     let url = url.to_owned();
@@ -163,8 +170,8 @@ async fn read(url: &str, mut response: Response) -> Result<Answer, FeedError> {
     })
 }
 
-/// Where a redirect leads that is not followed.
-fn elsewhere(location: &HeaderValue) -> String {
+/// Message about a redirect that is not followed.
+fn redirect_message(location: &HeaderValue) -> String {
     let url = location
         .to_str()
         .ok()
@@ -188,11 +195,11 @@ fn unreachable(url: &str, error: reqwest::Error) -> FeedError {
 pub(crate) fn malformed(url: &str, reason: impl ToString) -> FeedError {
     FeedError::Malformed {
         url: url.to_owned(),
-        reason: said(&reason.to_string()),
+        reason: truncate_message(&reason.to_string()),
     }
 }
 
-/// What an exchange said, shortened: it may be of any length.
-pub(crate) fn said(text: &str) -> String {
-    text.chars().take(MAX_SAID_CHARS).collect()
+/// Truncates an exchange's message, which may be of any length.
+pub(crate) fn truncate_message(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE_CHARS).collect()
 }

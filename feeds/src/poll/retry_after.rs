@@ -1,5 +1,4 @@
-//! For how long an exchange asks to be left alone. What it says is bounded before anything is
-//! reckoned with it.
+//! Pause that an exchange asks for by `Retry-After`, bounded before it is used.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Cryptowatch's `GET /markets/prices`: the last price of every market, in pages.
 //!
-//! The service closed in 2023; its wire format lives on in recordings and in stand-ins, so the address is
-//! configurable. Body: `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},"allowance":{..}}`.
+//! The service closed in 2023; its wire format lives on in recordings and in stand-ins, so the
+//! address is configurable. Body:
+//! `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},"allowance":{..}}`.
 
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use reqwest::header::HeaderName;
 use serde::Deserialize;
 use url::Url;
 
-use crate::credentials::Credentials;
-use crate::http::{Answer, Http, malformed, said};
+use super::client::{ExchangeClient, HttpResponse, malformed, truncate_message};
+use super::credentials::Credentials;
+use crate::batch::Batch;
+use crate::feed::{Coverage, Feed, FeedError};
 use crate::json::{Entries, decimal_text};
-use crate::{Batch, Feed, FeedError, Recall};
 
 /// Far more pages than there ever were; a cursor that never ends is an error.
-const MOST_PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 /// Cursors are short; a longer one is no cursor.
 const MAX_CURSOR_BYTES: usize = 1_000;
 const API_KEY: HeaderName = HeaderName::from_static("x-cw-api-key");
@@ -26,7 +28,7 @@ const ALLOWANCE_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// The feed.
 pub struct Cryptowatch {
-    http: Http,
+    client: ExchangeClient,
     base: Url,
     markets: Vec<String>,
 }
@@ -48,18 +50,19 @@ struct Cursor {
 }
 
 impl Cryptowatch {
-    /// Where the service was.
+    /// Former URL of the service.
     pub const DEFAULT_URL: &str = "https://api.cryptowat.ch";
 
-    /// The feed at `base`, with an API key where there is one; `markets` limits it to some exchanges (none: all).
+    /// The feed at `base`, with an API key where there is one; `markets` limits it to some
+    /// exchanges (none: all).
     ///
     /// # Errors
-    /// Where the key is no header value.
+    /// Fails if the key is no header value.
     pub fn new(
         mut base: Url,
         api_key: Option<&str>,
         markets: Vec<String>,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<Self, FeedError> {
         let mut credentials = Credentials::take_from(&mut base);
         if let Some(key) = api_key {
@@ -68,7 +71,7 @@ impl Cryptowatch {
             credentials = with_key.ok_or_else(|| malformed(base.as_str(), problem))?;
         }
         Ok(Self {
-            http: Http::new(credentials, patience)?,
+            client: ExchangeClient::new(credentials, timeout)?,
             base,
             markets,
         })
@@ -108,24 +111,24 @@ impl Feed for Cryptowatch {
         "cryptowatch"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::Now
+    fn coverage(&self) -> Coverage {
+        Coverage::LiveOnly
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
         let mut batch = Batch::default();
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let url = self.page_url(cursor.as_deref())?;
             let (page, next) = self
-                .http
+                .client
                 .get(url.as_str(), |answer| {
                     self.parse(url.as_str(), slot, answer)
                 })
                 .await?;
             batch.merge(page);
             match next {
-                None => return batch.or_empty(self.page_url(None)?.as_str()),
+                None => return batch.into_non_empty(self.page_url(None)?.as_str()),
                 Some(next) if next.len() > MAX_CURSOR_BYTES => {
                     let length = next.len();
                     let reason = format!(
@@ -144,7 +147,7 @@ impl Feed for Cryptowatch {
         }
         Err(malformed(
             self.base.as_str(),
-            format!("more than {MOST_PAGES} pages"),
+            format!("more than {MAX_PAGES} pages"),
         ))
     }
 }
@@ -155,7 +158,7 @@ impl Cryptowatch {
         &self,
         url: &str,
         slot: Minute,
-        answer: &Answer,
+        answer: &HttpResponse,
     ) -> Result<(Batch, Option<String>), FeedError> {
         let page: Page<'_> =
             serde_json::from_str(&answer.body).map_err(|error| malformed(url, error))?;
@@ -184,7 +187,7 @@ impl Cryptowatch {
 }
 
 fn refused(url: &str, message: &str) -> FeedError {
-    let (url, message) = (url.to_owned(), said(message));
+    let (url, message) = (url.to_owned(), truncate_message(message));
     if message.to_lowercase().contains("allowance") {
         return FeedError::Throttled {
             url,

@@ -1,4 +1,4 @@
-//! Credentials of a feed, and where they may go.
+//! Credentials of a feed, sent to the configured host only.
 
 use marketlake_common::{SecretUrl, scrub};
 use percent_encoding::percent_decode_str;
