@@ -89,7 +89,7 @@ impl Batch {
         *sum = sum.saturating_add(count);
     }
 
-    /// Takes out samples of another minute than the one that was asked for, and counts them.
+    /// Takes out samples of another minute than the requested one, and counts them.
     pub fn retain_slot(&mut self, slot: Minute) {
         let (kept, others) = std::mem::take(&mut self.samples)
             .into_iter()

@@ -107,8 +107,8 @@ impl Lake {
     /// nothing more.
     ///
     /// # Errors
-    /// [`LakeError::Mismatch`] where they are not; any other where the store or the catalog could
-    /// not be asked.
+    /// [`LakeError::Mismatch`] where they are not; any other if the store or the catalog could
+    /// not be read.
     pub async fn check_identity(&self) -> Result<(), LakeError> {
         identity::ensure(&self.database, &self.store).await?;
         Ok(())
@@ -244,7 +244,7 @@ impl Lake {
         Ok(())
     }
 
-    /// The newest minute with a committed sample: what answers stand for unless asked otherwise.
+    /// The newest minute with a committed sample: the default `at` of queries.
     ///
     /// # Errors
     /// Fails if the catalog cannot be read.

@@ -2,7 +2,7 @@
 //!
 //! Source: Binance's spot API documentation. A row is `[open time, open, high, low, close, volume,
 //! close time, ..]`; minutes without trades may be absent. A row whose time lies outside of the
-//! minutes that were asked for is left out and counted: exchanges have changed milliseconds to
+//! requested minutes is left out and counted: exchanges have changed milliseconds to
 //! microseconds before.
 
 use marketlake_model::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
@@ -36,7 +36,7 @@ impl Binance {
     /// within.
     ///
     /// # Errors
-    /// A [`FeedError`]; after [`FeedError::Throttled`] ask again once the pause is over.
+    /// A [`FeedError`]; after [`FeedError::Throttled`] retry once the pause is over.
     pub async fn minutes(
         &self,
         symbol: &str,
@@ -93,7 +93,7 @@ impl Binance {
 struct Page {
     samples: Vec<Sample>,
     rows: usize,
-    /// Rows outside of the minutes that were asked for, and what the first of them says.
+    /// Rows outside of the requested minutes, and the first of them.
     outside: usize,
     example: Option<String>,
 }

@@ -77,7 +77,7 @@ impl ExchangeClient {
                 .map_err(|error| error.map_text(|text| self.credentials.scrub(text)));
             match result {
                 Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
-                    tracing::debug!(%error, attempt, "asking again");
+                    tracing::debug!(%error, attempt, "retrying");
                     sleep(backoff(
                         INITIAL_BACKOFF,
                         MAX_BACKOFF,

@@ -48,7 +48,7 @@ impl Credentials {
         Some(self)
     }
 
-    /// Text without them: some servers repeat in an error what they were asked with.
+    /// Text without them: some servers repeat in an error the request.
     pub(crate) fn scrub(&self, text: &str) -> String {
         scrub(text, self.secrets.iter().map(String::as_str))
     }

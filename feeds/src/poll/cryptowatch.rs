@@ -23,7 +23,7 @@ const MAX_PAGES: usize = 1_000;
 /// Cursors are short; a longer one is no cursor.
 const MAX_CURSOR_BYTES: usize = 1_000;
 const API_KEY: HeaderName = HeaderName::from_static("x-cw-api-key");
-/// Its allowance was renewed within the day; asked again after an hour.
+/// Its allowance was renewed within the day; retried after an hour.
 const ALLOWANCE_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// The feed.

@@ -135,7 +135,7 @@ impl AthenaClient {
         &self.options
     }
 
-    /// The rows of a statement. Who asks the same of the same state of the lake waits for, or gets,
+    /// The rows of a statement. Concurrent calls with the same statement and state share
     /// the same rows.
     pub(crate) async fn cached_rows(
         &self,

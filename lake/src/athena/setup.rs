@@ -71,7 +71,7 @@ pub(super) fn probes() -> Result<Vec<Statement>, AthenaError> {
 }
 
 impl AthenaClient {
-    /// Makes the database, its tables and the view where they are missing, and asks each once.
+    /// Makes the database, its tables and the view where they are missing, and queries each once.
     pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
         let store = self.bucket.uri(&Path::default());
         for sql in Ddl::new(&self.options.database, &store).0 {

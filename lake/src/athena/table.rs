@@ -62,7 +62,7 @@ impl Table {
         cells.sum()
     }
 
-    /// Its rows, each asked for its cells by name.
+    /// Its rows, whose cells are read by name.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Cells<'_>> {
         let width = self.columns.len().max(1);
         self.cells.chunks_exact(width).map(|cells| Cells {

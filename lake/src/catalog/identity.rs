@@ -64,15 +64,15 @@ async fn reconcile(
     let mut has_checked = false;
     for _ in 0..MAX_ATTEMPTS {
         let (row, stored) = read(database, store).await?;
-        let standing = match compare(store, row.as_ref(), stored.as_ref()) {
+        let state = match compare(store, row.as_ref(), stored.as_ref()) {
             // Read between two changes of another process, it is gone the second time.
             Err(error) if refused.as_ref() != Some(&error) => {
                 refused = Some(error);
                 continue;
             }
-            standing => standing?,
+            state => state?,
         };
-        match (standing, stored) {
+        match (state, stored) {
             (IdentityState::Same, Some(stored)) => return Ok((stored, has_checked)),
             (IdentityState::New, _) => {
                 // Who writes into a lake that he does not know must not become its owner.
@@ -206,12 +206,12 @@ pub async fn diagnose_identity(database: &DatabaseConnection, store: &Store) -> 
     let what = "lake";
     let looked = async {
         let (row, stored) = read(database, store).await?;
-        let standing = compare(store, row.as_ref(), stored.as_ref())?;
-        if standing == IdentityState::NotStored {
+        let state = compare(store, row.as_ref(), stored.as_ref())?;
+        if state == IdentityState::NotStored {
             guard::is_own(database, store).await?;
         }
         guard::check(database, store).await?;
-        Ok::<_, LakeError>((standing, row))
+        Ok::<_, LakeError>((state, row))
     };
     match looked.await {
         Ok((IdentityState::New, _)) => Diagnostic::new(
@@ -219,10 +219,10 @@ pub async fn diagnose_identity(database: &DatabaseConnection, store: &Store) -> 
             Severity::Good,
             "new: database and store get their id at the first write",
         ),
-        Ok((standing, row)) => {
+        Ok((state, row)) => {
             let (id, sequence) =
                 row.map_or_else(Default::default, |row| (row.lake_id, row.sequence));
-            let next = match standing {
+            let next = match state {
                 IdentityState::Same => "",
                 _ => "; a crash interrupted a change, which the next write finishes",
             };

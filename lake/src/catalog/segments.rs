@@ -120,7 +120,7 @@ pub(crate) async fn estimate_bytes(
             u64::try_from(all).unwrap_or(0),
         );
         match metrics {
-            Some(asked) if (asked as u64) < all => bytes.saturating_mul(asked as u64) / all,
+            Some(queried) if (queried as u64) < all => bytes.saturating_mul(queried as u64) / all,
             _ => bytes,
         }
     });

@@ -245,10 +245,10 @@ impl Lake {
 
     /// Row of a ranking with the metric's name.
     #[must_use]
-    pub fn named_rank(&self, ranking: &RankingResult, standing: &RankedMetric) -> MetricRank {
+    pub fn named_rank(&self, ranking: &RankingResult, ranked: &RankedMetric) -> MetricRank {
         MetricRank {
-            named: self.named_metric(standing.metric.clone()),
-            ranked: Some(standing.clone()),
+            named: self.named_metric(ranked.metric.clone()),
+            ranked: Some(ranked.clone()),
             of: ranking.ranking.ranked().len() as u64,
             statistic: ranking.statistic,
             span: ranking.span,

@@ -14,7 +14,7 @@ pub(crate) type Source = Box<dyn Iterator<Item = Result<Rows, LakeError>> + Send
 
 /// A source that is in memory.
 pub(crate) fn in_memory(rows: Arc<Rows>) -> Source {
-    // One metric a batch, so that nothing is copied before it is asked for.
+    // One metric a batch, so that nothing is copied before it is needed.
     let mut next = 0;
     Box::new(std::iter::from_fn(move || {
         let (metric, points) = rows.run(next)?;

@@ -84,7 +84,7 @@ impl AthenaEngine {
         Ok(self.client.cached_rows(statement, &state).await?)
     }
 
-    /// The part of a span whose days can have samples: no others are asked for.
+    /// Part of a span whose days can have samples: no others are queried.
     async fn within(&self, span: Span) -> Result<Option<Span>, LakeError> {
         let bounds = segments::bounds(&self.database).await?;
         Ok(bounds.and_then(|bounds| {
@@ -176,8 +176,8 @@ impl QueryEngine for AthenaEngine {
             measures.extend(VOLUMES);
         }
         let all = self.summaries(&measures, span).await?;
-        let asked = all.iter().filter(|(metric, _)| metric.measure() == measure);
-        let values = asked.filter_map(|(metric, summary)| {
+        let matching = all.iter().filter(|(metric, _)| metric.measure() == measure);
+        let values = matching.filter_map(|(metric, summary)| {
             let of_pair = || {
                 let (day, minute) = volumes_of(metric)?;
                 traded(all.get(&day), all.get(&minute))

@@ -20,7 +20,7 @@ pub(super) struct Hour {
     unscaled: Vec<i64>,
     scale: Vec<i8>,
     moments: Vec<Moments>,
-    /// Made at the first asking.
+    /// made at the first query.
     rollups: OnceLock<Vec<Option<Rollup>>>,
 }
 

@@ -114,7 +114,7 @@ impl RecentDay {
     }
 
     /// Returns whether a skipped minute is no longer in the future, as after a clock was
-    /// behind for a while; asking forgets it.
+    /// behind for a while; the call resets it.
     pub(crate) fn take_skipped_before(&self, last: Minute) -> bool {
         let due = self.skipped_from.load(Ordering::Acquire) <= last.number();
         if due {

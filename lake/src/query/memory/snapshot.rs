@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
     pub(super) hours: BTreeMap<Minute, Arc<Hour>>,
     /// By standard deviation, by the numbers of measures.
     pub(super) rankings: Vec<Arc<Ranking>>,
-    /// By other statistics; made at the first asking.
+    /// By other statistics; made at the first query.
     pub(super) others: Vec<[OnceLock<Arc<Ranking>>; Statistic::ALL.len()]>,
     pub(super) trailing: Arc<Vec<RollingSum>>,
 }

@@ -76,7 +76,7 @@ impl Writer {
             .set_column_dictionary_enabled(column("ts"), false)
             .set_column_encoding(column("unscaled"), Encoding::PLAIN)
             .set_column_dictionary_enabled(column("unscaled"), false)
-            // Nobody asks for a value whatever its metric.
+            // No query filters by value without a metric.
             .set_column_statistics_enabled(column("unscaled"), EnabledStatistics::Chunk)
             .set_column_statistics_enabled(column("scale"), EnabledStatistics::Chunk)
             .build();

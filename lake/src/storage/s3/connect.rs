@@ -90,7 +90,7 @@ pub(super) async fn sdk(options: &StoreOptions) -> SdkConfig {
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     } else if options.endpoint.is_some() {
-        // A server of one's own has no region; EC2 need not be asked for it.
+        // A server of one's own has no region; EC2 need not be queried for it.
         let environment = EnvironmentVariableRegionProvider::new();
         let region =
             RegionProviderChain::first_try(environment).or_else(Region::new(DEFAULT_REGION));

@@ -61,18 +61,18 @@ impl Bucket {
         }
     }
 
-    /// Bucket, region and clock, from one answer.
+    /// Bucket, region and clock, from one response.
     async fn reach(&self, now: Millis) -> Vec<Diagnostic> {
         let name = &self.name;
-        let asked = self.client.head_bucket().bucket(name).customize();
+        let request = self.client.head_bucket().bucket(name).customize();
         let seen = HeaderCapture::default();
-        let answer = asked.interceptor(seen.clone()).send().await;
+        let response = request.interceptor(seen.clone()).send().await;
         let seen = seen.headers();
         let mut found = Vec::new();
         let ours = self.sdk.region().map_or("", Region::as_ref);
         let theirs = seen.region.as_deref().unwrap_or(ours);
         let skew = seen.date.map(|date| now.since(date) / 1_000);
-        found.push(match &answer {
+        found.push(match &response {
             Ok(_) => Diagnostic::new("bucket", Severity::Good, format!("{name} is there")),
             Err(error) => Diagnostic::new(
                 "bucket",
@@ -80,7 +80,7 @@ impl Bucket {
                 unreachable(name, ours, theirs, error),
             ),
         });
-        if answer.is_ok() || seen.region.is_some() {
+        if response.is_ok() || seen.region.is_some() {
             found.push(if ours == theirs {
                 Diagnostic::new("region", Severity::Good, ours)
             } else {
@@ -202,9 +202,9 @@ impl Bucket {
 
     async fn versioning(&self) -> Diagnostic {
         let what = "versioning";
-        let asked = self.client.get_bucket_versioning().bucket(&self.name);
-        match asked.send().await {
-            Ok(answer) if answer.status() == Some(&BucketVersioningStatus::Enabled) => {
+        let request = self.client.get_bucket_versioning().bucket(&self.name);
+        match request.send().await {
+            Ok(response) if response.status() == Some(&BucketVersioningStatus::Enabled) => {
                 self.versions_end(what).await
             }
             Ok(_) => Diagnostic::new(what, Severity::Good, "off: no object is ever overwritten"),
@@ -218,7 +218,7 @@ impl Bucket {
         let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
             rule.noncurrent_version_expiration().is_some()
         };
-        if rules.is_ok_and(|answer| answer.rules().iter().any(ends)) {
+        if rules.is_ok_and(|response| response.rules().iter().any(ends)) {
             Diagnostic::new(
                 what,
                 Severity::Good,
@@ -233,13 +233,13 @@ impl Bucket {
     async fn lifecycle(&self) -> Diagnostic {
         let what = "lifecycle";
         let advice = "no rule ends uploads that were broken off, which are paid for: add AbortIncompleteMultipartUpload after 7 days";
-        let asked = self.client.get_bucket_lifecycle_configuration();
-        match asked.bucket(&self.name).send().await {
-            Ok(answer) => {
+        let request = self.client.get_bucket_lifecycle_configuration();
+        match request.bucket(&self.name).send().await {
+            Ok(response) => {
                 let ends = |rule: &aws_sdk_s3::types::LifecycleRule| {
                     rule.abort_incomplete_multipart_upload().is_some()
                 };
-                if answer.rules().iter().any(ends) {
+                if response.rules().iter().any(ends) {
                     Diagnostic::new(
                         what,
                         Severity::Good,
@@ -258,22 +258,23 @@ impl Bucket {
 
     async fn public_access(&self) -> Diagnostic {
         let what = "public access";
-        let asked = self.client.get_public_access_block();
+        let request = self.client.get_public_access_block();
         let advice = "not blocked: turn all four parts of the bucket's public access block on";
-        match asked.bucket(&self.name).send().await {
-            Ok(answer) => {
-                let is_blocked = answer
-                    .public_access_block_configuration()
-                    .is_some_and(|block| {
-                        [
-                            block.block_public_acls(),
-                            block.ignore_public_acls(),
-                            block.block_public_policy(),
-                            block.restrict_public_buckets(),
-                        ]
-                        .iter()
-                        .all(|part| *part == Some(true))
-                    });
+        match request.bucket(&self.name).send().await {
+            Ok(response) => {
+                let is_blocked =
+                    response
+                        .public_access_block_configuration()
+                        .is_some_and(|block| {
+                            [
+                                block.block_public_acls(),
+                                block.ignore_public_acls(),
+                                block.block_public_policy(),
+                                block.restrict_public_buckets(),
+                            ]
+                            .iter()
+                            .all(|part| *part == Some(true))
+                        });
                 if is_blocked {
                     Diagnostic::new(what, Severity::Good, "blocked")
                 } else {
