@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use marketlake_model::{Exact, Metric, Minute, Rejected, Sample};
 
-use crate::feed::FeedError;
+use crate::error::FeedError;
 
 /// Rejected entries that are kept by name; the rest is counted.
 const MAX_NAMED_REJECTIONS: usize = 20;

@@ -6,6 +6,7 @@
 //! entries that it rejects, with the reason.
 
 mod batch;
+mod error;
 mod feed;
 pub mod files;
 mod history;
@@ -15,7 +16,8 @@ mod replay;
 mod simulated;
 
 pub use batch::{Batch, MAX_SAMPLES};
-pub use feed::{Coverage, Feed, FeedError};
+pub use error::FeedError;
+pub use feed::{Coverage, Feed};
 pub use poll::binance::Binance;
 pub use poll::cryptowatch::Cryptowatch;
 pub use poll::retry_after::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};

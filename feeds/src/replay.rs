@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use marketlake_model::{Millis, Minute, Sample};
 
 use crate::batch::Batch;
-use crate::feed::{Coverage, Feed, FeedError};
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 use crate::files::{self, FileError, FileOptions};
 
 /// Minutes that are replayed, and the speed.

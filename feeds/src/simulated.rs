@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use marketlake_model::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
 
 use crate::batch::Batch;
-use crate::feed::{Coverage, Feed, FeedError};
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 
 /// Pair, price about which it wanders, digits behind the point.
 const PAIRS: [(&str, f64, i8); 40] = [

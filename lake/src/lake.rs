@@ -19,7 +19,7 @@ use crate::catalog::upload_intents::Intents;
 use crate::catalog::{identity, segments};
 use crate::error::LakeError;
 use crate::query::engine::athena::AthenaEngine;
-use crate::query::engine::datafusion::DataFusionEngine;
+use crate::query::engine::datafusion::session::DataFusionEngine;
 use crate::query::engine::selector::{AthenaPolicy, EngineSelector};
 use crate::query::memory::RecentDay;
 use crate::query::service::CachedListing;

@@ -44,7 +44,7 @@ pub use maintenance::rebuild::{Adoption, FeedParts, RebuildSummary};
 pub use maintenance::vacuum::{Retention, VacuumSummary};
 pub use query::bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use query::engine::athena::AthenaEngine;
-pub use query::engine::datafusion::DataFusionEngine;
+pub use query::engine::datafusion::session::DataFusionEngine;
 pub use query::engine::rule_input::{RuleInput, RuleInputQuery};
 pub use query::engine::selector::{AthenaPolicy, EngineSelector};
 pub use query::engine::usage::{inherit_recorder, record_engines};

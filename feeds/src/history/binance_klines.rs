@@ -8,7 +8,7 @@
 use marketlake_model::{Exact, Metric, Millis, Minute, PRICE, Sample, VOLUME};
 use serde_json::value::RawValue;
 
-use crate::feed::FeedError;
+use crate::error::FeedError;
 use crate::json::decimal_text;
 use crate::poll::binance::{Binance, MARKET};
 use crate::poll::client::{HttpResponse, malformed};

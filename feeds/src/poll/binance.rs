@@ -16,7 +16,8 @@ use url::Url;
 use super::client::{ExchangeClient, HttpResponse, malformed};
 use super::credentials::Credentials;
 use crate::batch::Batch;
-use crate::feed::{Coverage, Feed, FeedError};
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 use crate::json::decimal_text;
 
 pub(crate) const MARKET: &str = "binance";

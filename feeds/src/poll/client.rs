@@ -16,7 +16,7 @@ use url::Url;
 
 use super::credentials::{Credentials, follow_on_same_host};
 use super::retry_after::{MAX_BAN, pause};
-use crate::feed::FeedError;
+use crate::error::FeedError;
 
 /// Timeout of one request. With two retries it stays within half a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);

@@ -15,7 +15,8 @@ use url::Url;
 use super::client::{ExchangeClient, HttpResponse, malformed, truncate_message};
 use super::credentials::Credentials;
 use crate::batch::Batch;
-use crate::feed::{Coverage, Feed, FeedError};
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 use crate::json::{Entries, decimal_text};
 
 /// Far more pages than there ever were; a cursor that never ends is an error.

@@ -20,11 +20,11 @@ use uuid::Uuid;
 
 use crate::catalog::guard;
 use crate::catalog::lake_file::{self, Identity, LakeFile, StoredIdentity};
+use crate::catalog::layout::FORMAT;
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::storage::diagnostic::{Diagnostic, Severity};
-use crate::storage::paths::FORMAT;
 use crate::storage::store::Store;
 
 /// The id of the one row.

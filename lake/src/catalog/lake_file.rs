@@ -4,11 +4,11 @@ use bytes::Bytes;
 use object_store::UpdateVersion;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::layout::FORMAT;
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
-use crate::storage::local_folder;
-use crate::storage::paths::{self, FORMAT};
 use crate::storage::store::Store;
+use crate::storage::{local_folder, paths};
 
 /// Longest file that is read.
 const MAX_BYTES: usize = 4_096;

@@ -2,7 +2,7 @@
 
 use marketlake_model::Millis;
 
-use crate::storage::paths::FORMAT;
+use crate::catalog::layout::FORMAT;
 
 /// Mismatch of database and store. Nothing was written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,9 +10,6 @@ use uuid::Uuid;
 
 use crate::storage::local_folder;
 
-/// Version of the layout that is written, and the newest that is read.
-pub(crate) const FORMAT: u32 = 1;
-
 /// Kind of object that a segment consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {

@@ -9,7 +9,7 @@ use marketlake_model::{Jump, Metric};
 use sea_orm::DatabaseConnection;
 
 use super::athena::AthenaEngine;
-use super::datafusion::DataFusionEngine;
+use super::datafusion::session::DataFusionEngine;
 use super::rule_input::{RuleInput, RuleInputQuery};
 use super::usage::{EngineKind, record};
 use super::{JumpQuery, QueryEngine, lookback_span};

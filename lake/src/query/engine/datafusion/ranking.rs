@@ -7,7 +7,7 @@ use bytes::Bytes;
 use marketlake_entities::records::segments::{Model, Tier};
 use marketlake_model::{Metric, Minute};
 
-use super::DataFusionEngine;
+use super::session::DataFusionEngine;
 use crate::catalog::segments::overlaps;
 use crate::error::LakeError;
 use crate::query::ranking::Ranking;

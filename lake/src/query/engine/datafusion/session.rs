@@ -1,4 +1,4 @@
-//! `DataFusion` sessions over exactly some segments.
+//! `DataFusion` engine, and its sessions over exactly some segments.
 
 use std::sync::Arc;
 
@@ -6,22 +6,61 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemTable;
 use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use marketlake_entities::records::segments::Model;
 use marketlake_model::Millis;
+use sea_orm::DatabaseConnection;
+use url::Url;
 
-use super::DataFusionEngine;
-use super::table::ObjectTable;
+use super::segment_file::SegmentFiles;
+use super::table::{ObjectTable, ROOT};
 use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::segment::codec::SCHEMA;
 use crate::span::Span;
 use crate::storage::object::Object;
+use crate::storage::store::Store;
 
 /// Names and values of a query's parameters.
 pub(super) type Parameters = Vec<(&'static str, ScalarValue)>;
 
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct DataFusionEngine {
+    pub(super) database: DatabaseConnection,
+    store: Store,
+    files: Arc<SegmentFiles>,
+    runtime: Arc<RuntimeEnv>,
+}
+
 impl DataFusionEngine {
+    pub(crate) fn new(database: DatabaseConnection, store: &Store) -> Self {
+        let runtime = Arc::new(RuntimeEnv::default());
+        if let Ok(root) = Url::parse(ROOT) {
+            // Named in plans only: bytes come by way of `SegmentFiles`.
+            runtime.register_object_store(&root, Arc::clone(store.objects()));
+        }
+        Self {
+            database,
+            store: store.clone(),
+            files: Arc::new(SegmentFiles::new(store.clone())),
+            runtime,
+        }
+    }
+
+    /// Clones it over another pool of connections.
+    pub(crate) fn with_database(&self, database: &DatabaseConnection) -> Self {
+        Self {
+            database: database.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// A session whose table `samples` is exactly the live segments that may hold something of the
     /// span.
     pub(super) async fn session(&self, span: Span) -> Result<SessionContext, LakeError> {
@@ -33,7 +72,7 @@ impl DataFusionEngine {
         &self,
         mut segments: Vec<Model>,
     ) -> Result<SessionContext, LakeError> {
-        in_time(&mut segments);
+        sort_segments(&mut segments);
         let objects = segments.iter().map(Object::samples).collect();
         let session = self.empty_session();
         self.register(&session, "samples", &SCHEMA, objects)?;
@@ -85,7 +124,7 @@ impl DataFusionEngine {
 }
 
 /// The ends of a span.
-pub(super) fn times(span: Span) -> Parameters {
+pub(super) fn span_parameters(span: Span) -> Parameters {
     let utc =
         |millis: Millis| ScalarValue::TimestampMillisecond(Some(millis.0), Some("UTC".into()));
     vec![
@@ -95,6 +134,6 @@ pub(super) fn times(span: Span) -> Parameters {
 }
 
 /// In the order of time, then of commits.
-pub(super) fn in_time(segments: &mut [Model]) {
+pub(super) fn sort_segments(segments: &mut [Model]) {
     segments.sort_by_key(|segment| (segment.min_ts, segment.id));
 }

@@ -19,7 +19,8 @@ use crate::storage::object::Object;
 /// The store's name within the engine, wherever it really is.
 pub(super) const ROOT: &str = "lake://store/";
 
-/// Sizes come from the catalog, so that no object is queried for its own, and nothing is ever listed.
+/// Sizes come from the catalog, so that no object is queried for its own, and nothing is ever
+/// listed.
 #[derive(Debug)]
 pub(super) struct ObjectTable {
     schema: SchemaRef,
