@@ -21,5 +21,5 @@ pub use feed::{Coverage, Feed};
 pub use poll::binance::Binance;
 pub use poll::cryptowatch::Cryptowatch;
 pub use poll::retry_after::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};
-pub use replay::{Replay, ReplayClock};
+pub use replay::{ReplayClock, ReplayFeed};
 pub use simulated::Simulated;

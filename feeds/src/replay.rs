@@ -40,12 +40,12 @@ impl ReplayClock {
 }
 
 /// The feed: all samples of the files, by minute.
-pub struct Replay {
+pub struct ReplayFeed {
     minutes: HashMap<Minute, Vec<Sample>>,
     clock: ReplayClock,
 }
 
-impl Replay {
+impl ReplayFeed {
     /// Reads the files whole. `from` and `to` default to the first and last minute in them.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Replay {
 }
 
 #[async_trait]
-impl Feed for Replay {
+impl Feed for ReplayFeed {
     fn name(&self) -> &str {
         "replay"
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use marketlake_common::{Secret, SecretUrl};
 use marketlake_feeds::files::FileOptions;
-use marketlake_feeds::{Binance, Cryptowatch, Feed, Replay, ReplayClock, Simulated};
+use marketlake_feeds::{Binance, Cryptowatch, Feed, ReplayClock, ReplayFeed, Simulated};
 use marketlake_jobs::Source;
 use marketlake_model::{Minute, parse_time};
 use url::Url;
@@ -110,7 +110,7 @@ async fn replay(
         market: feed.market.clone(),
         ..FileOptions::default()
     };
-    let replay = Replay::read(&feed.files, &options, from, to, speed).map_err(|error| {
+    let replay = ReplayFeed::read(&feed.files, &options, from, to, speed).map_err(|error| {
         ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error)
     })?;
     *pace = Some(replay.clock());
