@@ -69,7 +69,7 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
         let known = id
             .parse()
             .ok()
-            .filter(|metric| lake.directory().holds(metric));
+            .filter(|metric| lake.directory().contains(metric));
         let metric = known.filter(|_| caller.grant.may(Scope::Read));
         return Ok(metric.map(|metric| Node::Metric(lake.named_metric(metric).into())));
     }
