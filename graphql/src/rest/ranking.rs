@@ -60,7 +60,7 @@ pub(super) async fn get(
     let start = match (&behind, &ranks) {
         (Some(id), Some(ranks)) => {
             let metric: Option<Metric> = id.parse().ok();
-            let at = metric.and_then(|metric| ranks.ranking.position(&metric));
+            let at = metric.and_then(|metric| ranks.ranking.index_of(&metric));
             let problem = "expected a cursor of this ranking; its metric is not ranked any more";
             at.ok_or_else(|| Problem::bad_parameter("cursor", problem))? + 1
         }

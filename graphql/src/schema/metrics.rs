@@ -323,7 +323,7 @@ async fn order(
             }
             listed.sort_by_cached_key(|l| {
                 let ranking = places.get(l.metric.measure());
-                let position = ranking.and_then(|ranking| ranking.position(&l.metric));
+                let position = ranking.and_then(|ranking| ranking.index_of(&l.metric));
                 let is_no_price = l.metric.measure() != marketlake_model::PRICE;
                 let place = position.unwrap_or(usize::MAX);
                 (

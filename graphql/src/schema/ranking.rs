@@ -149,7 +149,7 @@ pub(super) async fn page(
     let ranking = &ranks.ranking;
     let position = |id: &str| {
         let metric = id.parse().ok()?;
-        ranking.position(&metric).map(Position::of)
+        ranking.index_of(&metric).map(Position::of)
     };
     paging.page(ranking.ranked(), position, |standing| {
         let rank = Rank::new(lake.named_rank(&ranks, standing), at);
