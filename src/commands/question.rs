@@ -96,8 +96,8 @@ impl Asked {
     ) -> anyhow::Result<Option<Span>> {
         let (from, to) = (minute("--from", from)?, minute("--to", to)?);
         let span = self.lake.default_span(from, to).await?;
-        let forwards = span.map(Span::forwards).transpose();
-        Ok(forwards.map_err(|reason| Usage(format!("--from: {reason}")))?)
+        let validated = span.map(Span::validate).transpose();
+        Ok(validated.map_err(|reason| Usage(format!("--from: {reason}")))?)
     }
 }
 
