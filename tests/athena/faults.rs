@@ -171,7 +171,7 @@ async fn a_failed_query_is_run_again_only_where_athena_says_so() {
 async fn what_would_read_too_much_is_not_asked_or_ended() {
     let asked = Asked::with(1, |standin| standin.options.max_scanned_bytes = 100).await;
     let error = refusal(&asked).await;
-    assert!(matches!(error, AthenaError::TooLarge { most: 100, .. }));
+    assert!(matches!(error, AthenaError::TooLarge { max: 100, .. }));
     assert_eq!(queries(&asked, 0).await, 0);
     let asked = Asked::new(1).await;
     asked.standin.set(0, "limit", 100).await;
