@@ -97,7 +97,7 @@ impl Background {
                 }
             }
             tokio::select! {
-                () = self.lake.committed() => (),
+                () = self.lake.wait_for_commit() => (),
                 () = sleep(FOLLOW_INTERVAL) => (),
                 () = self.stop.cancelled() => (),
             }

@@ -45,7 +45,7 @@ pub(crate) struct Service {
     /// The same over connections of its own, so that requests do not wait for jobs.
     api_lake: Arc<Lake>,
     jobs: JobSet,
-    pace: Option<marketlake_feeds::Pace>,
+    pace: Option<marketlake_feeds::ReplayClock>,
     listener: Option<TcpListener>,
     operations: Option<TcpListener>,
     figures: PrometheusHandle,
@@ -63,7 +63,7 @@ pub(crate) async fn jobs(
     settings: &Settings,
     lake: &Arc<Lake>,
     stop: &CancellationToken,
-) -> anyhow::Result<(JobSet, Option<marketlake_feeds::Pace>)> {
+) -> anyhow::Result<(JobSet, Option<marketlake_feeds::ReplayClock>)> {
     let feeds = feeds::make(settings).await?;
     let jobs = JobSet::all(JobDeps {
         lake: Arc::clone(lake),

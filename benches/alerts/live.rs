@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_feeds::{Batch, Feed, FeedError, Recall};
+use marketlake_feeds::{Batch, Coverage, Feed, FeedError};
 use marketlake_jobs::{JobDeps, JobSet, Runner, Scheduler, Source, WatchdogOptions};
 use marketlake_lake::Retention;
 use marketlake_model::Minute;
@@ -27,8 +27,8 @@ impl Feed for Live {
         "bench"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::Now
+    fn coverage(&self) -> Coverage {
+        Coverage::LiveOnly
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
@@ -82,7 +82,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
                     seen = newest;
                 }
                 tokio::select! {
-                    () = lake.committed() => (),
+                    () = lake.wait_for_commit() => (),
                     () = tokio::time::sleep(Duration::from_millis(500)) => (),
                     () = stop.cancelled() => (),
                 }

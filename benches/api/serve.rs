@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_feeds::{Batch, Feed, FeedError, Recall};
+use marketlake_feeds::{Batch, Coverage, Feed, FeedError};
 use marketlake_graphql::{Http, Limits, Options};
 use marketlake_jobs::{CompactHourly, IngestMinute, Job, RunOnce, Runner, Source};
 use marketlake_lake::Lake;
@@ -85,7 +85,7 @@ async fn follow(lake: Arc<Lake>, mut seen: i64) {
             seen = newest;
         }
         tokio::select! {
-            () = lake.committed() => (),
+            () = lake.wait_for_commit() => (),
             () = tokio::time::sleep(Duration::from_millis(500)) => (),
         }
     }
@@ -135,8 +135,8 @@ impl Feed for Remembering {
         "bench"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {

@@ -35,7 +35,7 @@ pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
         "s",
     );
     let warm = warm(lake).await?;
-    let figures = lake.figures().await?;
+    let figures = lake.stats().await?;
     for (name, of) in [("marketlake, files", cold), ("marketlake, HTTP", warm)] {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let per_sample = |bytes: i64| bytes as f64 / figures.samples as f64;
@@ -53,7 +53,7 @@ pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
 }
 
 async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
-    let engine = lake.embedded();
+    let engine = lake.datafusion();
     let day = Span::day(crate::measure::day());
     let begun = Instant::now();
     engine.timeseries(&metric(42), day).await?;
@@ -70,7 +70,7 @@ async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
     let rank = median(CALLS, async || {
         anyhow::ensure!(
             engine
-                .standing(&metric(42), Statistic::Stddev, day)
+                .rank_position(&metric(42), Statistic::Stddev, day)
                 .await?
                 .of
                 == 10_000
@@ -89,8 +89,10 @@ async fn cold(lake: &Lake) -> anyhow::Result<Answers> {
         Ok(())
     });
     let jumps = jumps.await?;
-    let place = engine.standing(&metric(42), Statistic::Stddev, day).await?;
-    let rank_of = place.standing.map(|standing| standing.rank);
+    let place = engine
+        .rank_position(&metric(42), Statistic::Stddev, day)
+        .await?;
+    let rank_of = place.ranked.map(|standing| standing.rank);
     crate::say(&format!("rank of m00042: {rank_of:?} of {}", place.of));
     Ok(Answers {
         names,
@@ -146,7 +148,7 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
         figure(&format!("HTTP: {name} ({} kB)", bytes / 1_000), took, "ms");
         medians.push(took);
     }
-    let window = lake.window();
+    let window = lake.recent_day();
     let day = Span::day(crate::measure::day());
     let query = newest(day);
     let took = median(CALLS, async || {

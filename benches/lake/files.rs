@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use marketlake_entities::database;
 use marketlake_feeds::files::{self, FileOptions};
-use marketlake_lake::{Lake, Staged};
+use marketlake_lake::{Lake, StagedSegments};
 use marketlake_model::Sample;
 
 use crate::measure::{Place, figure, millis};
@@ -56,7 +56,7 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
     Ok(lake)
 }
 
-pub async fn publish(lake: &Lake, staged: &Staged) -> anyhow::Result<()> {
+pub async fn publish(lake: &Lake, staged: &StagedSegments) -> anyhow::Result<()> {
     let transaction = database::begin_write(lake.database()).await?;
     let now = database::clock(&transaction).await?;
     staged.publish(&transaction, now).await?;
@@ -64,7 +64,7 @@ pub async fn publish(lake: &Lake, staged: &Staged) -> anyhow::Result<()> {
 }
 
 async fn sizes(lake: &Lake, what: &str) -> anyhow::Result<()> {
-    let figures = lake.figures().await?;
+    let figures = lake.stats().await?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let per_sample = |bytes: i64| bytes as f64 / figures.samples as f64;
     let name = |of: &str| format!("{what}: {of}");

@@ -74,7 +74,7 @@ async fn fill_slots(lake: &Lake) -> anyhow::Result<()> {
 }
 
 async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
-    let engine = lake.embedded();
+    let engine = lake.datafusion();
     let span = Span::day(day());
     let took = median(31, async || {
         anyhow::ensure!(engine.timeseries(&metrics[42], span).await?.len() == 1_440);
@@ -88,7 +88,7 @@ async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<
     let took = median(31, async || {
         anyhow::ensure!(
             engine
-                .standing(&metrics[42], Statistic::Stddev, span)
+                .rank_position(&metrics[42], Statistic::Stddev, span)
                 .await?
                 .of
                 == METRICS as u64

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::routing::get;
-use marketlake_feeds::{Batch, Binance, Feed, FeedError, Recall};
+use marketlake_feeds::{Batch, Binance, Coverage, Feed, FeedError};
 use marketlake_jobs::{IngestMinute, Runner, Source};
 use marketlake_lake::Lake;
 use marketlake_model::Minute;
@@ -25,8 +25,8 @@ impl Feed for Remembering {
         self.0.name()
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {

@@ -1,14 +1,14 @@
-//! One answer of a feed.
+//! Batch: the samples of one slot from a feed, and counts of what was rejected.
 
 use std::collections::{BTreeMap, HashSet};
 
 use marketlake_model::{Exact, Metric, Minute, Rejected, Sample};
 
-use crate::FeedError;
+use crate::error::FeedError;
 
-/// How many rejected entries are kept by name; the rest is counted.
-const NAMED: usize = 20;
-/// Of a rejected entry and its reason so many characters are kept.
+/// Rejected entries that are kept by name; the rest is counted.
+const MAX_NAMED_REJECTIONS: usize = 20;
+/// Characters that are kept of a rejected entry and its reason.
 const MAX_ENTRY_CHARS: usize = 100;
 const MAX_REASON_CHARS: usize = 300;
 /// Kinds that are counted by name; what is of yet another is counted as `other`.
@@ -19,9 +19,9 @@ pub const MAX_SAMPLES: usize = 500_000;
 /// The samples of one slot, and an account of what was not kept.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What was kept: at most one sample a metric.
+    /// Accepted samples: at most one a metric.
     pub samples: Vec<Sample>,
-    /// How many entries were bad.
+    /// Number of rejected entries.
     pub rejected: u64,
     /// The first of them, each with its reason.
     pub first_rejected: Vec<Rejected>,
@@ -31,7 +31,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes a value in, or counts why not: text that is no decimal, a negative, a metric seen before.
+    /// Takes a value in, or counts why not: text that is no decimal, a negative, a metric seen
+    /// before.
     pub fn offer(&mut self, entry: &str, metric: Metric, ts: Minute, value: &str) {
         match value.parse::<Exact>() {
             Err(error) => self.reject(entry, &error.to_string()),
@@ -45,7 +46,8 @@ impl Batch {
         }
     }
 
-    /// Takes a sample in whose value is known to be good, or counts it where its metric was seen before.
+    /// Takes a sample in whose value is known to be good, or counts it where its metric was seen
+    /// before.
     pub fn keep(&mut self, entry: &str, sample: Sample) {
         if self.samples.len() >= MAX_SAMPLES {
             self.reject(
@@ -62,7 +64,7 @@ impl Batch {
     /// Counts an entry that is not kept.
     pub fn reject(&mut self, entry: &str, reason: &str) {
         self.rejected = self.rejected.saturating_add(1);
-        if self.first_rejected.len() < NAMED {
+        if self.first_rejected.len() < MAX_NAMED_REJECTIONS {
             self.first_rejected.push(Rejected {
                 entry: entry.chars().take(MAX_ENTRY_CHARS).collect(),
                 reason: reason.chars().take(MAX_REASON_CHARS).collect(),
@@ -87,7 +89,7 @@ impl Batch {
         *sum = sum.saturating_add(count);
     }
 
-    /// Takes out samples of another minute than the one that was asked for, and counts them.
+    /// Takes out samples of another minute than the requested one, and counts them.
     pub fn retain_slot(&mut self, slot: Minute) {
         let (kept, others) = std::mem::take(&mut self.samples)
             .into_iter()
@@ -109,7 +111,7 @@ impl Batch {
             self.keep(entry.id(), sample);
         }
         self.rejected = self.rejected.saturating_add(other.rejected);
-        let room = NAMED.saturating_sub(self.first_rejected.len());
+        let room = MAX_NAMED_REJECTIONS.saturating_sub(self.first_rejected.len());
         self.first_rejected
             .extend(other.first_rejected.into_iter().take(room));
         for (kind, count) in other.other_kinds {
@@ -118,7 +120,7 @@ impl Batch {
     }
 
     /// The batch, or an error where it holds nothing.
-    pub(crate) fn or_empty(self, url: &str) -> Result<Self, FeedError> {
+    pub(crate) fn into_non_empty(self, url: &str) -> Result<Self, FeedError> {
         if self.samples.is_empty() {
             return Err(FeedError::Empty {
                 url: url.to_owned(),

@@ -1,4 +1,4 @@
-//! Reading JSON without turning its numbers into floats.
+//! JSON parsing that keeps numbers as decimal text.
 
 use std::borrow::Cow;
 use std::fmt;

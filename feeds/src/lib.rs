@@ -1,25 +1,25 @@
-//! Where prices come from.
+//! Feeds: sources of prices and volumes.
 //!
-//! A [`Feed`] gives the samples of one slot. To add one: a file that implements the trait, a line
-//! here, a kind in the binary's configuration, and its answers in `tests/feeds/`. A feed never
-//! writes: it parses decimal text to exact values, counts what it could not keep, and says why.
+//! A [`Feed`] returns the samples of one slot. To add one: a file in `poll/` that implements the
+//! trait, a line here, a kind in the binary's configuration, and its recorded responses in
+//! `tests/feeds/`. A feed never writes: it parses decimal text to exact values and counts the
+//! entries that it rejects, with the reason.
 
 mod batch;
-mod binance;
-mod credentials;
-mod cryptowatch;
+mod error;
 mod feed;
 pub mod files;
-mod http;
+mod history;
 mod json;
-mod pause;
+mod poll;
 mod replay;
 mod simulated;
 
 pub use batch::{Batch, MAX_SAMPLES};
-pub use binance::Binance;
-pub use cryptowatch::Cryptowatch;
-pub use feed::{Feed, FeedError, Recall};
-pub use pause::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};
-pub use replay::{Pace, Replay};
+pub use error::FeedError;
+pub use feed::{Coverage, Feed};
+pub use poll::binance::Binance;
+pub use poll::cryptowatch::Cryptowatch;
+pub use poll::retry_after::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};
+pub use replay::{ReplayClock, ReplayFeed};
 pub use simulated::Simulated;

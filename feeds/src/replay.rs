@@ -1,4 +1,4 @@
-//! Plays recorded history minute by minute, as if it were live.
+//! Replay feed: plays recorded history minute by minute, as if it were live.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use marketlake_model::{Millis, Minute, Sample};
 
+use crate::batch::Batch;
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 use crate::files::{self, FileError, FileOptions};
-use crate::{Batch, Feed, FeedError, Recall};
 
-/// Which minutes are played, and how fast.
+/// Minutes that are replayed, and the speed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pace {
+pub struct ReplayClock {
     /// The first minute.
     pub from: Minute,
     /// The last minute.
@@ -20,7 +22,7 @@ pub struct Pace {
     pub speed: f64,
 }
 
-impl Pace {
+impl ReplayClock {
     /// The newest minute that has come, when so much time has passed since the first one came.
     #[must_use]
     #[expect(
@@ -38,16 +40,17 @@ impl Pace {
 }
 
 /// The feed: all samples of the files, by minute.
-pub struct Replay {
+pub struct ReplayFeed {
     minutes: HashMap<Minute, Vec<Sample>>,
-    pace: Pace,
+    clock: ReplayClock,
 }
 
-impl Replay {
+impl ReplayFeed {
     /// Reads the files whole. `from` and `to` default to the first and last minute in them.
     ///
     /// # Errors
-    /// Where a file cannot be read, a line of it does not parse, or there is no sample in the given time.
+    /// Fails if a file cannot be read, a line of it does not parse, or there is no sample in the
+    /// given time.
     pub fn read(
         paths: &[PathBuf],
         options: &FileOptions,
@@ -71,29 +74,29 @@ impl Replay {
         let (Some(first), Some(last)) = (from.or(first), to.or(last)) else {
             return Err(FileError::Nothing);
         };
-        let pace = Pace {
+        let clock = ReplayClock {
             from: first,
             to: last,
             speed,
         };
-        Ok(Self { minutes, pace })
+        Ok(Self { minutes, clock })
     }
 
-    /// Which minutes are played, and how fast.
+    /// Minutes that are replayed, and the speed.
     #[must_use]
-    pub fn pace(&self) -> Pace {
-        self.pace
+    pub fn clock(&self) -> ReplayClock {
+        self.clock
     }
 }
 
 #[async_trait]
-impl Feed for Replay {
+impl Feed for ReplayFeed {
     fn name(&self) -> &str {
         "replay"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     /// Real history has holes: a minute without a sample is an empty batch, not an error.

@@ -1,11 +1,13 @@
-//! A made-up market, for trying things out: the same seed gives the same history for ever.
+//! Simulated feed, for demonstrations: the same seed gives the same history.
 //!
 //! Every metric's market is `simulated`, which every face shows, so that nobody takes it for real.
 
 use async_trait::async_trait;
 use marketlake_model::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
 
-use crate::{Batch, Feed, FeedError, Recall};
+use crate::batch::Batch;
+use crate::error::FeedError;
+use crate::feed::{Coverage, Feed};
 
 /// Pair, price about which it wanders, digits behind the point.
 const PAIRS: [(&str, f64, i8); 40] = [
@@ -50,9 +52,10 @@ const PAIRS: [(&str, f64, i8); 40] = [
     ("btceur", 79_300.0, 2),
     ("etheur", 2_705.0, 2),
 ];
-/// One pair's volume jumps each time so many minutes have passed; each pair's turn comes after longer than an hour.
+/// One pair's volume jumps each time so many minutes have passed; each pair's turn comes after
+/// longer than an hour.
 const MINUTES_BETWEEN_JUMPS: i64 = 2;
-/// How far a price wanders from its middle, as a share.
+/// Amplitude of a price around its middle, as a share.
 const PRICE_SWING: f64 = 0.04;
 /// Volume stays within a factor of 1.5 unless it jumps.
 const VOLUME_SWING: f64 = 0.2;
@@ -85,7 +88,7 @@ impl Simulated {
         samples
     }
 
-    /// How many times its usual volume a pair has: 1, or 6 to 9 when its turn has come.
+    /// Factor of a pair's usual volume: 1, or 6 to 9 when its turn has come.
     fn jump(self, index: u64, minute: Minute) -> f64 {
         let turn = u64::try_from(minute.number().div_euclid(MINUTES_BETWEEN_JUMPS)).unwrap_or(0);
         let count = u64::try_from(PAIRS.len()).unwrap_or(1);
@@ -96,7 +99,8 @@ impl Simulated {
         }
     }
 
-    /// Smooth noise between -1 and 1: six octaves of values at whole steps, from an hour's quarter to weeks.
+    /// Smooth noise between -1 and 1: six octaves of values at whole steps, from an hour's quarter
+    /// to weeks.
     fn wander(self, series: u64, minute: Minute) -> f64 {
         let mut height = 0.0;
         let mut weight = 0.5;
@@ -121,7 +125,7 @@ impl Simulated {
     }
 }
 
-/// What is traded in a usual minute, in the currency that the price is in.
+/// Usual turnover of a minute, in the quote currency.
 fn turnover(pair: &str) -> f64 {
     if pair.ends_with("btc") {
         2.0
@@ -166,8 +170,8 @@ impl Feed for Simulated {
         SIMULATED
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
@@ -176,7 +180,7 @@ impl Feed for Simulated {
             let metric = sample.metric.clone();
             batch.keep(metric.id(), sample);
         }
-        batch.or_empty(SIMULATED)
+        batch.into_non_empty(SIMULATED)
     }
 }
 

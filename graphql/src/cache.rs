@@ -18,7 +18,7 @@ const OVERHEAD: usize = 512;
 /// A state of the lake, and what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// See [`Window::version`](marketlake_lake::Window::version).
+    /// See [`RecentDay::version`](marketlake_lake::RecentDay::version).
     pub(crate) version: i64,
     pub(crate) question: String,
 }

@@ -106,7 +106,7 @@ pub async fn watch(
     let parts = is_api.then(|| API_PARTS.map(|name| health.part(Role::Api, name)));
     while !stop.is_cancelled() {
         if let Some([window, catalog, store]) = &parts {
-            if lake.window().is_ready() {
+            if lake.recent_day().is_ready() {
                 window.good_for_ever();
             } else {
                 window.bad("being filled");
@@ -224,7 +224,7 @@ pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>, request: Reques
         return problem.into_response();
     }
     let Metrics { lake, figures, .. } = metrics.as_ref();
-    if let Ok(held) = lake.figures().await {
+    if let Ok(held) = lake.stats().await {
         gauge!("marketlake_segments").set(as_f64(held.segments));
         gauge!("marketlake_lake_samples").set(as_f64(held.samples));
         gauge!("marketlake_lake_bytes").set(as_f64(held.bytes));

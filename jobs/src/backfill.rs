@@ -144,10 +144,10 @@ impl Job for Backfill {
             match staged.publish(&transaction, now).await {
                 Ok(()) => {
                     transaction.commit().await?;
-                    self.lake.announce();
+                    self.lake.notify_commit();
                     return Ok(());
                 }
-                Err(LakeError::Moved { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
+                Err(LakeError::Conflict { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                     import.restage(&mut staged, first).await?;

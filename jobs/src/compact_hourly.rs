@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_entities::database;
-use marketlake_lake::{Lake, Staged};
+use marketlake_lake::{Lake, StagedSegments};
 use serde_json::{Value, json};
 
 use crate::{
@@ -75,7 +75,7 @@ impl Job for CompactHourly {
 pub(crate) async fn commit_merge(
     lake: &Lake,
     run: &JobContext,
-    staged: Option<Staged>,
+    staged: Option<StagedSegments>,
 ) -> Result<Value, JobError> {
     let outcome = match &staged {
         Some(staged) => {

@@ -124,7 +124,10 @@ impl Job for DetectJumps {
         let database = self.lake.database();
         let minute = run.slot.minute();
         // The minute was committed this moment; memory answers a hundred times faster than files.
-        self.lake.window().reach(minute, WINDOW_TIMEOUT).await;
+        self.lake
+            .recent_day()
+            .wait_for(minute, WINDOW_TIMEOUT)
+            .await;
         let verdict = detection::evaluate(&self.lake, minute).await?;
         let (jumps, rules) = (verdict.jumps, verdict.rules);
         let missing = self.missing_parts(run.slot).await?;

@@ -86,7 +86,7 @@ impl JobError {
             Self::Lake(
                 LakeError::Store(_)
                 | LakeError::Catalog(_)
-                | LakeError::Aside(_)
+                | LakeError::Spill(_)
                 | LakeError::Mismatch(_),
             )
             | Self::Records(_) => Some(format!(
@@ -111,10 +111,10 @@ impl JobError {
             Self::Lake(LakeError::Mismatch(MismatchError::Contended { .. })) => Retry::Backoff,
             Self::Lake(
                 LakeError::Corrupt { .. }
-                | LakeError::Address(_)
+                | LakeError::InvalidUrl(_)
                 | LakeError::Encode(_)
                 | LakeError::Mismatch(_)
-                | LakeError::Time { .. },
+                | LakeError::InvalidTime { .. },
             )
             | Self::Fenced
             | Self::UnknownShard { .. }

@@ -8,7 +8,7 @@ use fail::fail_point;
 use marketlake_common::failure_log::FailureLog;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::State;
-use marketlake_feeds::{Batch, Pace, Recall};
+use marketlake_feeds::{Batch, Coverage, ReplayClock};
 use marketlake_lake::{Lake, LakeError};
 use marketlake_model::{Millis, Minute};
 use metrics::{counter, gauge};
@@ -31,7 +31,7 @@ const MAX_COMMIT_ATTEMPTS: usize = 10;
 pub struct IngestMinute {
     lake: Arc<Lake>,
     shards: Vec<Shard>,
-    pace: Option<Pace>,
+    pace: Option<ReplayClock>,
     failures: FailureLog,
     rejections: FailureLog,
 }
@@ -43,7 +43,7 @@ impl IngestMinute {
     /// The job over some feeds, of those that are not split earlier ones winning a metric; at a
     /// replay's pace where there is one.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<Pace>) -> Self {
+    pub fn new(lake: Arc<Lake>, sources: Vec<Source>, pace: Option<ReplayClock>) -> Self {
         let shards = shards(&sources);
         Self {
             lake,
@@ -54,10 +54,14 @@ impl IngestMinute {
         }
     }
 
-    fn recall(&self) -> Recall {
+    fn coverage(&self) -> Coverage {
         let mut feeds = self.shards.iter().flat_map(|part| &part.feeds);
-        let live = feeds.any(|feed| feed.recall() == Recall::Now);
-        if live { Recall::Now } else { Recall::History }
+        let live = feeds.any(|feed| feed.coverage() == Coverage::LiveOnly);
+        if live {
+            Coverage::LiveOnly
+        } else {
+            Coverage::Historical
+        }
     }
 
     fn shard(&self, shard: i32) -> Result<&Shard, JobError> {
@@ -143,10 +147,10 @@ impl IngestMinute {
                     )
                     .await?;
                     transaction.commit().await?;
-                    self.lake.announce();
+                    self.lake.notify_commit();
                     return Ok(());
                 }
-                Err(LakeError::Moved { .. }) if attempt < MAX_COMMIT_ATTEMPTS => {
+                Err(LakeError::Conflict { .. }) if attempt < MAX_COMMIT_ATTEMPTS => {
                     transaction.rollback().await?;
                     attempt += 1;
                 }
@@ -195,7 +199,8 @@ impl Job for IngestMinute {
             (None, Some(next)) => next.max(moment.minute.plus(-CATCH_UP_MINUTES)),
             (None, None) => moment.minute,
         };
-        let missed = |minute: Minute| self.recall() == Recall::Now && minute < moment.minute;
+        let missed =
+            |minute: Minute| self.coverage() == Coverage::LiveOnly && minute < moment.minute;
         let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
         let shards = self.shards();
         let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
@@ -217,7 +222,7 @@ impl Job for IngestMinute {
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
-        (self.recall() == Recall::Now).then(|| slot.plus(LATENESS))
+        (self.coverage() == Coverage::LiveOnly).then(|| slot.plus(LATENESS))
     }
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox::Sender;
-use marketlake_feeds::Pace;
+use marketlake_feeds::ReplayClock;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ pub struct JobDeps {
     /// The feeds, in the order in which they win a metric.
     pub feeds: Vec<Source>,
     /// The pace, where a replay sets one.
-    pub pace: Option<Pace>,
+    pub pace: Option<ReplayClock>,
     /// Sender of deliveries.
     pub sender: Sender,
     /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.

@@ -12,7 +12,7 @@ use marketlake_common::health::{Part, Role};
 use marketlake_common::panic_message;
 use marketlake_entities::database::outage;
 use marketlake_entities::database::outage::Reporter;
-use marketlake_feeds::Pace;
+use marketlake_feeds::ReplayClock;
 use marketlake_model::{Millis, Minute};
 use metrics::counter;
 use sea_orm::DatabaseConnection;
@@ -48,7 +48,7 @@ pub struct Scheduler {
 struct Planner {
     database: DatabaseConnection,
     jobs: JobSet,
-    pace: Option<Pace>,
+    pace: Option<ReplayClock>,
     runner: Runner,
     tick: Arc<Notify>,
     failures: FailureLog,
@@ -57,7 +57,7 @@ struct Planner {
 impl Scheduler {
     /// A scheduler of some jobs, at a replay's pace where there is one.
     #[must_use]
-    pub fn new(jobs: JobSet, pace: Option<Pace>, runner: Runner) -> Self {
+    pub fn new(jobs: JobSet, pace: Option<ReplayClock>, runner: Runner) -> Self {
         // From the first moment on: nobody is ready before they have said so.
         let _ = runner.health().part(Role::Scheduler, PLANNER);
         for job in jobs.iter() {
@@ -267,7 +267,7 @@ impl Planner {
 
     /// The minute that a replay is at. It began when its first slot was entered, by whichever
     /// process.
-    async fn replayed(&self, pace: Pace, now: Millis) -> Result<Minute, JobError> {
+    async fn replayed(&self, pace: ReplayClock, now: Millis) -> Result<Minute, JobError> {
         let first = pace.from.start();
         slots::enqueue(
             &self.database,

@@ -1,17 +1,17 @@
-//! What can go wrong with the lake.
+//! Errors of the lake.
 
 use marketlake_model::{Metric, Minute};
 use sea_orm::DbErr;
 
-use crate::AthenaError;
-use crate::mismatch::MismatchError;
-use crate::s3::with_hint;
-use crate::times::EARLIEST_MINUTE;
+use crate::athena::error::AthenaError;
+use crate::catalog::mismatch::MismatchError;
+use crate::span::EARLIEST_MINUTE;
+use crate::storage::s3::hint::with_hint;
 
-/// Why the lake could not do it.
+/// Error of the lake.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    /// As much is read and computed at once as may be; the same may be asked again soon.
+    /// The limit of concurrent work is reached; retry soon.
     #[error("the machine is busy with other requests; try again in a second")]
     Busy,
     /// The object store failed.
@@ -25,7 +25,7 @@ pub enum LakeError {
     Corrupt {
         /// The object's key.
         path: String,
-        /// What is wrong.
+        /// Reason.
         reason: String,
     },
     /// A Parquet file could not be written.
@@ -34,34 +34,34 @@ pub enum LakeError {
     /// The engine could not answer.
     #[error("query: {0}")]
     Query(String),
-    /// Another commit changed the hour in the meantime: stage again.
+    /// Another commit changed the hour since it was staged: stage again.
     #[error("the hour or day from {first} was changed by another commit")]
-    Moved {
+    Conflict {
         /// Its first minute.
         first: Minute,
     },
-    /// A sample of a minute that cannot be true yet, or ever.
+    /// A sample lies in the future, or before the first market.
     #[error("{metric}: ts: expected a minute from {EARLIEST_MINUTE} to {last}, got {ts}")]
-    Time {
+    InvalidTime {
         /// Its metric.
         metric: Metric,
         /// Its minute.
         ts: Minute,
-        /// The latest minute that can be true.
+        /// The latest possible minute.
         last: Minute,
     },
-    /// Samples that wait for their turn could not be put aside, or read back.
+    /// Samples could not be spilled to disk, or read back.
     #[error("cannot use the folder for temporary files: {0}")]
-    Aside(String),
-    /// Athena gave no answer.
+    Spill(String),
+    /// Athena failed.
     #[error(transparent)]
     Athena(#[from] AthenaError),
     /// The database is not the one that the lake in the store is of.
     #[error(transparent)]
     Mismatch(#[from] MismatchError),
-    /// The store's address cannot be used.
+    /// The store's URL cannot be used.
     #[error("{0}")]
-    Address(String),
+    InvalidUrl(String),
 }
 
 impl From<datafusion::error::DataFusionError> for LakeError {
@@ -83,7 +83,7 @@ impl From<parquet::errors::ParquetError> for LakeError {
 }
 
 impl LakeError {
-    pub(crate) fn aside(error: &std::io::Error) -> Self {
-        Self::Aside(error.to_string())
+    pub(crate) fn spill(error: &std::io::Error) -> Self {
+        Self::Spill(error.to_string())
     }
 }

@@ -1,40 +1,48 @@
-//! The lake as a whole: a store, a catalog, a window, and a choice of engine.
+//! Facade of the lake: store, catalog, the last 24 hours in memory, and the choice of an engine.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::Clock;
-use marketlake_entities::records::segments::Model;
-use marketlake_entities::records::{metrics, segments};
+use marketlake_entities::records::metrics;
+use marketlake_entities::records::segments::{Entity, Model};
 use marketlake_model::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
 use tokio::sync::Notify;
 
-use crate::answers::KeptListing;
-use crate::intents::Intents;
-use crate::{
-    Athena, AthenaError, AthenaOptions, Directory, Embedded, LakeError, Route, Router, Span, Store,
-    Window, athena, catalog, identity,
-};
+use crate::athena::client::AthenaClient;
+use crate::athena::error::AthenaError;
+use crate::athena::options::AthenaOptions;
+use crate::catalog::directory::Directory;
+use crate::catalog::upload_intents::Intents;
+use crate::catalog::{identity, segments};
+use crate::error::LakeError;
+use crate::query::engine::athena::AthenaEngine;
+use crate::query::engine::datafusion::session::DataFusionEngine;
+use crate::query::engine::selector::{AthenaPolicy, EngineSelector};
+use crate::query::memory::RecentDay;
+use crate::query::service::CachedListing;
+use crate::span::Span;
+use crate::storage::store::Store;
 
 /// The lake. Cheap to share behind an [`Arc`].
 pub struct Lake {
     database: DatabaseConnection,
     clock: Clock,
     store: Store,
-    window: Arc<Window>,
-    embedded: Embedded,
-    athena: OnceLock<(Athena, Route)>,
+    recent_day: Arc<RecentDay>,
+    datafusion: DataFusionEngine,
+    athena: OnceLock<(AthenaEngine, AthenaPolicy)>,
     directory: Arc<RwLock<Arc<Directory>>>,
     market_order: Vec<String>,
     committed: Arc<Notify>,
-    kept_listing: Arc<Mutex<Option<KeptListing>>>,
+    cached_listing: Arc<Mutex<Option<CachedListing>>>,
 }
 
-/// What the lake holds.
+/// Totals of the lake's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct LakeStats {
     /// Live segments.
     pub segments: i64,
     /// Rows in them.
@@ -48,49 +56,49 @@ pub struct Figures {
 }
 
 impl Lake {
-    /// Opens the lake and reads its directory; the window stays empty until [`Lake::follow`] fills it.
-    /// `market_order` says which market owns a short name.
+    /// Opens the lake and reads its directory; the window stays empty until [`Lake::follow`] fills
+    /// it. `market_order` says which market owns a short name.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn open(
         database: DatabaseConnection,
         store: Store,
         market_order: Vec<String>,
     ) -> Result<Arc<Self>, LakeError> {
         let lake = Self {
-            embedded: Embedded::new(database.clone(), &store),
+            datafusion: DataFusionEngine::new(database.clone(), &store),
             database,
             clock: Clock::system(),
             store,
-            window: Arc::new(Window::default()),
+            recent_day: Arc::new(RecentDay::default()),
             athena: OnceLock::new(),
             directory: Arc::default(),
             market_order,
             committed: Arc::default(),
-            kept_listing: Arc::default(),
+            cached_listing: Arc::default(),
         };
         lake.refresh_directory().await?;
         Ok(Arc::new(lake))
     }
 
-    /// The same lake, window and directory over another pool of connections, so that its users do
-    /// not wait for those of this one.
+    /// Clones the lake, with its memory and directory, over another pool of connections, so that
+    /// its users do not wait for those of this one.
     #[must_use]
     pub fn with_database(&self, database: DatabaseConnection) -> Arc<Self> {
         let athena = self.athena.get().cloned();
-        let athena = athena.map(|(athena, route)| (athena.with_database(&database), route));
+        let athena = athena.map(|(athena, policy)| (athena.with_database(&database), policy));
         Arc::new(Self {
-            embedded: self.embedded.with_database(&database),
+            datafusion: self.datafusion.with_database(&database),
             athena: athena.map_or_else(OnceLock::new, OnceLock::from),
             database,
             clock: self.clock.clone(),
             store: self.store.clone(),
-            window: Arc::clone(&self.window),
+            recent_day: Arc::clone(&self.recent_day),
             directory: Arc::clone(&self.directory),
             market_order: self.market_order.clone(),
             committed: Arc::clone(&self.committed),
-            kept_listing: Arc::clone(&self.kept_listing),
+            cached_listing: Arc::clone(&self.cached_listing),
         })
     }
 
@@ -99,25 +107,26 @@ impl Lake {
     /// nothing more.
     ///
     /// # Errors
-    /// [`LakeError::Mismatch`] where they are not; any other where the store or the catalog could
-    /// not be asked.
+    /// [`LakeError::Mismatch`] where they are not; any other if the store or the catalog could
+    /// not be read.
     pub async fn check_identity(&self) -> Result<(), LakeError> {
         identity::ensure(&self.database, &self.store).await?;
         Ok(())
     }
 
-    /// Tells those who wait in [`Lake::committed`] that something was committed by this process.
-    pub fn announce(&self) {
+    /// Wakes the tasks that wait in [`Lake::wait_for_commit`] that something was committed by this
+    /// process.
+    pub fn notify_commit(&self) {
         self.committed.notify_one();
     }
 
-    /// Ends at the next [`Lake::announce`]; commits of other processes are not seen here.
-    pub async fn committed(&self) {
+    /// Ends at the next [`Lake::notify_commit`]; commits of other processes are not seen here.
+    pub async fn wait_for_commit(&self) {
         self.committed.notified().await;
     }
 
-    pub(crate) fn kept_listing(&self) -> &Mutex<Option<KeptListing>> {
-        &self.kept_listing
+    pub(crate) fn cached_listing(&self) -> &Mutex<Option<CachedListing>> {
+        &self.cached_listing
     }
 
     /// The catalog's database.
@@ -135,12 +144,12 @@ impl Lake {
     /// The time by that clock, which a step of the database's or of the machine's does not move.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// Fails if the database fails.
     pub async fn now(&self) -> Result<Millis, DbErr> {
         self.clock.now(&self.database).await
     }
 
-    /// Where its objects lie.
+    /// Store of its objects.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -148,42 +157,51 @@ impl Lake {
 
     /// The last 24 hours in memory.
     #[must_use]
-    pub fn window(&self) -> &Arc<Window> {
-        &self.window
+    pub fn recent_day(&self) -> &Arc<RecentDay> {
+        &self.recent_day
     }
 
     /// The engine over the Parquet files, for any period.
     #[must_use]
-    pub fn embedded(&self) -> Embedded {
-        self.embedded.clone()
+    pub fn datafusion(&self) -> DataFusionEngine {
+        self.datafusion.clone()
     }
 
-    /// Has Athena answer too, of what its route says; the first options stay.
+    /// Connects Athena for the queries of its policy; the first options stay.
     ///
     /// # Errors
-    /// Where the lake is not in a bucket, or no workgroup is named.
-    pub fn connect_athena(&self, options: AthenaOptions, route: Route) -> Result<(), LakeError> {
+    /// Fails if the lake is not in a bucket, or no workgroup is named.
+    pub fn connect_athena(
+        &self,
+        options: AthenaOptions,
+        policy: AthenaPolicy,
+    ) -> Result<(), LakeError> {
         let bucket = self.store.bucket();
         let bucket = bucket.ok_or_else(|| AthenaError::NeedsBucket(format!("{:?}", self.store)))?;
-        let client = athena::Athena::new(bucket, options, Intents::new(&self.database))?;
-        self.athena
-            .get_or_init(|| (Athena::new(&self.database, &self.store, client), route));
+        let client = AthenaClient::new(bucket, options, Intents::new(&self.database))?;
+        self.athena.get_or_init(|| {
+            (
+                AthenaEngine::new(&self.database, &self.store, client),
+                policy,
+            )
+        });
         Ok(())
     }
 
     /// Athena's engine, where it is connected.
     #[must_use]
-    pub fn athena(&self) -> Option<Athena> {
+    pub fn athena(&self) -> Option<AthenaEngine> {
         self.athena.get().map(|(athena, _)| athena.clone())
     }
 
-    /// The window where it can answer whole, else the Parquet files, or Athena by its route.
+    /// Selector of engines: memory where it holds the whole span, else the Parquet files, or Athena
+    /// by its policy.
     #[must_use]
-    pub fn engine(&self) -> Router {
-        Router::new(
+    pub fn engine(&self) -> EngineSelector {
+        EngineSelector::new(
             self.database.clone(),
-            Arc::clone(&self.window),
-            self.embedded(),
+            Arc::clone(&self.recent_day),
+            self.datafusion(),
             self.athena.get().cloned(),
         )
     }
@@ -197,7 +215,7 @@ impl Lake {
     /// The metric that an id or a name stands for; reads the directory anew before it says none.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn resolve(&self, name: &str) -> Result<Option<Metric>, LakeError> {
         if let Some(metric) = self.directory().resolve(name) {
             return Ok(Some(metric));
@@ -209,7 +227,7 @@ impl Lake {
     /// Reads the directory anew where it has grown.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn refresh_directory(&self) -> Result<(), LakeError> {
         let known = self.directory().len() as u64;
         if metrics::Entity::find().count(&self.database).await? == known {
@@ -226,48 +244,49 @@ impl Lake {
         Ok(())
     }
 
-    /// The newest minute with a committed sample: what answers stand for unless asked otherwise.
+    /// The newest minute with a committed sample: the default `at` of queries.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn newest(&self) -> Result<Option<Minute>, LakeError> {
         // What the window holds is committed; it is at most half a second behind.
-        if self.window.is_ready() {
-            return Ok(self.window.newest());
+        if self.recent_day.is_ready() {
+            return Ok(self.recent_day.newest());
         }
-        Ok(catalog::newest(&self.database).await?)
+        Ok(segments::newest(&self.database).await?)
     }
 
-    /// How many live segments hold samples of minutes that cannot be true at a time: in the future,
+    /// Number of live segments with samples of impossible minutes at a time: in the future,
     /// or before there were markets.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn impossible_segments(&self, now: Millis) -> Result<usize, LakeError> {
-        Ok(catalog::impossible(&self.database, now).await?.len())
+        Ok(segments::out_of_range(&self.database, now).await?.len())
     }
 
     /// The id of the newest segment, whatever became of it; 0 where there was none yet.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn newest_segment(&self) -> Result<i64, LakeError> {
-        Ok(catalog::newest_id(&self.database).await?)
+        Ok(segments::newest_id(&self.database).await?)
     }
 
     /// The ids of the live segments that may hold samples of a span, as they were committed.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn segment_ids(&self, span: Span) -> Result<Vec<i64>, LakeError> {
-        let live = catalog::live(&self.database, span).await?;
+        let live = segments::live(&self.database, span).await?;
         Ok(live.into_iter().map(|segment| segment.id).collect())
     }
 
-    /// At most so many segments of all states, the newest first (the oldest, where `backwards`): those behind one of them and before another.
+    /// At most so many segments of all states, the newest first (the oldest, where `backwards`):
+    /// those behind one of them and before another.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn segments(
         &self,
         after: Option<i64>,
@@ -275,33 +294,34 @@ impl Lake {
         backwards: bool,
         limit: u64,
     ) -> Result<Vec<Model>, LakeError> {
-        Ok(catalog::page(&self.database, after, before, backwards, limit).await?)
+        Ok(segments::page(&self.database, after, before, backwards, limit).await?)
     }
 
     /// One segment, in whatever state.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn segment(&self, id: i64) -> Result<Option<Model>, LakeError> {
-        Ok(segments::Entity::find_by_id(id).one(&self.database).await?)
+        Ok(Entity::find_by_id(id).one(&self.database).await?)
     }
 
-    /// From the oldest to the newest minute with a committed sample; `None` where the lake is empty.
+    /// From the oldest to the newest minute with a committed sample; `None` where the lake is
+    /// empty.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn bounds(&self) -> Result<Option<Span>, LakeError> {
-        Ok(catalog::bounds(&self.database).await?)
+        Ok(segments::bounds(&self.database).await?)
     }
 
-    /// What the lake holds.
+    /// Totals of the lake's content.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
-    pub async fn figures(&self) -> Result<Figures, LakeError> {
-        let (segments, samples, bytes, rollup_bytes) = catalog::sums(&self.database).await?;
+    /// Fails if the catalog cannot be read.
+    pub async fn stats(&self) -> Result<LakeStats, LakeError> {
+        let (segments, samples, bytes, rollup_bytes) = segments::totals(&self.database).await?;
         let metrics = metrics::Entity::find().count(&self.database).await?;
-        Ok(Figures {
+        Ok(LakeStats {
             segments,
             samples,
             bytes,
@@ -313,16 +333,16 @@ impl Lake {
     /// Closed hours that still have raw segments, oldest first.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn hours_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
-        Ok(catalog::raw_hours(&self.database, running.hour()).await?)
+        Ok(segments::raw_hours(&self.database, running.hour()).await?)
     }
 
     /// Closed days that are not one segment yet, oldest first.
     ///
     /// # Errors
-    /// Where the catalog cannot be read.
+    /// Fails if the catalog cannot be read.
     pub async fn days_to_compact(&self, running: Minute) -> Result<Vec<Minute>, LakeError> {
-        Ok(catalog::open_days(&self.database, running.day()).await?)
+        Ok(segments::uncompacted_days(&self.database, running.day()).await?)
     }
 }

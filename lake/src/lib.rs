@@ -1,80 +1,63 @@
-//! How samples are kept and asked for.
+//! The lake: storage of samples as Parquet segments, and the engines that query them.
 //!
-//! - Keeping: [`Lake::stage_minute`] writes objects that nobody sees yet, [`Staged::publish`] makes them part of the lake
-//!   inside the caller's transaction; an [`Import`] does so with history. [Hours](Lake::stage_compaction) and [days](Lake::stage_day) are
-//!   merged, [`vacuum`](Lake::vacuum) and [`check`](Lake::check) keep it in order.
-//! - Asking: a [`QueryEngine`], of which there are three, the [`Window`], [`Embedded`] and [`Athena`]; [`Lake::engine`] chooses.
+//! - `storage`: object store (local folder or S3), keys, checksums, retries.
+//! - `segment`: rows and rollups as Parquet files.
+//! - `catalog`: live segments, upload intents, the identity that ties database and store.
+//! - `ingest`: [`Lake::stage_minute`] writes objects that are not visible yet,
+//!   [`StagedSegments::publish`] makes them live in the caller's transaction; an [`Import`] does so
+//!   with history. [`Lake::stage_compaction`] and [`Lake::stage_day`] merge hours and days.
+//! - `query`: [`QueryEngine`], implemented by [`RecentDay`] (memory), [`DataFusionEngine`] and
+//!   [`AthenaEngine`]; [`Lake::engine`] selects one. `athena` is the client of the last.
+//! - `maintenance`: [`Lake::vacuum`], [`Lake::check`], [`Lake::rebuild_catalog`].
 //!
-//! Invariant: what is live in the catalog holds one row a metric and minute. Only this crate touches the object store.
-//! Deletion needs positive knowledge: a retired row, or an [upload intent](intents), and a catalog that is
-//! [the one of that store](Lake::prepare_writes).
+//! Invariant: the live segments hold one row per metric and minute. Only this crate uses the object
+//! store. Deletion needs positive knowledge: a retired row or an upload intent, in a catalog that
+//! [`Lake::prepare_writes`] accepts.
 //!
-//! To add an engine: implement the trait in `engine/`, and run the conformance module in `tests/lake/` on it.
+//! To add an engine: implement the trait in `query/engine/`, and run the conformance module of
+//! `tests/lake/` on it.
 
-mod answers;
 mod athena;
 mod catalog;
-mod check;
-mod checksum;
-mod codec;
-mod directory;
-mod encode;
-mod engine;
 mod error;
-mod export;
-mod folder;
-mod follow;
-mod guard;
-mod identity;
-mod import;
-mod intents;
+mod ingest;
 mod lake;
-mod lake_file;
-mod manifests;
-mod merge;
-mod mismatch;
-mod moments;
-mod object;
-mod paths;
-mod ranking;
-mod rebuild;
-mod retry;
-mod rollup;
-mod rows;
-mod s3;
-mod stage;
-mod statement;
-mod statistic;
-mod store;
-mod times;
-mod transform;
-mod vacuum;
-mod verify;
-mod window;
+mod maintenance;
+mod query;
+mod segment;
+mod span;
+mod storage;
 
-pub use answers::{Listed, Rank, Ranks};
-pub use athena::{AthenaError, AthenaOptions, Ddl, Spent};
-pub use check::{CheckOptions, Report};
-pub use directory::Directory;
-pub use engine::{
-    Aggregate, Athena, Bucket, Embedded, Interval, JumpQuery, ParseAggregateError,
-    ParseIntervalError, Place, Point, QueryEngine, Route, Router, Span, Standing, Trail,
-    TrailQuery, seen_from_here, witnessed,
-};
+pub use athena::client::QueryCost;
+pub use athena::error::AthenaError;
+pub use athena::options::AthenaOptions;
+pub use athena::setup::Ddl;
+pub use catalog::directory::Directory;
+pub use catalog::identity::diagnose_identity;
+pub use catalog::mismatch::MismatchError;
 pub use error::LakeError;
-pub use folder::{FolderSync, create_folder};
-pub use identity::examine_identity;
-pub use import::{Import, Imported};
-pub use lake::{Figures, Lake};
-pub use mismatch::MismatchError;
-pub use paths::{ObjectKey, ObjectKind};
-pub use ranking::Ranking;
-pub use rebuild::{Adoption, FeedParts, Rebuilt};
-pub use s3::{Encryption, Finding, Health, ParseEncryptionError};
-pub use stage::Staged;
-pub use statistic::{ParseStatisticError, Statistic};
-pub use store::{Store, StoreOptions};
-pub use times::{EARLIEST_MINUTE, FUTURE_TOLERANCE};
-pub use transform::Transform;
-pub use vacuum::{Retention, Vacuumed};
-pub use window::Window;
+pub use ingest::import::{Import, ImportSummary};
+pub use ingest::stage::StagedSegments;
+pub use lake::{Lake, LakeStats};
+pub use maintenance::check::{CheckOptions, CheckReport};
+pub use maintenance::rebuild::{Adoption, FeedParts, RebuildSummary};
+pub use maintenance::vacuum::{Retention, VacuumSummary};
+pub use query::bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
+pub use query::engine::athena::AthenaEngine;
+pub use query::engine::datafusion::session::DataFusionEngine;
+pub use query::engine::rule_input::{RuleInput, RuleInputQuery};
+pub use query::engine::selector::{AthenaPolicy, EngineSelector};
+pub use query::engine::usage::{inherit_recorder, record_engines};
+pub use query::engine::{JumpQuery, QueryEngine};
+pub use query::memory::RecentDay;
+pub use query::ranking::{RankPosition, RankedMetric, Ranking};
+pub use query::service::{MetricRank, NamedMetric, RankingResult};
+pub use query::statistic::{ParseStatisticError, Statistic};
+pub use query::transform::Transform;
+pub use span::{EARLIEST_MINUTE, FUTURE_TOLERANCE, Point, Span};
+pub use storage::diagnostic::{Diagnostic, Severity};
+pub use storage::local_folder::{FolderSync, create_folder};
+pub use storage::options::StoreOptions;
+pub use storage::paths::{ObjectKey, ObjectKind};
+pub use storage::s3::encryption::{Encryption, ParseEncryptionError};
+pub use storage::store::Store;

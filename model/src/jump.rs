@@ -96,7 +96,7 @@ impl JumpRule {
         metric: &Metric,
         ts: Minute,
         value: Exact,
-        before: &Trailing,
+        before: &RollingSum,
     ) -> Option<Jump> {
         if self.no_data(before).is_some() || !self.beyond(self.factor, value, before) {
             return None;
@@ -106,7 +106,7 @@ impl JumpRule {
 
     /// Why it cannot speak about a sample by what was before it, if it cannot.
     #[must_use]
-    pub fn no_data(&self, before: &Trailing) -> Option<NoData> {
+    pub fn no_data(&self, before: &RollingSum) -> Option<NoData> {
         if before.count == 0 || before.count < self.min_samples {
             Some(NoData::TooFew(before.count))
         } else if before.mean_above_zero() {
@@ -118,7 +118,7 @@ impl JumpRule {
 
     /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x mean, or below mean / `times`.
     #[must_use]
-    pub fn beyond(&self, times: Exact, value: Exact, before: &Trailing) -> bool {
+    pub fn beyond(&self, times: Exact, value: Exact, before: &RollingSum) -> bool {
         exceeds(self.direction, times, value, before).unwrap_or_else(|| {
             let (times, value, mean) = (times.to_f64(), value.to_f64(), before.mean());
             match self.direction {
@@ -130,7 +130,7 @@ impl JumpRule {
 }
 
 /// `value * count > times * sum`, or `value * count * times < sum`, in integers; `None` where 128 bits do not hold it.
-fn exceeds(direction: Direction, times: Exact, value: Exact, before: &Trailing) -> Option<bool> {
+fn exceeds(direction: Direction, times: Exact, value: Exact, before: &RollingSum) -> Option<bool> {
     let (sum, scale) = before.exact_sum()?;
     let common = scale.max(i32::from(value.scale()));
     let value = shift(
@@ -155,7 +155,7 @@ fn shift(number: i128, places: i32) -> Option<i128> {
 
 /// The samples before a sample, as the rule needs them: their exact sum and their count.
 #[derive(Clone, Debug, Default)]
-pub struct Trailing {
+pub struct RollingSum {
     count: u32,
     /// Sum at `scale`; `None` once it no longer fits, from when on `approximate` speaks.
     sum: Option<i128>,
@@ -163,7 +163,7 @@ pub struct Trailing {
     approximate: f64,
 }
 
-impl Trailing {
+impl RollingSum {
     /// Takes one more sample in.
     pub fn push(&mut self, value: Exact) {
         let sum = if self.count == 0 { Some(0) } else { self.sum };
@@ -241,7 +241,7 @@ impl Trailing {
     }
 }
 
-impl FromIterator<Exact> for Trailing {
+impl FromIterator<Exact> for RollingSum {
     fn from_iter<I: IntoIterator<Item = Exact>>(values: I) -> Self {
         let mut trailing = Self::default();
         for value in values {
@@ -271,7 +271,7 @@ pub struct Jump {
 impl Jump {
     /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever finds it.
     #[must_use]
-    pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &Trailing) -> Self {
+    pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &RollingSum) -> Self {
         let mean = before.mean();
         Self {
             metric: metric.clone(),
@@ -345,7 +345,7 @@ mod tests {
             before in prop::collection::vec(0_i64..1_000_000, 1..70), value in 0_i64..3_000_000, factor in 1_i64..9
         ) {
             let rule = JumpRule { factor: Exact::new(factor, 0).expect("fits"), window: 60, min_samples: 45, direction: Direction::Up };
-            let trailing: Trailing = before.iter().map(|&b| Exact::new(b, 6).expect("fits")).collect();
+            let trailing: RollingSum = before.iter().map(|&b| Exact::new(b, 6).expect("fits")).collect();
             let metric = "test:pair".parse().expect("id");
             let found = rule.jump(&metric, Minute::from_number(0), Exact::new(value, 6).expect("fits"), &trailing);
             let sum: i64 = before.iter().sum();

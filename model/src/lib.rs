@@ -11,7 +11,7 @@ mod pattern;
 mod sample;
 
 pub use exact::{Exact, ParseExactError};
-pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, Trailing};
+pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, RollingSum};
 pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};

@@ -61,7 +61,7 @@ impl Setup {
             return Err(ConfigError::setting("store.url", &store, expected).into());
         }
         settings.engine.athena()?;
-        let ddl = Ddl::of(&settings.engine.database, &store);
+        let ddl = Ddl::new(&settings.engine.database, &store);
         if self.dry_run {
             return output::line(ddl.to_string().trim_end());
         }

@@ -98,7 +98,7 @@ impl Backfill {
             }
         }
         progress.end();
-        let figures = lake.figures().await?;
+        let figures = lake.stats().await?;
         output::line(&format!(
             "backfill: {done} days of {} symbols, {before} were there before; the lake holds {} samples in {} segments",
             symbols.len(),
@@ -118,7 +118,7 @@ impl Backfill {
             )));
         }
         let span = Span { from, to };
-        span.forwards()
+        span.validate()
             .map_err(|reason| Usage(format!("--from: {reason}")))
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
     let daily = CompactDaily::new(Arc::clone(&lake));
     let (days, failed_days) = merge(&runner, &daily, days).await?;
     let failed = failed_hours + failed_days;
-    let figures = lake.figures().await?;
+    let figures = lake.stats().await?;
     output::line(&format!(
         "compact: {hours} hours and {days} days compacted, {failed} not; {} segments, {} samples, {} bytes",
         figures.segments, figures.samples, figures.bytes

@@ -9,7 +9,7 @@ use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, State as RunState};
 use marketlake_entities::records::{alerts, deliveries};
 use marketlake_feeds::Simulated;
-use marketlake_lake::{Figures, Lake};
+use marketlake_lake::{Lake, LakeStats};
 use marketlake_model::{Millis, Minute};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use tokio::time::sleep;
@@ -155,13 +155,13 @@ async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
         .filter(deliveries::Column::FinishedAt.gte(begun))
         .count(database)
         .await?;
-    let Figures {
+    let LakeStats {
         segments,
         samples,
         bytes,
         metrics,
         rollup_bytes: _,
-    } = lake.figures().await?;
+    } = lake.stats().await?;
     Ok(format!(
         "demo: {slots} slots run, {samples} samples of {metrics} metrics, {segments} segments, {:.2} bytes a sample, {jumps} jumps, {mails} mails",
         ratio(bytes, samples)

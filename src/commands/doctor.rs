@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 use marketlake_entities::database;
-use marketlake_lake::{Finding, Health, Store};
+use marketlake_lake::{Diagnostic, Severity, Store};
 use marketlake_model::Millis;
 
 use crate::config::Settings;
@@ -31,29 +31,31 @@ impl Doctor {
         found.push(permissions(settings));
         match Store::open(&settings.store()?).await {
             Ok(store) => {
-                found.extend(store.examine(machine_clock()).await);
+                found.extend(store.diagnose(machine_clock()).await);
                 found.extend(lake(settings, &store, &found).await);
             }
-            Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
+            Err(error) => found.push(Diagnostic::new("store", Severity::Bad, error.to_string())),
         }
         // Of a lake that cannot be opened the rest is said already.
         if settings.engine.athena()?.is_some()
             && let Ok(lake) = app::open_lake(settings).await
         {
-            found.extend(lake.examine_athena().await);
+            found.extend(lake.diagnose_athena().await);
         }
         let rows: Vec<Vec<Cell>> = found
             .iter()
             .map(|finding| {
                 vec![
                     Cell::text(finding.what),
-                    Cell::text(finding.health),
+                    Cell::text(finding.severity),
                     Cell::text(&finding.detail),
                 ]
             })
             .collect();
         output::print(self.format, &["what", "health", "detail"], &rows)?;
-        let is_ill = found.iter().any(|finding| finding.health == Health::Bad);
+        let is_ill = found
+            .iter()
+            .any(|finding| finding.severity == Severity::Bad);
         Ok(if is_ill {
             ExitCode::FAILURE
         } else {
@@ -63,44 +65,47 @@ impl Doctor {
 }
 
 /// Whether database and store belong together; of what cannot be reached all is said already.
-async fn lake(settings: &Settings, store: &Store, found: &[Finding]) -> Option<Finding> {
-    if found.iter().any(|finding| finding.health == Health::Bad) {
+async fn lake(settings: &Settings, store: &Store, found: &[Diagnostic]) -> Option<Diagnostic> {
+    if found
+        .iter()
+        .any(|finding| finding.severity == Severity::Bad)
+    {
         return None;
     }
     let database = app::open_database(settings).await.ok()?;
-    Some(marketlake_lake::examine_identity(&database, store).await)
+    Some(marketlake_lake::diagnose_identity(&database, store).await)
 }
 
-async fn database(settings: &Settings) -> Vec<Finding> {
+async fn database(settings: &Settings) -> Vec<Diagnostic> {
     let database = match app::open_database(settings).await {
         Ok(database) => database,
-        Err(error) => return vec![Finding::new("database", Health::Bad, helped(&error))],
+        Err(error) => return vec![Diagnostic::new("database", Severity::Bad, helped(&error))],
     };
     let clock = database::clock(&database).await;
     let reached = match database::check_sqlite(&database).await {
-        Ok(None) => Finding::new(
+        Ok(None) => Diagnostic::new(
             "database",
-            Health::Good,
+            Severity::Good,
             "it answers, its tables are up to date",
         ),
-        Ok(Some(found)) if found == "ok" => Finding::new(
+        Ok(Some(found)) if found == "ok" => Diagnostic::new(
             "database",
-            Health::Good,
+            Severity::Good,
             "it answers, its file is whole, its tables are up to date",
         ),
-        Ok(Some(found)) => Finding::new("database", Health::Bad, damaged(&found)),
-        Err(error) => Finding::new("database", Health::Bad, helped(&error)),
+        Ok(Some(found)) => Diagnostic::new("database", Severity::Bad, damaged(&found)),
+        Err(error) => Diagnostic::new("database", Severity::Bad, helped(&error)),
     };
     let clock = match clock {
-        Err(error) => Finding::new("database's clock", Health::Bad, helped(&error)),
+        Err(error) => Diagnostic::new("database's clock", Severity::Bad, helped(&error)),
         Ok(theirs) => {
             let off = machine_clock().since(theirs) / 1_000;
             if off.abs() <= MOST_SKEW_SECONDS {
-                Finding::new("database's clock", Health::Good, "that of this machine")
+                Diagnostic::new("database's clock", Severity::Good, "that of this machine")
             } else {
                 let detail =
                     format!("this machine's is {off} seconds ahead of it: let NTP set both");
-                Finding::new("database's clock", Health::Warning, detail)
+                Diagnostic::new("database's clock", Severity::Warning, detail)
             }
         }
     };
@@ -116,15 +121,15 @@ fn damaged(found: &str) -> String {
 }
 
 /// Whether others on this machine may read what is ours only.
-fn permissions(settings: &Settings) -> Finding {
+fn permissions(settings: &Settings) -> Diagnostic {
     let wide = exposed_files::find(settings);
     let what = "file permissions";
     if wide.is_empty() {
         let detail = "database, keys and mails are their owner's only";
-        return Finding::new(what, Health::Good, detail);
+        return Diagnostic::new(what, Severity::Good, detail);
     }
     let detail = format!("others may read what is there: {}", wide.join("; "));
-    Finding::new(what, Health::Warning, detail)
+    Diagnostic::new(what, Severity::Warning, detail)
 }
 
 #[expect(

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, SyncSender};
 use clap::Args;
 use marketlake_entities::database;
 use marketlake_feeds::files::{self, FileError, FileOptions};
-use marketlake_lake::{Imported, LakeError};
+use marketlake_lake::{ImportSummary, LakeError};
 use marketlake_model::{Metric, Sample};
 use tokio::task::spawn_blocking;
 
@@ -73,7 +73,7 @@ impl Import {
         });
         let read = reading.await??;
         let imported = sorting.await??.finish().await?;
-        let figures = lake.figures().await?;
+        let figures = lake.stats().await?;
         output::line(&format!(
             "import: {} samples of {} metrics from {files} files, {} lines refused; {}; the lake holds {} samples in {} segments",
             imported.samples,
@@ -124,15 +124,15 @@ impl Import {
     }
 }
 
-fn said(imported: Imported) -> String {
+fn said(imported: ImportSummary) -> String {
     match imported {
-        Imported { samples: 0, .. } => "nothing to import: the files have no rows".to_owned(),
-        Imported {
+        ImportSummary { samples: 0, .. } => "nothing to import: the files have no rows".to_owned(),
+        ImportSummary {
             added: 0,
             corrected: 0,
             ..
         } => "nothing new: the lake holds all of it already".to_owned(),
-        Imported {
+        ImportSummary {
             added, corrected, ..
         } => format!("{added} new, {corrected} corrected"),
     }

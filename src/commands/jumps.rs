@@ -69,7 +69,7 @@ impl Jumps {
         output::note_simulated(jumps.iter().map(|jump| &jump.metric));
         let rows = jumps
             .into_iter()
-            .map(|jump| jump_cells(asked.lake.listed(jump.metric.clone()).name, &jump));
+            .map(|jump| jump_cells(asked.lake.named_metric(jump.metric.clone()).name, &jump));
         output::print(self.asking.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
         Ok(ExitCode::SUCCESS)
     }

@@ -22,7 +22,7 @@ impl Metrics {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
         let asked = self.asking.open(settings).await?;
-        let listed = asked.lake.list(asked.engine.as_ref(), at).await?;
+        let listed = asked.lake.list_metrics(asked.engine.as_ref(), at).await?;
         output::note_simulated(listed.iter().map(|l| &l.metric));
         let rows: Vec<Vec<Cell>> = listed
             .iter()

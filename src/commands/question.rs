@@ -53,7 +53,7 @@ impl Asking {
     pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<Asked> {
         let lake = app::open_lake_to_read(settings).await?;
         let engine: Box<dyn QueryEngine> = match self.engine {
-            Engine::Embedded => Box::new(lake.embedded()),
+            Engine::Embedded => Box::new(lake.datafusion()),
             Engine::Window => {
                 lake.follow(0).await?;
                 Box::new(lake.engine())
@@ -70,7 +70,7 @@ impl Drop for Asked {
     /// What is paid for by the byte is told.
     #[expect(clippy::print_stderr, reason = "data is on stdout")]
     fn drop(&mut self) {
-        let spent = self.lake.athena().map(|athena| athena.spent());
+        let spent = self.lake.athena().map(|athena| athena.query_cost());
         if let Some(spent) = spent.filter(|spent| spent.queries > 0) {
             eprintln!("{spent}");
         }
@@ -95,9 +95,9 @@ impl Asked {
         to: Option<&str>,
     ) -> anyhow::Result<Option<Span>> {
         let (from, to) = (minute("--from", from)?, minute("--to", to)?);
-        let span = self.lake.span(from, to).await?;
-        let forwards = span.map(Span::forwards).transpose();
-        Ok(forwards.map_err(|reason| Usage(format!("--from: {reason}")))?)
+        let span = self.lake.default_span(from, to).await?;
+        let validated = span.map(Span::validate).transpose();
+        Ok(validated.map_err(|reason| Usage(format!("--from: {reason}")))?)
     }
 }
 

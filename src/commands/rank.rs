@@ -40,15 +40,15 @@ impl Rank {
             }
             None => {
                 let (lake, measure) = (&asked.lake, &self.measure);
-                let ranks = lake.ranks(engine, measure, self.statistic, at).await?;
+                let ranks = lake.rank_all(engine, measure, self.statistic, at).await?;
                 let each = ranks.iter().flat_map(|ranks| {
-                    let standings = ranks.ranking.standings().iter();
-                    standings.map(|standing| lake.ranked(ranks, standing))
+                    let standings = ranks.ranking.ranked().iter();
+                    standings.map(|standing| lake.named_rank(ranks, standing))
                 });
                 each.collect()
             }
         };
-        output::note_simulated(ranks.iter().map(|rank| &rank.listed.metric));
+        output::note_simulated(ranks.iter().map(|rank| &rank.named.metric));
         let rows: Vec<Vec<Cell>> = ranks.iter().map(row).collect();
         let columns = [
             "metric",
@@ -65,11 +65,11 @@ impl Rank {
     }
 }
 
-fn row(rank: &marketlake_lake::Rank) -> Vec<Cell> {
-    let standing = rank.standing.as_ref();
+fn row(rank: &marketlake_lake::MetricRank) -> Vec<Cell> {
+    let standing = rank.ranked.as_ref();
     vec![
-        Cell::text(&rank.listed.name),
-        Cell::text(&rank.listed.metric),
+        Cell::text(&rank.named.name),
+        Cell::text(&rank.named.metric),
         standing.map_or(Cell::Null, |standing| Cell::number(standing.rank)),
         Cell::number(rank.of),
         Cell::text(rank.display()),

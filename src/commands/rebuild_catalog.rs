@@ -27,7 +27,7 @@ impl RebuildCatalog {
         for note in &rebuilt.notes {
             output::line(note)?;
         }
-        let figures = lake.figures().await?;
+        let figures = lake.stats().await?;
         output::line(&format!(
             "rebuild-catalog: {rebuilt}; now {} segments, {} rows, {} metrics",
             figures.segments, figures.samples, figures.metrics

@@ -45,7 +45,7 @@ impl Timeseries {
             None => Vec::new(),
         };
         output::note_simulated([&metric]);
-        let name = asked.lake.listed(metric).name;
+        let name = asked.lake.named_metric(metric).name;
         let rows: Vec<Vec<Cell>> = points
             .iter()
             .map(|point| {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use marketlake_lake::{AthenaOptions, Route};
+use marketlake_lake::{AthenaOptions, AthenaPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -51,10 +51,10 @@ impl Default for Engine {
             database: options.database,
             endpoint: options.endpoint,
             output: options.output,
-            most_queries: options.most_queries,
-            most_scanned_gigabytes: options.most_scanned / 1_000_000_000,
-            patience: humantime::format_duration(options.patience).to_string(),
-            price: options.price,
+            most_queries: options.max_queries,
+            most_scanned_gigabytes: options.max_scanned_bytes / 1_000_000_000,
+            patience: humantime::format_duration(options.timeout).to_string(),
+            price: options.price_per_tb,
             route: RouteSettings::default(),
         }
     }
@@ -62,7 +62,7 @@ impl Default for Engine {
 
 impl Default for RouteSettings {
     fn default() -> Self {
-        let bytes = Route::default().larger_than.unwrap_or(0);
+        let bytes = AthenaPolicy::default().larger_than.unwrap_or(0);
         Self {
             older_than: None,
             larger_than_megabytes: bytes / 1_000_000,
@@ -72,7 +72,7 @@ impl Default for RouteSettings {
 
 impl Engine {
     /// How to use Athena; `None` where no workgroup is named.
-    pub(crate) fn athena(&self) -> Result<Option<(AthenaOptions, Route)>, ConfigError> {
+    pub(crate) fn athena(&self) -> Result<Option<(AthenaOptions, AthenaPolicy)>, ConfigError> {
         let wrong = |name: &str, value: &str, expected| {
             Err(ConfigError::setting(
                 &format!("engine.{name}"),
@@ -100,7 +100,7 @@ impl Engine {
         let patience = time("patience", &self.patience, &TIMEOUTS)?;
         let older_than = self.route.older_than.as_deref();
         let megabytes = self.route.larger_than_megabytes;
-        let route = Route {
+        let route = AthenaPolicy {
             older_than: older_than
                 .map(|text| time("route.older_than", text, &AGES))
                 .transpose()?,
@@ -114,10 +114,10 @@ impl Engine {
             database: self.database.clone(),
             endpoint: self.endpoint.clone(),
             output: self.output.clone(),
-            most_queries: self.most_queries,
-            most_scanned: self.most_scanned_gigabytes.saturating_mul(1_000_000_000),
-            patience,
-            price: self.price,
+            max_queries: self.most_queries,
+            max_scanned_bytes: self.most_scanned_gigabytes.saturating_mul(1_000_000_000),
+            timeout: patience,
+            price_per_tb: self.price,
             ..AthenaOptions::default()
         };
         Ok(Some((options, route)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::database::{self, ConnectError};
-use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
+use marketlake_feeds::{Batch, Coverage, Feed, FeedError, ReplayClock};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 use marketlake_model::Minute;
 
@@ -15,7 +15,7 @@ use crate::{app, config};
 pub(super) struct LakeReplay {
     lake: Arc<Lake>,
     folder: String,
-    pace: Pace,
+    pace: ReplayClock,
 }
 
 /// Why a lake cannot be played.
@@ -56,11 +56,11 @@ impl LakeReplay {
         Ok(Self {
             lake,
             folder: folder.display().to_string(),
-            pace: Pace { from, to, speed },
+            pace: ReplayClock { from, to, speed },
         })
     }
 
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn clock(&self) -> ReplayClock {
         self.pace
     }
 }
@@ -71,8 +71,8 @@ impl Feed for LakeReplay {
         "replay"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
@@ -80,15 +80,15 @@ impl Feed for LakeReplay {
             from: slot,
             to: slot,
         };
-        let samples =
-            self.lake
-                .embedded()
-                .samples(span)
-                .await
-                .map_err(|error| FeedError::Malformed {
-                    url: self.folder.clone(),
-                    reason: error.to_string(),
-                })?;
+        let samples = self
+            .lake
+            .datafusion()
+            .samples(span)
+            .await
+            .map_err(|error| FeedError::Malformed {
+                url: self.folder.clone(),
+                reason: error.to_string(),
+            })?;
         let mut batch = Batch::default();
         for sample in samples {
             let metric = sample.metric.clone();

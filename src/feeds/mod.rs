@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use marketlake_common::{Secret, SecretUrl};
 use marketlake_feeds::files::FileOptions;
-use marketlake_feeds::{Binance, Cryptowatch, Feed, Pace, Replay, Simulated};
+use marketlake_feeds::{Binance, Cryptowatch, Feed, ReplayClock, ReplayFeed, Simulated};
 use marketlake_jobs::Source;
 use marketlake_model::{Minute, parse_time};
 use url::Url;
@@ -21,7 +21,7 @@ const MOST_SHARDS: u16 = 64;
 /// The feeds in their order, and the pace where one of them is a replay.
 pub(crate) struct Feeds {
     pub(crate) all: Vec<Source>,
-    pub(crate) pace: Option<Pace>,
+    pub(crate) pace: Option<ReplayClock>,
 }
 
 /// Makes every configured feed.
@@ -59,7 +59,7 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
 async fn make_one(
     feed: &config::Feed,
     name: &dyn Fn(&str) -> String,
-    pace: &mut Option<Pace>,
+    pace: &mut Option<ReplayClock>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
     let kind = format!("{:?}", feed.kind).to_lowercase();
     let unusable =
@@ -83,7 +83,7 @@ async fn make_one(
 async fn replay(
     feed: &config::Feed,
     name: &dyn Fn(&str) -> String,
-    pace: &mut Option<Pace>,
+    pace: &mut Option<ReplayClock>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
     let speed = feed.speed.unwrap_or(1.0);
     if !(speed > 0.0 && speed <= 100_000.0) {
@@ -103,17 +103,17 @@ async fn replay(
         let replay = LakeReplay::open(folder, from, to, speed)
             .await
             .map_err(unusable)?;
-        *pace = Some(replay.pace());
+        *pace = Some(replay.clock());
         return Ok(Arc::new(replay));
     }
     let options = FileOptions {
         market: feed.market.clone(),
         ..FileOptions::default()
     };
-    let replay = Replay::read(&feed.files, &options, from, to, speed).map_err(|error| {
+    let replay = ReplayFeed::read(&feed.files, &options, from, to, speed).map_err(|error| {
         ConfigError::setting(&name("files"), &format!("{:?}", feed.files), error)
     })?;
-    *pace = Some(replay.pace());
+    *pace = Some(replay.clock());
     Ok(Arc::new(replay))
 }
 

@@ -94,7 +94,7 @@ async fn the_least_busy_workgroup_is_asked() {
     let asked = Asked::new(2).await;
     let slow = json!({"kind": "slow", "operation": "Run", "seconds": 50});
     asked.standin.fault(0, slow).await;
-    let span = Span::day_to(start().plus(30));
+    let span = Span::last_24h(start().plus(30));
     let other = asked.athena.clone();
     let busy = tokio::spawn(async move { other.metrics(span).await });
     let running = async || {
@@ -109,7 +109,7 @@ async fn the_least_busy_workgroup_is_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn throttling_that_does_not_end_is_an_error_in_time() {
-    let asked = Asked::with(2, |standin| standin.options.patience = SOON).await;
+    let asked = Asked::with(2, |standin| standin.options.timeout = SOON).await;
     for workgroup in 0..2 {
         asked.standin.set(workgroup, "most", 0).await;
     }
@@ -169,9 +169,9 @@ async fn a_failed_query_is_run_again_only_where_athena_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_read_too_much_is_not_asked_or_ended() {
-    let asked = Asked::with(1, |standin| standin.options.most_scanned = 100).await;
+    let asked = Asked::with(1, |standin| standin.options.max_scanned_bytes = 100).await;
     let error = refusal(&asked).await;
-    assert!(matches!(error, AthenaError::TooLarge { most: 100, .. }));
+    assert!(matches!(error, AthenaError::TooLarge { max: 100, .. }));
     assert_eq!(queries(&asked, 0).await, 0);
     let asked = Asked::new(1).await;
     asked.standin.set(0, "limit", 100).await;
@@ -203,7 +203,7 @@ async fn a_slow_query_is_stopped_and_so_is_one_that_nobody_waits_for() {
         };
         eventually("the query's end", ended).await;
     };
-    let asked = Asked::with(1, |standin| standin.options.patience = SOON).await;
+    let asked = Asked::with(1, |standin| standin.options.timeout = SOON).await;
     asked.standin.fault(0, slow.clone()).await;
     let error = refusal(&asked).await;
     assert!(matches!(error, AthenaError::Slow { .. }), "{error:?}");
@@ -233,9 +233,9 @@ async fn a_missing_object_and_missing_tables_are_named() {
     let mut options = asked.standin.options.clone();
     options.database = "nobody_made_it".to_owned();
     let lake = asked.base.lake().await;
-    lake.connect_athena(options, marketlake_lake::Route::default())
+    lake.connect_athena(options, marketlake_lake::AthenaPolicy::default())
         .unwrap();
-    let span = Span::day_to(start().plus(30));
+    let span = Span::last_24h(start().plus(30));
     let error = lake.athena().unwrap().metrics(span).await.unwrap_err();
     assert!(
         error.to_string().contains("marketlake athena setup"),

@@ -7,7 +7,7 @@ mod shell;
 
 use std::sync::Arc;
 
-use marketlake_lake::{Athena, Lake};
+use marketlake_lake::{AthenaEngine, Lake};
 use marketlake_model::Sample;
 
 use crate::lake::{compact_all, ingest};
@@ -20,7 +20,7 @@ struct Asked {
     base: Base,
     lake: Arc<Lake>,
     standin: Standin,
-    athena: Athena,
+    athena: AthenaEngine,
 }
 
 impl Asked {

@@ -1,7 +1,7 @@
 //! What Athena is told.
 
 use marketlake_lake::{
-    Interval, JumpQuery, QueryEngine, Route, Span, Statistic, TrailQuery, witnessed,
+    AthenaPolicy, Interval, JumpQuery, QueryEngine, RuleInputQuery, Span, Statistic, record_engines,
 };
 use marketlake_model::JumpRule;
 
@@ -45,7 +45,7 @@ async fn every_statement_names_its_days_and_holds_no_value() {
             .unwrap();
     }
     engine
-        .trails(&TrailQuery {
+        .rule_inputs(&RuleInputQuery {
             at: span.to,
             window: 60,
             metrics: None,
@@ -74,9 +74,9 @@ async fn a_question_goes_to_athena_by_what_it_would_read() {
     };
     let lake = asked.base.lake().await;
     // The hour's object has some 2,000 bytes, of which a metric's share is a half.
-    let bytes = asked.lake.figures().await.unwrap();
+    let bytes = asked.lake.stats().await.unwrap();
     let bytes = u64::try_from(bytes.bytes - bytes.rollup_bytes).unwrap();
-    let route = Route {
+    let route = AthenaPolicy {
         older_than: None,
         larger_than: Some(bytes * 3 / 4),
     };
@@ -84,12 +84,12 @@ async fn a_question_goes_to_athena_by_what_it_would_read() {
         .unwrap();
     let engine = lake.engine();
     let one = metric("a:one");
-    let (points, by) = witnessed(engine.timeseries(&one, span)).await;
+    let (points, by) = record_engines(engine.timeseries(&one, span)).await;
     assert_eq!((points.unwrap().len(), by), (3, vec!["embedded"]));
-    let (metrics, by) = witnessed(engine.metrics(span)).await;
+    let (metrics, by) = record_engines(engine.metrics(span)).await;
     assert_eq!((metrics.unwrap().len(), by), (2, vec!["athena"]));
     lake.follow(0).await.unwrap();
-    let (metrics, by) = witnessed(engine.metrics(Span::day_to(start().plus(2)))).await;
+    let (metrics, by) = record_engines(engine.metrics(Span::last_24h(start().plus(2)))).await;
     assert_eq!((metrics.unwrap().len(), by), (2, vec!["window"]));
 }
 
@@ -107,7 +107,7 @@ async fn a_large_result_is_read_whole() {
     let long = metric("a:long");
     let points = asked.athena.timeseries(&long, span).await.unwrap();
     assert_eq!(points.len(), 3_600);
-    let embedded = asked.lake.embedded().timeseries(&long, span).await;
+    let embedded = asked.lake.datafusion().timeseries(&long, span).await;
     assert_eq!(points, embedded.unwrap());
 }
 

@@ -35,8 +35,11 @@ async fn calls_that_fail_come_late_or_lose_their_answers_leave_the_same_lake() {
         compact_days(lake).await;
     }
     let standin = Standin::of(&base, 1).await;
-    lake.connect_athena(standin.options.clone(), marketlake_lake::Route::default())
-        .unwrap();
+    lake.connect_athena(
+        standin.options.clone(),
+        marketlake_lake::AthenaPolicy::default(),
+    )
+    .unwrap();
     crate::support::athena::publish(&lake).await;
     assert_eq!(live_rows(&lake).await, live_rows(&calm).await);
     assert_eq!(

@@ -21,7 +21,7 @@ const WHOLE: &str = "0 problems, 0 repaired, 0 rows lost\n";
 
 async fn rows(base: &Base) -> Lake {
     let lake = base.lake().await;
-    let samples = lake.embedded().samples(Span::ALL).await.unwrap();
+    let samples = lake.datafusion().samples(Span::ALL).await.unwrap();
     let count = samples.len();
     let rows: Lake = samples
         .into_iter()
@@ -115,7 +115,7 @@ async fn survive(mut base: Base, losses: usize) {
     while live < all || lake.newest().await.unwrap() != last {
         // However slow the machine is, as long as it goes on.
         live = eventually("more minutes to be ingested", async || {
-            let samples = lake.embedded().samples(Span::ALL).await.ok()?;
+            let samples = lake.datafusion().samples(Span::ALL).await.ok()?;
             let samples = samples.iter().filter(|s| s.metric.market() == "live");
             let now = samples.count();
             (now > live || now == all).then_some(now)

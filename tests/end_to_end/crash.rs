@@ -55,7 +55,7 @@ async fn kill_at(
 
     let lake = base.lake().await;
     assert_eq!(
-        lake.figures().await.unwrap().samples,
+        lake.stats().await.unwrap().samples,
         2 * i64::try_from(MINUTES).unwrap()
     );
     assert_eq!(

@@ -97,7 +97,7 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
     assert_eq!(by_worker.len(), PROCESSES, "{by_worker:?}");
 
     let lake = base.lake().await;
-    let samples = lake.embedded().samples(Span::ALL).await.unwrap();
+    let samples = lake.datafusion().samples(Span::ALL).await.unwrap();
     assert_eq!(samples.len(), MINUTES * METRICS);
     for sample in &samples {
         let number: usize = sample.metric.pair()[1..].parse().unwrap();

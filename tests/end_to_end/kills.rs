@@ -141,7 +141,7 @@ async fn survive(base: Base, kills: usize) {
         "{checked}"
     );
     let lake = base.lake().await;
-    let there = lake.embedded().samples(Span::ALL).await.unwrap();
+    let there = lake.datafusion().samples(Span::ALL).await.unwrap();
     assert_eq!(there.len(), expected.len());
     let there: Lake = there
         .into_iter()

@@ -39,7 +39,7 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
     }
     eprintln!("slots by process: {by_worker:?}");
     let lake = base.lake().await;
-    assert_eq!(lake.figures().await.unwrap().samples, 20);
+    assert_eq!(lake.stats().await.unwrap().samples, 20);
     assert_eq!(
         lake.check(DEEP).await.unwrap().problems,
         Vec::<String>::new()

@@ -27,7 +27,7 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     assert!(mailbox.mails()[0].contains(value), "{}", mailbox.mails()[0]);
 
     // A second start has nothing to do; slots done again change nothing; nor does the whole replay anew.
-    let samples = base.lake().await.figures().await.unwrap().samples;
+    let samples = base.lake().await.stats().await.unwrap().samples;
     database
         .execute_unprepared("delete from job_runs")
         .await
@@ -40,7 +40,7 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     .await;
     server.interrupt().await;
     assert_eq!(mailbox.mails().len(), 1);
-    assert_eq!(base.lake().await.figures().await.unwrap().samples, samples);
+    assert_eq!(base.lake().await.stats().await.unwrap().samples, samples);
     assert_eq!(
         base.lake().await.check(DEEP).await.unwrap().problems,
         Vec::<String>::new()

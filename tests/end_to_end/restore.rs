@@ -42,7 +42,7 @@ async fn ingest(base: &Base, program: &Program, minutes: i64) {
 
 async fn samples(base: &Base) -> usize {
     let lake = base.lake().await;
-    let samples = lake.embedded().samples(Span::ALL).await.unwrap();
+    let samples = lake.datafusion().samples(Span::ALL).await.unwrap();
     lake.database().clone().close().await.unwrap();
     samples.len()
 }

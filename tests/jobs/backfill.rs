@@ -156,7 +156,7 @@ async fn a_backfill_that_is_killed_goes_on_from_the_day_that_it_was_at() {
         .await;
         doomed.kill();
         lake.refresh_directory().await.unwrap();
-        assert!(lake.figures().await.unwrap().segments <= 1);
+        assert!(lake.stats().await.unwrap().segments <= 1);
         sea_orm::ConnectionTrait::execute_unprepared(
             lake.database(),
             "update job_runs set lease_until = 1 where state = 'running'",
@@ -164,7 +164,7 @@ async fn a_backfill_that_is_killed_goes_on_from_the_day_that_it_was_at() {
         .await
         .unwrap();
         program.ok(&SPAN).await;
-        assert_eq!(lake.figures().await.unwrap().samples, expected());
+        assert_eq!(lake.stats().await.unwrap().samples, expected());
         assert_eq!(
             lake.check(DEEP).await.unwrap().problems,
             Vec::<String>::new()

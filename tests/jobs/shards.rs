@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::records::job_runs::{Entity, State};
-use marketlake_feeds::{Batch, Feed, FeedError, Recall, Simulated};
+use marketlake_feeds::{Batch, Coverage, Feed, FeedError, Simulated};
 use marketlake_jobs::{
     Clock, DetectJumps, DetectOptions, IngestMinute, Job, MarkIngested, PlannedSlot, PlanningTime,
     RunOnce, Runner, Source, slots,
@@ -27,8 +27,8 @@ impl Feed for Dead {
         "dead"
     }
 
-    fn recall(&self) -> Recall {
-        Recall::History
+    fn coverage(&self) -> Coverage {
+        Coverage::Historical
     }
 
     async fn samples(&self, _slot: Minute) -> Result<Batch, FeedError> {
@@ -79,7 +79,7 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
             assert!(matches!(ran.unwrap(), RunOnce::Done(_)));
         }
         let whole = Simulated::new(7).samples(now).await.unwrap().samples;
-        let figures = one.figures().await.unwrap();
+        let figures = one.stats().await.unwrap();
         assert_eq!(figures.segments, 4);
         assert_eq!(usize::try_from(figures.samples).unwrap(), whole.len());
         assert_eq!(
@@ -157,7 +157,7 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
                 .samples
                 .len();
         }
-        let figures = lake.figures().await.unwrap();
+        let figures = lake.stats().await.unwrap();
         assert_eq!(usize::try_from(figures.samples).unwrap(), samples);
         let report = lake.check(DEEP).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
@@ -274,7 +274,7 @@ async fn a_slot_run_by_hand_does_all_its_parts_or_the_one_that_is_named() {
         .collect();
     assert_eq!(words, [false, true, false], "{all}");
     let lake = base.lake().await;
-    assert_eq!(lake.figures().await.unwrap().segments, 3);
+    assert_eq!(lake.stats().await.unwrap().segments, 3);
     let none = split(3).run(&[&run[..], &["--shard", "3"]].concat()).await;
     assert_eq!(none.code, 1);
     assert!(none.out.contains("shard 3: expected 0 to 2"), "{none:?}");

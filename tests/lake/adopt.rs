@@ -137,7 +137,7 @@ async fn another_lake_s_catalog_takes_nothing_over() {
             matches!(error, LakeError::Mismatch(MismatchError::OtherLake { .. })),
             "{error}"
         );
-        assert_eq!(mixed.figures().await.unwrap().samples, 2);
+        assert_eq!(mixed.stats().await.unwrap().samples, 2);
         assert_eq!(rows(&lake).await.len(), 2);
     })
     .await;

@@ -73,12 +73,12 @@ pub(super) async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn Quer
         on_both(async |base: Base| {
             let lake = filled(&base, state, samples).await;
             lake.follow(0).await.unwrap();
-            let day = lake.day(None).await.unwrap().unwrap();
-            assert!(lake.window().covers(day));
+            let day = lake.last_24h(None).await.unwrap().unwrap();
+            assert!(lake.recent_day().covers(day));
             eprintln!("{state:?} on {}: the Parquet files", base.name);
-            check(&lake.embedded(), day).await;
+            check(&lake.datafusion(), day).await;
             eprintln!("{state:?} on {}: the window", base.name);
-            check(lake.window().as_ref(), day).await;
+            check(lake.recent_day().as_ref(), day).await;
             if base.store.endpoint.is_some() {
                 eprintln!("{state:?} on {}: Athena", base.name);
                 let athena = Standin::of(&base, 1).await.connect(&lake).await;
@@ -171,7 +171,7 @@ async fn rank_shares_a_place_between_ties_and_leaves_the_unranked_out() {
             .ranking("price", Statistic::Stddev, day)
             .await
             .unwrap();
-        let standings = ranking.standings();
+        let standings = ranking.ranked();
         let places: Vec<(u64, &str)> = standings.iter().map(|s| (s.rank, s.metric.id())).collect();
         assert_eq!(
             places,
@@ -195,13 +195,13 @@ async fn rank_shares_a_place_between_ties_and_leaves_the_unranked_out() {
             .ranking("volume", Statistic::Stddev, day)
             .await
             .unwrap();
-        assert_eq!(volumes.standings().len(), 1);
+        assert_eq!(volumes.ranked().len(), 1);
         assert_eq!(
             engine
                 .ranking("volume24h", Statistic::Stddev, day)
                 .await
                 .unwrap()
-                .standings(),
+                .ranked(),
             []
         );
     })
@@ -334,16 +334,16 @@ async fn an_empty_lake_has_empty_answers() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
         lake.follow(0).await.unwrap();
-        assert_eq!(lake.day(None).await.unwrap(), None);
-        let day = Span::day_to(start());
+        assert_eq!(lake.last_24h(None).await.unwrap(), None);
+        let day = Span::last_24h(start());
         let query = JumpQuery {
             rule: JumpRule::default(),
             span: day,
             metric: None,
         };
         for engine in [
-            &lake.embedded() as &dyn QueryEngine,
-            lake.window().as_ref(),
+            &lake.datafusion() as &dyn QueryEngine,
+            lake.recent_day().as_ref(),
             &lake.engine(),
         ] {
             assert_eq!(engine.metrics(day).await.unwrap(), []);
@@ -353,7 +353,7 @@ async fn an_empty_lake_has_empty_answers() {
                     .ranking("price", Statistic::Stddev, day)
                     .await
                     .unwrap()
-                    .standings(),
+                    .ranked(),
                 []
             );
             assert_eq!(engine.jumps(&query).await.unwrap(), []);

@@ -71,8 +71,8 @@ async fn a_damaged_file_gives_an_error_that_names_it_and_never_a_wrong_answer() 
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             // As a process that starts now.
             let lake = base.lake().await;
-            let engine = lake.embedded();
-            let day = lake.day(None).await.unwrap().unwrap();
+            let engine = lake.datafusion();
+            let day = lake.last_24h(None).await.unwrap().unwrap();
             let query = JumpQuery {
                 rule: marketlake_model::JumpRule::default(),
                 span: day,
@@ -151,7 +151,7 @@ async fn repair_says_what_is_lost_where_nothing_is_left_to_rebuild_from() {
             lake.check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
-        assert_eq!(lake.figures().await.unwrap().samples, 0);
+        assert_eq!(lake.stats().await.unwrap().samples, 0);
     })
     .await;
 }
@@ -180,7 +180,7 @@ async fn repair_keeps_the_hours_of_a_damaged_file_that_its_rollups_vouch_for() {
     assert!(std::fs::metadata(&file).unwrap().len() > 65_536, "{file:?}");
     damage(&file, Damage::BitFlipped(1));
     let report = lake.check(REPAIR).await.unwrap();
-    let kept = lake.figures().await.unwrap().samples;
+    let kept = lake.stats().await.unwrap().samples;
     assert!(report.is_whole(), "{report:?}");
     assert_eq!(kept + report.lost, 24_000);
     // The flip costs a page of one column at most, or nothing where it decodes to other values in one hour.
@@ -188,7 +188,7 @@ async fn repair_keeps_the_hours_of_a_damaged_file_that_its_rollups_vouch_for() {
     let whole = lake.check(DEEP).await.unwrap();
     assert_eq!(whole.problems, Vec::<String>::new());
     let span = Span::day(start().day());
-    for answered in lake.embedded().samples(span).await.unwrap() {
+    for answered in lake.datafusion().samples(span).await.unwrap() {
         assert!(samples.contains(&answered), "{answered:?}");
     }
 }

@@ -51,8 +51,8 @@ pub async fn live_hashes(lake: &Lake) -> Vec<String> {
 
 /// Every row, and in how many segments they lie: files of the same rows differ by when they were written.
 pub async fn live_rows(lake: &Lake) -> (i64, Vec<Sample>) {
-    let rows = lake.embedded().samples(Span::ALL).await.unwrap();
-    (lake.figures().await.unwrap().segments, rows)
+    let rows = lake.datafusion().samples(Span::ALL).await.unwrap();
+    (lake.stats().await.unwrap().segments, rows)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,8 +68,8 @@ async fn a_store_that_fails_one_call_in_five_leaves_the_same_lake_as_a_good_one(
         import(&lake, &series("c:three", 0, &["9"])).await;
         compact_days(&lake).await;
         lake.follow(0).await.unwrap();
-        let day = lake.day(None).await.unwrap().unwrap();
-        let points = lake.embedded().timeseries(&metric("a:one"), day).await;
+        let day = lake.last_24h(None).await.unwrap().unwrap();
+        let points = lake.datafusion().timeseries(&metric("a:one"), day).await;
         assert_eq!(points.unwrap().len(), 4);
         assert_eq!(
             lake.check(DEEP).await.unwrap().problems,
@@ -104,7 +104,7 @@ async fn a_disk_that_is_full_while_compacting_retires_nothing() {
             lake.check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
-        assert_eq!(lake.figures().await.unwrap().samples, 8);
+        assert_eq!(lake.stats().await.unwrap().samples, 8);
     })
     .await;
 }
@@ -128,9 +128,9 @@ async fn a_file_that_is_imported_twice_changes_nothing_the_second_time() {
         other.push(sample("a:one", 30, "5"));
         let third = lake.import(other, Millis(0)).await.unwrap();
         assert_eq!((third.samples, third.added, third.corrected), (9, 1, 1));
-        let day = lake.day(None).await.unwrap().unwrap();
+        let day = lake.last_24h(None).await.unwrap().unwrap();
         let points = lake
-            .embedded()
+            .datafusion()
             .timeseries(&metric("a:one"), day)
             .await
             .unwrap();
@@ -175,11 +175,11 @@ async fn parts_of_a_minute_lie_side_by_side_and_share_no_metric() {
             let staged = lake.stage_part(part).await.unwrap();
             publish(&lake, &staged).await.unwrap();
         }
-        let figures = lake.figures().await.unwrap();
+        let figures = lake.stats().await.unwrap();
         assert_eq!((figures.segments, figures.samples), (2, 3));
-        let day = lake.day(None).await.unwrap().unwrap();
+        let day = lake.last_24h(None).await.unwrap().unwrap();
         let two = lake
-            .embedded()
+            .datafusion()
             .timeseries(&metric("a:two"), day)
             .await
             .unwrap();
@@ -189,7 +189,7 @@ async fn parts_of_a_minute_lie_side_by_side_and_share_no_metric() {
             Vec::<String>::new()
         );
         compact_all(&lake).await;
-        assert_eq!(lake.figures().await.unwrap().samples, 3);
+        assert_eq!(lake.stats().await.unwrap().samples, 3);
     })
     .await;
 }

@@ -45,11 +45,11 @@ async fn a_sample_of_the_future_or_of_no_time_is_refused_and_named() {
         for ts in [now.plus(3), year_58873(), Minute::from_number(i64::MAX)] {
             let staged = lake.stage_minute(vec![at("a:one", ts)]).await.unwrap();
             let error = publish(&lake, &staged).await.unwrap_err();
-            assert!(matches!(error, LakeError::Time { .. }), "{error}");
+            assert!(matches!(error, LakeError::InvalidTime { .. }), "{error}");
             let expected = "a:one: ts: expected a minute from 2009-01-03T00:00:00Z to ";
             assert!(error.to_string().starts_with(expected), "{error}");
             let imported = lake.import(vec![at("a:one", ts)], now.start()).await;
-            assert!(matches!(imported, Err(LakeError::Time { .. })));
+            assert!(matches!(imported, Err(LakeError::InvalidTime { .. })));
         }
         for ts in [EARLIEST_MINUTE.plus(-1), Minute::from_number(i64::MIN)] {
             let mixed = vec![sample("a:one", 0, "1"), at("a:two", ts)];
@@ -57,7 +57,7 @@ async fn a_sample_of_the_future_or_of_no_time_is_refused_and_named() {
             let error = imported.unwrap_err().to_string();
             assert!(error.starts_with("a:two: ts: expected"), "{error}");
         }
-        assert_eq!(lake.figures().await.unwrap().segments, 0);
+        assert_eq!(lake.stats().await.unwrap().segments, 0);
         let staged = lake.stage_minute(vec![at("a:one", now)]).await.unwrap();
         publish(&lake, &staged).await.unwrap();
     })
@@ -80,7 +80,7 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
         let newest = start().plus(5);
         assert_eq!(lake.newest().await.unwrap(), Some(newest));
         lake.follow(0).await.unwrap();
-        assert_eq!(lake.window().newest(), Some(newest));
+        assert_eq!(lake.recent_day().newest(), Some(newest));
         let bounds = lake.bounds().await.unwrap().unwrap();
         assert_eq!((bounds.from, bounds.to), (start(), newest));
 
@@ -103,7 +103,7 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
         assert_eq!(mended.lost, 0);
         let whole = lake.check(DEEP).await.unwrap();
         assert_eq!(whole.problems, Vec::<String>::new());
-        assert_eq!(lake.figures().await.unwrap().samples, 6);
+        assert_eq!(lake.stats().await.unwrap().samples, 6);
         let reopened = base.lake().await;
         assert_eq!(reopened.newest().await.unwrap(), Some(start().plus(5)));
         let now = database::clock(lake.database()).await.unwrap();

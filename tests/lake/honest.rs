@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use marketlake_lake::{CheckOptions, Lake, Report, Span};
+use marketlake_lake::{CheckOptions, CheckReport, Lake, Span};
 use marketlake_model::{Exact, Metric, Millis, Minute, Sample};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -22,7 +22,7 @@ const REPAIR: CheckOptions = CheckOptions {
 type Rows = BTreeMap<(Metric, Minute), Exact>;
 
 async fn rows(lake: &Lake) -> Rows {
-    let samples = lake.embedded().samples(Span::ALL).await.unwrap();
+    let samples = lake.datafusion().samples(Span::ALL).await.unwrap();
     let count = samples.len();
     let rows: Rows = samples
         .into_iter()
@@ -97,7 +97,12 @@ impl Frozen {
     }
 
     /// Damages a file, repairs the lake, and compares it with what was written.
-    async fn damaged(&self, tier: &str, what: &str, damage: impl FnOnce(&mut Vec<u8>)) -> Report {
+    async fn damaged(
+        &self,
+        tier: &str,
+        what: &str,
+        damage: impl FnOnce(&mut Vec<u8>),
+    ) -> CheckReport {
         self.thaw();
         let file = self.file_of(tier);
         let mut bytes = std::fs::read(&file).unwrap();

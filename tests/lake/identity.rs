@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_lake::{Health, Lake, LakeError, MismatchError, Store, examine_identity};
+use marketlake_lake::{Lake, LakeError, MismatchError, Severity, Store, diagnose_identity};
 use marketlake_model::Millis;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -106,8 +106,8 @@ async fn each_batch_of_deletions_advances_the_sequence_in_database_and_store() {
             after,
             "nothing to delete, nothing to advance"
         );
-        let finding = examine_identity(lake.database(), lake.store()).await;
-        assert_eq!(finding.health, Health::Good, "{finding:?}");
+        let finding = diagnose_identity(lake.database(), lake.store()).await;
+        assert_eq!(finding.severity, Severity::Good, "{finding:?}");
         assert!(
             finding.detail.contains("1 batches of deletions"),
             "{finding:?}"
@@ -145,8 +145,8 @@ async fn of_a_database_and_its_copy_only_one_goes_on_deleting() {
             "{error}"
         );
         mismatch(copy.prepare_writes().await);
-        let finding = examine_identity(copy.database(), copy.store()).await;
-        assert_eq!(finding.health, Health::Bad);
+        let finding = diagnose_identity(copy.database(), copy.store()).await;
+        assert_eq!(finding.severity, Severity::Bad);
         assert!(
             finding.detail.contains("older than the lake"),
             "{finding:?}"
@@ -189,8 +189,8 @@ async fn an_advance_that_was_interrupted_is_finished_by_the_next_start() {
         let lake = with_retired(&base).await;
         let ahead = "update lake_identity set previous_token = token, token = 'new', sequence = 1";
         lake.database().execute_unprepared(ahead).await.unwrap();
-        let finding = examine_identity(lake.database(), lake.store()).await;
-        assert_eq!(finding.health, Health::Good, "{finding:?}");
+        let finding = diagnose_identity(lake.database(), lake.store()).await;
+        assert_eq!(finding.severity, Severity::Good, "{finding:?}");
         lake.prepare_writes().await.unwrap();
         let finished = stored(&base).await;
         assert_eq!(

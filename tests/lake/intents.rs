@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_entities::records::upload_intents::{ActiveModel, Entity};
-use marketlake_lake::{Lake, LakeError, Store, Vacuumed};
+use marketlake_lake::{Lake, LakeError, Store, VacuumSummary};
 use marketlake_model::Millis;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -20,7 +20,7 @@ use crate::support::{DEEP, SHALLOW};
 const GRACE: Duration = Duration::from_secs(3_600);
 
 /// Vacuums as if so many minutes had passed.
-async fn vacuum_in(lake: &Lake, minutes: i64) -> Result<Vacuumed, LakeError> {
+async fn vacuum_in(lake: &Lake, minutes: i64) -> Result<VacuumSummary, LakeError> {
     let now = database::clock(lake.database()).await.unwrap();
     lake.vacuum(Millis(now.0 + minutes * 60_000), GRACE).await
 }
@@ -82,7 +82,7 @@ async fn a_writer_that_is_slower_than_the_grace_stages_again_and_loses_nothing()
         assert_eq!(base.object_files().len(), 2);
         let error = publish(&lake, &staged).await.unwrap_err();
         assert!(
-            matches!(error, LakeError::Moved { first } if first == start()),
+            matches!(error, LakeError::Conflict { first } if first == start()),
             "{error}"
         );
         let staged = lake
@@ -91,7 +91,7 @@ async fn a_writer_that_is_slower_than_the_grace_stages_again_and_loses_nothing()
             .unwrap();
         publish(&lake, &staged).await.unwrap();
         assert_eq!(vacuum_in(&lake, 61).await.unwrap().unlisted, 0);
-        assert_eq!(lake.figures().await.unwrap().samples, 3);
+        assert_eq!(lake.stats().await.unwrap().samples, 3);
         assert_eq!(
             lake.check(DEEP).await.unwrap().problems,
             Vec::<String>::new()

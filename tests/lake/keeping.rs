@@ -12,8 +12,12 @@ use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
 async fn shown(lake: &marketlake_lake::Lake, id: &str) -> Vec<String> {
-    let day = lake.day(None).await.unwrap().unwrap();
-    let points = lake.embedded().timeseries(&metric(id), day).await.unwrap();
+    let day = lake.last_24h(None).await.unwrap().unwrap();
+    let points = lake
+        .datafusion()
+        .timeseries(&metric(id), day)
+        .await
+        .unwrap();
     points
         .iter()
         .map(|p| format!("{}={}", p.ts.number() - start().number(), p.value))
@@ -61,7 +65,7 @@ async fn the_last_written_value_of_a_minute_wins_wherever_it_lies() {
             ["0=1", "1=2.5", "2=3.5", "3=4.5"]
         );
         assert_eq!(shown(&lake, "b:two").await, ["1=7"]);
-        assert_eq!(lake.figures().await.unwrap().samples, 5);
+        assert_eq!(lake.stats().await.unwrap().samples, 5);
     })
     .await;
 }
@@ -74,7 +78,7 @@ async fn two_commits_to_one_hour_cannot_lose_each_other_s_samples() {
         let compaction = lake.stage_compaction(start()).await.unwrap().unwrap();
         ingest(&lake, &[sample("a:one", 2, "3")]).await;
         let error = publish(&lake, &compaction).await.unwrap_err();
-        assert!(matches!(error, LakeError::Moved { .. }), "{error}");
+        assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
         assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2", "2=3"]);
         let first = lake
             .stage_minute(vec![sample("a:one", 3, "4")])
@@ -86,7 +90,7 @@ async fn two_commits_to_one_hour_cannot_lose_each_other_s_samples() {
             .unwrap();
         publish(&lake, &first).await.unwrap();
         let error = publish(&lake, &second).await.unwrap_err();
-        assert!(matches!(error, LakeError::Moved { .. }), "{error}");
+        assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
         assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2", "2=3", "3=4"]);
     })
     .await;
@@ -99,10 +103,10 @@ async fn compaction_keeps_every_row_in_one_segment() {
         let mut samples = series("a:one", 0, &["1", "2", "3"]);
         samples.extend(series("b:two", 1, &["0.00000001", "1e21"]));
         ingest(&lake, &samples).await;
-        let before = lake.figures().await.unwrap();
+        let before = lake.stats().await.unwrap();
         assert_eq!((before.segments, before.samples), (3, 5));
         compact_all(&lake).await;
-        let after = lake.figures().await.unwrap();
+        let after = lake.stats().await.unwrap();
         assert_eq!((after.segments, after.samples, after.metrics), (1, 5, 2));
         assert_eq!(
             shown(&lake, "b:two").await,
@@ -119,13 +123,13 @@ async fn the_window_follows_what_others_commit_and_forgets_what_is_older_than_a_
         let (lake, other) = (base.lake().await, base.lake().await);
         ingest(&other, &series("a:old", 0, &["1", "2"])).await;
         let seen = lake.follow(0).await.unwrap();
-        assert_eq!(lake.window().newest(), Some(start().plus(1)));
+        assert_eq!(lake.recent_day().newest(), Some(start().plus(1)));
         ingest(&other, &[sample("b:new", 1_440, "3")]).await;
         compact_all(&other).await;
         lake.follow(seen).await.unwrap();
-        let day = lake.day(None).await.unwrap().unwrap();
-        assert!(lake.window().covers(day));
-        let window = lake.window().as_ref();
+        let day = lake.last_24h(None).await.unwrap().unwrap();
+        assert!(lake.recent_day().covers(day));
+        let window = lake.recent_day().as_ref();
         let points = window.timeseries(&metric("a:old"), day).await.unwrap();
         assert_eq!(
             points.iter().map(|p| p.ts).collect::<Vec<_>>(),
@@ -133,7 +137,7 @@ async fn the_window_follows_what_others_commit_and_forgets_what_is_older_than_a_
         );
         assert_eq!(
             window.metrics(day).await.unwrap(),
-            other.embedded().metrics(day).await.unwrap()
+            other.datafusion().metrics(day).await.unwrap()
         );
     })
     .await;
@@ -150,7 +154,7 @@ async fn a_late_minute_makes_the_day_that_it_belongs_to_whole_again() {
         // One minute within the day's gap, one that corrects, one of another metric.
         ingest(&lake, &[sample("a:one", 100, "3.5")]).await;
         ingest(&lake, &[sample("a:one", 1, "2.5"), sample("b:two", 1, "9")]).await;
-        let figures = lake.figures().await.unwrap();
+        let figures = lake.stats().await.unwrap();
         assert_eq!((figures.segments, figures.samples), (1, 6));
         assert_eq!(
             shown(&lake, "a:one").await,
@@ -183,8 +187,8 @@ async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
             std::fs::remove_file(rollup).unwrap();
         }
         let answers = async || {
-            let engine = lake.embedded();
-            let day = lake.day(None).await.unwrap().unwrap();
+            let engine = lake.datafusion();
+            let day = lake.last_24h(None).await.unwrap().unwrap();
             let two = metric("b:two");
             let hourly = engine.buckets(&two, day, "1h".parse().unwrap());
             (
@@ -194,11 +198,11 @@ async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
             )
         };
         let before = answers().await;
-        assert_eq!((before.0.len(), before.1.standings().len(), before.2.len()), (2, 2, 2));
+        assert_eq!((before.0.len(), before.1.ranked().len(), before.2.len()), (2, 2, 2));
         compact_days(&lake).await;
         assert_eq!(answers().await, before);
         assert_eq!(lake.check(DEEP).await.unwrap().problems, Vec::<String>::new());
-        assert_eq!(lake.figures().await.unwrap().segments, 1);
+        assert_eq!(lake.stats().await.unwrap().segments, 1);
     })
     .await;
 }

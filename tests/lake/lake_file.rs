@@ -1,6 +1,6 @@
 //! `lake.json` that is damaged, of a newer version, or no file: no write, and a way out.
 
-use marketlake_lake::{CheckOptions, Health, MismatchError, examine_identity};
+use marketlake_lake::{CheckOptions, MismatchError, Severity, diagnose_identity};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -44,8 +44,8 @@ async fn a_damaged_identity_stops_every_write_and_a_rebuild_writes_it_anew() {
             );
             assert!(error.to_string().contains("marketlake rebuild-catalog"));
             mismatch(lake.stage_minute(vec![sample("a:two", 9, "9")]).await);
-            let finding = examine_identity(lake.database(), lake.store()).await;
-            assert_eq!(finding.health, Health::Bad, "{finding:?}");
+            let finding = diagnose_identity(lake.database(), lake.store()).await;
+            assert_eq!(finding.severity, Severity::Bad, "{finding:?}");
             // A repair does not decide whose the store is.
             let repair = CheckOptions {
                 deep: false,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_lake::{Health, LakeError, MismatchError, Vacuumed, examine_identity};
+use marketlake_lake::{LakeError, MismatchError, Severity, VacuumSummary, diagnose_identity};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
@@ -35,7 +35,7 @@ async fn a_catalog_that_lost_everything_writes_and_deletes_nothing() {
         lose(&base, &ALL).await;
         let empty = base.lake().await;
         let vacuumed = empty.vacuum(Millis(i64::MAX), Duration::ZERO).await;
-        assert_eq!(vacuumed.unwrap(), Vacuumed::default());
+        assert_eq!(vacuumed.unwrap(), VacuumSummary::default());
         assert!(matches!(
             empty.prepare_writes().await,
             Err(LakeError::Mismatch(MismatchError::UnknownDatabase { .. }))
@@ -91,8 +91,8 @@ async fn a_catalog_that_lost_its_last_commits_writes_nothing() {
         );
         assert!(expected, "{error}");
         assert!(error.to_string().contains("marketlake check"), "{error}");
-        let finding = examine_identity(older.database(), older.store()).await;
-        assert_eq!(finding.health, Health::Bad, "{finding:?}");
+        let finding = diagnose_identity(older.database(), older.store()).await;
+        assert_eq!(finding.severity, Severity::Bad, "{finding:?}");
         older
             .vacuum(Millis(i64::MAX), Duration::ZERO)
             .await
@@ -100,7 +100,7 @@ async fn a_catalog_that_lost_its_last_commits_writes_nothing() {
         assert_eq!(base.object_files(), files);
         assert_eq!(older.check(SHALLOW).await.unwrap().unknown, 2);
         // It can be read.
-        assert_eq!(older.figures().await.unwrap().samples, 2);
+        assert_eq!(older.stats().await.unwrap().samples, 2);
     })
     .await;
 }

@@ -24,11 +24,11 @@ mod upkeep;
 use std::sync::Arc;
 
 use marketlake_entities::database;
-use marketlake_lake::{Lake, LakeError, Staged};
+use marketlake_lake::{Lake, LakeError, StagedSegments};
 use marketlake_model::{Millis, Minute, Sample};
 
 /// Publishes in a transaction of its own.
-pub async fn publish(lake: &Lake, staged: &Staged) -> Result<(), LakeError> {
+pub async fn publish(lake: &Lake, staged: &StagedSegments) -> Result<(), LakeError> {
     let transaction = database::begin_write(lake.database()).await?;
     let now = database::clock(&transaction).await?;
     staged.publish(&transaction, now).await?;

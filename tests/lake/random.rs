@@ -119,14 +119,14 @@ async fn compare(rows: Vec<(u8, i64, i64)>, base: Base) {
         Vec::<String>::new()
     );
     lake.follow(0).await.unwrap();
-    let day = lake.day(None).await.unwrap().unwrap();
+    let day = lake.last_24h(None).await.unwrap().unwrap();
     let rule = JumpRule {
         min_samples: 5,
         window: 20,
         ..JumpRule::default()
     };
-    let mut engines: Vec<Arc<dyn QueryEngine>> = vec![Arc::new(lake.embedded())];
-    engines.push(Arc::clone(lake.window()) as Arc<dyn QueryEngine>);
+    let mut engines: Vec<Arc<dyn QueryEngine>> = vec![Arc::new(lake.datafusion())];
+    engines.push(Arc::clone(lake.recent_day()) as Arc<dyn QueryEngine>);
     if base.store.endpoint.is_some() {
         engines.push(Arc::new(Standin::of(&base, 1).await.connect(&lake).await));
     }
@@ -154,7 +154,7 @@ async fn compare(rows: Vec<(u8, i64, i64)>, base: Base) {
             .ranking("price", Statistic::Stddev, day)
             .await
             .unwrap();
-        let standings = ranking.standings();
+        let standings = ranking.ranked();
         let spreads: BTreeMap<&Metric, f64> = series
             .iter()
             .filter_map(|(metric, points)| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_jobs::MarkIngested;
-use marketlake_lake::{Lake, Rebuilt};
+use marketlake_lake::{Lake, RebuildSummary};
 use marketlake_model::{Exact, Metric, Millis, Minute, Sample};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -36,13 +36,13 @@ pub(super) async fn problems(lake: &Lake) -> Vec<String> {
 }
 
 /// The lake behind another database, which knows nothing of it, rebuilt.
-pub(super) async fn rebuilt(base: &mut Base) -> (Arc<Lake>, Rebuilt) {
+pub(super) async fn rebuilt(base: &mut Base) -> (Arc<Lake>, RebuildSummary) {
     base.lose_database().await;
     let lake = base.lake().await;
     let rebuilt = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
     assert_eq!(problems(&lake).await, Vec::<String>::new());
     let again = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
-    assert_eq!(again, Rebuilt::default());
+    assert_eq!(again, RebuildSummary::default());
     (lake, rebuilt)
 }
 
@@ -59,10 +59,10 @@ async fn a_lost_catalog_is_rebuilt_with_every_row_and_metric() {
         )
         .await;
         ingest(&lake, &series("a:one", 1_440, &["6", "7"])).await;
-        let (before, figures) = (rows(&lake).await, lake.figures().await.unwrap());
+        let (before, figures) = (rows(&lake).await, lake.stats().await.unwrap());
         let (lake, did) = rebuilt(&mut base).await;
         assert_eq!(rows(&lake).await, before);
-        let after = lake.figures().await.unwrap();
+        let after = lake.stats().await.unwrap();
         assert_eq!(
             (after.samples, after.metrics, after.bytes),
             (figures.samples, figures.metrics, figures.bytes)

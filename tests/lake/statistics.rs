@@ -44,10 +44,10 @@ async fn every_statistic_has_its_places_and_its_unranked() {
     everywhere(&samples, async |engine, day| {
         for (statistic, expected) in &places {
             let ranking = engine.ranking("price", *statistic, day).await.unwrap();
-            let found: Vec<&str> = ranking.standings().iter().map(|s| s.metric.id()).collect();
+            let found: Vec<&str> = ranking.ranked().iter().map(|s| s.metric.id()).collect();
             let ids: Vec<&str> = expected.iter().map(|(id, _)| *id).collect();
             assert_eq!(found, ids, "{statistic}");
-            for (standing, (_, value)) in ranking.standings().iter().zip(expected) {
+            for (standing, (_, value)) in ranking.ranked().iter().zip(expected) {
                 let off = (standing.value - value).abs();
                 assert!(
                     off <= 1e-9 * value.abs().max(1.0),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_lake::{Health, Lake, LakeError, MismatchError, examine_identity};
+use marketlake_lake::{Lake, LakeError, MismatchError, Severity, diagnose_identity};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -34,8 +34,8 @@ async fn assert_refused(base: &Base, behind: &Arc<Lake>) {
         "{merged:?}"
     );
     mismatch(behind.check_identity().await);
-    let finding = examine_identity(behind.database(), behind.store()).await;
-    assert_eq!(finding.health, Health::Bad, "{finding:?}");
+    let finding = diagnose_identity(behind.database(), behind.store()).await;
+    assert_eq!(finding.severity, Severity::Bad, "{finding:?}");
     assert_eq!(base.object_files(), files);
 }
 

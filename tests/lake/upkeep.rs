@@ -92,7 +92,7 @@ async fn what_is_older_than_it_is_to_be_kept_leaves_the_lake_by_its_tier() {
         assert_eq!(lake.expire(now, Retention::default()).await.unwrap(), 0);
         assert_eq!(lake.expire(now, keep("day", 5)).await.unwrap(), 0);
         assert_eq!(lake.expire(now, keep("day", 3)).await.unwrap(), 1);
-        assert_eq!(lake.figures().await.unwrap().samples, 2);
+        assert_eq!(lake.stats().await.unwrap().samples, 2);
         assert_eq!(lake.expire(now, keep("hour", 2)).await.unwrap(), 1);
         assert_eq!(
             lake.bounds().await.unwrap().unwrap().from,

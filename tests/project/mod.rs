@@ -1,6 +1,7 @@
 //! What the project promises about itself.
 
-use std::collections::BTreeMap;
+mod layering;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,83 +23,6 @@ async fn schema_graphql_is_what_the_program_prints() {
         printed == read("schema.graphql"),
         "schema.graphql is stale: run `cargo run -- schema > schema.graphql`"
     );
-}
-
-/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `graphql` <- the binary.
-#[test]
-fn arrows_between_crates_point_one_way() {
-    let allowed = BTreeMap::from([
-        ("common", vec![]),
-        ("model", vec!["common"]),
-        ("entities", vec!["common", "model"]),
-        ("migrations", vec![]),
-        ("feeds", vec!["common", "model"]),
-        ("lake", vec!["common", "entities", "model"]),
-        ("alerts", vec!["common", "entities", "lake", "model"]),
-        (
-            "jobs",
-            vec!["alerts", "common", "entities", "feeds", "lake", "model"],
-        ),
-        (
-            "graphql",
-            vec!["alerts", "common", "entities", "lake", "model"],
-        ),
-    ]);
-    for (name, expected) in allowed {
-        let manifest = read(&format!("{name}/Cargo.toml"));
-        let used: Vec<&str> = manifest
-            .lines()
-            .filter_map(|line| {
-                let name = line.strip_prefix("marketlake-")?;
-                name.split(['.', ' ']).next()
-            })
-            .collect();
-        assert_eq!(used, expected, "{name}");
-    }
-}
-
-/// Root files <- `rules` <- `queue` <- `subscriptions` <- `delivery` <- `detection`.
-#[test]
-fn arrows_between_the_folders_of_alerts_point_one_way() {
-    let base = ["address", "error", "token"];
-    let folders = ["rules", "queue", "subscriptions", "delivery", "detection"];
-    let source = root().join("alerts/src");
-    let mut wrong = Vec::new();
-    let mut check = |path: &Path, allowed: &[&str]| {
-        let text = std::fs::read_to_string(path).unwrap();
-        for (number, line) in text.lines().enumerate() {
-            if line.trim_start().starts_with("//") {
-                continue;
-            }
-            for used in line.split("crate::").skip(1) {
-                let used: String = used
-                    .chars()
-                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                    .collect();
-                if !allowed.contains(&used.as_str()) {
-                    wrong.push(format!("{}:{}: {used}", path.display(), number + 1));
-                }
-            }
-        }
-    };
-    for name in base {
-        check(&source.join(format!("{name}.rs")), &base);
-    }
-    for (number, folder) in folders.iter().enumerate() {
-        let allowed = [&base[..], &folders[..=number]].concat();
-        visit(&source.join(folder), &mut |path| check(path, &allowed));
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-    let mut there: Vec<String> = std::fs::read_dir(&source)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    there.sort();
-    let mut named = folders.to_vec();
-    named.sort_unstable();
-    assert_eq!(there, named);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_lake::{Athena, AthenaOptions, Lake, Route};
+use marketlake_lake::{AthenaEngine, AthenaOptions, AthenaPolicy, Lake};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -75,15 +75,15 @@ impl Standin {
                 workgroups: names,
                 database: format!("lake_{name}"),
                 endpoint: Some(endpoint().await.to_owned()),
-                patience: Duration::from_secs(30),
+                timeout: Duration::from_secs(30),
                 ..AthenaOptions::default()
             },
         }
     }
 
     /// Has a lake use it, with its tables made.
-    pub async fn connect(&self, lake: &Arc<Lake>) -> Athena {
-        lake.connect_athena(self.options.clone(), Route::default())
+    pub async fn connect(&self, lake: &Arc<Lake>) -> AthenaEngine {
+        lake.connect_athena(self.options.clone(), AthenaPolicy::default())
             .unwrap();
         lake.set_up_athena().await.unwrap();
         lake.athena().unwrap()

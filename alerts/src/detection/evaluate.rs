@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use marketlake_entities::records::watches;
-use marketlake_lake::{Lake, Point, QueryEngine, Span, Trail, TrailQuery};
-use marketlake_model::{Jump, Metric, Minute, Trailing};
+use marketlake_lake::{Lake, Point, QueryEngine, RuleInput, RuleInputQuery, Span};
+use marketlake_model::{Jump, Metric, Minute, RollingSum};
 use sea_orm::EntityTrait;
 
 use super::index::{Group, Names, groups};
@@ -103,12 +103,12 @@ impl EvaluationRun<'_> {
             let named: HashSet<&Metric> = pairs.iter().map(|(_, metric)| metric).collect();
             named.into_iter().cloned().collect()
         });
-        let query = TrailQuery {
+        let query = RuleInputQuery {
             at: self.minute,
             window: group.window,
             metrics,
         };
-        let trails = self.lake.engine().trails(&query).await?;
+        let trails = self.lake.engine().rule_inputs(&query).await?;
         let nothing_known = BTreeMap::new();
         for subscription in &group.globs {
             let known = self.known.get(&subscription.id).unwrap_or(&nothing_known);
@@ -127,7 +127,7 @@ impl EvaluationRun<'_> {
         }
         for (subscription, metric) in pairs {
             let at = trails.binary_search_by(|trail| trail.metric.cmp(&metric));
-            let nothing = Trail::of(&metric, self.minute, &[]);
+            let nothing = RuleInput::from_points(&metric, self.minute, &[]);
             let trail = at.map_or(&nothing, |at| &trails[at]);
             self.step(&subscription, trail).await?;
         }
@@ -137,7 +137,7 @@ impl EvaluationRun<'_> {
     async fn step(
         &mut self,
         subscription: &Arc<Subscription>,
-        trail: &Trail,
+        trail: &RuleInput,
     ) -> Result<(), AlertError> {
         let known = self.known.get(&subscription.id);
         let watch = known.and_then(|known| known.get(&trail.metric)).copied();
@@ -184,14 +184,14 @@ impl EvaluationRun<'_> {
         if let Some(points) = self.series.get(&key) {
             return Ok(points.clone());
         }
-        let span = Span::back_from(self.minute, window);
+        let span = Span::lookback(self.minute, window);
         let points = self.lake.engine().timeseries(metric, span).await?;
         self.series.insert(key, points.clone());
         Ok(points)
     }
 }
 
-fn sum(points: &[Point], minute: Minute) -> Trailing {
+fn sum(points: &[Point], minute: Minute) -> RollingSum {
     let before = points.iter().take_while(|point| point.ts < minute);
     before.map(|point| point.value).collect()
 }
@@ -238,7 +238,7 @@ async fn admit(
     let Some(longest) = longest.max() else {
         return Ok(());
     };
-    let segments = lake.segment_ids(Span::back_from(minute, longest)).await?;
+    let segments = lake.segment_ids(Span::lookback(minute, longest)).await?;
     let needed: HashSet<(Metric, u32)> = evaluation
         .alerts
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use marketlake_lake::Trail;
+use marketlake_lake::RuleInput;
 use marketlake_model::{Direction, Exact, JumpRule, Metric};
 
 use crate::subscriptions::Subscription;
@@ -58,7 +58,7 @@ impl Group {
     }
 
     /// Whether a sample can be a jump to any of the globs.
-    pub(super) fn concerns_globs(&self, trail: &Trail) -> bool {
+    pub(super) fn concerns_globs(&self, trail: &RuleInput) -> bool {
         let Some(value) = trail.value else {
             return false;
         };

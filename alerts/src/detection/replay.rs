@@ -102,7 +102,7 @@ impl Read {
                 span,
                 metric: None,
             };
-            let jumps = lake.embedded().jumps(&query).await?;
+            let jumps = lake.datafusion().jumps(&query).await?;
             let metrics = jumps.into_iter().map(|jump| jump.metric).collect();
             self.candidates.insert(key.clone(), metrics);
         }
@@ -125,7 +125,7 @@ impl Read {
         {
             return Ok(Arc::clone(points));
         }
-        let points = Arc::new(lake.embedded().timeseries(metric, span).await?);
+        let points = Arc::new(lake.datafusion().timeseries(metric, span).await?);
         self.series
             .insert(metric.clone(), (span, Arc::clone(&points)));
         Ok(points)

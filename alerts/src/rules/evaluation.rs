@@ -2,7 +2,7 @@
 //! specs.
 
 use marketlake_lake::{Point, Span};
-use marketlake_model::{Jump, Metric, Minute, Trailing};
+use marketlake_model::{Jump, Metric, Minute, RollingSum};
 
 use super::rule::{Rule, ScopedRule};
 use super::state_machine::{RuleState, Step};
@@ -24,7 +24,7 @@ pub struct RuleEvaluator<'a> {
     metric: &'a Metric,
     points: &'a [Point],
     /// The exact sum of `points[first..next]`.
-    before: Trailing,
+    before: RollingSum,
     first: usize,
     next: usize,
     /// State before the next minute.
@@ -40,7 +40,7 @@ impl<'a> RuleEvaluator<'a> {
             rule,
             metric,
             points,
-            before: Trailing::default(),
+            before: RollingSum::default(),
             first: 0,
             next: 0,
             watch,
@@ -72,7 +72,7 @@ impl<'a> RuleEvaluator<'a> {
         MinuteEvaluation { ts, step, jump }
     }
 
-    fn sum(&self) -> Trailing {
+    fn sum(&self) -> RollingSum {
         let held = &self.points[self.first..self.next];
         held.iter().map(|point| point.value).collect()
     }

@@ -10,7 +10,7 @@
 //! ```
 
 use marketlake_entities::records::watches::State;
-use marketlake_model::{Exact, NoData, Trailing};
+use marketlake_model::{Exact, NoData, RollingSum};
 
 use super::rule::Rule;
 
@@ -67,7 +67,7 @@ pub struct Step {
 impl Rule {
     /// Evaluates one minute.
     #[must_use]
-    pub fn step(&self, watch: RuleState, value: Option<Exact>, before: &Trailing) -> Step {
+    pub fn step(&self, watch: RuleState, value: Option<Exact>, before: &RollingSum) -> Step {
         if let Some(no_data) = self.jump.no_data(before) {
             return self.without_data(watch, no_data);
         }

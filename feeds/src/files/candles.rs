@@ -123,7 +123,8 @@ fn start(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// The file's name up to the first `-` or `.`, in lower case, letters and digits only: `ETH_BTC-1m.json.gz` is `ethbtc`.
+/// The file's name up to the first `-` or `.`, in lower case, letters and digits only:
+/// `ETH_BTC-1m.json.gz` is `ethbtc`.
 fn pair_of(path: &Path) -> String {
     let name = path
         .file_name()

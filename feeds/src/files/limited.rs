@@ -1,4 +1,4 @@
-//! A reader that ends with an error where too much is read at a stretch.
+//! Reader that fails once a limit of bytes is exceeded at a stretch.
 
 use std::io::{Error, Read, Result};
 use std::sync::Arc;

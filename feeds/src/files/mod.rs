@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use marketlake_model::{Exact, Millis, Minute, Sample};
 
-/// What a file itself does not say.
+/// Options for data that a file does not contain.
 #[derive(Clone, Debug, Default)]
 pub struct FileOptions {
     /// The market of metrics that are named by their pair alone, and of candles.
@@ -29,7 +29,7 @@ pub struct FileOptions {
     pub not_after: Option<Minute>,
 }
 
-/// Why a file, or a line of it, is not history.
+/// Error of a file, or of a line of it.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be opened or read.
@@ -37,7 +37,7 @@ pub enum FileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         reason: String,
     },
     /// It is of no known kind, or lacks an option.
@@ -45,7 +45,7 @@ pub enum FileError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// Missing part.
         reason: String,
     },
     /// One line or row does not parse; the next ones may.
@@ -55,7 +55,7 @@ pub enum FileError {
         path: PathBuf,
         /// Its number, from 1: a line of CSV, a row of candles or of Parquet.
         line: u64,
-        /// What was expected and what was there.
+        /// Expected and actual content.
         reason: String,
     },
     /// The files hold no sample.
@@ -69,7 +69,7 @@ pub type Samples = Box<dyn Iterator<Item = Result<Sample, FileError>> + Send>;
 /// Opens a file by the end of its name: `.csv` or `.json`, each plain or with `.gz`, or `.parquet`.
 ///
 /// # Errors
-/// Where the file cannot be opened, is of no known kind, or needs an option that is not given.
+/// Fails if the file cannot be opened, is of no known kind, or needs an option that is not given.
 pub fn read(path: &Path, options: &FileOptions) -> Result<Samples, FileError> {
     let name = path
         .file_name()
@@ -113,7 +113,8 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> FileError {
     }
 }
 
-/// A history's minute must lie between Bitcoin's first block and now; seconds taken for milliseconds do not.
+/// A history's minute must lie between Bitcoin's first block and now; seconds taken for
+/// milliseconds do not.
 fn check_minute(time: Millis, text: &str, options: &FileOptions) -> Result<Minute, String> {
     const GENESIS: Millis = Millis(1_230_940_800_000);
     let minute = time.minute();

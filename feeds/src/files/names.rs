@@ -1,4 +1,4 @@
-//! Metrics as files name them, each read once.
+//! Resolution of metric names in files, each parsed once.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,8 @@ impl Names {
         }
     }
 
-    /// An id as it is; a pair alone, or `pair:measure`, only with a market: then the market comes before it.
+    /// An id as it is; a pair alone, or `pair:measure`, only with a market: then the market comes
+    /// before it.
     pub(super) fn metric(&mut self, name: &[u8]) -> Result<Metric, String> {
         match &self.last {
             Some((last, metric)) if last == name => return Ok(metric.clone()),

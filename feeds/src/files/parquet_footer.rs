@@ -21,7 +21,8 @@ const TAIL_BYTES: u64 = 8;
 const SCHEMA: i64 = 2;
 const NUM_CHILDREN: i64 = 5;
 
-/// Refuses a footer whose schema is too large or too deep; where there is none is for others to say.
+/// Refuses a footer whose schema is too large or too deep; where there is none is for others to
+/// say.
 pub(super) fn check(file: &mut File) -> Result<(), String> {
     let Some(footer) = read(file).map_err(|error| error.to_string())? else {
         return Ok(());
@@ -98,7 +99,7 @@ fn schema(cursor: &mut Cursor<'_>) -> Option<Result<(), String>> {
     Some(Ok(()))
 }
 
-/// How many children a schema's element has.
+/// Number of children of a schema's element.
 fn children(cursor: &mut Cursor<'_>) -> Option<u64> {
     let (mut id, mut children) = (0, 0);
     loop {

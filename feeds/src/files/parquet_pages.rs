@@ -21,7 +21,7 @@ const DATA_PAGE: i64 = 5;
 const DATA_PAGE_V2: i64 = 8;
 const NUM_VALUES: i64 = 1;
 
-/// What a page's header says.
+/// Sizes in a page's header.
 #[derive(Default)]
 struct Page {
     header_bytes: u64,

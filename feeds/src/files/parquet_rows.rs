@@ -1,5 +1,6 @@
-//! Parquet: columns `metric` (text), `ts` (a timestamp, or epoch milliseconds) and `value` (DECIMAL, text, or DOUBLE, which is read by its
-//! shortest decimal); or, as the lake itself keeps them, `unscaled` and `scale` in place of `value`.
+//! Parquet: columns `metric` (text), `ts` (a timestamp, or epoch milliseconds) and `value`
+//! (DECIMAL, text, or DOUBLE, which is read by its shortest decimal); or, as the lake itself keeps
+//! them, `unscaled` and `scale` in place of `value`.
 
 use std::fs::File;
 use std::path::Path;
@@ -224,7 +225,8 @@ impl Values {
     }
 }
 
-/// The shortest decimal that reads back as a float; first by trying few places, which is nearly always enough.
+/// The shortest decimal that reads back as a float; first by trying few places, which is nearly
+/// always enough.
 #[expect(clippy::cast_possible_truncation, reason = "whole and below 1e15")]
 fn shortest(number: f64) -> Option<Exact> {
     let mut power = 1.0;

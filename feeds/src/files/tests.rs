@@ -1,4 +1,4 @@
-//! What a file's lines become.
+//! Tests of files: parsed samples, and the errors of lines.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ impl Cursor<'_> {
         Some(header & 0x0f)
     }
 
-    /// How many items a list has, and their type.
+    /// Number of items of a list, and their type.
     pub(super) fn list(&mut self) -> Option<(usize, u8)> {
         let header = self.byte()?;
         let count = match header >> 4 {

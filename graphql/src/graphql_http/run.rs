@@ -7,7 +7,7 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{ErrorExtensionValues, Request, Response, ServerError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use marketlake_lake::{Lake, witnessed};
+use marketlake_lake::{Lake, record_engines};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::spawn;
@@ -134,7 +134,7 @@ impl Endpoint {
             return Err(Refused::of(Refusal::bad_request(message)));
         }
         let (budget, introspected) = (ready.budget, ready.shape.introspected);
-        let version = self.lake.window().version();
+        let version = self.lake.recent_day().version();
         let kept = version.filter(|_| ready.shape.lasts && caller.grant.may(Scope::Read));
         let answer = match kept {
             None => Arc::new(self.execute(ready.request, introspected, caller).await.0),
@@ -170,7 +170,10 @@ impl Endpoint {
         let points = points(&self.judge, &mut request, introspected).await;
         let (mut response, engines, points) = match points {
             Ok(points) => {
-                let executed = counted(caller.account(), witnessed(self.schema.execute(request)));
+                let executed = counted(
+                    caller.account(),
+                    record_engines(self.schema.execute(request)),
+                );
                 let ((response, engines), extra) = executed.await;
                 (response, engines, points.saturating_add(extra))
             }

@@ -91,7 +91,7 @@ pub(crate) async fn cached(
     let has = headers.get(IF_NONE_MATCH).cloned();
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let question = format!("{}\0{}", accept.unwrap_or_default(), request.uri());
-    let kept = match shelf.lake.window().version() {
+    let kept = match shelf.lake.recent_day().version() {
         None => match keep(next.run(request).await).await {
             Made::Lasting(kept) | Made::Passing(kept) => Arc::new(kept),
         },

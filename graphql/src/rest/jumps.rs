@@ -93,7 +93,10 @@ pub(super) async fn get(
     let text = |of: &dyn Fn(&Jump) -> String| Values::Text(page.iter().map(of).collect());
     let float = |of: fn(&Jump) -> f64| Values::Float(page.iter().map(|j| Some(of(j))).collect());
     Table::new(page.iter().any(|jump| jump.metric.is_simulated()))
-        .column("metric", text(&|j| lake.listed(j.metric.clone()).name))
+        .column(
+            "metric",
+            text(&|j| lake.named_metric(j.metric.clone()).name),
+        )
         .column("id", text(&|j| j.metric.id().to_owned()))
         .column(
             "timestamp",

@@ -65,7 +65,7 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let at = Parameters::new(query, &["at"])?.minute("at")?;
     let metric = problem::resolve(&lake, &name).await?;
-    let day = lake.day(at).await?;
+    let day = lake.last_24h(at).await?;
     let latest = match day {
         Some(day) => {
             lake.engine()
@@ -87,9 +87,9 @@ pub(super) async fn get(
         // Plain decimal text is a JSON number.
         value: latest.and_then(|point| RawValue::from_string(point.value.to_string()).ok()),
         display: rank.display(),
-        rank: rank.standing.as_ref().map(|standing| standing.rank),
+        rank: rank.ranked.as_ref().map(|standing| standing.rank),
         of: rank.of,
-        metric: rank.listed.name,
+        metric: rank.named.name,
     };
     Ok(marked(Json(answer).into_response(), metric.is_simulated()))
 }

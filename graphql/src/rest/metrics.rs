@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use marketlake_lake::{Lake, Listed};
+use marketlake_lake::{Lake, NamedMetric};
 
 use super::Problem;
 use super::format::Format;
@@ -47,7 +47,7 @@ pub(super) async fn get(
     let parameters = Parameters::new(query, &known)?;
     let format = Format::of(&parameters, &headers)?;
     let (limit, behind) = (table::limit(&parameters, format)?, parameters.cursor()?);
-    let listed = lake.listing(parameters.minute("at")?).await?;
+    let listed = lake.list_metrics_cached(parameters.minute("at")?).await?;
     let is = |name: &str, own: &str| parameters.get(name).is_none_or(|wanted| wanted == own);
     let start = behind.map_or(0, |id| {
         listed.partition_point(|l| l.metric.id() <= id.as_str())
@@ -55,10 +55,10 @@ pub(super) async fn get(
     let mut wanted = listed[start..]
         .iter()
         .filter(|l| is("market", l.metric.market()) && is("measure", l.metric.measure()));
-    let page: Vec<&Listed> = wanted.by_ref().take(limit).collect();
+    let page: Vec<&NamedMetric> = wanted.by_ref().take(limit).collect();
     let more = wanted.next().is_some();
     let next = page.last().filter(|_| more).map(|last| last.metric.id());
-    let text = |of: fn(&Listed) -> &str| {
+    let text = |of: fn(&NamedMetric) -> &str| {
         Values::Text(page.iter().map(|listed| of(listed).to_owned()).collect())
     };
     Table::new(page.iter().any(|listed| listed.metric.is_simulated()))

@@ -23,7 +23,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use marketlake_lake::{Lake, witnessed};
+use marketlake_lake::{Lake, record_engines};
 
 pub(crate) use cached::{Shelf, cached};
 pub use describe::openapi;
@@ -81,7 +81,7 @@ pub(crate) fn router(
 
 /// Says by which engines an answer was given.
 pub(crate) async fn engines(request: Request, next: Next) -> Response {
-    let (mut response, engines) = witnessed(next.run(request)).await;
+    let (mut response, engines) = record_engines(next.run(request)).await;
     if let Ok(named) = HeaderValue::from_str(&engines.join(", "))
         && !engines.is_empty()
     {

@@ -65,15 +65,15 @@ pub(super) async fn get(
     let (at, statistic) = (parameters.minute("at")?, parameters.statistic()?);
     let metric = problem::resolve(&lake, &name).await?;
     let rank = lake.rank(&lake.engine(), metric, statistic, at).await?;
-    let simulated = rank.listed.metric.is_simulated();
+    let simulated = rank.named.metric.is_simulated();
     let answer = Json(RankAnswer {
         display: rank.display(),
-        id: rank.listed.metric.id().to_owned(),
-        metric: rank.listed.name,
-        rank: rank.standing.as_ref().map(|standing| standing.rank),
+        id: rank.named.metric.id().to_owned(),
+        metric: rank.named.name,
+        rank: rank.ranked.as_ref().map(|standing| standing.rank),
         of: rank.of,
         statistic: rank.statistic.to_string(),
-        value: rank.standing.map(|standing| standing.value),
+        value: rank.ranked.map(|standing| standing.value),
         from: rank.span.from.to_string(),
         to: rank.span.to.to_string(),
     });

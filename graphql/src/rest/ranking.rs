@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use marketlake_lake::{Lake, Standing};
+use marketlake_lake::{Lake, RankedMetric};
 use marketlake_model::{Metric, PRICE};
 
 use super::Problem;
@@ -53,14 +53,14 @@ pub(super) async fn get(
         parameters.statistic()?,
     );
     let (engine, at) = (lake.engine(), parameters.minute("at")?);
-    let ranks = lake.ranks(&engine, measure, statistic, at).await?;
+    let ranks = lake.rank_all(&engine, measure, statistic, at).await?;
     let all = ranks
         .as_ref()
-        .map_or(&[][..], |ranks| ranks.ranking.standings());
+        .map_or(&[][..], |ranks| ranks.ranking.ranked());
     let start = match (&behind, &ranks) {
         (Some(id), Some(ranks)) => {
             let metric: Option<Metric> = id.parse().ok();
-            let at = metric.and_then(|metric| ranks.ranking.position(&metric));
+            let at = metric.and_then(|metric| ranks.ranking.index_of(&metric));
             let problem = "expected a cursor of this ranking; its metric is not ranked any more";
             at.ok_or_else(|| Problem::bad_parameter("cursor", problem))? + 1
         }
@@ -72,7 +72,7 @@ pub(super) async fn get(
         .last()
         .filter(|_| end < all.len())
         .map(|last| last.metric.id());
-    let text = |of: &dyn Fn(&Standing) -> String| Values::Text(page.iter().map(of).collect());
+    let text = |of: &dyn Fn(&RankedMetric) -> String| Values::Text(page.iter().map(of).collect());
     let mut table = Table::new(page.iter().any(|standing| standing.metric.is_simulated()))
         .share("measure", measure)
         .share("statistic", statistic.to_string())
@@ -83,7 +83,10 @@ pub(super) async fn get(
             .share("to", ranks.span.to.to_string());
     }
     table
-        .column("metric", text(&|s| lake.listed(s.metric.clone()).name))
+        .column(
+            "metric",
+            text(&|s| lake.named_metric(s.metric.clone()).name),
+        )
         .column("id", text(&|s| s.metric.id().to_owned()))
         .column("rank", Values::Count(page.iter().map(|s| s.rank).collect()))
         .column(

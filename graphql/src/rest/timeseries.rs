@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_lake::{
-    Aggregate, Bucket, Interval, Lake, Listed, ParseAggregateError, ParseIntervalError, Point,
+    Aggregate, Bucket, Interval, Lake, NamedMetric, ParseAggregateError, ParseIntervalError, Point,
     QueryEngine, Span,
 };
 use marketlake_model::{Millis, Minute, parse_time};
@@ -80,7 +80,7 @@ pub(super) async fn get(
     let behind = behind.map(Millis::minute);
     let span = span(&lake, &parameters).await?;
     let metric = problem::resolve(&lake, &name).await?;
-    let listed = lake.listed(metric);
+    let listed = lake.named_metric(metric);
     let mut asked = span;
     if let Some(last) = behind {
         // An interval begins at its own start, so that what comes behind it is not cut.
@@ -126,7 +126,7 @@ fn cut<T>(rows: &mut Vec<T>, limit: usize, of: impl Fn(&T) -> Minute) -> Option<
         .map(|last| of(last).to_string())
 }
 
-fn begun(listed: &Listed, span: Span, rows: usize) -> Table {
+fn begun(listed: &NamedMetric, span: Span, rows: usize) -> Table {
     Table::new(listed.metric.is_simulated())
         .share("metric", listed.name.as_str())
         .share("id", listed.metric.id())
@@ -135,7 +135,7 @@ fn begun(listed: &Listed, span: Span, rows: usize) -> Table {
         .shared_column("metric", &listed.name, rows)
 }
 
-fn samples(listed: &Listed, span: Span, points: &[Point]) -> Table {
+fn samples(listed: &NamedMetric, span: Span, points: &[Point]) -> Table {
     let times = points.iter().map(|point| point.ts).collect();
     let values = points.iter().map(|point| point.value).collect();
     begun(listed, span, points.len())
@@ -143,7 +143,7 @@ fn samples(listed: &Listed, span: Span, points: &[Point]) -> Table {
         .column("value", Values::Exact(values))
 }
 
-fn candles(listed: &Listed, span: Span, buckets: &[Bucket]) -> Table {
+fn candles(listed: &NamedMetric, span: Span, buckets: &[Bucket]) -> Table {
     let number = |of: fn(&Bucket) -> marketlake_model::Exact| {
         Values::Number(buckets.iter().map(of).collect())
     };
@@ -200,9 +200,9 @@ async fn span(lake: &Lake, parameters: &Parameters) -> Result<Span, Problem> {
         parameters.minute("to")?,
         parameters.minute("at")?,
     );
-    match lake.span(from, to.or(at)).await? {
+    match lake.default_span(from, to.or(at)).await? {
         Some(span) => span
-            .forwards()
+            .validate()
             .map_err(|reason| Problem::bad_parameter("from", &reason)),
         None => {
             let nothing = Minute::from_number(0);

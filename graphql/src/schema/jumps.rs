@@ -73,11 +73,11 @@ async fn span(
     } else {
         (DEFAULT_OF_ALL, MOST_OF_ALL)
     };
-    let Some(day) = lake.day(to).await? else {
+    let Some(day) = lake.last_24h(to).await? else {
         return Ok(Ok(None));
     };
     let from = from.unwrap_or_else(|| day.to.plus(1 - usual));
-    let span = Span { from, to: day.to }.forwards();
+    let span = Span { from, to: day.to }.validate();
     Ok(span.and_then(|span| {
         let minutes = span.to.number() - span.from.number() + 1;
         let of = if is_of_one { "a metric" } else { "all metrics" };
@@ -135,7 +135,7 @@ pub(super) struct Jump {
 impl Jump {
     pub(super) fn of(lake: &Lake, jump: marketlake_model::Jump) -> Self {
         Self {
-            metric: lake.listed(jump.metric).into(),
+            metric: lake.named_metric(jump.metric).into(),
             timestamp: jump.ts.into(),
             value: Decimal(jump.value),
             mean: jump.mean,

@@ -113,7 +113,7 @@ impl LakeQuery {
     #[graphql(guard = "Scope::Read")]
     async fn lake(&self, context: &Context<'_>) -> Result<LakeFigures> {
         let lake = context.data::<Arc<Lake>>()?;
-        let figures = lake.figures().await.map_err(errors::lake)?;
+        let figures = lake.stats().await.map_err(errors::lake)?;
         let bounds = lake.bounds().await.map_err(errors::lake)?;
         let now = lake.now().await;
         let now = now.map_err(|error| errors::unavailable(&error))?;

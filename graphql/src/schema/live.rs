@@ -160,7 +160,7 @@ impl LiveSubscription {
 
 /// The newest minute, and each that is committed after it; of those that come while nobody looks the last one.
 fn minutes(lake: &Lake) -> impl Stream<Item = Minute> + use<> {
-    let mut newest = lake.window().subscribe();
+    let mut newest = lake.recent_day().subscribe();
     newest.mark_changed();
     stream::unfold((newest, None), next)
 }
@@ -186,7 +186,7 @@ async fn samples(lake: Arc<Lake>, metrics: Arc<[Key]>, at: Minute) -> Result<Slo
     let latest = latest.map_err(errors::lake)?;
     let samples = metrics.iter().zip(latest).filter_map(|(metric, point)| {
         Some(MetricSample {
-            metric: lake.listed(metric.clone()).into(),
+            metric: lake.named_metric(metric.clone()).into(),
             sample: Sample::from(point?),
         })
     });
@@ -204,12 +204,12 @@ async fn places(
     at: Minute,
 ) -> Result<SlotRanking> {
     let ranks = lake
-        .ranks(&lake.engine(), &measure, statistic.into(), Some(at))
+        .rank_all(&lake.engine(), &measure, statistic.into(), Some(at))
         .await;
     let ranks = ranks.map_err(errors::lake)?;
     let places = ranks.iter().flat_map(|ranks| {
-        let first = ranks.ranking.standings().iter().take(rows);
-        first.map(|standing| Rank::new(lake.ranked(ranks, standing), None))
+        let first = ranks.ranking.ranked().iter().take(rows);
+        first.map(|standing| Rank::new(lake.named_rank(ranks, standing), None))
     });
     Ok(SlotRanking {
         timestamp: at.into(),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_graphql::Result;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
-use marketlake_lake::{Lake, LakeError, Point, QueryEngine, Rank, Span, Statistic, seen_from_here};
+use marketlake_lake::{
+    Lake, LakeError, MetricRank, Point, QueryEngine, Span, Statistic, inherit_recorder,
+};
 use marketlake_model::{Metric, Minute};
 
 /// Loads for one request. In its data.
@@ -37,7 +39,7 @@ impl Loaders {
 
 /// All that is asked for until the executor has nothing else to do is one batch.
 fn loader<L: Send + Sync + 'static>(of: L) -> DataLoader<L, HashMapCache> {
-    let spawn = |loading| tokio::spawn(seen_from_here(loading));
+    let spawn = |loading| tokio::spawn(inherit_recorder(loading));
     DataLoader::with_cache(of, spawn, HashMapCache::default()).delay(Duration::ZERO)
 }
 
@@ -53,7 +55,7 @@ impl Loader<LatestKey> for LatestLoader {
     async fn load(&self, keys: &[LatestKey]) -> Result<HashMap<LatestKey, Point>, Self::Error> {
         let mut found = HashMap::new();
         for (at, keys) in grouped(keys, |key| key.1) {
-            let Some(day) = self.0.day(at).await? else {
+            let Some(day) = self.0.last_24h(at).await? else {
                 continue;
             };
             let metrics: Vec<Metric> = keys.iter().map(|key| key.0.clone()).collect();
@@ -66,20 +68,20 @@ impl Loader<LatestKey> for LatestLoader {
 }
 
 impl Loader<RankKey> for RankLoader {
-    type Value = Rank;
+    type Value = MetricRank;
     type Error = Arc<LakeError>;
 
-    async fn load(&self, keys: &[RankKey]) -> Result<HashMap<RankKey, Rank>, Self::Error> {
+    async fn load(&self, keys: &[RankKey]) -> Result<HashMap<RankKey, MetricRank>, Self::Error> {
         let mut found = HashMap::new();
         let group = |key: &RankKey| (key.0.measure().to_owned(), key.1, key.2);
         for ((measure, statistic, at), keys) in grouped(keys, group) {
             let ranks = self
                 .0
-                .ranks(&self.0.engine(), &measure, statistic, at)
+                .rank_all(&self.0.engine(), &measure, statistic, at)
                 .await?;
             let Some(ranks) = ranks else { continue };
             let known = keys.into_iter().map(|key| {
-                let rank = self.0.placed(&ranks, key.0.clone());
+                let rank = self.0.rank_in(&ranks, key.0.clone());
                 (key.clone(), rank)
             });
             found.extend(known);

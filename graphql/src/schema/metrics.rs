@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject};
-use marketlake_lake::{Lake, Listed, QueryEngine, Statistic as ByStatistic};
+use marketlake_lake::{Lake, NamedMetric, QueryEngine, Statistic as ByStatistic};
 use marketlake_model::{Metric as Key, Minute};
 
 use super::errors;
@@ -42,7 +42,7 @@ pub(super) struct Metric {
 
 impl Metric {
     /// A metric whose answers stand for a minute; the newest, if none is given.
-    pub(super) fn new(Listed { name, metric }: Listed, at: Option<Minute>) -> Self {
+    pub(super) fn new(NamedMetric { name, metric }: NamedMetric, at: Option<Minute>) -> Self {
         Self {
             id: metric.id().into(),
             name,
@@ -62,8 +62,8 @@ impl Metric {
     }
 }
 
-impl From<Listed> for Metric {
-    fn from(listed: Listed) -> Self {
+impl From<NamedMetric> for Metric {
+    fn from(listed: NamedMetric) -> Self {
         Self::new(listed, None)
     }
 }
@@ -229,15 +229,15 @@ impl MetricsQuery {
             before,
         })?;
         let at = at.map(minute);
-        let listed = lake.listing(at).await.map_err(errors::lake)?;
+        let listed = lake.list_metrics_cached(at).await.map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
-        let wanted = |Listed { metric, .. }: &&Listed| {
+        let wanted = |NamedMetric { metric, .. }: &&NamedMetric| {
             let holds = |text: &String| metric.id().contains(text);
             search.as_ref().is_none_or(holds)
                 && market.as_ref().is_none_or(|own| own == metric.market())
                 && measure.as_ref().is_none_or(|own| own == metric.measure())
         };
-        let mut listed: Vec<&Listed> = listed.iter().filter(wanted).collect();
+        let mut listed: Vec<&NamedMetric> = listed.iter().filter(wanted).collect();
         order(lake, &mut listed, order_by, at).await?;
         let position = |id: &str| match order_by {
             MetricOrder::Id => {
@@ -265,7 +265,7 @@ impl MetricsQuery {
     ) -> Result<Metric> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &name).await?;
-        Ok(lake.listed(metric).into())
+        Ok(lake.named_metric(metric).into())
     }
 
     /// The latest values of some metrics, in their order.
@@ -280,7 +280,7 @@ impl MetricsQuery {
         let lake = context.data::<Arc<Lake>>()?;
         let at = at.map(minute);
         let metrics = resolve_all(lake, &metrics, MOST_NAMES).await?;
-        let Some(day) = lake.day(at).await.map_err(errors::lake)? else {
+        let Some(day) = lake.last_24h(at).await.map_err(errors::lake)? else {
             return Ok(Vec::new());
         };
         let latest = lake.engine().latest(&metrics, day).await;
@@ -289,7 +289,7 @@ impl MetricsQuery {
             .into_iter()
             .zip(latest)
             .map(|(metric, point)| Latest {
-                metric: Metric::new(lake.listed(metric), at),
+                metric: Metric::new(lake.named_metric(metric), at),
                 sample: point.map(Sample::from),
             });
         Ok(latest.collect())
@@ -298,7 +298,7 @@ impl MetricsQuery {
 
 async fn order(
     lake: &Lake,
-    listed: &mut Vec<&Listed>,
+    listed: &mut Vec<&NamedMetric>,
     by: MetricOrder,
     at: Option<Minute>,
 ) -> Result<()> {
@@ -316,14 +316,14 @@ async fn order(
             let mut places = std::collections::HashMap::new();
             for measure in measures {
                 let statistic = ByStatistic::Stddev;
-                let ranks = lake.ranks(&lake.engine(), measure, statistic, at).await;
+                let ranks = lake.rank_all(&lake.engine(), measure, statistic, at).await;
                 if let Some(ranks) = ranks.map_err(errors::lake)? {
                     places.insert(measure.to_owned(), ranks.ranking);
                 }
             }
             listed.sort_by_cached_key(|l| {
                 let ranking = places.get(l.metric.measure());
-                let position = ranking.and_then(|ranking| ranking.position(&l.metric));
+                let position = ranking.and_then(|ranking| ranking.index_of(&l.metric));
                 let is_no_price = l.metric.measure() != marketlake_model::PRICE;
                 let place = position.unwrap_or(usize::MAX);
                 (

@@ -70,9 +70,9 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
         let known = id
             .parse()
             .ok()
-            .filter(|metric| lake.directory().holds(metric));
+            .filter(|metric| lake.directory().contains(metric));
         let metric = known.filter(|_| caller.grant.may(Scope::Read));
-        return Ok(metric.map(|metric| Node::Metric(lake.listed(metric).into())));
+        return Ok(metric.map(|metric| Node::Metric(lake.named_metric(metric).into())));
     }
     let is_admin = caller.grant.may(Scope::Admin);
     let number = |kind: &str| {

@@ -56,8 +56,8 @@ pub(super) struct Rank {
 
 impl Rank {
     /// A place at a minute; the newest, if none is given.
-    pub(super) fn new(rank: marketlake_lake::Rank, at: Option<Minute>) -> Self {
-        let standing = rank.standing.as_ref();
+    pub(super) fn new(rank: marketlake_lake::MetricRank, at: Option<Minute>) -> Self {
+        let standing = rank.ranked.as_ref();
         Self {
             display: rank.display(),
             rank: standing.and_then(|standing| i64::try_from(standing.rank).ok()),
@@ -66,7 +66,7 @@ impl Rank {
             value: standing.map(|standing| standing.value),
             from: rank.span.from.into(),
             to: rank.span.to.into(),
-            metric: Metric::new(rank.listed, at),
+            metric: Metric::new(rank.named, at),
         }
     }
 }
@@ -142,17 +142,17 @@ pub(super) async fn page(
     paging: &Paging,
 ) -> Result<Page<Rank>> {
     let engine = lake.engine();
-    let ranks = lake.ranks(&engine, measure, statistic.into(), at).await;
+    let ranks = lake.rank_all(&engine, measure, statistic.into(), at).await;
     let Some(ranks) = ranks.map_err(errors::lake)? else {
         return Ok(Page::new(false, false));
     };
     let ranking = &ranks.ranking;
     let position = |id: &str| {
         let metric = id.parse().ok()?;
-        ranking.position(&metric).map(Position::of)
+        ranking.index_of(&metric).map(Position::of)
     };
-    paging.page(ranking.standings(), position, |standing| {
-        let rank = Rank::new(lake.ranked(&ranks, standing), at);
+    paging.page(ranking.ranked(), position, |standing| {
+        let rank = Rank::new(lake.named_rank(&ranks, standing), at);
         (standing.metric.id().to_owned(), rank)
     })
 }

@@ -1,24 +1,26 @@
-//! Tries each workgroup with each table, once; nothing is read, and nothing is paid for.
+//! Diagnosis of Athena: tries each workgroup with each table once; scans nothing, costs nothing.
 
 use std::time::Instant;
 
-use super::query::fatal;
-use super::{Athena, AthenaError, Failure, Statement};
-use crate::Lake;
-use crate::s3::{Finding, Health};
+use super::client::AthenaClient;
+use super::error::AthenaError;
+use super::query::{Failure, fatal};
+use super::statement::Statement;
+use crate::lake::Lake;
+use crate::storage::diagnostic::{Diagnostic, Severity};
 
-impl Athena {
-    async fn examine(&self) -> Vec<Finding> {
+impl AthenaClient {
+    async fn diagnose(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         for workgroup in &self.options.workgroups {
             found.push(match self.try_workgroup(workgroup).await {
-                Ok(()) => Finding::new(
+                Ok(()) => Diagnostic::new(
                     "workgroup",
-                    Health::Good,
+                    Severity::Good,
                     format!("{workgroup} answers, and sees samples, rollups and prices"),
                 ),
                 Err(error) => {
-                    Finding::new("workgroup", Health::Bad, format!("{workgroup}: {error}"))
+                    Diagnostic::new("workgroup", Severity::Bad, format!("{workgroup}: {error}"))
                 }
             });
         }
@@ -29,7 +31,7 @@ impl Athena {
         for statement in super::setup::probes()? {
             let tried = self.try_statement(workgroup, &statement).await;
             tried.map_err(|failure| match failure {
-                Failure::Call(trouble) => fatal(trouble, self.options.patience),
+                Failure::Call(error) => fatal(error, self.options.timeout),
                 Failure::Retryable(error) | Failure::Final(error) => error,
             })?;
         }
@@ -37,28 +39,29 @@ impl Athena {
     }
 
     async fn try_statement(&self, workgroup: &str, statement: &Statement) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.options.patience;
-        let outcome = self.terms.run(workgroup, statement, deadline).await?;
+        let deadline = Instant::now() + self.options.timeout;
+        let outcome = self.context.run(workgroup, statement, deadline).await?;
         self.fetch(outcome.ended?).await?;
         Ok(())
     }
 }
 
 impl Lake {
-    /// Looks whether Athena can be asked, and sees what is committed; nothing where it is not connected.
-    pub async fn examine_athena(&self) -> Vec<Finding> {
+    /// Diagnoses whether Athena answers and sees the committed data; empty where it is not
+    /// connected.
+    pub async fn diagnose_athena(&self) -> Vec<Diagnostic> {
         let Some(athena) = self.athena() else {
             return Vec::new();
         };
-        let mut found = athena.client().examine().await;
+        let mut found = athena.client().diagnose().await;
         found.push(match self.manifests().behind().await {
-            Ok(0) => Finding::new("manifests", Health::Good, "list what is committed"),
-            Ok(days) => Finding::new(
+            Ok(0) => Diagnostic::new("manifests", Severity::Good, "list what is committed"),
+            Ok(days) => Diagnostic::new(
                 "manifests",
-                Health::Warning,
+                Severity::Warning,
                 format!("{days} days are behind what is committed, for others' SQL: does a scheduler run? `marketlake athena publish` writes them now"),
             ),
-            Err(error) => Finding::new("manifests", Health::Bad, error.to_string()),
+            Err(error) => Diagnostic::new("manifests", Severity::Bad, error.to_string()),
         });
         found
     }

@@ -1,11 +1,11 @@
-//! What can go wrong with Athena, and what to do about it.
+//! Errors of Athena, each with the remedy.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use marketlake_common::reason;
 
-/// Why Athena gave no answer.
+/// Error of Athena.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AthenaError {
     /// The lake is not in S3.
@@ -24,20 +24,20 @@ pub enum AthenaError {
         "athena: still refused after {seconds} s ({reason}): ask again later, name more workgroups, or have the account's quota raised"
     )]
     Busy {
-        /// How long it was tried.
+        /// Duration of the attempts.
         seconds: u64,
-        /// What was said last.
+        /// Last reason given.
         reason: String,
     },
     /// It would have to read more than may be read.
     #[error(
-        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned_gigabytes allows, {most}: ask for a shorter time, or raise it"
+        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned_gigabytes allows, {max}: ask for a shorter time, or raise it"
     )]
     TooLarge {
-        /// What lies in the days that are asked for.
+        /// Bytes in the queried days.
         bytes: u64,
         /// The limit.
-        most: u64,
+        max: u64,
     },
     /// The workgroup ended it because it read too much.
     #[error(
@@ -46,7 +46,7 @@ pub enum AthenaError {
     ScanLimit {
         /// The query.
         id: String,
-        /// What Athena says.
+        /// Athena's message.
         reason: String,
     },
     /// Its tables are missing, or others.
@@ -57,7 +57,7 @@ pub enum AthenaError {
     Failed {
         /// The query.
         id: String,
-        /// What Athena says.
+        /// Athena's message.
         reason: String,
     },
     /// The query did not end in time, and was stopped.
@@ -67,7 +67,7 @@ pub enum AthenaError {
     Slow {
         /// The query.
         id: String,
-        /// How long it was waited for.
+        /// Duration of the wait.
         seconds: u64,
     },
     /// The object with its rows is not there.
@@ -77,12 +77,12 @@ pub enum AthenaError {
     ResultGone {
         /// The query.
         id: String,
-        /// Where it was.
+        /// Location of the result.
         location: String,
-        /// What S3 says.
+        /// S3's message.
         reason: String,
     },
-    /// Who asks is not known, or no longer.
+    /// The credentials are unknown or expired.
     #[error("athena: the credentials are refused ({0}): `marketlake doctor` shows which are used")]
     Credentials(String),
     /// It could not be reached, or answered with an error of its own.
@@ -93,9 +93,9 @@ pub enum AthenaError {
     Unexpected(String),
 }
 
-/// What a refused call means for the next one.
+/// Error of one call, by what may follow it.
 #[derive(Clone, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum CallError {
     /// Too many calls or queries: another workgroup, or later.
     Throttled(String),
     /// The answer was lost, or there was none: the same call again.
@@ -108,9 +108,9 @@ pub(crate) enum Trouble {
     Refused(String),
 }
 
-impl Trouble {
+impl CallError {
     /// Reads an error of the SDK.
-    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn from_sdk<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {

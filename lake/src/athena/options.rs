@@ -1,31 +1,33 @@
-//! How Athena is to be used.
+//! Options of Athena: workgroups, limits, timeout, price.
 
 use std::time::Duration;
 
-/// What a query costs in most regions, in US dollars for each 10^12 bytes scanned (aws.amazon.com/athena/pricing).
-const USUAL_PRICE: f64 = 5.0;
+/// Price in most regions, in US dollars for each 10^12 bytes scanned
+/// (aws.amazon.com/athena/pricing).
+const DEFAULT_PRICE_PER_TB: f64 = 5.0;
 
-/// How to reach Athena, and how much of it to use.
+/// Options of Athena.
 #[derive(Clone, Debug)]
 pub struct AthenaOptions {
-    /// Who runs the queries, the least busy one first; there must be one.
+    /// Workgroups that run the queries, the least busy one first; at least one.
     pub workgroups: Vec<String>,
     /// The Glue database of our tables.
     pub database: String,
     /// Address of a server that speaks Athena's protocol; AWS where there is none.
     pub endpoint: Option<String>,
-    /// Where Athena puts its results, `s3://bucket/prefix/`; below the lake, where vacuum clears them away, if nothing is said. A workgroup may overrule it.
+    /// Location of results, `s3://bucket/prefix/`; by default below the lake, where vacuum deletes
+    /// them. A workgroup may override it.
     pub output: Option<String>,
-    /// Queries that run at once in a workgroup.
-    pub most_queries: usize,
-    /// The most that a query may have to read, in bytes of the catalog's objects; 0: no limit.
-    pub most_scanned: u64,
-    /// How long an answer may take, with all attempts.
-    pub patience: Duration,
+    /// Maximum of concurrent queries in a workgroup.
+    pub max_queries: usize,
+    /// Maximum that a query may read, in bytes of the catalog's objects; 0: no limit.
+    pub max_scanned_bytes: u64,
+    /// Timeout of a query, with all attempts.
+    pub timeout: Duration,
     /// Price of 10^12 scanned bytes, in US dollars.
-    pub price: f64,
-    /// Memory for rows that may be given again while the lake stays as it is, in bytes.
-    pub kept_bytes: u64,
+    pub price_per_tb: f64,
+    /// Memory of the result cache, in bytes.
+    pub cache_bytes: u64,
 }
 
 impl Default for AthenaOptions {
@@ -35,11 +37,11 @@ impl Default for AthenaOptions {
             database: "marketlake".to_owned(),
             endpoint: None,
             output: None,
-            most_queries: 5,
-            most_scanned: 100_000_000_000,
-            patience: Duration::from_secs(300),
-            price: USUAL_PRICE,
-            kept_bytes: 64 << 20,
+            max_queries: 5,
+            max_scanned_bytes: 100_000_000_000,
+            timeout: Duration::from_secs(300),
+            price_per_tb: DEFAULT_PRICE_PER_TB,
+            cache_bytes: 64 << 20,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Workgroups: the least busy one is next; one that is throttled rests, one that cannot be used is left out for a while.
+//! Pool of workgroups: leases the least busy one, backs off a throttled one, and drains one that
+//! cannot be used.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,12 +7,12 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::AthenaError;
+use super::error::AthenaError;
 
 /// A workgroup that could not be used is tried again after that.
-const DRAINED: Duration = Duration::from_secs(60);
+const DRAIN_TTL: Duration = Duration::from_secs(60);
 
 /// The workgroups.
 pub(crate) struct Pool {
@@ -20,14 +21,14 @@ pub(crate) struct Pool {
 
 struct Group {
     name: String,
-    most: usize,
+    max: usize,
     free: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Why it is left out, where it is more than busy.
+    /// Reason why it is drained.
     broken: Option<String>,
     until: Option<Instant>,
 }
@@ -39,13 +40,13 @@ pub(crate) struct Lease {
 }
 
 impl Pool {
-    pub(crate) fn new(names: &[String], most: usize) -> Self {
+    pub(crate) fn new(names: &[String], max: usize) -> Self {
         let groups = names.iter().map(|name| {
             gauge!("marketlake_athena_workgroup_up", "workgroup" => name.clone()).set(1.0);
             Arc::new(Group {
                 name: name.clone(),
-                most,
-                free: Arc::new(Semaphore::new(most)),
+                max,
+                free: Arc::new(Semaphore::new(max)),
                 state: Mutex::default(),
             })
         });
@@ -57,17 +58,19 @@ impl Pool {
     /// A place in the least busy workgroup that can be used, as soon as there is one.
     ///
     /// # Errors
-    /// Where none can be used, or all stay busy for longer than the patience that is left.
-    pub(crate) async fn lease(&self, patience: Duration) -> Result<Lease, AthenaError> {
+    /// Fails if none can be used, or all stay busy for longer than the timeout that is left.
+    pub(crate) async fn lease(&self, timeout: Duration) -> Result<Lease, AthenaError> {
         let waiting = async {
             loop {
                 let now = Instant::now();
                 let usable = self.usable(now)?;
-                let ready = usable.iter().filter(|group| group.rest(now).is_none());
+                let ready = usable
+                    .iter()
+                    .filter(|group| group.backoff_left(now).is_none());
                 let Some(group) = ready.min_by_key(|group| group.running()).cloned() else {
                     // All rest: until the first has rested.
-                    let rests = usable.iter().filter_map(|group| group.rest(now));
-                    sleep(rests.min().unwrap_or_default()).await;
+                    let waits = usable.iter().filter_map(|group| group.backoff_left(now));
+                    sleep(waits.min().unwrap_or_default()).await;
                     continue;
                 };
                 let Ok(place) = Arc::clone(&group.free).acquire_owned().await else {
@@ -82,10 +85,10 @@ impl Pool {
             }
         };
         let busy = |_| AthenaError::Busy {
-            seconds: patience.as_secs(),
+            seconds: timeout.as_secs(),
             reason: "every workgroup has as many queries as it may".to_owned(),
         };
-        timeout(patience, waiting).await.map_err(busy)?
+        tokio::time::timeout(timeout, waiting).await.map_err(busy)?
     }
 
     /// Those that are not known to be broken.
@@ -106,7 +109,7 @@ impl Pool {
 
 impl Group {
     fn running(&self) -> usize {
-        self.most - self.free.available_permits()
+        self.max - self.free.available_permits()
     }
 
     fn broken(&self, now: Instant) -> Option<String> {
@@ -118,7 +121,7 @@ impl Group {
         state.broken.clone()
     }
 
-    fn rest(&self, now: Instant) -> Option<Duration> {
+    fn backoff_left(&self, now: Instant) -> Option<Duration> {
         let until = self.state.lock().until?;
         until.checked_duration_since(now)
     }
@@ -131,7 +134,7 @@ impl Lease {
     }
 
     /// Nothing is begun here for a while: it is throttled.
-    pub(crate) fn rest(&self, pause: Duration) {
+    pub(crate) fn back_off(&self, pause: Duration) {
         counter!("marketlake_athena_throttled_total", "workgroup" => self.group.name.clone())
             .increment(1);
         let until = Instant::now() + pause;
@@ -150,7 +153,7 @@ impl Lease {
         gauge!("marketlake_athena_workgroup_up", "workgroup" => name.clone()).set(0.0);
         *self.group.state.lock() = State {
             broken: Some(why.to_owned()),
-            until: Some(Instant::now() + DRAINED),
+            until: Some(Instant::now() + DRAIN_TTL),
         };
     }
 

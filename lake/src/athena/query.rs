@@ -1,4 +1,4 @@
-//! One query, from its start to its rows.
+//! Execution of one query, from its start to its end.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::error::Trouble;
-use super::{AthenaError, Statement};
+use super::error::{AthenaError, CallError};
+use super::statement::Statement;
 
 /// Attempts at one call whose answers are lost.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// Attempts at one that is throttled and waits: some minute.
-const THROTTLED_ATTEMPTS: u32 = 16;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Between questions whether it has ended.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LAST_LOOK: Duration = Duration::from_secs(2);
+const MAX_THROTTLED_ATTEMPTS: u32 = 16;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// Poll intervals for the end of a query.
+const INITIAL_POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Where and how queries run.
+/// Client, database and result location of queries.
 #[derive(Clone)]
-pub(super) struct Terms {
+pub(super) struct QueryContext {
     pub(super) client: Client,
     pub(super) database: String,
     pub(super) output: String,
@@ -35,9 +35,9 @@ pub(super) struct Terms {
 
 /// A query that has ended well.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct FinishedQuery {
     pub(super) id: String,
-    /// Where the object with its rows lies.
+    /// Location of the object with its rows.
     pub(super) location: Option<String>,
 }
 
@@ -45,32 +45,32 @@ pub(super) struct Ended {
 pub(super) struct Outcome {
     /// Bytes, which are paid for however it ended.
     pub(super) scanned: u64,
-    pub(super) ended: Result<Ended, Failure>,
+    pub(super) ended: Result<FinishedQuery, Failure>,
 }
 
-/// Why there is no result.
+/// Failure of a query.
 pub(super) enum Failure {
     /// As a call, so that another workgroup or another attempt may do.
-    Call(Trouble),
+    Call(CallError),
     /// It ran and failed; Athena says that another attempt may do.
     Retryable(AthenaError),
     /// For good.
     Final(AthenaError),
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::Call(trouble)
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
     }
 }
 
-/// Stops the query where nobody waits for it any more.
-struct Watched {
+/// Stops the query on drop, unless it has ended.
+struct QueryGuard {
     client: Client,
     id: Option<String>,
 }
 
-impl Terms {
+impl QueryContext {
     /// Runs a statement until it has ended.
     pub(super) async fn run(
         &self,
@@ -79,14 +79,14 @@ impl Terms {
         deadline: Instant,
     ) -> Result<Outcome, Failure> {
         let id = self.start(workgroup, statement).await?;
-        let mut watched = Watched {
+        let mut guard = QueryGuard {
             client: self.client.clone(),
             id: Some(id.clone()),
         };
         let begun = Instant::now();
-        let mut looks = 0;
+        let mut polls = 0;
         let execution = loop {
-            let execution = self.look(&id).await?;
+            let execution = self.poll(&id).await?;
             let status = execution.status();
             let state = status.and_then(|status| status.state());
             let goes_on = [QueryExecutionState::Queued, QueryExecutionState::Running];
@@ -97,10 +97,16 @@ impl Terms {
                 let seconds = begun.elapsed().as_secs();
                 return Err(Failure::Final(AthenaError::Slow { id, seconds }));
             }
-            looks += 1;
-            sleep(backoff(FIRST_LOOK, LAST_LOOK, looks, rand::random())).await;
+            polls += 1;
+            sleep(backoff(
+                INITIAL_POLL_INTERVAL,
+                MAX_POLL_INTERVAL,
+                polls,
+                rand::random(),
+            ))
+            .await;
         };
-        watched.id = None;
+        guard.id = None;
         let statistics = execution.statistics();
         let scanned = statistics.and_then(QueryExecutionStatistics::data_scanned_in_bytes);
         Ok(Outcome {
@@ -110,13 +116,13 @@ impl Terms {
     }
 
     /// Begins a query. Where an answer is lost the same token finds the query that was begun.
-    async fn start(&self, workgroup: &str, statement: &Statement) -> Result<String, Trouble> {
+    async fn start(&self, workgroup: &str, statement: &Statement) -> Result<String, CallError> {
         let token = Uuid::new_v4().to_string();
         let context = QueryExecutionContext::builder().database(&self.database);
         let results = ResultConfiguration::builder().output_location(&self.output);
         let parameters = &statement.parameters;
         // Where it is throttled another workgroup may begin it.
-        let started = again(Throttling::Ends, || async {
+        let started = retry(Throttling::Ends, || async {
             let start = self.client.start_query_execution();
             let start = start
                 .query_string(&statement.sql)
@@ -125,24 +131,29 @@ impl Terms {
                 .result_configuration(results.clone().build())
                 .work_group(workgroup)
                 .client_request_token(&token);
-            start.send().await.map_err(|error| Trouble::of(&error))
+            start
+                .send()
+                .await
+                .map_err(|error| CallError::from_sdk(&error))
         });
         let started = started.await?;
         let id = started.query_execution_id().map(str::to_owned);
-        id.ok_or_else(|| Trouble::Lost("a query without an id".to_owned()))
+        id.ok_or_else(|| CallError::Lost("a query without an id".to_owned()))
     }
 
-    async fn look(&self, id: &str) -> Result<QueryExecution, Trouble> {
-        let found = again(Throttling::Waits, || async {
+    async fn poll(&self, id: &str) -> Result<QueryExecution, CallError> {
+        let found = retry(Throttling::Waits, || async {
             let look = self.client.get_query_execution().query_execution_id(id);
-            look.send().await.map_err(|error| Trouble::of(&error))
+            look.send()
+                .await
+                .map_err(|error| CallError::from_sdk(&error))
         });
         let execution = found.await?.query_execution;
-        execution.ok_or_else(|| Trouble::Lost(format!("nothing is said of query {id}")))
+        execution.ok_or_else(|| CallError::Lost(format!("nothing is said of query {id}")))
     }
 }
 
-/// What is done about a call that is throttled.
+/// Handling of a throttled call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Throttling {
     /// It is made again later: what it is about is paid for already.
@@ -151,39 +162,46 @@ pub(super) enum Throttling {
     Ends,
 }
 
-/// Tries a call again whose answer was lost, or whose credentials had ended; each time a little later.
-pub(super) async fn again<T, F: Future<Output = Result<T, Trouble>>>(
+/// Tries a call again whose answer was lost, or whose credentials had ended; each time a little
+/// later.
+pub(super) async fn retry<T, F: Future<Output = Result<T, CallError>>>(
     throttling: Throttling,
     call: impl Fn() -> F,
-) -> Result<T, Trouble> {
+) -> Result<T, CallError> {
     let mut failed = 0;
     loop {
-        let trouble = match call().await {
+        let error = match call().await {
             Ok(answer) => return Ok(answer),
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         failed += 1;
-        let attempts = match trouble {
-            Trouble::Lost(_) | Trouble::Credentials(_) => ATTEMPTS,
-            Trouble::Throttled(_) if throttling == Throttling::Waits => THROTTLED_ATTEMPTS,
+        let attempts = match error {
+            CallError::Lost(_) | CallError::Credentials(_) => MAX_ATTEMPTS,
+            CallError::Throttled(_) if throttling == Throttling::Waits => MAX_THROTTLED_ATTEMPTS,
             _ => 1,
         };
         if failed >= attempts {
-            return Err(trouble);
+            return Err(error);
         }
-        tracing::warn!(?trouble, failed, "a call of Athena failed, trying again");
-        sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, failed, rand::random())).await;
+        tracing::warn!(?error, failed, "a call of Athena failed, trying again");
+        sleep(backoff(
+            INITIAL_BACKOFF,
+            MAX_BACKOFF,
+            failed,
+            rand::random(),
+        ))
+        .await;
     }
 }
 
-/// How a query ended.
-fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
+/// Outcome of a query that has ended.
+fn ended(id: String, execution: &QueryExecution) -> Result<FinishedQuery, Failure> {
     let status = execution.status();
     let reason = status.and_then(|status| status.state_change_reason());
     let reason = reason.unwrap_or("no reason is given").to_owned();
     if status.and_then(|status| status.state()) == Some(&QueryExecutionState::Succeeded) {
         let results = execution.result_configuration();
-        return Ok(Ended {
+        return Ok(FinishedQuery {
             id,
             location: results.and_then(|r| r.output_location()).map(str::to_owned),
         });
@@ -205,38 +223,36 @@ fn ended(id: String, execution: &QueryExecution) -> Result<Ended, Failure> {
     })
 }
 
-impl Drop for Watched {
+impl Drop for QueryGuard {
     fn drop(&mut self) {
         let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else {
             return;
         };
         let client = self.client.clone();
         runtime.spawn(async move {
-            let stopped = again(Throttling::Waits, || async {
+            let stopped = retry(Throttling::Waits, || async {
                 let stop = client.stop_query_execution().query_execution_id(&id);
-                stop.send().await.map_err(|error| Trouble::of(&error))
+                stop.send()
+                    .await
+                    .map_err(|error| CallError::from_sdk(&error))
             });
-            if let Err(trouble) = stopped.await {
-                tracing::warn!(
-                    ?trouble,
-                    query = id,
-                    "a query of Athena could not be stopped"
-                );
+            if let Err(error) = stopped.await {
+                tracing::warn!(?error, query = id, "a query of Athena could not be stopped");
             }
         });
     }
 }
 
 /// The error of a call that no other attempt mends.
-pub(super) fn fatal(trouble: Trouble, tried: Duration) -> AthenaError {
-    match trouble {
-        Trouble::Throttled(reason) => AthenaError::Busy {
+pub(super) fn fatal(error: CallError, tried: Duration) -> AthenaError {
+    match error {
+        CallError::Throttled(reason) => AthenaError::Busy {
             seconds: tried.as_secs(),
             reason,
         },
-        Trouble::Lost(reason) => AthenaError::Unreachable(reason),
-        Trouble::Credentials(reason) => AthenaError::Credentials(reason),
-        Trouble::Workgroup(reason) => AthenaError::NoWorkgroup(reason),
-        Trouble::Refused(reason) => AthenaError::Unexpected(reason),
+        CallError::Lost(reason) => AthenaError::Unreachable(reason),
+        CallError::Credentials(reason) => AthenaError::Credentials(reason),
+        CallError::Workgroup(reason) => AthenaError::NoWorkgroup(reason),
+        CallError::Refused(reason) => AthenaError::Unexpected(reason),
     }
 }

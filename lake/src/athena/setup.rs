@@ -1,13 +1,16 @@
-//! Athena's tables: made by statements that do nothing where they are there already.
+//! Setup of Athena's tables by statements that change nothing where they exist.
 
 use marketlake_model::Minute;
 use object_store::path::Path;
 
-use super::statement::without_comments;
-use super::{Athena, AthenaError, Statement, Values};
-use crate::{Lake, LakeError, paths};
+use super::client::AthenaClient;
+use super::error::AthenaError;
+use super::statement::{Statement, Values, without_comments};
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::storage::paths;
 
-const SETUP: &str = include_str!("../sql/athena/setup.sql");
+const SETUP: &str = include_str!("setup.sql");
 
 /// The table of samples.
 pub(crate) const SAMPLES: &str = "samples";
@@ -19,9 +22,10 @@ pub(crate) const ROLLUPS: &str = "rollups";
 pub struct Ddl(Vec<String>);
 
 impl Ddl {
-    /// The database, its two tables and the view, for a lake whose store's address is `s3://bucket/prefix`.
+    /// The database, its two tables and the view, for a lake whose store's address is
+    /// `s3://bucket/prefix`.
     #[must_use]
-    pub fn of(database: &str, store: &str) -> Self {
+    pub fn new(database: &str, store: &str) -> Self {
         let folder = |table| {
             format!(
                 "{}/{}/",
@@ -66,16 +70,16 @@ pub(super) fn probes() -> Result<Vec<Statement>, AthenaError> {
     probes.into_iter().collect()
 }
 
-impl Athena {
-    /// Makes the database, its tables and the view where they are missing, and asks each once.
+impl AthenaClient {
+    /// Makes the database, its tables and the view where they are missing, and queries each once.
     pub(crate) async fn set_up(&self) -> Result<(), AthenaError> {
         let store = self.bucket.uri(&Path::default());
-        for sql in Ddl::of(&self.options.database, &store).0 {
+        for sql in Ddl::new(&self.options.database, &store).0 {
             let parameters = Vec::new();
             self.execute(&Statement { sql, parameters }).await?;
         }
         for statement in probes()? {
-            self.ask(&statement).await?;
+            self.query(&statement).await?;
         }
         Ok(())
     }
@@ -85,7 +89,7 @@ impl Lake {
     /// Makes Athena's tables where they are missing.
     ///
     /// # Errors
-    /// Where Athena is not connected, or refuses.
+    /// Fails if Athena is not connected, or refuses.
     pub async fn set_up_athena(&self) -> Result<(), LakeError> {
         let athena = self.athena().ok_or(AthenaError::NoneNamed)?;
         Ok(athena.client().set_up().await?)

@@ -1,8 +1,9 @@
-//! A question as Athena takes it: text with a question mark for each value, and the values as SQL literals.
+//! Parameterised statement: SQL with a question mark for each value, and the values as SQL
+//! literals.
 
 use marketlake_model::Minute;
 
-use crate::Span;
+use crate::span::Span;
 
 /// SQL and its execution parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub(crate) struct Values(Vec<(&'static str, Vec<String>)>);
 
 impl Values {
     /// The bounds of a span: its minutes, and the partitions in which they lie.
-    pub(crate) fn of(span: Span) -> Self {
+    pub(crate) fn from_span(span: Span) -> Self {
         Self::default()
             .text("first_day", &span.from.date())
             .text("last_day", &span.to.date())

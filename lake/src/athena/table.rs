@@ -1,18 +1,18 @@
-//! Rows as Athena gives them: text, whatever their type.
+//! Result rows of Athena: text, whatever their type.
 
 use std::str::FromStr;
 
 use aws_sdk_athena::types::Row;
 use marketlake_model::{Exact, Metric, Minute};
 
-use super::AthenaError;
-use crate::Point;
+use super::error::AthenaError;
+use crate::span::Point;
 
 /// A result.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Table {
     columns: Vec<String>,
-    /// Row by row.
+    /// Cells, row by row.
     cells: Vec<Box<str>>,
 }
 
@@ -56,13 +56,13 @@ impl Table {
         )))
     }
 
-    /// How much memory it takes, about.
+    /// Approximate memory, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let cells = self.cells.iter().map(|cell| cell.len() as u64 + 16);
         cells.sum()
     }
 
-    /// Its rows, each asked for its cells by name.
+    /// Its rows, whose cells are read by name.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Cells<'_>> {
         let width = self.columns.len().max(1);
         self.cells.chunks_exact(width).map(|cells| Cells {

@@ -5,7 +5,7 @@ use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{Kind, Model, State as DeliveryState};
 use marketlake_entities::records::subscriptions::{Channel, State};
 use marketlake_lake::Point;
-use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, SIMULATED, Trailing, VOLUME};
+use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, RollingSum, SIMULATED, VOLUME};
 
 use super::load::AlertDetails;
 use crate::error::AlertError;
@@ -46,7 +46,7 @@ pub(super) fn made_up(
             value: value(6_000 + (at * 37 % 23) * 21 - (at * 11 % 17) * 9),
         })
         .collect();
-    let before: Trailing = points.iter().map(|point| point.value).collect();
+    let before: RollingSum = points.iter().map(|point| point.value).collect();
     let factor = rule.jump.factor.to_f64() * 1.13;
     let jumped = match rule.jump.direction {
         marketlake_model::Direction::Up => before.mean() * factor,

@@ -115,13 +115,16 @@ impl SeriesAsked {
     }
 
     async fn span(&self, lake: &Lake) -> Result<Span> {
-        let span = lake.span(self.from, self.to).await.map_err(errors::lake)?;
+        let span = lake
+            .default_span(self.from, self.to)
+            .await
+            .map_err(errors::lake)?;
         let nothing = Minute::from_number(0);
         let span = span.unwrap_or_else(|| Span {
             from: self.from.unwrap_or(nothing),
             to: self.to.or(self.from).unwrap_or(nothing),
         });
-        span.forwards()
+        span.validate()
             .map_err(|reason| bad_argument("from", &reason))
     }
 
@@ -187,7 +190,7 @@ impl SeriesAsked {
         points.retain(|point| point.ts >= first);
         buckets.retain(|bucket| bucket.start >= first);
         Ok(Timeseries {
-            metric: lake.listed(metric.clone()).into(),
+            metric: lake.named_metric(metric.clone()).into(),
             from: span.from.into(),
             to: span.to.into(),
             points,

@@ -1,0 +1,102 @@
+//! Errors of feeds.
+
+use std::time::Duration;
+
+/// Error of a feed.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// No connection, or it broke.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// URL of the request.
+        url: String,
+        /// Network error.
+        reason: String,
+    },
+    /// No whole answer in time.
+    #[error("no answer from {url} within {} s", .limit.as_secs_f32())]
+    Slow {
+        /// URL of the request.
+        url: String,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The exchange asks to be left alone for a while.
+    #[error("{url} asks for a pause of {} s: {message}", .pause.as_secs())]
+    Throttled {
+        /// URL of the request.
+        url: String,
+        /// Duration of the pause.
+        pause: Duration,
+        /// Message of the exchange.
+        message: String,
+    },
+    /// An HTTP status that is no success.
+    #[error("{url} answered {status}: {message}")]
+    Status {
+        /// URL of the request.
+        url: String,
+        /// The status code.
+        status: u16,
+        /// The start of the body.
+        message: String,
+    },
+    /// A body that is not what the feed documents.
+    #[error("cannot read the answer of {url}: {reason}")]
+    Malformed {
+        /// URL of the request.
+        url: String,
+        /// Problem and its position.
+        reason: String,
+    },
+    /// A readable answer without one sample that can be kept.
+    #[error("{url} answered without one usable sample ({rejected} entries rejected{})", .first.as_ref().map(|f| format!(", first: {f}")).unwrap_or_default())]
+    Empty {
+        /// URL of the request.
+        url: String,
+        /// Number of entries, all rejected.
+        rejected: u64,
+        /// The first of them and its reason.
+        first: Option<String>,
+    },
+}
+
+impl FeedError {
+    /// Maps its texts, for instance to remove secrets.
+    #[must_use]
+    pub(crate) fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::Unreachable { url, reason } | Self::Malformed { url, reason } => {
+                (*url, *reason) = (change(url), change(reason));
+            }
+            Self::Throttled { url, message, .. } | Self::Status { url, message, .. } => {
+                (*url, *message) = (change(url), change(message));
+            }
+            Self::Slow { url, .. } => *url = change(url),
+            Self::Empty { url, first, .. } => {
+                *url = change(url);
+                *first = first.as_deref().map(change);
+            }
+        }
+        self
+    }
+
+    /// Pause that the exchange asked for.
+    #[must_use]
+    pub fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { pause, .. } => Some(*pause),
+            _ => None,
+        }
+    }
+
+    /// Returns whether an immediate retry may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Slow { .. } | Self::Malformed { .. } => true,
+            Self::Status { status, .. } => *status >= 500,
+            Self::Throttled { .. } | Self::Empty { .. } => false,
+        }
+    }
+}

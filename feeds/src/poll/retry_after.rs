@@ -1,0 +1,119 @@
+//! Pause that an exchange asks for by `Retry-After`, bounded before it is used.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use marketlake_common::excerpt;
+use marketlake_model::Millis;
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+
+/// The pause where none is named, or one that cannot be meant.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause that is believed of a 429: limits are by the minute, the hour, the day at
+/// most.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+/// The longest that is believed of a 418: Binance bans for two minutes to three days.
+pub const MAX_BAN: Duration = Duration::from_secs(3 * 86_400);
+
+/// The pause that an answer asks for: `Retry-After` in seconds, or as a date against the answer's
+/// own `Date`. What is no such thing, or longer than exchanges ask for, is [`DEFAULT_PAUSE`]: data
+/// is not given up for a number that means nothing.
+pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
+    let max = if status == StatusCode::IM_A_TEAPOT {
+        MAX_BAN
+    } else {
+        MAX_RETRY_AFTER
+    };
+    let Some(text) = text(headers, &RETRY_AFTER) else {
+        return DEFAULT_PAUSE;
+    };
+    let asked = seconds(text).or_else(|| until(text, headers));
+    let believed = asked.filter(|pause| *pause <= max);
+    if believed.is_none() {
+        let shown = excerpt(text);
+        tracing::warn!(
+            retry_after = shown.as_ref(),
+            "an exchange asks for a pause that cannot be meant: expected at most {} s; {} s are \
+             taken",
+            max.as_secs(),
+            DEFAULT_PAUSE.as_secs()
+        );
+    }
+    believed.unwrap_or(DEFAULT_PAUSE)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_secs)
+}
+
+/// A date (RFC 9110, 5.6.7); one that has passed is no pause.
+fn until(text: &str, headers: &HeaderMap) -> Option<Duration> {
+    let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+    let until = Millis(date(text)?.timestamp_millis());
+    let now = Millis(date(self::text(headers, &DATE)?)?.timestamp_millis());
+    let millis = u64::try_from(until.since(now)).unwrap_or(0);
+    Some(Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn asked(status: u16, retry_after: &str, date: Option<&str>) -> u64 {
+        let mut headers = HeaderMap::new();
+        let value = |text| HeaderValue::from_str(text).expect("a header value");
+        headers.insert(RETRY_AFTER, value(retry_after));
+        if let Some(date) = date {
+            headers.insert(DATE, value(date));
+        }
+        pause(StatusCode::from_u16(status).expect("a status"), &headers).as_secs()
+    }
+
+    #[test]
+    fn a_pause_is_obeyed_where_an_exchange_can_mean_it() {
+        const DATE: Option<&str> = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        for (status, retry_after, date, expected) in [
+            (429, "0", None, 0),
+            (429, " 7 ", None, 7),
+            (429, "86400", None, 86_400),
+            (429, "86401", None, 60),
+            (418, "259200", None, 259_200),
+            (418, "259201", None, 60),
+            (429, "99999999999", None, 60),
+            (429, "18446744073709551615", None, 60),
+            (418, "18446744073709551616", None, 60),
+            (429, "-1", None, 60),
+            (429, "1e3", None, 60),
+            (429, "soon", None, 60),
+            (429, "Wed, 21 Oct 2026 07:28:30 GMT", DATE, 30),
+            (429, "Wed, 21 Oct 2026 07:27:30 GMT", DATE, 0),
+            (418, "Fri, 31 Dec 9999 23:59:59 GMT", DATE, 60),
+            (429, "Wed, 21 Oct 2026 07:28:30 GMT", None, 60),
+            (429, "Wed, 21 Oct 99999 07:28:30 GMT", DATE, 60),
+        ] {
+            assert_eq!(
+                asked(status, retry_after, date),
+                expected,
+                "{status} {retry_after}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_whatsoever_is_a_pause_beyond_the_limits(text in "[ -~]{0,40}", number: u128, date in "[ -~]{0,40}") {
+            for text in [text, number.to_string()] {
+                prop_assert!(asked(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
+                prop_assert!(asked(418, &text, Some(&date)) <= MAX_BAN.as_secs());
+            }
+        }
+    }
+}
