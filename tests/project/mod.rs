@@ -24,7 +24,8 @@ async fn schema_graphql_is_what_the_program_prints() {
     );
 }
 
-/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `graphql` <- the binary.
+/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `http`; `http` <- `graphql`,
+/// `rest`, `promql`, `web` <- the binary. No protocol knows another.
 #[test]
 fn arrows_between_crates_point_one_way() {
     let allowed = BTreeMap::from([
@@ -40,8 +41,18 @@ fn arrows_between_crates_point_one_way() {
             vec!["alerts", "common", "entities", "feeds", "lake", "model"],
         ),
         (
-            "graphql",
+            "http",
             vec!["alerts", "common", "entities", "lake", "model"],
+        ),
+        (
+            "graphql",
+            vec!["alerts", "common", "entities", "http", "lake", "model"],
+        ),
+        ("rest", vec!["alerts", "common", "http", "lake", "model"]),
+        ("promql", vec!["http", "lake", "model"]),
+        (
+            "web",
+            vec!["alerts", "common", "entities", "http", "lake", "model"],
         ),
     ]);
     for (name, expected) in allowed {
@@ -58,23 +69,30 @@ fn arrows_between_crates_point_one_way() {
 }
 
 #[test]
-fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_face() {
+fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_apis() {
     for name in [
         "alerts",
         "common",
         "entities",
         "feeds",
         "graphql",
+        "http",
         "jobs",
         "migrations",
         "model",
+        "promql",
+        "rest",
+        "web",
     ] {
         assert!(
             !read(&format!("{name}/Cargo.toml")).contains("object_store"),
             "{name}"
         );
     }
-    assert!(!read("graphql/Cargo.toml").contains("sea-orm"));
+    for name in ["http", "graphql", "rest", "promql", "web"] {
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        assert!(!manifest.contains("sea-orm"), "{name}");
+    }
 }
 
 #[test]
@@ -87,11 +105,15 @@ fn no_file_is_longer_than_400_lines() {
         "entities",
         "feeds",
         "graphql",
+        "http",
         "jobs",
         "lake",
         "migrations",
         "model",
+        "promql",
+        "rest",
         "tests",
+        "web",
     ] {
         visit(&root().join(folder), &mut |path| {
             if path.extension().is_some_and(|e| e == "rs") {

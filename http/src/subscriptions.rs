@@ -1,0 +1,50 @@
+//! A subscription asked for by anybody, whichever face it came by.
+
+use marketlake_alerts::subscription::Asker;
+use marketlake_alerts::{
+    self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscription,
+};
+use marketlake_lake::LakeError;
+use marketlake_model::{Millis, Minute};
+
+use crate::compute::run_blocking_query;
+use crate::state::AppState;
+
+/// Asks for a subscription, if its pattern means metrics that there are, and not too many.
+pub async fn request_subscription(
+    state: &AppState,
+    new: &NewSubscription,
+    asker: &Asker<'_>,
+    now: Millis,
+) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
+    let mut errors = new.check().err().unwrap_or_default();
+    errors.extend(check_matches(state, new).err());
+    if !errors.is_empty() {
+        return Ok(Err(errors));
+    }
+    subscription::ask(state.lake.database(), new, asker, &state.signup_limits, now).await
+}
+
+/// Refuses a pattern that means no metrics that there are, or too many. One that cannot be read is
+/// refused with the other fields.
+pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), FieldError> {
+    let Ok(pattern) = new.metric.parse() else {
+        return Ok(());
+    };
+    let directory = state.lake.directory();
+    subscription::check_matches(&pattern, directory.metrics(), state.max_metrics).map(|_| ())
+}
+
+/// Backtest of a subscription over the days up to a minute, or up to the newest one.
+pub async fn run_backtest(
+    state: &AppState,
+    new: NewSubscription,
+    days: u32,
+    at: Option<Minute>,
+) -> Result<Result<Option<Backtest>, Vec<FieldError>>, AlertError> {
+    let state = state.clone();
+    let found = run_blocking_query(async move {
+        alerts::try_out(&state.lake, &new, days, at, state.max_metrics).await
+    });
+    found.await.map_err(LakeError::from)?
+}

@@ -1,0 +1,47 @@
+//! `/confirm/TOKEN`: the owner of an address says yes.
+
+use axum::extract::{Path, State};
+use marketlake_alerts::subscription::{Change, State as LifeState, Whose};
+use marketlake_alerts::{Purpose, Subscription};
+use marketlake_http::state::AppState;
+
+use super::html::{Page, PageError};
+use super::token;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+) -> Result<Page, PageError> {
+    let now = token::now(&state).await?;
+    let id = token::verify(&state, Purpose::Confirm, &token, now).await?;
+    let found = Subscription::find(state.lake.database(), &id).await?;
+    Ok(match found.filter(|s| s.state != LifeState::Deleted) {
+        None => Page::told(
+            "There is no such subscription any more",
+            "It has ended, or was not confirmed in time.",
+        ),
+        Some(s) if s.state == LifeState::Active => {
+            Page::told("This subscription is confirmed", &said(&s))
+        }
+        Some(s) => Page::ask("Confirm your subscription", &said(&s), "Confirm"),
+    })
+}
+
+pub(super) async fn post(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+) -> Result<Page, PageError> {
+    let now = token::now(&state).await?;
+    let id = token::verify(&state, Purpose::Confirm, &token, now).await?;
+    let (database, confirm) = (state.lake.database(), Change::Confirm);
+    let changed = Subscription::change(database, &id, Whose::Anybodys, &confirm, now).await??;
+    Ok(Page::told(
+        "Your subscription is confirmed",
+        &said(&changed),
+    ))
+}
+
+fn said(subscription: &Subscription) -> String {
+    let pattern = &subscription.judged.pattern;
+    format!("{pattern}: {}.", subscription.rule().in_words())
+}
