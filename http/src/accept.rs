@@ -1,4 +1,4 @@
-//! Which of the forms that there are is liked best (RFC 9110, section 12.5.1).
+//! Content negotiation by `Accept` (RFC 9110, 12.5.1).
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;

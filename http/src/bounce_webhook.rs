@@ -1,5 +1,5 @@
-//! `POST /bounces`: what mail servers tell us later, as a mail (`message/rfc822`, `multipart/report`) or as an SES notification (JSON, which SNS
-//! posts as `text/plain`).
+//! `POST /bounces`: bounces and complaints from mail servers, as a mail (`message/rfc822`,
+//! `multipart/report`) or as an SES notification (JSON, which SNS posts as `text/plain`).
 
 use axum::Json;
 use axum::body::Bytes;

@@ -1,4 +1,4 @@
-//! The database's clock, asked once a minute and carried on by this machine's steady one.
+//! Clock of requests: the database's time, read once a minute and carried on by a monotonic clock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use marketlake_model::Millis;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-const KEPT: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(60);
 /// How long a database that did not answer is not asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an answer that only mentions the time waits for the first one.
-const MENTION_TIMEOUT: Duration = Duration::from_millis(100);
+const NOW_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Tells the time that all processes agree on, without asking the database each time.
 #[derive(Default)]
@@ -26,25 +26,25 @@ pub struct RequestClock {
 struct State {
     set: Option<(Millis, Instant)>,
     failed: Option<Instant>,
-    asking: Option<Shared<BoxFuture<'static, ()>>>,
+    reading: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl RequestClock {
     /// The time; `None` where the database could never be asked. Waits for it only before its first
     /// answer: later it is asked beside the requests, and the time goes on by this machine's clock.
     pub async fn now(&self, lake: &Lake) -> Option<Millis> {
-        let asking = self.ask_if_due(lake);
+        let reading = self.read_if_due(lake);
         if self.known().is_none()
-            && let Some(asking) = asking
+            && let Some(reading) = reading
         {
-            asking.await;
+            reading.await;
         }
         self.known()
     }
 
     /// The time for answers that need no database otherwise, which hardly wait for it.
     pub async fn now_within_timeout(&self, lake: &Lake) -> Option<Millis> {
-        timeout(MENTION_TIMEOUT, self.now(lake)).await.ok()?
+        timeout(NOW_TIMEOUT, self.now(lake)).await.ok()?
     }
 
     fn known(&self) -> Option<Millis> {
@@ -53,32 +53,32 @@ impl RequestClock {
     }
 
     /// What asks at the moment, or begins to.
-    fn ask_if_due(&self, lake: &Lake) -> Option<Shared<BoxFuture<'static, ()>>> {
+    fn read_if_due(&self, lake: &Lake) -> Option<Shared<BoxFuture<'static, ()>>> {
         let mut state = self.state.lock();
-        let is_fresh = state.set.is_some_and(|(_, at)| at.elapsed() < KEPT);
+        let is_fresh = state.set.is_some_and(|(_, at)| at.elapsed() < TTL);
         let has_failed = state.failed.is_some_and(|at| at.elapsed() < RETRY_INTERVAL);
         if is_fresh || has_failed {
             return None;
         }
-        if state.asking.is_none() {
+        if state.reading.is_none() {
             let (shared, database) = (Arc::clone(&self.state), lake.database().clone());
             let clock = lake.clock().clone();
             // A task, so that it goes on without the request that began it.
             let task = tokio::spawn(async move {
-                let asked = Instant::now();
+                let began = Instant::now();
                 let answer = clock.now(&database).await;
                 let mut state = shared.lock();
-                state.asking = None;
+                state.reading = None;
                 match answer {
-                    Ok(now) => state.set = Some((now, asked)),
+                    Ok(now) => state.set = Some((now, began)),
                     Err(error) => {
                         tracing::debug!(%error, "the database's clock cannot be read");
                         state.failed = Some(Instant::now());
                     }
                 }
             });
-            state.asking = Some(task.map(drop).boxed().shared());
+            state.reading = Some(task.map(drop).boxed().shared());
         }
-        state.asking.clone()
+        state.reading.clone()
     }
 }

@@ -34,12 +34,12 @@ static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| permits(2 * cores())
 static CLIENTS: LazyLock<Mutex<HashMap<String, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 task_local! {
-    static REQUEST: Counted;
+    static REQUEST: RequestCost;
 }
 
 /// A request that is being answered.
 #[derive(Clone)]
-struct Counted {
+struct RequestCost {
     /// Points that it turns out to cost, beyond what it costs by itself.
     points: Arc<AtomicU32>,
     /// Its client.
@@ -81,7 +81,7 @@ fn permits_of(account: &str) -> Arc<Semaphore> {
 
 /// The output of a request's work, and the points that it turned out to cost.
 pub async fn measure_cost<T>(account: &str, work: impl Future<Output = T>) -> (T, u32) {
-    let request = Counted {
+    let request = RequestCost {
         points: Arc::default(),
         account: account.into(),
     };
@@ -91,7 +91,7 @@ pub async fn measure_cost<T>(account: &str, work: impl Future<Output = T>) -> (T
 
 /// Adds points to what the request costs that is being answered.
 pub fn add_points(points: usize) {
-    if let Some(request) = Counted::current() {
+    if let Some(request) = RequestCost::current() {
         request.add(u32::try_from(points).unwrap_or(u32::MAX));
     }
 }
@@ -101,7 +101,7 @@ pub async fn run_blocking<T: Send + 'static>(
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ComputeError> {
-    apart(&CORES, deadline, work).await
+    run_on_thread(&CORES, deadline, work).await
 }
 
 /// Does work that reads and computes in turn.
@@ -110,15 +110,15 @@ pub async fn run_blocking_query<T: Send + 'static>(
 ) -> Result<T, ComputeError> {
     let runtime = Handle::current();
     let deadline = Instant::now() + READ_TIMEOUT;
-    apart(&READERS, deadline, move || runtime.block_on(work)).await
+    run_on_thread(&READERS, deadline, move || runtime.block_on(work)).await
 }
 
-async fn apart<T: Send + 'static>(
+async fn run_on_thread<T: Send + 'static>(
     permits: &Arc<Semaphore>,
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ComputeError> {
-    let request = Counted::current();
+    let request = RequestCost::current();
     let acquire = async {
         // A client's own first: who waits for it holds up nobody else.
         let own = match &request {
@@ -131,17 +131,17 @@ async fn apart<T: Send + 'static>(
     let Ok(Some(held)) = timeout_at(deadline.into(), acquire).await else {
         return Err(ComputeError::Timeout);
     };
-    let done = spawn_blocking(move || timed(held, request, work)).await;
+    let done = spawn_blocking(move || run_timed(held, request, work)).await;
     done.map_err(|error| {
         tracing::error!(%error, "a computation broke off");
         ComputeError::Panicked
     })
 }
 
-type Held = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+type Permits = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
 /// Goes on where the request is given up, and holds its permits until it ends.
-fn timed<T>(held: Held, request: Option<Counted>, work: impl FnOnce() -> T) -> T {
+fn run_timed<T>(held: Permits, request: Option<RequestCost>, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let output = work();
     if let Some(request) = request {
@@ -161,7 +161,7 @@ impl From<ComputeError> for LakeError {
     }
 }
 
-impl Counted {
+impl RequestCost {
     /// The request that is being answered; none outside of one.
     fn current() -> Option<Self> {
         REQUEST.try_with(Self::clone).ok()

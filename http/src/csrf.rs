@@ -1,4 +1,4 @@
-//! Requests that browsers send on behalf of foreign pages.
+//! Protection against cross-site requests (CSRF).
 //!
 //! A page may send some requests to any server without being asked (CORS' simple requests,
 //! WebSockets). What needs no key must not be usable in a visitor's name, so such requests are

@@ -1,4 +1,4 @@
-//! What operators and their machines ask.
+//! Health checks: `/healthz` and `/readyz`.
 //!
 //! A look at how the process does waits for nobody: [`watch_health`] asks the catalog and the store from
 //! time to time, jobs say how they go, and what was said last is the answer.
@@ -41,8 +41,8 @@ pub struct HealthState {
 
 /// The process is alive. With `verbose`: each role and part, and what is worth knowing beside.
 pub async fn healthz(State(state): State<HealthState>, RawQuery(query): RawQuery) -> Response {
-    let asked = query.unwrap_or_default();
-    let verbose = asked.split('&').any(|pair| {
+    let query = query.unwrap_or_default();
+    let verbose = query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         name == "verbose" && !matches!(value, "0" | "false")
     });
@@ -121,8 +121,8 @@ pub async fn watch_health(
     }
 }
 
-async fn probe<T, E: std::fmt::Display>(part: &Part, asked: impl Future<Output = Result<T, E>>) {
-    match timeout(PROBE_TIMEOUT, asked).await {
+async fn probe<T, E: std::fmt::Display>(part: &Part, work: impl Future<Output = Result<T, E>>) {
+    match timeout(PROBE_TIMEOUT, work).await {
         Ok(Ok(_)) => part.good(PROBE_TTL),
         Ok(Err(error)) => part.bad(error.to_string()),
         Err(_) => part.bad(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),

@@ -1,4 +1,4 @@
-//! Keys by which a request that is sent again is known.
+//! `Idempotency-Key`: identifies a request that is sent again.
 
 /// The most characters of a key.
 pub const MAX_KEY_LEN: usize = 255;

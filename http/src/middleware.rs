@@ -1,4 +1,4 @@
-//! What stands around every route: how long it may take, how much it may be sent, how it is packed, and what browsers are told.
+//! Middleware of every route: timeout, body limit, compression, security headers, CORS.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How the face behaves.
+//! Settings of the HTTP APIs.
 
 use marketlake_alerts::subscription::Caps;
 use marketlake_common::Health;

@@ -34,7 +34,7 @@ pub trait CacheWeight {
 pub struct QueryCache<T> {
     kept: Cache<CacheKey, Arc<T>>,
     name: &'static str,
-    asked: AtomicU64,
+    lookups: AtomicU64,
     hits: AtomicU64,
 }
 
@@ -60,7 +60,7 @@ impl<T: CacheWeight + Send + Sync + 'static> QueryCache<T> {
                 .time_to_live(TTL)
                 .build(),
             name,
-            asked: AtomicU64::new(0),
+            lookups: AtomicU64::new(0),
             hits: AtomicU64::new(0),
         }
     }
@@ -91,8 +91,8 @@ impl<T: CacheWeight + Send + Sync + 'static> QueryCache<T> {
         counter!("marketlake_answer_cache_total", "face" => self.name, "outcome" => outcome)
             .increment(1);
         let hits = self.hits.fetch_add(u64::from(is_hit), Ordering::Relaxed) + u64::from(is_hit);
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let lookups = self.lookups.fetch_add(1, Ordering::Relaxed) + 1;
         gauge!("marketlake_answer_cache_hit_ratio", "face" => self.name)
-            .set(hits as f64 / asked as f64);
+            .set(hits as f64 / lookups as f64);
     }
 }

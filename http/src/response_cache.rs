@@ -1,4 +1,5 @@
-//! Keeps responses until the next commit, tells browsers and proxies how long they may, and says 304 to those who have the answer already (RFC 9110, RFC 9111).
+//! Cache of responses until the next commit, with `ETag`, `Cache-Control` and 304
+//! (RFC 9110, RFC 9111).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A subscription asked for by anybody, whichever face it came by.
+//! Requests of subscriptions and backtests, as all APIs share them.
 
 use marketlake_alerts::subscription::Asker;
 use marketlake_alerts::{

@@ -1,4 +1,4 @@
-//! Operators that make one element of many.
+//! Aggregation operators.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,9 @@ use promql_parser::parser::token::{
     T_STDVAR, T_SUM, T_TOPK, TokenType,
 };
 
-use super::functions::{check_label, mean, order, quantile, sum, variance};
+use super::bounds::check_label;
 use super::labels::{Labels, NAME};
+use super::statistics::{mean, order, quantile, sum, variance};
 use super::value::{Element, PromError, Value};
 
 pub(super) fn apply(

@@ -1,4 +1,4 @@
-//! Answers in the shapes of Prometheus' HTTP API.
+//! Responses in the shapes of Prometheus' HTTP API.
 
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Operators with two sides.
+//! Binary operators.
 
 use std::collections::{HashMap, HashSet};
 

@@ -90,3 +90,33 @@ fn check_regex(name: &str, pattern: &str) -> Result<(), PromError> {
         _ => Ok(()),
     }
 }
+
+/// Refuses more samples than memory is meant for.
+pub(super) fn check_samples(samples: usize, max: usize) -> Result<(), PromError> {
+    if samples <= max {
+        return Ok(());
+    }
+    let problem = format!("expected at most {max} samples; ask for less, or with a longer step");
+    Err(PromError::Execution(problem))
+}
+
+/// Bytes of a label name that a query may make.
+const MAX_LABEL_NAME_BYTES: usize = 128;
+
+/// Refuses what is no name of a label, or a long one, which an answer would repeat for each series.
+pub(super) fn check_label(name: &str) -> Result<(), PromError> {
+    let mut letters = name.chars();
+    let first = letters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if first
+        && name.len() <= MAX_LABEL_NAME_BYTES
+        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(80).collect();
+    Err(PromError::BadData(format!(
+        "expected a label's name of at most {MAX_LABEL_NAME_BYTES} letters, digits and _, got {shown:?}"
+    )))
+}

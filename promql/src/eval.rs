@@ -1,12 +1,14 @@
-//! Computes a plan at an instant.
+//! Evaluation of a plan at an instant.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::bounds::check_samples;
+use super::functions::arguments::Arguments;
 use super::labels::Labels;
 use super::plan::{Bounds, LOOKBACK, Plan, When};
 use super::value::{Element, PromError, Samples, Series, Value};
-use super::{aggregate, binary, check_samples, functions};
+use super::{aggregate, binary, functions};
 
 const MAX_STEPS: i64 = 11_000;
 const MAX_SUBQUERY_SAMPLES: usize = 5_000_000;
@@ -50,7 +52,11 @@ impl Evaluator {
                 function,
                 arguments,
                 absent,
-            } => functions::call(self, *function, arguments, absent, ts)?,
+            } => {
+                let evaluate = |plan: &Plan, ts| self.at(plan, ts);
+                let arguments = Arguments::new(&evaluate, arguments, ts);
+                functions::call(*function, &arguments, absent)?
+            }
             Plan::Negative(inner) => match self.at(inner, ts)? {
                 Value::Scalar(value) => Value::Scalar(-value),
                 other => {

@@ -1,124 +1,25 @@
-//! The functions that are covered.
+//! Evaluation of functions.
 
+pub(super) mod arguments;
 mod over_time;
 
-use over_time::OverTime;
-pub(super) use over_time::{mean, quantile, sum, variance};
+use arguments::Arguments;
 
-use super::bounds::regex;
-use super::eval::Evaluator;
+use super::bounds::{check_label, regex};
+use super::function::Function;
 use super::labels::Labels;
 use super::plan::Plan;
+use super::statistics::order;
 use super::value::{Element, PromError, Value};
 
 const MAX_LABEL_BYTES: usize = 4_096;
-const MAX_LABEL_NAME_BYTES: usize = 128;
 
-/// A function.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Function {
-    /// Of the samples of a range.
-    OverTime(OverTime),
-    /// Of each value by itself.
-    Math(fn(f64) -> f64),
-    Round,
-    Clamp,
-    ClampMin,
-    ClampMax,
-    Absent,
-    AbsentOverTime,
-    Scalar,
-    Vector,
-    Time,
-    Timestamp,
-    Sort,
-    SortDesc,
-    LabelReplace,
-    LabelJoin,
-}
-
-impl Function {
-    pub(super) fn of(name: &str) -> Option<Self> {
-        if let Some(of_range) = OverTime::of(name) {
-            return Some(Self::OverTime(of_range));
-        }
-        Some(match name {
-            "abs" => Self::Math(f64::abs),
-            "ceil" => Self::Math(f64::ceil),
-            "floor" => Self::Math(f64::floor),
-            "exp" => Self::Math(f64::exp),
-            "ln" => Self::Math(f64::ln),
-            "log2" => Self::Math(f64::log2),
-            "log10" => Self::Math(f64::log10),
-            "sqrt" => Self::Math(f64::sqrt),
-            "sgn" => Self::Math(|value| if value == 0.0 { value } else { value.signum() }),
-            "round" => Self::Round,
-            "clamp" => Self::Clamp,
-            "clamp_min" => Self::ClampMin,
-            "clamp_max" => Self::ClampMax,
-            "absent" => Self::Absent,
-            "absent_over_time" => Self::AbsentOverTime,
-            "scalar" => Self::Scalar,
-            "vector" => Self::Vector,
-            "time" => Self::Time,
-            "timestamp" => Self::Timestamp,
-            "sort" => Self::Sort,
-            "sort_desc" => Self::SortDesc,
-            "label_replace" => Self::LabelReplace,
-            "label_join" => Self::LabelJoin,
-            _ => return None,
-        })
-    }
-}
-
-/// Arguments, computed when they are asked for.
-pub(super) struct Arguments<'a> {
-    evaluator: &'a Evaluator,
-    plans: &'a [Plan],
-    ts: i64,
-}
-
-impl Arguments<'_> {
-    fn at(&self, index: usize) -> Result<Value, PromError> {
-        let plan = self.plans.get(index);
-        let missing = || PromError::BadData(format!("expected argument {}", index + 1));
-        self.evaluator.at(plan.ok_or_else(missing)?, self.ts)
-    }
-
-    fn vector(&self, index: usize) -> Result<Vec<Element>, PromError> {
-        self.at(index)?.vector()
-    }
-
-    fn scalar(&self, index: usize) -> Result<f64, PromError> {
-        self.at(index)?.scalar()
-    }
-
-    fn scalar_or(&self, index: usize, usual: f64) -> Result<f64, PromError> {
-        if index < self.plans.len() {
-            self.scalar(index)
-        } else {
-            Ok(usual)
-        }
-    }
-
-    fn text(&self, index: usize) -> Result<String, PromError> {
-        self.at(index)?.text()
-    }
-}
-
-/// Computes a function at an instant.
+/// Evaluates a function at an instant.
 pub(super) fn call(
-    evaluator: &Evaluator,
     function: Function,
-    plans: &[Plan],
+    arguments: &Arguments<'_>,
     absent: &Labels,
-    ts: i64,
 ) -> Result<Value, PromError> {
-    let arguments = Arguments {
-        evaluator,
-        plans,
-        ts,
-    };
     let each = |of: &dyn Fn(f64) -> f64| -> Result<Value, PromError> {
         let elements = arguments.vector(0)?;
         Ok(Value::Vector(elements.iter().map(|e| e.map(of)).collect()))
@@ -131,9 +32,9 @@ pub(super) fn call(
         Value::Vector(if is_absent { vec![one] } else { Vec::new() })
     };
     #[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
-    let seconds = ts as f64 / 1_000.0;
+    let seconds = arguments.ts as f64 / 1_000.0;
     Ok(match function {
-        Function::OverTime(of_range) => over_time::call(of_range, &arguments)?,
+        Function::OverTime(of_range) => over_time::call(of_range, arguments)?,
         Function::Math(of) => each(&of)?,
         Function::Round => {
             let nearest = arguments.scalar_or(1, 1.0)?;
@@ -170,26 +71,16 @@ pub(super) fn call(
             value: arguments.scalar(0)?,
         }]),
         Function::Time => Value::Scalar(seconds),
-        Function::Timestamp => timestamps(&arguments)?,
+        Function::Timestamp => timestamps(arguments)?,
         Function::Sort | Function::SortDesc => {
             let mut elements = arguments.vector(0)?;
             let descending = matches!(function, Function::SortDesc);
             elements.sort_by(|a, b| order(a.value, b.value, descending));
             Value::Vector(elements)
         }
-        Function::LabelReplace => label_replace(&arguments)?,
-        Function::LabelJoin => label_join(&arguments)?,
+        Function::LabelReplace => label_replace(arguments)?,
+        Function::LabelJoin => label_join(arguments)?,
     })
-}
-
-/// By value; what is no number comes last.
-pub(super) fn order(a: f64, b: f64, descending: bool) -> std::cmp::Ordering {
-    let by_value = if descending {
-        b.total_cmp(&a)
-    } else {
-        a.total_cmp(&b)
-    };
-    a.is_nan().cmp(&b.is_nan()).then(by_value)
 }
 
 /// The times of the values themselves, where it is asked of a selector.
@@ -268,22 +159,4 @@ fn relabelled(element: Element, name: &str, value: &str) -> Result<Element, Prom
         labels: element.labels.with(name, value),
         ..element
     })
-}
-
-/// Refuses what is no name of a label, or a long one, which an answer would repeat for each series.
-pub(super) fn check_label(name: &str) -> Result<(), PromError> {
-    let mut letters = name.chars();
-    let first = letters
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if first
-        && name.len() <= MAX_LABEL_NAME_BYTES
-        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
-    {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(80).collect();
-    Err(PromError::BadData(format!(
-        "expected a label's name of at most {MAX_LABEL_NAME_BYTES} letters, digits and _, got {shown:?}"
-    )))
 }

@@ -1,4 +1,4 @@
-//! A metric as Prometheus names it: `price{market="binance",pair="hottry"}`. The measure is its name.
+//! Labels of a metric: `price{market="binance",pair="hottry"}`. The measure is the name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

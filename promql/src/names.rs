@@ -11,18 +11,17 @@ use promql_parser::label::Matchers;
 use promql_parser::parser::Expr;
 use serde_json::{Value as Json, json};
 
+use super::context::{ApiResult, ApiState, deadline, parse_checked};
 use super::labels::{self, Labels, NAME};
 use super::parameters::Parameters;
-use super::plan::minute;
+use super::selectors::{minute, select};
 use super::value::PromError;
-use super::{Answer, ApiState, answer, bounds, deadline, parse_checked};
+use super::{answer, bounds};
 
 /// Selectors of one request; each is compared with every metric.
 const MAX_SELECTORS: usize = 32;
-/// Metrics after which the time is looked at.
-const METRICS_PER_LOOK: usize = 1_024;
 
-pub(super) async fn series(State((lake, _, max)): ApiState, parameters: Parameters) -> Answer {
+pub(super) async fn series(State((lake, _, max)): ApiState, parameters: Parameters) -> ApiResult {
     if parameters.get("match[]").is_none() {
         let problem = "match[]: expected one selector at least";
         return Err(PromError::BadData(problem.to_owned()));
@@ -36,7 +35,10 @@ pub(super) async fn series(State((lake, _, max)): ApiState, parameters: Paramete
     answer.await?
 }
 
-pub(super) async fn label_names(State((lake, _, max)): ApiState, parameters: Parameters) -> Answer {
+pub(super) async fn label_names(
+    State((lake, _, max)): ApiState,
+    parameters: Parameters,
+) -> ApiResult {
     let deadline = deadline();
     let metrics = wanted(&lake, &parameters, deadline).await?;
     let names: BTreeSet<&str> = if metrics.is_empty() {
@@ -51,7 +53,7 @@ pub(super) async fn label_values(
     State((lake, _, max)): ApiState,
     Path(name): Path<String>,
     parameters: Parameters,
-) -> Answer {
+) -> ApiResult {
     let deadline = deadline();
     let metrics = wanted(&lake, &parameters, deadline).await?;
     let answer = run_blocking(deadline, move || {
@@ -62,7 +64,7 @@ pub(super) async fn label_values(
     answer.await?
 }
 
-pub(super) async fn metadata(State((lake, _, max)): ApiState, parameters: Parameters) -> Answer {
+pub(super) async fn metadata(State((lake, _, max)): ApiState, parameters: Parameters) -> ApiResult {
     let limit = parameters.get("limit").map(str::parse::<usize>).transpose();
     let limit =
         limit.map_err(|_| PromError::BadData("limit: expected a whole number".to_owned()))?;
@@ -154,24 +156,6 @@ fn select_any(
     };
     let mut found = select(directory, is_wanted, deadline)?;
     found.sort_unstable();
-    Ok(found)
-}
-
-/// The metrics that are wanted, in the directory's order; not for longer than until a deadline.
-pub(super) fn select(
-    directory: &Directory,
-    is_wanted: impl Fn(&Metric) -> bool,
-    deadline: Instant,
-) -> Result<Vec<Metric>, PromError> {
-    let mut found = Vec::new();
-    for (index, metric) in directory.metrics().enumerate() {
-        if index % METRICS_PER_LOOK == 0 && Instant::now() > deadline {
-            return Err(PromError::Timeout);
-        }
-        if is_wanted(metric) {
-            found.push(metric.clone());
-        }
-    }
     Ok(found)
 }
 

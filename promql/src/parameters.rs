@@ -1,4 +1,4 @@
-//! What is asked for: in the address, or in a form, or in both; some names come several times.
+//! Parameters of the query string and of forms; some come several times.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! What an expression comes to.
-
-use marketlake_http::compute::ComputeError;
+//! Values of expressions, and errors.
 
 use std::sync::Arc;
+
+use marketlake_http::compute::ComputeError;
 
 use super::labels::Labels;
 

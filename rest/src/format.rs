@@ -1,4 +1,4 @@
-//! In which form rows go out: by `format`, else by `Accept`.
+//! Response formats: by `format`, else by `Accept`.
 
 use axum::http::{HeaderMap, StatusCode};
 use marketlake_common::excerpt;

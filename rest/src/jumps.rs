@@ -43,18 +43,18 @@ const KNOWN: [&str; 10] = [
         ("from" = Option<String>, Query, format = DateTime, description = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."),
         ("to" = Option<String>, Query, format = DateTime, description = "The last minute; the newest, if none is given."),
         ("factor" = Option<f64>, Query, description = "Times the mean, above 1; 3, if none is given.", example = 3.0),
-        ("direction" = Option<crate::openapi::DirectionName>, Query, description = "Which way; up, if nothing is said."),
+        ("direction" = Option<crate::schemas::DirectionName>, Query, description = "Which way; up, if nothing is said."),
         ("window_minutes" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Length of the time that the mean is of; 60, if none is given."),
         ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "The fewest samples in that time; three quarters of it, if none is given."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::openapi::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
     ),
     responses(
         (status = 200, description = "A page of jumps.", content(
-            (crate::openapi::JumpPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (crate::schemas::JumpPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        crate::openapi::MetricErrorResponses,
+        crate::schemas::MetricErrorResponses,
     ),
 )]
 pub(super) async fn get(

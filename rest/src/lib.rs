@@ -9,6 +9,7 @@ mod query_params;
 mod rank;
 mod ranking;
 mod resolve;
+mod schemas;
 mod subscriptions;
 mod swagger_ui;
 mod table;

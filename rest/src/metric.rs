@@ -56,7 +56,7 @@ pub(super) struct MetricAnswer {
     ),
     responses(
         (status = 200, description = "The metric.", body = MetricAnswer),
-        crate::openapi::MetricErrorResponses,
+        crate::schemas::MetricErrorResponses,
     ),
 )]
 pub(super) async fn get(

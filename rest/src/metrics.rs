@@ -1,4 +1,4 @@
-//! `GET /v1/metrics`: what there is.
+//! `GET /v1/metrics`: the metrics of the last 24 hours.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ use marketlake_http::problem::Problem;
         ("measure" = Option<String>, Query, description = "Only of this measure.", example = "price"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::openapi::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
     ),
     responses(
         (status = 200, description = "A page of metrics.", content(
-            (crate::openapi::MetricPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (crate::schemas::MetricPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        crate::openapi::ErrorResponses,
+        crate::schemas::ErrorResponses,
     ),
 )]
 pub(super) async fn get(

@@ -1,4 +1,4 @@
-//! What stands behind the `?`.
+//! Query-string parameters of the REST API.
 
 use std::collections::HashMap;
 

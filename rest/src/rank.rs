@@ -1,4 +1,4 @@
-//! `GET /v1/metric/{name}/rank`: a metric's place among all of its measure.
+//! `GET /v1/metric/{name}/rank`: rank of a metric among all of its measure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,12 +49,12 @@ pub(super) struct RankAnswer {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("statistic" = Option<crate::openapi::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
         ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
     ),
     responses(
         (status = 200, description = "Its place.", body = RankAnswer),
-        crate::openapi::MetricErrorResponses,
+        crate::schemas::MetricErrorResponses,
     ),
 )]
 pub(super) async fn get(

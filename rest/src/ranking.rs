@@ -1,4 +1,4 @@
-//! `GET /v1/ranking`: all places of a measure.
+//! `GET /v1/ranking`: ranking of a measure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ use marketlake_http::problem::Problem;
     tag = "prices",
     params(
         ("measure" = Option<String>, Query, description = "The measure; price, if nothing is said.", example = "price"),
-        ("statistic" = Option<crate::openapi::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
         ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::openapi::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
     ),
     responses(
         (status = 200, description = "A page of places.", content(
-            (crate::openapi::RankPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (crate::schemas::RankPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        crate::openapi::ErrorResponses,
+        crate::schemas::ErrorResponses,
     ),
 )]
 pub(super) async fn get(

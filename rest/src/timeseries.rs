@@ -52,16 +52,16 @@ enum Gathering {
         ("to" = Option<String>, Query, format = DateTime, description = "The last minute; `at`, if none is given."),
         ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
         ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes up to 366 days.", example = "5m"),
-        ("aggregate" = Option<crate::openapi::AggregateName>, Query, description = "What stands for an interval; avg, if nothing is said."),
+        ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "What stands for an interval; avg, if nothing is said."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::openapi::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
     ),
     responses(
         (status = 200, description = "A page of samples, or of candles.", content(
-            (crate::openapi::SamplePage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (crate::schemas::SamplePage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        crate::openapi::MetricErrorResponses,
+        crate::schemas::MetricErrorResponses,
     ),
 )]
 pub(super) async fn get(

@@ -1,4 +1,4 @@
-//! What a request costs, and what its errors may tell.
+//! Query cost, and sanitized errors.
 //!
 //! async-graphql tells a document's complexity to extensions only, and an extension slows down each field and each item of a list that is
 //! resolved: a day as rows takes half as long again. So a schema of its own validates, and the one that executes has no extension.

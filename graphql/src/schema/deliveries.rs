@@ -1,4 +1,4 @@
-//! The outbox, for operators.
+//! Deliveries: the outbox, for operators.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What ran, and what came of it.
+//! Runs of jobs.
 
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ impl JobRunsQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Paged<JobRun>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

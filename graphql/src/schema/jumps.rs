@@ -1,4 +1,4 @@
-//! Samples that stand out.
+//! Jumps.
 
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ impl JumpsQuery {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

@@ -1,4 +1,4 @@
-//! What the lake holds.
+//! Statistics and segments of the lake.
 
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ impl LakeQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Segment>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

@@ -1,4 +1,4 @@
-//! What there is.
+//! Metrics.
 
 use std::sync::Arc;
 
@@ -117,8 +117,8 @@ impl Metric {
         >,
     ) -> Result<Timeseries> {
         let to = to.or_else(|| self.at.map(DateTime::from));
-        let asked = TimeseriesArgs::of(from, to, interval.as_deref(), aggregate, transforms)?;
-        asked.of_metric(context, &self.key).await
+        let arguments = TimeseriesArgs::new(from, to, interval.as_deref(), aggregate, transforms)?;
+        arguments.of_metric(context, &self.key).await
     }
 
     /// Where it jumped, by time.
@@ -138,7 +138,7 @@ impl Metric {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
@@ -223,7 +223,7 @@ impl MetricsQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Metric>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

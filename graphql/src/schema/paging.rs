@@ -1,4 +1,4 @@
-//! Relay connections, forward (`first`, `after`) and backward (`last`, `before`), as its Cursor Connections Specification has them.
+//! Relay connections: paging forward (`first`, `after`) and backward (`last`, `before`).
 
 use std::ops::Range;
 
@@ -50,18 +50,18 @@ pub(super) struct PageArgs {
 
 impl Paging {
     /// Checks the arguments.
-    pub(super) fn of(asked: &PageArgs) -> Result<Self> {
-        if asked.first.is_some() && asked.last.is_some() {
+    pub(super) fn new(args: &PageArgs) -> Result<Self> {
+        if args.first.is_some() && args.last.is_some() {
             return Err(bad_argument(
                 "last",
                 "expected either first or last, got both",
             ));
         }
         Ok(Self {
-            first: rows("first", asked.first)?,
-            last: rows("last", asked.last)?,
-            after: place("after", asked.after.as_deref())?,
-            before: place("before", asked.before.as_deref())?,
+            first: rows("first", args.first)?,
+            last: rows("last", args.last)?,
+            after: place("after", args.after.as_deref())?,
+            before: place("before", args.before.as_deref())?,
         })
     }
 

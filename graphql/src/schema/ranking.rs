@@ -1,4 +1,4 @@
-//! Places.
+//! Rankings of metrics.
 
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl RankingQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Rank>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

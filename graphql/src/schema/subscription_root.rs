@@ -1,4 +1,4 @@
-//! What is pushed with each minute that is committed.
+//! GraphQL subscriptions: events of each committed minute.
 //!
 //! Each stream looks at the newest minute when it is polled, and waits for the next one: who reads slowly misses minutes, and holds nothing up.
 

@@ -1,4 +1,5 @@
-//! What a GraphQL request consists of (GraphQL over HTTP, "Request Parameters").
+//! GraphQL requests and batches in bodies and query strings (GraphQL over HTTP, "Request
+//! Parameters").
 
 use async_graphql::{Request, Variables};
 use serde::Deserialize;
@@ -50,14 +51,14 @@ impl Envelope {
                 Err(RequestError::bad_request(message))
             }
             Value::Array(items) => {
-                let asked = items.into_iter().map(GraphqlRequest::of_value);
-                let asked: Vec<GraphqlRequest> = asked.collect::<Result<_, _>>()?;
-                if asked.len() > max_batch {
+                let request = items.into_iter().map(GraphqlRequest::of_value);
+                let request: Vec<GraphqlRequest> = request.collect::<Result<_, _>>()?;
+                if request.len() > max_batch {
                     let message =
                         format!("the body is a batch: expected at most {max_batch} requests");
                     return Err(RequestError::bad_request(message));
                 }
-                Ok(Self::Batch(asked))
+                Ok(Self::Batch(request))
             }
             value => GraphqlRequest::of_value(value).map(Self::One),
         }

@@ -12,7 +12,7 @@ use marketlake_http::caller::Caller;
 use super::body::to_json;
 use super::envelope::GraphqlRequest;
 use super::executor::Executor;
-use super::prepare::{Rejected, RequestMeta};
+use super::request::{Rejected, RequestMeta};
 
 /// Silence after which a comment shows that the stream is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -20,11 +20,11 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Answers with events.
 pub(super) async fn stream(
     executor: &Arc<Executor>,
-    asked: GraphqlRequest,
+    request: GraphqlRequest,
     caller: &Caller,
     meta: &RequestMeta,
 ) -> Result<Response, Rejected> {
-    let results = executor.stream(asked, caller, meta).await?;
+    let results = executor.stream(request, caller, meta).await?;
     let (charged, caller) = (Arc::clone(executor), caller.clone());
     let events = results
         .map(move |response| {

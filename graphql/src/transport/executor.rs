@@ -1,4 +1,4 @@
-//! Executes one request, or finds its answer among those that were made before.
+//! Execution of requests, behind the query cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use super::body::{cost, head, overloaded, was_executed};
 use super::envelope::GraphqlRequest;
 use super::introspection::Model;
 use super::persisted::Persisted;
-use super::prepare::{PreparedRequest, Rejected, RequestMeta};
+use super::request::{PreparedRequest, Rejected, RequestMeta};
 use super::request_error::RequestError;
 use super::streams::{OpenStream, Streams};
 use crate::schema::complexity::{query_cost, sanitize_errors};
@@ -114,11 +114,11 @@ impl Executor {
     /// Executes a query or a mutation.
     pub(super) async fn run(
         &self,
-        asked: GraphqlRequest,
+        request: GraphqlRequest,
         caller: &Caller,
         meta: &RequestMeta,
     ) -> Result<Executed, Rejected> {
-        let ready = self.prepare(asked, caller, meta).await?;
+        let ready = self.prepare(request, caller, meta).await?;
         if ready.stats.operation == OperationType::Subscription {
             let message = "expected a query or a mutation: subscriptions are answered as text/event-stream, and over a WebSocket at /graphql/ws";
             return Err(Rejected::of(RequestError::bad_request(message)));
@@ -182,11 +182,11 @@ impl Executor {
     /// What a request says over HTTP until it ends or the server stops: one of as many streams as may be open at once.
     pub(super) async fn stream(
         &self,
-        asked: GraphqlRequest,
+        request: GraphqlRequest,
         caller: &Caller,
         meta: &RequestMeta,
     ) -> Result<impl Stream<Item = Response> + Send + use<>, Rejected> {
-        let ready = self.prepare(asked, caller, meta).await?;
+        let ready = self.prepare(request, caller, meta).await?;
         let permit = self.open_stream(caller).ok_or_else(|| {
             let message = "as many streams are open as there may be; try again later";
             Rejected::of(RequestError::overloaded(message))

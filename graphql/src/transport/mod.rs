@@ -12,6 +12,7 @@ mod multipart;
 mod negotiate;
 mod persisted;
 mod prepare;
+mod request;
 mod request_error;
 mod streams;
 pub(crate) mod websocket;
@@ -32,7 +33,7 @@ use marketlake_http::caller::Caller;
 use marketlake_http::limits::rate_limiter::Budget;
 use marketlake_http::limits::response_size::points_for_bytes;
 use negotiate::{ResponseFormat, negotiate};
-use prepare::{Rejected, RequestMeta};
+use request::{Rejected, RequestMeta};
 use request_error::RequestError;
 
 /// `POST /graphql`.
@@ -80,10 +81,10 @@ pub(crate) async fn post(
     }
     match Envelope::of_body(&body, executor.max_batch) {
         Err(error) => refused(form, &Rejected::charged(error, budget)),
-        Ok(Envelope::Batch(asked)) => batch(&executor, form, asked, &caller, &meta).await,
-        Ok(Envelope::One(asked)) => {
-            let asked = GraphqlRequest { points, ..asked };
-            one(&executor, form, asked, &caller, &meta).await
+        Ok(Envelope::Batch(request)) => batch(&executor, form, request, &caller, &meta).await,
+        Ok(Envelope::One(request)) => {
+            let request = GraphqlRequest { points, ..request };
+            one(&executor, form, request, &caller, &meta).await
         }
     }
 }
@@ -98,12 +99,12 @@ pub(crate) async fn get(
     let Some(form) = negotiate(&headers) else {
         return not_acceptable();
     };
-    let asked = address
+    let request = address
         .map_err(|rejection| RequestError::bad_request(rejection.body_text()))
         .and_then(|Query(address)| GraphqlRequest::from_query(address));
-    let ready = asked.and_then(|asked| Ok((asked, RequestMeta::of(Method::GET, &headers)?)));
+    let ready = request.and_then(|request| Ok((request, RequestMeta::of(Method::GET, &headers)?)));
     match ready {
-        Ok((asked, meta)) => one(&executor, form, asked, &caller, &meta).await,
+        Ok((request, meta)) => one(&executor, form, request, &caller, &meta).await,
         Err(error) => refused(form, &Rejected::of(error)),
     }
 }
@@ -111,17 +112,17 @@ pub(crate) async fn get(
 async fn one(
     executor: &Arc<Executor>,
     form: ResponseFormat,
-    asked: GraphqlRequest,
+    request: GraphqlRequest,
     caller: &Caller,
     meta: &RequestMeta,
 ) -> Response {
     if form == ResponseFormat::Events {
-        return match events::stream(executor, asked, caller, meta).await {
+        return match events::stream(executor, request, caller, meta).await {
             Ok(response) => response,
             Err(wrong) => refused(form, &wrong),
         };
     }
-    match executor.run(asked, caller, meta).await {
+    match executor.run(request, caller, meta).await {
         Ok(ran) => {
             let status = status(form, &ran);
             let body = executor.body(&ran).await;
@@ -141,8 +142,8 @@ async fn batch(
 ) -> Response {
     let (mut bodies, mut budget) = (Vec::with_capacity(all.len()), None);
     let mut bytes = 0;
-    for asked in all {
-        match executor.run(asked, caller, meta).await {
+    for request in all {
+        match executor.run(request, caller, meta).await {
             Ok(ran) => {
                 budget = ran.budget;
                 let body = executor.body(&ran).await;

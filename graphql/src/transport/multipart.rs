@@ -18,7 +18,7 @@ use marketlake_http::caller::Caller;
 use super::body::bounded;
 use super::envelope::GraphqlRequest;
 use super::executor::Executor;
-use super::prepare::{Rejected, RequestMeta};
+use super::request::{Rejected, RequestMeta};
 use super::request_error::RequestError;
 
 /// Silence after which an empty part shows that the stream is alive.
@@ -37,8 +37,8 @@ pub(super) async fn stream(
     caller: &Caller,
     meta: &RequestMeta,
 ) -> Result<Response, Rejected> {
-    let asked = read(body).await.map_err(Rejected::of)?;
-    let results = executor.stream(asked, caller, meta).await?;
+    let request = read(body).await.map_err(Rejected::of)?;
+    let results = executor.stream(request, caller, meta).await?;
     let (charged, caller) = (Arc::clone(executor), caller.clone());
     let results = results.map(move |response| {
         let (response, bytes) = bounded(response, charged.max_bytes);

@@ -1,4 +1,4 @@
-//! In which form a GraphQL answer goes out (GraphQL over HTTP, "Media Types").
+//! Negotiation of the response format (GraphQL over HTTP, "Media Types").
 
 use axum::http::HeaderMap;
 use marketlake_http::accept;

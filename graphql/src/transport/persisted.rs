@@ -1,4 +1,4 @@
-//! Documents that were sent before, by their SHA-256 (Apollo's automatic persisted queries).
+//! Automatic persisted queries (Apollo): documents by their SHA-256.
 
 use axum::http::StatusCode;
 use marketlake_common::hex;

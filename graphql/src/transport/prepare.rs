@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use async_graphql::Request;
 use async_graphql::parser::types::OperationType;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_http::compute::run_blocking;
-use marketlake_http::idempotency::{IdempotencyKey, MAX_KEY_LEN, check_key};
-use marketlake_http::limits::rate_limiter::{Budget, RateLimited, charge_remainder};
+use marketlake_http::limits::rate_limiter::{Budget, charge_remainder};
 
 use super::document::{DocumentStats, analyze};
 use super::envelope::GraphqlRequest;
 use super::executor::Executor;
+use super::request::{PreparedRequest, Rejected, RequestMeta};
 use super::request_error::RequestError;
 use crate::schema::Loaders;
 
@@ -26,90 +26,20 @@ const SHORT_DOCUMENT_BYTES: usize = 4 << 10;
 /// Bytes of a document that cost a point.
 const DOCUMENT_BYTES_PER_POINT: usize = 4 << 10;
 
-/// What there is besides the request itself.
-#[derive(Clone, Debug)]
-pub(super) struct RequestMeta {
-    method: Method,
-    idempotency_key: IdempotencyKey,
-}
-
-/// A request that was not executed.
-#[derive(Debug)]
-pub(super) struct Rejected {
-    pub(super) error: RequestError,
-    pub(super) rate_limited: Option<RateLimited>,
-    /// What is left, where points were taken.
-    pub(super) budget: Option<Budget>,
-}
-
-impl Rejected {
-    pub(super) fn of(error: RequestError) -> Self {
-        Self {
-            error,
-            rate_limited: None,
-            budget: None,
-        }
-    }
-
-    /// The same after points were taken.
-    pub(super) fn charged(error: RequestError, budget: Option<Budget>) -> Self {
-        Self {
-            budget,
-            ..Self::of(error)
-        }
-    }
-}
-
-/// A request that may be executed.
-pub(super) struct PreparedRequest {
-    pub(super) request: Request,
-    pub(super) stats: DocumentStats,
-    pub(super) budget: Option<Budget>,
-    /// What it costs by itself.
-    pub(super) points: u32,
-    pub(super) question: String,
-}
-
-impl RequestMeta {
-    pub(super) fn of(method: Method, headers: &HeaderMap) -> Result<Self, RequestError> {
-        let key = match headers.get("idempotency-key") {
-            None => None,
-            Some(value) => Some(check_key(value.as_bytes()).ok_or_else(|| {
-                let message = format!(
-                    "Idempotency-Key: expected 1 to {MAX_KEY_LEN} visible characters of ASCII"
-                );
-                RequestError::bad_request(message)
-            })?),
-        };
-        Ok(Self {
-            method,
-            idempotency_key: IdempotencyKey(key),
-        })
-    }
-
-    /// Over a WebSocket, which a foreign page cannot open.
-    pub(super) fn of_socket() -> Self {
-        Self {
-            method: Method::POST,
-            idempotency_key: IdempotencyKey(None),
-        }
-    }
-}
-
 impl Executor {
     /// Looks at a request, and takes the point that each costs.
     pub(super) async fn prepare(
         &self,
-        asked: GraphqlRequest,
+        request: GraphqlRequest,
         caller: &Caller,
         meta: &RequestMeta,
     ) -> Result<PreparedRequest, Rejected> {
         let budget = self.take(caller, 1)?;
-        let bytes = asked.query.as_ref().map_or(0, String::len);
+        let bytes = request.query.as_ref().map_or(0, String::len);
         let points = u32::try_from(bytes / DOCUMENT_BYTES_PER_POINT).unwrap_or(u32::MAX);
         let budget = charge_remainder(&self.rate_limiter, caller, budget, points);
-        let points = asked.points.saturating_add(points).saturating_add(1);
-        let prepared = self.prepare_charged(asked, caller, meta).await;
+        let points = request.points.saturating_add(points).saturating_add(1);
+        let prepared = self.prepare_charged(request, caller, meta).await;
         let (request, stats, question) =
             prepared.map_err(|refused| Rejected { budget, ..refused })?;
         Ok(PreparedRequest {
@@ -133,19 +63,19 @@ impl Executor {
 
     async fn prepare_charged(
         &self,
-        asked: GraphqlRequest,
+        request: GraphqlRequest,
         caller: &Caller,
         meta: &RequestMeta,
     ) -> Result<(Request, DocumentStats, String), Rejected> {
         let document = self
             .persisted
-            .document(asked.query.clone(), &asked.extensions);
+            .document(request.query.clone(), &request.extensions);
         let document = document.await.map_err(Rejected::of)?;
         let document_bytes = document.len();
-        let name = asked.operation_name.as_deref().unwrap_or_default();
-        let variables = serde_json::to_string(&asked.variables).unwrap_or_default();
+        let name = request.operation_name.as_deref().unwrap_or_default();
+        let variables = serde_json::to_string(&request.variables).unwrap_or_default();
         let question = format!("{name}\0{variables}\0{document}");
-        let request = asked.into_request(document);
+        let request = request.into_request(document);
         let (request, stats) = self.analyze(request, document_bytes).await?;
         if stats.introspected > 0
             && let Some((code, message)) = caller.permissions.denial(Scope::Read)

@@ -1,4 +1,4 @@
-//! Why a request is not executed.
+//! Errors of requests that are not executed.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

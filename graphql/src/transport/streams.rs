@@ -1,4 +1,4 @@
-//! WebSockets and event streams that are open, in all and by client.
+//! Limits of open WebSockets and event streams, in all and by client.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -28,7 +28,7 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 use super::body::{to_json, was_executed};
 use super::envelope::GraphqlRequest;
 use super::executor::Executor;
-use super::prepare::RequestMeta;
+use super::request::RequestMeta;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Within which `connection_init` must come.
@@ -257,13 +257,13 @@ impl Connection {
                 .send_json(&json!({"type": "error", "id": id, "payload": errors}))
                 .await;
         }
-        let asked = match GraphqlRequest::of_value(payload) {
-            Ok(asked) => asked,
+        let request = match GraphqlRequest::of_value(payload) {
+            Ok(request) => request,
             Err(error) => {
                 return Err(Some((4400, format!("Invalid message: {}", error.message))));
             }
         };
-        let results = results_of(Arc::clone(&self.executor), self.caller.clone(), asked);
+        let results = results_of(Arc::clone(&self.executor), self.caller.clone(), request);
         match results.await {
             Ok(results) => {
                 let (results, handle) = abortable(results);
@@ -328,10 +328,10 @@ impl Connection {
 async fn results_of(
     executor: Arc<Executor>,
     caller: Caller,
-    asked: GraphqlRequest,
+    request: GraphqlRequest,
 ) -> Result<impl Stream<Item = GraphQLResponse> + Send, Value> {
     let meta = RequestMeta::of_socket();
-    let ready = executor.prepare(asked, &caller, &meta).await;
+    let ready = executor.prepare(request, &caller, &meta).await;
     let ready = ready.map_err(|wrong| wrong.error.errors())?;
     Ok(executor.results(ready, &caller).await)
 }

@@ -1,4 +1,4 @@
-//! Says no at once to what would only wait.
+//! Load shedding: refuses requests at once when too many run.
 
 use std::sync::Arc;
 use std::time::Instant;

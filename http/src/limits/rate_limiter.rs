@@ -1,4 +1,4 @@
-//! Points a minute, for each key or network address: a bucket that fills steadily (GCRA).
+//! Rate limiting in points a minute, for each key or network address (GCRA).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Sizes of responses: how large one may be, what its bytes cost, and how many wait for clients.
+//! Sizes of responses: the maximum, the points that bytes cost, and the memory of send buffers.
 
 use std::fmt;
 use std::io::{self, Write};

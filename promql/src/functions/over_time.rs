@@ -1,56 +1,9 @@
 //! Functions of the samples of a range. Formulas as Prometheus has them (promql/functions.go), so that charts look alike.
 
-use super::Arguments;
+use super::arguments::Arguments;
+use crate::function::OverTime;
+use crate::statistics::{mean, quantile, sum, variance};
 use crate::value::{Element, PromError, Value};
-
-/// A function of a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OverTime {
-    Avg,
-    Min,
-    Max,
-    Sum,
-    Count,
-    Last,
-    First,
-    Present,
-    Stddev,
-    Stdvar,
-    Mad,
-    Quantile,
-    Delta,
-    Idelta,
-    Deriv,
-    PredictLinear,
-    Changes,
-    Resets,
-}
-
-impl OverTime {
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "avg_over_time" => Self::Avg,
-            "min_over_time" => Self::Min,
-            "max_over_time" => Self::Max,
-            "sum_over_time" => Self::Sum,
-            "count_over_time" => Self::Count,
-            "last_over_time" => Self::Last,
-            "first_over_time" => Self::First,
-            "present_over_time" => Self::Present,
-            "stddev_over_time" => Self::Stddev,
-            "stdvar_over_time" => Self::Stdvar,
-            "mad_over_time" => Self::Mad,
-            "quantile_over_time" => Self::Quantile,
-            "delta" => Self::Delta,
-            "idelta" => Self::Idelta,
-            "deriv" => Self::Deriv,
-            "predict_linear" => Self::PredictLinear,
-            "changes" => Self::Changes,
-            "resets" => Self::Resets,
-            _ => return None,
-        })
-    }
-}
 
 /// A range: its samples, where it begins and ends, and the instant that is asked about.
 struct Range<'a> {
@@ -128,64 +81,6 @@ fn run_blocking(of: OverTime, range: &Range<'_>, parameter: f64) -> Option<f64> 
             .count() as f64,
         OverTime::Resets => pairs().filter(|(a, b)| b < a).count() as f64,
     })
-}
-
-/// Neumaier's sum ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974).
-pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-    for value in values {
-        let next = sum + value;
-        lost += if sum.abs() >= value.abs() {
-            (sum - next) + value
-        } else {
-            (value - next) + sum
-        };
-        sum = next;
-    }
-    if sum.is_infinite() { sum } else { sum + lost }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
-pub(crate) fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    sum(values.clone()) / values.count() as f64
-}
-
-/// Of the population, by Welford's method.
-pub(crate) fn variance(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut count, mut mean, mut m2) = (0.0, 0.0, 0.0);
-    for value in values {
-        count += 1.0;
-        let delta: f64 = value - mean;
-        mean += delta / count;
-        m2 += delta * (value - mean);
-    }
-    m2 / count
-}
-
-/// Between the two nearest values, in the proportion of the distances.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an index from 0 to the number of values"
-)]
-pub(crate) fn quantile(share: f64, mut values: Vec<f64>) -> f64 {
-    if values.is_empty() || share.is_nan() {
-        return f64::NAN;
-    }
-    if share < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if share > 1.0 {
-        return f64::INFINITY;
-    }
-    values.sort_by(f64::total_cmp);
-    let last = values.len() - 1;
-    let rank = share * last as f64;
-    let lower = rank.floor().max(0.0) as usize;
-    let upper = (lower + 1).min(last);
-    let weight = rank - rank.floor();
-    values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
 /// The change over the whole range, as far as the samples at its ends let one think that they go on beyond.

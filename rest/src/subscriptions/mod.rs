@@ -1,4 +1,4 @@
-//! `/v1/subscriptions`: who hears of which jumps, for those who come with a key that has the scope alerts.
+//! `/v1/subscriptions`: subscriptions, for clients whose key has the scope `alerts`.
 
 mod types;
 
@@ -24,7 +24,7 @@ use types::{Queued, SubscriptionAnswer, SubscriptionChange, SubscriptionInput, S
 /// One's subscriptions, oldest first.
 #[utoipa::path(
     get, operation_id = "list_subscriptions", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = [])),
-    responses((status = 200, description = "All of them.", body = SubscriptionRows), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 200, description = "All of them.", body = SubscriptionRows), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -40,7 +40,7 @@ pub(super) async fn list(
 #[utoipa::path(
     post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "The same request sent again under it makes nothing new.")),
-    responses((status = 201, description = "It waits for its owner's yes.", body = SubscriptionAnswer), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 201, description = "It waits for its owner's yes.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
@@ -82,7 +82,7 @@ pub(super) async fn create(
 #[utoipa::path(
     get, operation_id = "get_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
-    responses((status = 200, description = "The subscription.", body = SubscriptionAnswer), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 200, description = "The subscription.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -98,7 +98,7 @@ pub(super) async fn get(
 #[utoipa::path(
     put, operation_id = "edit_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionInput,
     params(("id" = String, Path, description = "Its key.")),
-    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn edit(
     State(state): State<AppState>,
@@ -116,7 +116,7 @@ pub(super) async fn edit(
 #[utoipa::path(
     patch, operation_id = "change_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionChange,
     params(("id" = String, Path, description = "Its key.")),
-    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn change(
     State(state): State<AppState>,
@@ -147,7 +147,7 @@ pub(super) async fn change(
 #[utoipa::path(
     delete, operation_id = "delete_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
-    responses((status = 204, description = "It has ended."), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 204, description = "It has ended."), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
@@ -163,7 +163,7 @@ pub(super) async fn delete(
 #[utoipa::path(
     post, operation_id = "test_subscription", path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
-    responses((status = 202, description = "It is on its way, if it is active and there was none within the minute.", body = Queued), crate::openapi::SubscriptionErrorResponses),
+    responses((status = 202, description = "It is on its way, if it is active and there was none within the minute.", body = Queued), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn test(
     State(state): State<AppState>,

@@ -1,4 +1,4 @@
-//! What goes in and out.
+//! Request and response bodies of subscriptions.
 
 use marketlake_alerts::subscription::in_words;
 use marketlake_alerts::{NewSubscription, Subscription};

@@ -1,4 +1,4 @@
-//! `/confirm/TOKEN`: the owner of an address says yes.
+//! `/confirm/TOKEN`: confirmation of a subscription by the owner of its address.
 
 use axum::extract::{Path, State};
 use marketlake_alerts::subscription::{Change, State as LifeState, Whose};

@@ -1,4 +1,4 @@
-//! A page as HTTP has it.
+//! HTML pages: templates, headers, errors.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! `/snooze/TOKEN`: quiet for a while.
+//! `/snooze/TOKEN`: pauses alerts for a while.
 
 use std::time::Duration;
 

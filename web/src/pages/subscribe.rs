@@ -1,4 +1,4 @@
-//! `/subscribe`: type a rule, see what it would have sent, ask for it.
+//! `/subscribe`: form of a rule, with its backtest, and the request of a subscription.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;

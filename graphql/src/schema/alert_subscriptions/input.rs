@@ -1,4 +1,4 @@
-//! What is asked for.
+//! Input types of subscriptions.
 
 use async_graphql::{ID, InputObject};
 use marketlake_alerts::NewSubscription;

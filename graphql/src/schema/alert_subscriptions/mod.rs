@@ -1,4 +1,4 @@
-//! Who hears of which jumps.
+//! Subscriptions to alerts.
 
 mod input;
 mod mutations;

@@ -1,4 +1,4 @@
-//! A subscription's life, by GraphQL.
+//! Mutations of subscriptions.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use marketlake_alerts::subscription::{self, Asker, Change, LifeError, Whose};

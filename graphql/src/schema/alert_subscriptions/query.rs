@@ -1,4 +1,4 @@
-//! One's subscriptions, and what a rule would have sent.
+//! Queries of subscriptions, and backtests.
 
 use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
 use marketlake_alerts::Subscription as Record;

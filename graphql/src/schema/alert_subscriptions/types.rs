@@ -1,4 +1,4 @@
-//! What a subscription looks like, and what it has done.
+//! Output types of subscriptions and alerts.
 
 use std::sync::Arc;
 

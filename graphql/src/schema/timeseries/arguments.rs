@@ -1,4 +1,4 @@
-//! Which samples are asked for, and what is made of them.
+//! Arguments of time series.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ pub(in crate::schema) struct TimeseriesArgs {
 }
 
 impl TimeseriesArgs {
-    pub(in crate::schema) fn of(
+    pub(in crate::schema) fn new(
         from: Option<DateTime>,
         to: Option<DateTime>,
         interval: Option<&str>,

@@ -1,4 +1,4 @@
-//! Samples by time.
+//! Time series.
 
 mod arguments;
 mod query;

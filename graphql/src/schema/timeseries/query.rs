@@ -1,4 +1,4 @@
-//! The samples of many metrics.
+//! Query of the time series of many metrics.
 
 use std::sync::Arc;
 
@@ -45,12 +45,12 @@ impl TimeseriesQuery {
     ) -> Result<Vec<Timeseries>> {
         let lake = context.data::<Arc<Lake>>()?;
         let metrics = resolve_all(lake, &metrics, MAX_METRICS).await?;
-        let asked = TimeseriesArgs::of(from, to, interval.as_deref(), aggregate, transforms)?;
-        asked.check_size(lake, metrics.len()).await?;
+        let arguments = TimeseriesArgs::new(from, to, interval.as_deref(), aggregate, transforms)?;
+        arguments.check_size(lake, metrics.len()).await?;
         try_join_all(
             metrics
                 .iter()
-                .map(|metric| asked.of_metric(context, metric)),
+                .map(|metric| arguments.of_metric(context, metric)),
         )
         .await
     }

@@ -1,4 +1,4 @@
-//! Samples by time.
+//! Types of time series.
 
 use async_graphql::{ComplexObject, Enum, Result, SimpleObject};
 use marketlake_lake::{Aggregate, Bucket, Point};
@@ -125,7 +125,7 @@ impl Timeseries {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Sample>> {
-        let paging = Paging::of(&PageArgs {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
