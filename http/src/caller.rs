@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub struct Caller {
     /// Network address by which clients are limited.
     pub source: String,
-    /// What the client may do.
+    /// Scopes of the client.
     pub permissions: Permissions,
 }
 

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 const TTL: Duration = Duration::from_secs(60);
-/// How long a database that did not answer is not asked again.
+/// Time after a failure until the database is read again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// How long an answer that only mentions the time waits for the first one.
+/// Longest wait of answers that can do without the time.
 const NOW_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Tells the time that all processes agree on, without asking the database each time.
@@ -52,7 +52,7 @@ impl RequestClock {
         Some(then.plus(at.elapsed()))
     }
 
-    /// What asks at the moment, or begins to.
+    /// The read that is running, or a new one where it is due.
     fn read_if_due(&self, lake: &Lake) -> Option<Shared<BoxFuture<'static, ()>>> {
         let mut state = self.state.lock();
         let is_fresh = state.set.is_some_and(|(_, at)| at.elapsed() < TTL);

@@ -46,7 +46,7 @@ struct RequestCost {
     account: Arc<str>,
 }
 
-/// Work has no result.
+/// Error of work that has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComputeError {
     /// No thread was free in time.
@@ -96,7 +96,7 @@ pub fn add_points(points: usize) {
     }
 }
 
-/// Computes what waits for nothing. Work that may take longer looks at the deadline itself.
+/// Runs work that waits for nothing. Work that may take longer checks the deadline itself.
 pub async fn run_blocking<T: Send + 'static>(
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
@@ -104,7 +104,7 @@ pub async fn run_blocking<T: Send + 'static>(
     run_on_thread(&CORES, deadline, work).await
 }
 
-/// Does work that reads and computes in turn.
+/// Runs work that reads and computes in turn.
 pub async fn run_blocking_query<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ComputeError> {

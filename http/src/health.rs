@@ -20,17 +20,17 @@ use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long the catalog and the store may take for a sign of life.
+/// Timeout of a probe of the catalog or the store.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often they are asked for one.
+/// Interval between probes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// How long one is good for.
+/// Time for which a successful probe counts.
 const PROBE_TTL: Duration = Duration::from_secs(30);
 
-/// What an API answers from: parts of its health, which [`watch_health`] keeps.
+/// Parts of an API's health, which [`watch_health`] keeps up to date.
 pub const API_PARTS: [&str; 3] = [WINDOW, "catalog", "store"];
 
-/// What a look at the process reads.
+/// State of the health checks.
 #[derive(Clone)]
 pub struct HealthState {
     /// Health of each role and part.
@@ -87,7 +87,7 @@ fn report(state: &HealthState) -> (bool, Value) {
     (ready, shown.into())
 }
 
-/// Asks for signs of life, until the process is to stop: of what an API answers from, where it is
+/// Probes the parts of an API until the process stops, where it is
 /// one; and whether the newest minute is what it ought to be, which makes no role unready.
 pub async fn watch_health(
     lake: Arc<Lake>,
@@ -143,7 +143,7 @@ async fn probe_catalog(part: &Part, lake: &Lake) {
     }
 }
 
-/// What the catalog says of the minutes that there are.
+/// Age and plausibility of the newest data, by the catalog.
 struct DataStatus {
     now: Millis,
     newest: Option<Millis>,

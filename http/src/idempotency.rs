@@ -3,7 +3,7 @@
 /// The most characters of a key.
 pub const MAX_KEY_LEN: usize = 255;
 
-/// The asker's own name for a request. In the request's data.
+/// The client's name for a request. In the request's data.
 #[derive(Clone, Debug, Default)]
 pub struct IdempotencyKey(pub Option<String>);
 

@@ -7,14 +7,14 @@ use marketlake_model::{Jump, JumpRule, Metric, Minute};
 use crate::compute::run_blocking_query;
 
 const DAY: i64 = 1_440;
-/// How much of one metric is judged at once, in minutes.
+/// Longest span of a query of one metric, in minutes.
 const MAX_MINUTES_OF_METRIC: i64 = 366 * DAY;
-/// How much of all metrics is judged at once, in minutes.
+/// Longest span of a query of all metrics, in minutes.
 const MAX_MINUTES_OF_ALL: i64 = DAY;
-/// What is judged of all metrics where nothing is said, in minutes.
+/// Default span of a query of all metrics, in minutes.
 const DEFAULT_MINUTES_OF_ALL: i64 = 60;
 
-/// The rule that is meant, or the field that is wrong and why.
+/// Parses a rule, or names the field that is wrong and the reason.
 pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, String)> {
     match typed.check_rule() {
         Ok((_, rule)) => Ok(rule.jump),
@@ -74,7 +74,7 @@ pub async fn find(
     found?.map(Ok)
 }
 
-/// By which pages of jumps go on.
+/// Sort key by which pages of jumps continue.
 pub fn sort_key(jump: &Jump) -> String {
     format!("{} {}", jump.ts, jump.metric)
 }

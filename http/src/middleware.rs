@@ -32,7 +32,7 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 pub const MULTIPART_MIXED: &str = "multipart/mixed";
 const PREFLIGHT_TTL: Duration = Duration::from_secs(3_600);
 
-/// Puts it around routes.
+/// Wraps routes in the middleware.
 pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     let told = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
@@ -67,7 +67,7 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     }
 }
 
-/// Pages of these origins may ask, with keys but without cookies: there are none.
+/// CORS of the configured origins, with keys but without cookies.
 fn cors(origins: &[String]) -> CorsLayer {
     let allowed = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
@@ -97,7 +97,7 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(PREFLIGHT_TTL)
 }
 
-/// Gives up what takes too long, and says so.
+/// Ends requests that take too long.
 async fn enforce_timeout(request: Request, next: Next) -> Response {
     match timeout(RESPONSE_TIMEOUT, next.run(request)).await {
         Ok(response) => response,

@@ -7,20 +7,20 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::options::AuthOptions;
 use crate::client_address::TrustedProxies;
 
-/// How the face behaves.
+/// Settings of the HTTP APIs.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// How much may be asked for in somebody's name.
+    /// Limits of subscriptions that one client or address may request.
     pub signup_limits: Caps,
     /// The most metrics that one subscription may mean.
     pub max_metrics: usize,
     /// Proxies of one's own that stand before the server.
     pub trusted_proxies: TrustedProxies,
-    /// Who may do what.
+    /// Settings of authentication.
     pub auth: AuthOptions,
-    /// How much may be asked for.
+    /// Limits of requests.
     pub limits: HttpLimits,
-    /// Pages of these origins may ask from browsers (CORS); `*` stands for all.
+    /// Origins whose pages may send requests (CORS); `*` stands for all.
     pub cors_origins: Vec<String>,
     /// Origin of the server's public address, where one is configured.
     pub public_origin: Option<String>,
@@ -29,24 +29,24 @@ pub struct HttpOptions {
     /// Whether whoever reaches the operations listener on this machine may read `/metrics` without
     /// a key.
     pub metrics_without_key: bool,
-    /// What is known of the process: `/readyz` and `/healthz?verbose` say it.
+    /// Health of the process, as `/readyz` and `/healthz?verbose` show it.
     pub health: Health,
-    /// Cancelled where the server is to stop: what would go on for ever ends.
+    /// Cancelled when the server stops.
     pub stop: CancellationToken,
 }
 
-/// How much may be asked for.
+/// Limits of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
-    /// Points that each key, or network address, may use up a minute; 0: no limit.
+    /// Points a minute of each key or network address; 0: no limit.
     pub rate_limit_per_minute: u32,
-    /// Requests answered at once; what comes beyond is told to come back.
+    /// Requests that run at the same time; more are refused.
     pub max_requests: usize,
     /// WebSockets and event streams open at once.
     pub max_streams: usize,
     /// GraphQL requests of a batch; 0: there are no batches.
     pub max_batch: usize,
-    /// Memory for answers that may be given again until the next commit, for each face, in bytes.
+    /// Size of the cache of each API, in bytes.
     pub cache_bytes: u64,
     /// Bytes of a response, before it is compressed.
     pub max_response_bytes: usize,

@@ -39,7 +39,7 @@ impl Problem {
         }
     }
 
-    /// What cannot happen, and is logged where it does.
+    /// Status 500: an unexpected error, which is logged.
     pub fn internal(error: impl std::fmt::Display) -> Self {
         let id = uuid::Uuid::new_v4().to_string();
         tracing::error!(id, %error, "request failed");

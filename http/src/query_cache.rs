@@ -1,5 +1,7 @@
-//! Answers that stay true until the next commit, kept by (state of the lake, request). Who asks while an answer is being made waits for
-//! it rather than making another. A new commit invalidates by construction: its requests have another key.
+//! Cache of answers that hold until the next commit, by (version of the lake, request).
+//!
+//! Requests for an answer that is being computed wait for it. A commit invalidates by construction:
+//! requests after it have other keys.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,12 +12,12 @@ use bytes::Bytes;
 use metrics::{counter, gauge};
 use moka::future::Cache;
 
-/// Nobody asks about a state of two minutes ago.
+/// Lifetime of an entry.
 const TTL: Duration = Duration::from_secs(120);
-/// What an entry costs beyond its bytes.
+/// Memory of an entry beside its bytes.
 const OVERHEAD: usize = 512;
 
-/// A state of the lake, and what is asked of it.
+/// Key of a cached answer: the version of the lake, and the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CacheKey {
     /// See [`Window::version`](marketlake_lake::Window::version).
@@ -24,7 +26,7 @@ pub struct CacheKey {
     pub request: String,
 }
 
-/// What is kept has bytes that can be counted.
+/// Weight of a cached value: the bytes of its body.
 pub trait CacheWeight {
     /// The body whose bytes are counted.
     fn body(&self) -> &Bytes;
@@ -38,11 +40,11 @@ pub struct QueryCache<T> {
     hits: AtomicU64,
 }
 
-/// An answer, which may be kept or not.
+/// An answer, which can be cached or not.
 pub enum Cacheable<T> {
-    /// It is true for as long as the lake stays as it is.
+    /// The answer holds until the next commit.
     Yes(T),
-    /// It is for those who ask now.
+    /// The answer is for the current requests only.
     No(T),
 }
 

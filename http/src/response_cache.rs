@@ -20,7 +20,7 @@ use crate::engine_header::ENGINE;
 use crate::problem::Problem;
 use crate::query_cache::{CacheKey, CacheWeight, Cacheable, QueryCache};
 
-/// How long after its end a minute is usually there, in seconds.
+/// Usual delay between the end of a minute and its commit, in seconds.
 const USUAL_DELAY: i64 = 3;
 const MINUTE: i64 = 60;
 /// Headers that are part of an answer.
@@ -76,7 +76,7 @@ impl ResponseCache {
     }
 }
 
-/// Answers by what is kept, where the lake is as it was.
+/// Serves responses from the cache while the lake has not changed.
 pub async fn serve_cached(
     State(cache): State<Arc<ResponseCache>>,
     Extension(caller): Extension<Caller>,
@@ -132,7 +132,7 @@ pub async fn serve_cached(
     response
 }
 
-/// What is kept of a response: all of it that is not about who asked.
+/// The cacheable part of a response: all that does not depend on the client.
 async fn to_cached(response: Response) -> Cacheable<CachedResponse> {
     let (parts, body) = response.into_parts();
     let body = match to_bytes(body, usize::MAX).await {

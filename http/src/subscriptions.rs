@@ -10,7 +10,7 @@ use marketlake_model::{Millis, Minute};
 use crate::compute::run_blocking_query;
 use crate::state::AppState;
 
-/// Asks for a subscription, if its pattern means metrics that there are, and not too many.
+/// Requests a subscription, if its pattern matches metrics, and not too many.
 pub async fn request_subscription(
     state: &AppState,
     new: &NewSubscription,
@@ -25,7 +25,7 @@ pub async fn request_subscription(
     subscription::ask(state.lake.database(), new, asker, &state.signup_limits, now).await
 }
 
-/// Refuses a pattern that means no metrics that there are, or too many. One that cannot be read is
+/// Refuses a pattern that matches no metric, or too many. One that cannot be parsed is
 /// refused with the other fields.
 pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), FieldError> {
     let Ok(pattern) = new.metric.parse() else {

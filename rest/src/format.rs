@@ -3,9 +3,9 @@
 use axum::http::{HeaderMap, StatusCode};
 use marketlake_common::excerpt;
 use marketlake_http::accept;
+use marketlake_http::problem::Problem;
 
 use crate::query_params::QueryParams;
-use marketlake_http::problem::Problem;
 
 /// The forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use axum::response::Response;
 use marketlake_alerts::NewSubscription;
 use marketlake_http::jump_query;
 use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
 use marketlake_lake::Lake;
 use marketlake_model::Jump;
 
@@ -17,7 +18,6 @@ use super::format::Format;
 use super::table::{self, Table, Values};
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
-use marketlake_http::problem::Problem;
 
 const KNOWN: [&str; 10] = [
     "metric",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use marketlake_http::problem::Problem;
 use marketlake_lake::{Lake, QueryEngine, Statistic};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,7 +14,6 @@ use serde_json::value::RawValue;
 use super::table::marked;
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
-use marketlake_http::problem::Problem;
 
 /// A metric, its latest value and its place.
 #[derive(Serialize, utoipa::ToSchema)]

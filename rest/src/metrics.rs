@@ -8,12 +8,12 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
 use marketlake_lake::{Lake, Listed};
 
 use super::format::Format;
 use super::table::{self, Table, Values};
 use crate::query_params::QueryParams;
-use marketlake_http::problem::Problem;
 
 /// The metrics that have a sample in the last 24 hours, by id.
 #[utoipa::path(

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use marketlake_http::problem::Problem;
 use marketlake_lake::Lake;
 use serde::Serialize;
 
 use super::table::marked;
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
-use marketlake_http::problem::Problem;
 
 /// A metric's place.
 #[derive(Serialize, utoipa::ToSchema)]

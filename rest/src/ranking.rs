@@ -8,13 +8,13 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
 use marketlake_lake::{Lake, Standing};
 use marketlake_model::{Metric, PRICE};
 
 use super::format::Format;
 use super::table::{self, Table, Values};
 use crate::query_params::QueryParams;
-use marketlake_http::problem::Problem;
 
 /// All ranked metrics of a measure over the last 24 hours, by place, then id.
 #[utoipa::path(

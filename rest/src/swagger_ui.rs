@@ -8,11 +8,11 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use marketlake_http::middleware::with_app_policy;
+use marketlake_http::problem::{Problem, not_found};
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::openapi;
-use marketlake_http::middleware::with_app_policy;
-use marketlake_http::problem::{Problem, not_found};
 
 static OPENAPI_JSON: LazyLock<String> =
     LazyLock::new(|| openapi::openapi().to_pretty_json().unwrap_or_default());

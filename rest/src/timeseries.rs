@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
 use marketlake_lake::{
     Aggregate, Bucket, Interval, Lake, Listed, ParseAggregateError, ParseIntervalError, Point,
     QueryEngine, Span,
@@ -18,7 +19,6 @@ use super::format::Format;
 use super::table::{self, Table, Values};
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
-use marketlake_http::problem::Problem;
 
 const KNOWN: [&str; 8] = [
     "at",

@@ -14,6 +14,7 @@ mod persisted;
 mod prepare;
 mod request;
 mod request_error;
+mod response;
 mod streams;
 pub(crate) mod websocket;
 
@@ -23,18 +24,18 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 
 use envelope::{Envelope, GraphqlRequest, QueryParams};
 use executor::{Executed, Executor};
 use marketlake_http::caller::Caller;
-use marketlake_http::limits::rate_limiter::Budget;
 use marketlake_http::limits::response_size::points_for_bytes;
 use negotiate::{ResponseFormat, negotiate};
 use request::{Rejected, RequestMeta};
 use request_error::RequestError;
+use response::{not_acceptable, refused, respond};
 
 /// `POST /graphql`.
 pub(crate) async fn post(
@@ -168,54 +169,6 @@ fn status(form: ResponseFormat, ran: &Executed) -> StatusCode {
     } else {
         StatusCode::OK
     }
-}
-
-fn respond(
-    form: ResponseFormat,
-    status: StatusCode,
-    body: String,
-    budget: Option<Budget>,
-) -> Response {
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
-    headers.insert(VARY, HeaderValue::from_static("accept"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(budget) = budget {
-        budget.write_headers(headers);
-    }
-    response
-}
-
-fn refused(form: ResponseFormat, wrong: &Rejected) -> Response {
-    // Who wanted events reads no JSON of the new kind.
-    let form = if form == ResponseFormat::Events {
-        ResponseFormat::Json
-    } else {
-        form
-    };
-    let error = &wrong.error;
-    let status = if form == ResponseFormat::Json && error.is_of_document {
-        StatusCode::OK
-    } else {
-        error.status
-    };
-    let body = format!("{{\"errors\":{}}}", error.errors());
-    let mut response = respond(form, status, body, wrong.budget);
-    if error.status == StatusCode::METHOD_NOT_ALLOWED {
-        let allowed = HeaderValue::from_static("POST");
-        response.headers_mut().insert(ALLOW, allowed);
-    }
-    if let Some(rate_limited) = &wrong.rate_limited {
-        rate_limited.write_headers(response.headers_mut());
-    }
-    response
-}
-
-fn not_acceptable() -> Response {
-    let message = "accept: expected application/graphql-response+json, application/json or text/event-stream among the media types";
-    let error = RequestError::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message);
-    refused(ResponseFormat::Json, &Rejected::of(error))
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), RequestError> {

@@ -18,8 +18,10 @@ use marketlake_http::caller::Caller;
 use super::body::bounded;
 use super::envelope::GraphqlRequest;
 use super::executor::Executor;
+use super::negotiate::ResponseFormat;
 use super::request::{Rejected, RequestMeta};
 use super::request_error::RequestError;
+use super::response::refused;
 
 /// Silence after which an empty part shows that the stream is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -76,6 +78,6 @@ impl From<ParseRequestError> for RequestError {
 
 impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
-        super::refused(super::ResponseFormat::Json, &Rejected::of(self))
+        refused(ResponseFormat::Json, &Rejected::of(self))
     }
 }

@@ -25,14 +25,14 @@ use super::sessions::{Session, Sessions};
 use super::verified::VerifiedKeys;
 use crate::clock::RequestClock;
 
-/// How long a key that was found good is not looked up again: so late a revocation may be noticed.
+/// Time for which a valid key is not looked up again, and after which a revocation is noticed.
 const KEY_TTL: Duration = Duration::from_secs(1);
 const MAX_CACHED_KEYS: u64 = 10_000;
 /// Keys that a query asks about.
 const KEY_BATCH_SIZE: usize = 500;
 /// Keys looked up at once.
 const MAX_LOOKUPS: usize = 64;
-/// How often it is checked whether keys by which something is open are still good.
+/// Interval between checks of the keys of open sessions.
 const REVOCATION_INTERVAL: Duration = Duration::from_secs(2);
 /// The last use is noted this often at most.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ impl Authenticator {
         self.options.mode
     }
 
-    /// What a request may do, by its headers.
+    /// Permissions of a request, by its headers.
     pub async fn permissions(&self, headers: &HeaderMap) -> Result<Permissions, AuthError> {
         match credential(headers)? {
             Some(text) => self.of_credential(&text).await,
@@ -84,7 +84,7 @@ impl Authenticator {
         }
     }
 
-    /// What a key or token may do.
+    /// Permissions of a key or token.
     pub async fn of_credential(&self, text: &str) -> Result<Permissions, AuthError> {
         if ApiKey::is_like(text) {
             return self.of_key(text).await;

@@ -3,13 +3,13 @@
 /// Reason why a request is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// What it came with is not good.
+    /// The key or token is not valid.
     #[error("{0}")]
     Refused(String),
-    /// Nobody can say at the moment.
+    /// The key or token cannot be checked at the moment.
     #[error("{0}")]
     Unavailable(String),
-    /// More wait to be told than may.
+    /// Too many keys are being looked up.
     #[error("keys and tokens cannot be checked at the moment")]
     Busy,
 }

@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 
 use super::key::ApiKey;
 
-/// How long what the file said is good for.
+/// Time for which the contents of the file are cached.
 const TTL: Duration = Duration::from_secs(1);
 const MAX_FILE_BYTES: u64 = 4_096;
 
-/// Why a file holds no operator key.
+/// Reason why a file holds no operator key.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorKeyError {
     /// It cannot be read.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::oidc::settings::OidcSettings;
 
-/// What those may do who come with nothing.
+/// Permissions of requests without a key or token.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnonymousAccess {
@@ -30,12 +30,12 @@ pub enum AuthMode {
     Keys,
 }
 
-/// How the face tells people apart.
+/// Settings of authentication.
 #[derive(Clone, Debug, Default)]
 pub struct AuthOptions {
     /// From where the server may be reached.
     pub mode: AuthMode,
-    /// What those may do who come with nothing.
+    /// Permissions of requests without a key or token.
     pub anonymous: AnonymousAccess,
     /// The identity provider whose tokens are taken.
     pub oidc: Option<OidcSettings>,

@@ -18,7 +18,7 @@ pub(crate) enum Credential {
     Token,
 }
 
-/// What somebody may do, and who it is where that is known.
+/// Scopes of a request, and the owner of its key or token where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     scopes: Scopes,
@@ -93,7 +93,7 @@ impl Permissions {
         self.scopes.hold(scope)
     }
 
-    /// Who it is, where a key or an identity provider says so.
+    /// Owner of the key or token.
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
     }
@@ -112,7 +112,7 @@ impl Permissions {
         self.expires_at
     }
 
-    /// Why something is not allowed, if it is not: the code and the words.
+    /// Code and message of the denial, where a scope is missing.
     pub fn denial(&self, scope: Scope) -> Option<(&'static str, String)> {
         if self.allows(scope) {
             return None;

@@ -24,7 +24,7 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scopes(u8);
 
-/// Why a text does not name scopes.
+/// Error of a text that names no scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected read, alerts, metrics or admin, got {0:?}")]
 pub struct ParseScopeError(String);

@@ -16,7 +16,7 @@ use crate::clock::RequestClock;
 /// The longest sleep until an expiry, after which the clock is looked at again.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// What is open, by the key that opened it.
+/// Open sessions, by the key that opened them.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<Credential, Open>>);
 
@@ -36,7 +36,7 @@ pub struct Session {
     lake: Arc<Lake>,
 }
 
-/// Why a session ended.
+/// Reason why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEnd {
     /// The key was revoked, or the operator key replaced.

@@ -31,7 +31,7 @@ impl LoadShedder {
     }
 }
 
-/// Lets so many requests run at once as there are permits; the rest are told to come back in a second.
+/// Runs as many requests as there are permits; the others get 503 with `Retry-After: 1`.
 pub async fn shed_load(
     State(load_shedder): State<LoadShedder>,
     request: Request,

@@ -40,26 +40,26 @@ pub struct RateLimiter {
     charges: AtomicU32,
 }
 
-/// What somebody has left.
+/// Points that a client has left.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Points of a full bucket, which fills within a minute.
     pub limit: u32,
     /// Points that are left.
     pub remaining: u32,
-    /// When the bucket is full again.
+    /// Time until the bucket is full.
     pub reset: Duration,
 }
 
-/// Whether a charge was possible. Who is not limited has no budget.
+/// Result of a charge. A client without a limit has no budget.
 pub type Charged = Result<Option<Budget>, RateLimited>;
 
-/// There are not enough points left.
+/// Error of a charge for which too few points are left.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimited {
     /// Points that are left: none.
     pub budget: Budget,
-    /// When there are enough again.
+    /// Time until there are enough points.
     pub retry_after: Duration,
 }
 
@@ -118,7 +118,7 @@ impl RateLimiter {
     }
 }
 
-/// Takes what a thing turned out to cost beyond what was taken before; what is left, if it is less.
+/// Charges the remaining cost of a request that was charged in part; at most what is left.
 pub fn charge_remainder(
     rate_limiter: &RateLimiter,
     caller: &Caller,
@@ -136,7 +136,7 @@ pub fn charge_remainder(
     }
 }
 
-/// Takes points for what is done already; as many as there are.
+/// Charges for work that is done already; at most what is left.
 pub fn charge_completed(rate_limiter: &RateLimiter, caller: &Caller, points: u32) {
     if points > 0
         && let Ok(budget) = rate_limiter.charge(caller, 1)
@@ -173,8 +173,8 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Charges for what is asked by a route, for the work that it takes and for the bytes of request and
-/// response, and tells what is left.
+/// Charges a request for its route, its computing time and the bytes of request and
+/// response, and writes the rate-limit headers.
 pub async fn charge(
     State(rate_limiter): State<Arc<RateLimiter>>,
     Extension(caller): Extension<Caller>,
@@ -201,7 +201,7 @@ pub async fn charge(
     }
 }
 
-/// What a route costs: ten points where it may read much of the lake.
+/// Points that a route costs: ten where it may read much of the lake.
 fn cost(path: &str) -> u32 {
     let reads_much = ["/jumps", "/query_range", "/series"];
     if reads_much.iter().any(|end| path.ends_with(end)) {

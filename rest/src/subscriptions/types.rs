@@ -2,10 +2,10 @@
 
 use marketlake_alerts::subscription::in_words;
 use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_http::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::time;
-use marketlake_http::problem::Problem;
 
 /// A number, or a text with exactly its digits.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]

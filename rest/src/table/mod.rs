@@ -8,12 +8,12 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use marketlake_http::cursor;
 use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
 use marketlake_model::{Exact, Minute};
 use serde_json::Value;
 
 use super::format::Format;
 use crate::query_params::QueryParams;
-use marketlake_http::problem::Problem;
 
 /// One column.
 pub(super) struct Column {

@@ -16,14 +16,14 @@ pub(super) async fn get(
     let id = token::verify(&state, Purpose::Confirm, &token, now).await?;
     let found = Subscription::find(state.lake.database(), &id).await?;
     Ok(match found.filter(|s| s.state != LifeState::Deleted) {
-        None => Page::told(
+        None => Page::message(
             "There is no such subscription any more",
             "It has ended, or was not confirmed in time.",
         ),
         Some(s) if s.state == LifeState::Active => {
-            Page::told("This subscription is confirmed", &said(&s))
+            Page::message("This subscription is confirmed", &said(&s))
         }
-        Some(s) => Page::ask("Confirm your subscription", &said(&s), "Confirm"),
+        Some(s) => Page::confirmation("Confirm your subscription", &said(&s), "Confirm"),
     })
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn post(
     let id = token::verify(&state, Purpose::Confirm, &token, now).await?;
     let (database, confirm) = (state.lake.database(), Change::Confirm);
     let changed = Subscription::change(database, &id, Whose::Anybodys, &confirm, now).await??;
-    Ok(Page::told(
+    Ok(Page::message(
         "Your subscription is confirmed",
         &said(&changed),
     ))

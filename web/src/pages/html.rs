@@ -13,8 +13,11 @@ use serde::Serialize;
 
 const TEMPLATES: [(&str, &str); 7] = [
     ("layout.html", include_str!("../../templates/layout.html")),
-    ("ask.html", include_str!("../../templates/ask.html")),
-    ("told.html", include_str!("../../templates/told.html")),
+    (
+        "confirmation.html",
+        include_str!("../../templates/confirmation.html"),
+    ),
+    ("message.html", include_str!("../../templates/message.html")),
     ("link.html", include_str!("../../templates/link.html")),
     ("manage.html", include_str!("../../templates/manage.html")),
     (
@@ -69,26 +72,26 @@ impl Page {
     }
 
     /// A page with a title and a sentence.
-    pub(super) fn told(title: &str, text: &str) -> Self {
+    pub(super) fn message(title: &str, text: &str) -> Self {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct Message<'a> {
             title: &'a str,
             text: &'a str,
         }
-        Self::new("told.html", &Told { title, text })
+        Self::new("message.html", &Message { title, text })
     }
 
     /// A page with a title, a sentence and the one button that acts.
-    pub(super) fn ask(title: &str, text: &str, button: &str) -> Self {
+    pub(super) fn confirmation(title: &str, text: &str, button: &str) -> Self {
         #[derive(Serialize)]
-        struct Ask<'a> {
+        struct Confirmation<'a> {
             title: &'a str,
             text: &'a str,
             button: &'a str,
         }
         Self::new(
-            "ask.html",
-            &Ask {
+            "confirmation.html",
+            &Confirmation {
                 title,
                 text,
                 button,
@@ -190,6 +193,8 @@ impl IntoResponse for PageError {
                 )
             }
         };
-        Page::told(title, &text).with_status(status).into_response()
+        Page::message(title, &text)
+            .with_status(status)
+            .into_response()
     }
 }

@@ -12,7 +12,7 @@ use marketlake_http::state::AppState;
 use serde::{Deserialize, Serialize};
 
 use super::html::{Page, PageError};
-use super::subscribe::Typed;
+use super::subscribe::SubscriptionForm;
 use super::token;
 
 const PAST: u64 = 20;
@@ -42,7 +42,7 @@ pub(super) async fn send_link(
     Form(typed): Form<Address>,
 ) -> Result<Page, PageError> {
     let now = token::now(&state).await?;
-    let asked = subscription::ask_for_link(
+    let requested = subscription::ask_for_link(
         state.lake.database(),
         &typed.address,
         &state.signup_limits,
@@ -50,8 +50,8 @@ pub(super) async fn send_link(
     )
     .await?;
     let link = Link {
-        sent: asked.is_ok(),
-        error: asked.err().map(|error| error.message),
+        sent: requested.is_ok(),
+        error: requested.err().map(|error| error.message),
     };
     Ok(Page::new("link.html", &link))
 }
@@ -71,7 +71,7 @@ struct ShownSubscription {
     snoozed_until: Option<String>,
     reason: Option<String>,
     channel: String,
-    typed: Typed,
+    typed: SubscriptionForm,
     alerts: Vec<ShownLine>,
     whys: Vec<ShownLine>,
     notes: Vec<ShownLine>,
@@ -157,7 +157,7 @@ async fn shown(
             .map(|until| until.to_string()),
         reason: subscription.reason.clone(),
         channel: subscription.channel.to_string(),
-        typed: Typed::of(&subscription),
+        typed: SubscriptionForm::of(&subscription),
         id: subscription.id,
     })
 }
@@ -168,7 +168,7 @@ pub(super) struct Act {
     id: String,
     action: String,
     #[serde(flatten)]
-    typed: Typed,
+    typed: SubscriptionForm,
 }
 
 pub(super) async fn post(

@@ -34,7 +34,7 @@ pub(super) async fn get(
 ) -> Result<Page, PageError> {
     let now = token::now(&state).await?;
     token::verify(&state, Purpose::Snooze, &token, now).await?;
-    Ok(Page::ask(
+    Ok(Page::confirmation(
         "Quiet for a day",
         "For 24 hours this subscription makes no mail.",
         "Quiet, please",
@@ -54,7 +54,7 @@ pub(super) async fn post(
     let until = now.plus(time);
     let (database, snooze) = (state.lake.database(), Change::Snooze(until));
     Subscription::change(database, &id, Whose::Anybodys, &snooze, now).await??;
-    Ok(Page::told(
+    Ok(Page::message(
         "Quiet",
         &format!("Until {until} this subscription makes no mail."),
     ))

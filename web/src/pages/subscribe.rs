@@ -22,7 +22,7 @@ const LISTED: usize = 20;
 /// The fields of the form, as typed; an empty one is none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Typed {
+pub(super) struct SubscriptionForm {
     metric: String,
     factor: String,
     window_minutes: String,
@@ -38,7 +38,7 @@ pub(super) struct Typed {
     address: String,
 }
 
-impl Typed {
+impl SubscriptionForm {
     /// The form of a subscription that is there.
     pub(super) fn of(subscription: &Subscription) -> Self {
         let rule = subscription.rule();
@@ -110,10 +110,10 @@ fn wrong(field: &'static str, message: String) -> FieldError {
 
 #[derive(Default, Serialize)]
 struct Shown {
-    typed: Typed,
+    typed: SubscriptionForm,
     errors: Vec<String>,
     preview: Option<Preview>,
-    asked: bool,
+    requested: bool,
 }
 
 #[derive(Serialize)]
@@ -170,7 +170,7 @@ impl From<Backtest> for Preview {
 pub(super) async fn get(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Query(typed): Query<Typed>,
+    Query(typed): Query<SubscriptionForm>,
 ) -> Result<Page, PageError> {
     let mut form = Shown {
         typed: typed.clone(),
@@ -193,7 +193,7 @@ pub(super) async fn get(
 
 async fn preview(
     state: &AppState,
-    typed: Typed,
+    typed: SubscriptionForm,
 ) -> Result<Result<Preview, Vec<FieldError>>, PageError> {
     let new = match typed.into_new() {
         Ok(new) => new,
@@ -214,14 +214,14 @@ fn said(errors: Vec<FieldError>) -> Vec<String> {
 pub(super) async fn post(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-    Form(typed): Form<Typed>,
+    Form(typed): Form<SubscriptionForm>,
 ) -> Result<Page, PageError> {
     let now = token::now(&state).await?;
     let mut form = Shown {
         typed: typed.clone(),
         ..Shown::default()
     };
-    let asked = match typed.into_new() {
+    let requested = match typed.into_new() {
         Err(error) => Err(vec![error]),
         Ok(new) => match caller.permissions.denial(Scope::Subscribe) {
             Some((_, message)) => Err(vec![wrong("address", message)]),
@@ -236,9 +236,9 @@ pub(super) async fn post(
             }
         },
     };
-    let page = match asked {
+    let page = match requested {
         Ok(_) => {
-            form.asked = true;
+            form.requested = true;
             Page::new("subscribe.html", &form)
         }
         Err(errors) => {

@@ -18,7 +18,7 @@ pub(super) async fn get(
     } else {
         "This subscription ends at once."
     };
-    Ok(Page::ask("Unsubscribe", text, "Unsubscribe"))
+    Ok(Page::confirmation("Unsubscribe", text, "Unsubscribe"))
 }
 
 pub(super) async fn post(
@@ -28,7 +28,7 @@ pub(super) async fn post(
     let now = token::now(&state).await?;
     let subject = token::verify(&state, Purpose::Unsubscribe, &token, now).await?;
     subscription::unsubscribe(state.lake.database(), &subject, now).await?;
-    Ok(Page::told(
+    Ok(Page::message(
         "You are unsubscribed",
         "No mail of it is begun any more.",
     ))

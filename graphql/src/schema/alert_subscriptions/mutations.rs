@@ -151,7 +151,7 @@ impl SubscriptionsMutation {
             // Whoever may not change it learns nothing of what there is.
             let (_, now) = at(context).await?;
             return Ok(wrong(
-                match owning(context, input.token.as_deref(), now).await? {
+                match subscription_owner(context, input.token.as_deref(), now).await? {
                     Ok(_) => error.into(),
                     Err(error) => error,
                 },
@@ -168,7 +168,7 @@ impl SubscriptionsMutation {
         input: OwnSubscriptionInput,
     ) -> Result<TestSubscriptionPayload> {
         let (state, now) = at(context).await?;
-        let own = match owning(context, input.token.as_deref(), now).await? {
+        let own = match subscription_owner(context, input.token.as_deref(), now).await? {
             Ok(own) => own,
             Err(error) => return Ok(TestSubscriptionPayload::wrong(error)),
         };
@@ -239,13 +239,13 @@ pub(super) async fn subject(
 }
 
 /// Whose subscriptions the asker may see and change.
-pub(super) enum Own {
+pub(super) enum SubscriptionOwner {
     Anybodys,
     Address(String),
     Owner(String),
 }
 
-impl Own {
+impl SubscriptionOwner {
     pub(super) fn access(&self) -> Whose<'_> {
         match self {
             Self::Anybodys => Whose::Anybodys,
@@ -256,20 +256,20 @@ impl Own {
 }
 
 /// By a token of the link to one's subscriptions, else by who the asker is.
-pub(super) async fn owning(
+pub(super) async fn subscription_owner(
     context: &Context<'_>,
     token: Option<&str>,
     now: Millis,
-) -> Result<Result<Own, UserError>> {
+) -> Result<Result<SubscriptionOwner, UserError>> {
     if let Some(token) = token {
         let verified = subject(context.data::<AppState>()?, Purpose::Manage, token, now).await?;
         return Ok(verified
-            .map(Own::Address)
+            .map(SubscriptionOwner::Address)
             .map_err(|error| token_error(&error)));
     }
     Ok(match context.data::<Caller>()?.subscription_access() {
-        Some(Whose::Owner(owner)) => Ok(Own::Owner(owner.to_owned())),
-        Some(_) => Ok(Own::Anybodys),
+        Some(Whose::Owner(owner)) => Ok(SubscriptionOwner::Owner(owner.to_owned())),
+        Some(_) => Ok(SubscriptionOwner::Anybodys),
         None => Err(UserError {
             field: "token".to_owned(),
             message: "expected the token of the link to one's subscriptions, or a key with the scope alerts".to_owned(),
@@ -285,7 +285,7 @@ async fn own(
     step: &Change,
 ) -> Result<SubscriptionPayload> {
     let (state, now) = at(context).await?;
-    match owning(context, token, now).await? {
+    match subscription_owner(context, token, now).await? {
         Ok(own) => change(state, id, own.access(), step, now).await,
         Err(error) => Ok(wrong(error)),
     }

@@ -10,7 +10,7 @@ use super::super::errors;
 use super::super::guard::RequireScope;
 use super::super::scalars::{DateTime, Decimal};
 use super::input::RuleInput;
-use super::mutations::owning;
+use super::mutations::subscription_owner;
 use super::types::{Subscription, UserError};
 
 const DEFAULT_DAYS: i32 = 90;
@@ -163,7 +163,7 @@ impl SubscriptionsQuery {
         let database = state.lake.database();
         let now = state.lake.now().await;
         let now = now.map_err(|error| errors::unavailable(&error))?;
-        let own = owning(context, token.as_deref(), now)
+        let own = subscription_owner(context, token.as_deref(), now)
             .await?
             .map_err(|error| {
                 let UserError { message, code, .. } = error;

@@ -12,7 +12,7 @@ const MAX_SUBJECT_CHARS: usize = 255;
 const LEEWAY_SECONDS: f64 = 60.0;
 /// The end of the year 9999, in seconds since 1970.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
-/// What our scopes may be called among those of others.
+/// Prefix of our scopes among those of other services.
 const PREFIX: &str = "marketlake:";
 
 /// The claims that decide.
@@ -58,7 +58,7 @@ impl Words {
 }
 
 impl Claims {
-    /// What they allow now.
+    /// Permissions that the claims give now.
     pub(crate) fn permissions(&self, issuer: &str, now: Millis) -> Result<Permissions, AuthError> {
         if self.iss != issuer {
             return Err(AuthError::invalid_token("it is another issuer's"));

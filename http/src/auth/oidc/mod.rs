@@ -71,7 +71,7 @@ impl Oidc {
         self.provider.refresh(stop).await;
     }
 
-    /// What a token allows.
+    /// Permissions of a token.
     pub(crate) async fn permissions(
         &self,
         token: &str,

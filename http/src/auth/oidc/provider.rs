@@ -24,10 +24,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(3_600);
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
-/// How long a request waits for a fetch, and how many may.
+/// Longest wait of a request for a fetch, and the number of requests that may wait.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const MAX_WAITING: usize = 64;
-/// How long a key that a fetch did not bring is taken for one that there is not.
+/// Time for which a key that a fetch did not bring is taken to be unknown.
 const UNKNOWN_TTL: Duration = Duration::from_secs(60);
 const MAX_UNKNOWN: u64 = 10_000;
 const MAX_BODY_BYTES: usize = 256 << 10;
