@@ -1,11 +1,11 @@
 //! Counts tokens and brackets. Of a GraphQL document it counts tokens without reading what they say (GraphQL, October 2021, section 2.1), so that no parser is handed more than it
 //! can bear. Of a text that is no document it counts what looks like tokens.
 
-/// How much there is.
+/// Numbers of tokens and of nested brackets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) tokens: usize,
-    /// How deep brackets of all kinds lie within each other.
+    /// Greatest depth of nested brackets of all kinds.
     pub(crate) nesting: usize,
 }
 

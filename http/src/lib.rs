@@ -1,4 +1,4 @@
-//! What every HTTP API shares.
+//! Shared parts of the HTTP APIs: state, authentication, limits, caches, middleware.
 //!
 //! A request passes [`identification`] (client address, key or token, foreign pages), then
 //! [`limits`] (room, then points), then a cache: [`response_cache`] or [`query_cache`].

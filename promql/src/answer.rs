@@ -39,7 +39,7 @@ pub(super) fn success(data: &Json, max: MaxBytes) -> Result<Response, PromError>
     written(max, |text| write!(text, "{data}"))
 }
 
-/// What an expression comes to at one instant.
+/// Value of an expression at one instant.
 pub(super) fn instant(value: Value, ts: i64, max: MaxBytes) -> Result<Response, PromError> {
     let one = |kind: &str, value: &str| {
         written(max, |text| {

@@ -97,7 +97,7 @@ fn run_blocking(operator: TokenType, left: f64, right: f64) -> Result<f64, PromE
     })
 }
 
-/// Which elements of the two sides belong together.
+/// Matches the elements of the two sides.
 struct Matching<'a> {
     labels: Option<&'a LabelModifier>,
     cardinality: VectorMatchCardinality,

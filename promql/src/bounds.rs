@@ -21,7 +21,7 @@ const MAX_REGEXES: usize = 32;
 /// Memory of one compiled regular expression.
 const MAX_REGEX_BYTES: usize = 256 << 10;
 
-/// What expressions of one request come to together.
+/// Totals of the expressions of one request.
 #[derive(Default)]
 struct Totals {
     bytes: usize,

@@ -23,7 +23,7 @@ pub(super) fn parse_checked(name: &str, text: &str) -> Result<Expr, PromError> {
     parse(text).map_err(|error| PromError::BadData(format!("{name}: {error}")))
 }
 
-/// When a request that begins now is given up.
+/// Deadline of a request that begins now.
 pub(super) fn deadline() -> Instant {
     Instant::now() + TIMEOUT
 }

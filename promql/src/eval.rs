@@ -13,15 +13,15 @@ use super::{aggregate, binary, functions};
 const MAX_STEPS: i64 = 11_000;
 const MAX_SUBQUERY_SAMPLES: usize = 5_000_000;
 
-/// What computing goes by.
+/// Evaluates plans until a deadline.
 #[derive(Clone, Copy)]
 pub(super) struct Evaluator {
-    /// By then it is given up.
+    /// Time at which the evaluation is given up.
     pub(super) deadline: Instant,
 }
 
 impl Evaluator {
-    /// What a plan comes to at an instant, in milliseconds since 1970.
+    /// Value of a plan at an instant, in milliseconds since 1970.
     pub(super) fn at(&self, plan: &Plan, ts: i64) -> Result<Value, PromError> {
         if Instant::now() > self.deadline {
             return Err(PromError::Timeout);

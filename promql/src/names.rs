@@ -159,7 +159,7 @@ fn select_any(
     Ok(found)
 }
 
-/// What is after the newest minute is not there yet, so that it need not be read.
+/// Metrics with a sample in a span, which is cut at the newest minute.
 async fn alive(lake: &Lake, span: Span) -> Result<Vec<Metric>, LakeError> {
     let Some(newest) = lake.newest().await? else {
         return Ok(Vec::new());

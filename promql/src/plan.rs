@@ -9,10 +9,10 @@ use super::function::Function;
 use super::labels::Labels;
 use super::value::Series;
 
-/// How far back a value is still the newest, in milliseconds.
+/// Lookback of instant selectors, in milliseconds.
 pub(super) const LOOKBACK: i64 = 5 * 60_000;
 
-/// When a selector looks: how far back, and when instead of the instant that is asked about.
+/// Offset and `@` of a selector.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When {
     pub(super) offset: i64,
@@ -42,7 +42,7 @@ pub(super) enum Plan {
     Call {
         function: Function,
         arguments: Vec<Plan>,
-        /// What `absent` says where there is nothing.
+        /// Labels that `absent` returns where there is no element.
         absent: Labels,
     },
     Negative(Box<Plan>),
@@ -60,7 +60,7 @@ pub(super) enum Plan {
     },
 }
 
-/// What is asked about: the first and the last instant, in milliseconds.
+/// First and last instant of an evaluation, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) from: i64,

@@ -29,7 +29,7 @@ pub(super) struct Planner<'a> {
     /// All that is asked about: `start()` and `end()`.
     whole: Bounds,
     samples: usize,
-    /// What was read already: an expression may name the same again and again.
+    /// Series that were read already: an expression may select the same several times.
     known: HashMap<(Vec<Metric>, Minute, Minute), Arc<Vec<Series>>>,
 }
 
@@ -77,10 +77,10 @@ impl<'a> Planner<'a> {
             Expr::Subquery(subquery) => {
                 let range = millis(subquery.range);
                 let when = self.when(subquery.offset.as_ref(), subquery.at.as_ref())?;
-                let asked = moved(bounds, when);
+                let shifted = moved(bounds, when);
                 let inner = Bounds {
-                    from: asked.from - range,
-                    to: asked.to,
+                    from: shifted.from - range,
+                    to: shifted.to,
                 };
                 let step = millis(subquery.step.unwrap_or(DEFAULT_STEP)).max(1);
                 Plan::Subquery {
@@ -160,10 +160,10 @@ impl<'a> Planner<'a> {
         back: i64,
         bounds: Bounds,
     ) -> Result<Arc<Vec<Series>>, PromError> {
-        let asked = moved(bounds, when);
+        let shifted = moved(bounds, when);
         let span = Span {
-            from: minute(asked.from - back),
-            to: minute(asked.to),
+            from: minute(shifted.from - back),
+            to: minute(shifted.to),
         };
         let metrics = self.select(selector).await?;
         if metrics.len() > MAX_SERIES {

@@ -23,7 +23,7 @@ pub(super) struct Element {
     pub(super) value: f64,
 }
 
-/// What an expression comes to at one instant.
+/// Value of an expression at one instant.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Scalar(f64),
@@ -33,7 +33,7 @@ pub(super) enum Value {
     Matrix(Vec<(Labels, Samples)>, (i64, i64)),
 }
 
-/// Why an expression cannot be answered.
+/// Errors of Prometheus' HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PromError {
     /// It cannot be read, or asks for what is not there.

@@ -56,7 +56,7 @@ impl QueryParams {
         self.get(name).map(number).transpose()
     }
 
-    /// By what metrics are placed; standard deviation where nothing is said.
+    /// Statistic of the ranking; standard deviation by default.
     pub(super) fn statistic(&self) -> Result<Statistic, Problem> {
         let parsed = self.get("statistic").map(str::parse).transpose();
         let parsed = parsed.map_err(|error: ParseStatisticError| {

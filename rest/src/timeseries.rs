@@ -82,7 +82,7 @@ pub(super) async fn get(
     let span = span(&lake, &params).await?;
     let metric = resolve(&lake, &name).await?;
     let listed = lake.listed(metric);
-    let mut asked = span;
+    let mut page_span = span;
     if let Some(last) = behind {
         // An interval begins at its own start, so that what comes behind it is not cut.
         let next = if gathering.is_some() {
@@ -90,16 +90,16 @@ pub(super) async fn get(
         } else {
             last.plus(1)
         };
-        asked.from = asked.from.max(next);
+        page_span.from = page_span.from.max(next);
     }
     if gathering.is_none() {
-        check_size(asked)?;
+        check_size(page_span)?;
     }
     let is_behind = |ts: Minute| behind.is_none_or(|last| ts > last);
     if let Some((interval, Gathering::Ohlc)) = gathering {
         let mut buckets = lake
             .engine()
-            .buckets(&listed.metric, asked, interval)
+            .buckets(&listed.metric, page_span, interval)
             .await?;
         buckets.retain(|bucket| is_behind(bucket.start));
         let next = cut(&mut buckets, limit, |bucket| bucket.start);
@@ -111,7 +111,7 @@ pub(super) async fn get(
     });
     let engine = lake.engine();
     let mut points = lake
-        .points(&engine, &listed.metric, asked, gathering)
+        .points(&engine, &listed.metric, page_span, gathering)
         .await?;
     points.retain(|point| is_behind(point.ts));
     let next = cut(&mut points, limit, |point| point.ts);

@@ -31,7 +31,7 @@ impl CursorType for Cursor {
 /// A connection of ours.
 pub(super) type Page<N> = Connection<Cursor, N, EmptyFields, EmptyFields>;
 
-/// Which part of a list is asked for.
+/// Page of a list, by checked arguments.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paging {
     first: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Paging {
     before: Option<String>,
 }
 
-/// How a page is asked for, as the arguments have it.
+/// Paging arguments of a field.
 pub(super) struct PageArgs {
     pub(super) first: Option<i32>,
     pub(super) after: Option<String>,
@@ -109,7 +109,8 @@ impl Paging {
     }
 }
 
-/// Where a place is in a list: its item's index, and that of the item behind it. Of an item that is gone both are the same.
+/// Position of a cursor in a list: the index of its item, and that of the next. Both are the same
+/// for an item that is gone.
 #[derive(Clone, Copy)]
 pub(super) struct CursorPosition {
     pub(super) at: usize,
@@ -123,7 +124,7 @@ impl CursorPosition {
     }
 }
 
-/// How many rows a page has, if it is said.
+/// Number of rows of a page, where it is given.
 fn rows(name: &str, number: Option<i32>) -> Result<Option<usize>> {
     let Some(number) = number else {
         return Ok(None);
@@ -143,7 +144,8 @@ pub(super) fn first_rows(first: Option<i32>) -> Result<usize> {
     Ok(rows("first", first)?.unwrap_or(DEFAULT_ROWS))
 }
 
-/// What a database is asked for a page: at most so many rows, behind one place and before another, from the end where `backwards`.
+/// Database query of a page: at most `limit` rows behind one cursor and before another, from the
+/// end where `backwards`.
 pub(super) struct PageRequest<P> {
     pub(super) after: Option<P>,
     pub(super) before: Option<P>,
@@ -153,7 +155,7 @@ pub(super) struct PageRequest<P> {
 }
 
 impl Paging {
-    /// What is to be read; places are understood by `parse`.
+    /// The query of the page; cursors are parsed by `parse`.
     pub(super) fn read<P>(&self, parse: impl Fn(&str) -> Option<P>) -> Result<PageRequest<P>> {
         let find = |name: &str, place: &Option<String>| match place {
             None => Ok(None),
@@ -198,7 +200,7 @@ impl Paging {
     }
 }
 
-/// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
+/// Complexity of a page: its rows times that of one. A wrong number of rows is refused later.
 pub(super) fn complexity(rows: Option<i32>, of_a_row: usize) -> usize {
     let rows = rows.map_or(DEFAULT_ROWS, |rows| {
         usize::try_from(rows.max(1)).unwrap_or(1)

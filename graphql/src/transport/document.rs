@@ -31,7 +31,7 @@ const OF_THE_LAKE: [&str; 10] = [
     "__type",
 ];
 
-/// What would be executed.
+/// Statistics of the operation that would be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DocumentStats {
     pub(super) operation: OperationType,
@@ -108,7 +108,7 @@ fn lasts<'a>(
     })
 }
 
-/// How many fields each fragment comes to, fragments within it included; `None` while it is being counted.
+/// Number of fields of each fragment, fragments within it included; `None` while it is counted.
 struct FragmentSizes<'a> {
     known: HashMap<&'a Name, Option<usize>>,
     aliases: usize,

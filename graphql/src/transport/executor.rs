@@ -39,7 +39,7 @@ use crate::schema::{self, Schema};
 /// Of a query or mutation that comes as a stream; others have the time of a request.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a request needs to be executed.
+/// Executes requests.
 pub(crate) struct Executor {
     validation_schema: Schema,
     schema: Schema,
@@ -64,7 +64,7 @@ pub(super) struct Answer {
     /// A JSON object without its last brace.
     head: Bytes,
     points: u32,
-    /// Who answered what it asked of samples.
+    /// Engines that read the samples.
     engines: Vec<&'static str>,
     /// Else it was found wrong before.
     pub(super) was_executed: bool,
@@ -76,7 +76,7 @@ impl CacheWeight for Answer {
     }
 }
 
-/// What came of a request.
+/// Result of a request.
 pub(super) struct Executed {
     /// All that it cost, for its own bytes too.
     points: u32,
@@ -179,7 +179,7 @@ impl Executor {
         (answer, is_ok)
     }
 
-    /// What a request says over HTTP until it ends or the server stops: one of as many streams as may be open at once.
+    /// Results of a request over HTTP until it ends or the server stops. Counts as an open stream.
     pub(super) async fn stream(
         &self,
         request: GraphqlRequest,
@@ -204,7 +204,7 @@ impl Executor {
         ))
     }
 
-    /// What a request says, one by one, for as long as it goes on; one response where it is wrong.
+    /// Results of a request until it ends; one response where it is invalid.
     pub(super) async fn results(
         &self,
         mut ready: PreparedRequest,

@@ -32,7 +32,7 @@ const QUERY: &str = "{ __schema {
 } }
 fragment T on __Type { name ofType { name ofType { name ofType { name ofType { name } } } } }";
 
-/// What a field of introspection leads to, by the field's name.
+/// Type to which a field of introspection leads, by the field's name.
 type Node = HashMap<&'static str, Vec<usize>>;
 
 /// The schema as introspection sees it.
@@ -184,14 +184,14 @@ fn too_many() -> RequestError {
 struct Counter<'a> {
     model: &'a Model,
     document: &'a ExecutableDocument,
-    /// What a selection comes to on a node.
+    /// Number of fields of a selection on a node.
     known: HashMap<(*const SelectionSet, usize), usize>,
     /// Selections that were looked at; each counts at least one field.
     work: usize,
 }
 
 impl<'a> Counter<'a> {
-    /// What the root fields `__schema` and `__type` come to.
+    /// Number of fields of the root fields `__schema` and `__type`.
     fn roots(&mut self, set: &'a SelectionSet) -> Result<usize, RequestError> {
         let mut fields = 0_usize;
         for item in &set.items {

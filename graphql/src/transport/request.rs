@@ -20,7 +20,7 @@ pub(super) struct RequestMeta {
 pub(super) struct Rejected {
     pub(super) error: RequestError,
     pub(super) rate_limited: Option<RateLimited>,
-    /// What is left, where points were taken.
+    /// Points that are left, where some were taken.
     pub(super) budget: Option<Budget>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct PreparedRequest {
     pub(super) request: Request,
     pub(super) stats: DocumentStats,
     pub(super) budget: Option<Budget>,
-    /// What it costs by itself.
+    /// Points of the request itself.
     pub(super) points: u32,
     pub(super) question: String,
 }

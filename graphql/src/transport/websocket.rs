@@ -41,7 +41,7 @@ const MAX_MESSAGE_BYTES: usize = 256 << 10;
 /// The default of 128 KiB each way would be most of what a connection costs.
 const BUFFER_BYTES: usize = 2 << 10;
 
-/// Why a connection is closed: code and reason, as the protocol names them.
+/// Close code and reason, as the protocol names them.
 type Close = (u16, String);
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ enum ClientMessage {
     Complete { id: String },
 }
 
-/// Of which operation, and what came of it; nothing at its end.
+/// Id and number of an operation, and its next result; `None` at its end.
 type OperationResult = (String, u64, Option<GraphQLResponse>);
 type Results = Pin<Box<dyn Stream<Item = OperationResult> + Send>>;
 
@@ -228,7 +228,7 @@ impl Connection {
         self.send_json(&json!({"type": "connection_ack"})).await
     }
 
-    /// How to close who came with a key or token that is not good, or cannot be checked.
+    /// Close code for a key or token that is not valid, or cannot be checked.
     fn refused(&self, error: AuthError) -> Close {
         let (source, rate_limiter) = (&self.caller.source, &self.executor.rate_limiter);
         match error {
@@ -324,7 +324,7 @@ impl Connection {
     }
 }
 
-/// What an operation says, or why it is not begun.
+/// Results of an operation, or the errors for which it is not started.
 async fn results_of(
     executor: Arc<Executor>,
     caller: Caller,

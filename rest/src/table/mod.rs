@@ -39,7 +39,7 @@ pub(super) enum Values {
 #[derive(Default)]
 pub(super) struct Table {
     columns: Vec<Column>,
-    /// What all rows share.
+    /// Metadata that all rows share.
     shared: Vec<(&'static str, Value)>,
     is_simulated: bool,
 }
@@ -126,7 +126,7 @@ impl Values {
     }
 }
 
-/// How many rows a page has: forms for people are paged without asking, the others where a limit is given.
+/// Rows of a page: JSON is always paged, other formats where a limit is given.
 pub(super) fn limit(params: &QueryParams, format: Format) -> Result<usize, Problem> {
     match (params.limit()?, format) {
         (Some(limit), _) => Ok(limit),

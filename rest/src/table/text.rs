@@ -39,7 +39,7 @@ pub(super) fn ndjson(table: &Table, max: MaxBytes) -> Result<Vec<u8>, ResponseTo
     written(max, table.rows() * 96, write)
 }
 
-/// What rows share, the columns' names, and an array for each, named in the plural.
+/// Metadata, the names of the columns, and an array for each, named in the plural.
 pub(super) fn columns(
     table: &Table,
     max: MaxBytes,

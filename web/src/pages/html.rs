@@ -123,7 +123,7 @@ impl IntoResponse for Page {
     }
 }
 
-/// Why a page cannot be given.
+/// Error of a page.
 pub(super) enum PageError {
     Token(TokenError),
     Life(LifeError),

@@ -162,7 +162,7 @@ async fn shown(
     })
 }
 
-/// What a form on the page asks for.
+/// Action of a form on the page.
 #[derive(Deserialize)]
 pub(super) struct Act {
     id: String,

@@ -195,9 +195,9 @@ impl SubscriptionsMutation {
     ) -> Result<RequestManageLinkPayload> {
         let (state, now) = at(context).await?;
         let database = state.lake.database();
-        let asked =
+        let sent =
             subscription::ask_for_link(database, &input.address, &state.signup_limits, now).await;
-        let error = asked.map_err(|error| errors::unavailable(&error))?.err();
+        let error = sent.map_err(|error| errors::unavailable(&error))?.err();
         Ok(RequestManageLinkPayload {
             accepted: error.is_none(),
             user_errors: error.into_iter().map(UserError::from).collect(),
