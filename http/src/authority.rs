@@ -15,6 +15,9 @@ pub struct RequestAuthority(Authority);
 impl RequestAuthority {
     /// Of the request's target (absolute form, HTTP/2's `:authority`), else of its one `Host`. Both
     /// must agree where both are there.
+    ///
+    /// # Errors
+    /// Where there is no host, several, or a malformed one.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next();

@@ -15,6 +15,9 @@ const MAX_MINUTES_OF_ALL: i64 = DAY;
 const DEFAULT_MINUTES_OF_ALL: i64 = 60;
 
 /// Parses a rule, or names the field that is wrong and the reason.
+///
+/// # Errors
+/// The field that is wrong, and the reason.
 pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, String)> {
     match typed.check_rule() {
         Ok((_, rule)) => Ok(rule.jump),
@@ -57,6 +60,9 @@ async fn span(
 }
 
 /// The jumps of one metric or of all, by time, then id; or what was expected of `from`.
+///
+/// # Errors
+/// Where the lake cannot be read. The inner error says what was expected of `from`.
 pub async fn find(
     lake: &Lake,
     rule: JumpRule,

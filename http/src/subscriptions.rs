@@ -11,6 +11,9 @@ use crate::compute::run_blocking_query;
 use crate::state::AppState;
 
 /// Requests a subscription, if its pattern matches metrics, and not too many.
+///
+/// # Errors
+/// Where the database cannot be read or written. Fields that are wrong are the inner error.
 pub async fn request_subscription(
     state: &AppState,
     new: &NewSubscription,
@@ -27,6 +30,9 @@ pub async fn request_subscription(
 
 /// Refuses a pattern that matches no metric, or too many. One that cannot be parsed is
 /// refused with the other fields.
+///
+/// # Errors
+/// Where the pattern matches no metric, or too many.
 pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), FieldError> {
     let Ok(pattern) = new.metric.parse() else {
         return Ok(());
@@ -36,6 +42,9 @@ pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), Fiel
 }
 
 /// Backtest of a subscription over the days up to a minute, or up to the newest one.
+///
+/// # Errors
+/// Where the lake cannot be read. Fields that are wrong are the inner error.
 pub async fn run_backtest(
     state: &AppState,
     new: NewSubscription,

@@ -43,6 +43,9 @@ impl MaxBytes {
     }
 
     /// Checks what is written already.
+    ///
+    /// # Errors
+    /// Where the bytes exceed the maximum.
     pub fn check(self, bytes: usize) -> Result<(), ResponseTooLarge> {
         if bytes > self.0 {
             return Err(ResponseTooLarge(self.0));
