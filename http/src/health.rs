@@ -40,6 +40,7 @@ pub struct HealthState {
 }
 
 /// The process is alive. With `verbose`: each role and part, and what is worth knowing beside.
+#[expect(clippy::unused_async, reason = "handlers of axum are async")]
 pub async fn healthz(State(state): State<HealthState>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let verbose = query.split('&').any(|pair| {
@@ -55,6 +56,7 @@ pub async fn healthz(State(state): State<HealthState>, RawQuery(query): RawQuery
 }
 
 /// Each role does its work: an API can answer, a scheduler plans and can write, a sender sends.
+#[expect(clippy::unused_async, reason = "handlers of axum are async")]
 pub async fn readyz(State(state): State<HealthState>) -> Response {
     if state.stop.is_cancelled() {
         let parts = json!({"ready": false, "process": "stopping"});

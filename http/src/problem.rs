@@ -224,6 +224,7 @@ impl IntoResponse for Problem {
 }
 
 /// Every route that there is not.
+#[expect(clippy::unused_async, reason = "handlers of axum are async")]
 pub async fn not_found(uri: Uri) -> Problem {
     let detail = format!("there is nothing at {}", excerpt(uri.path()));
     Problem::new(StatusCode::NOT_FOUND, "No such route", detail)

@@ -32,7 +32,7 @@ pub trait CacheWeight {
     fn body(&self) -> &Bytes;
 }
 
-/// CachedResponse answers of one kind.
+/// Cache of the answers of one API.
 pub struct QueryCache<T> {
     kept: Cache<CacheKey, Arc<T>>,
     name: &'static str,

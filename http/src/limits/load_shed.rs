@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::response_size::SendBuffers;
 use crate::problem::Problem;
 
-/// LoadShedder for requests that run, and for responses that are sent.
+/// Permits of requests that run, and memory of responses that are being sent.
 #[derive(Clone)]
 pub struct LoadShedder {
     /// One a request. The server reads a request's body before it comes here, so that no permit
