@@ -42,7 +42,7 @@ impl Background {
     pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         if self.is_api {
             // From the first moment on: nobody is ready before they have said so.
-            for name in marketlake_graphql::API_PARTS {
+            for name in marketlake_http::health::API_PARTS {
                 let _ = self.health.part(Role::Api, name);
             }
         }
@@ -109,7 +109,8 @@ impl Background {
         let Self {
             lake, health, stop, ..
         } = self;
-        marketlake_graphql::watch(lake, health, self.is_api, self.stale_after, stop).await;
+        marketlake_http::health::watch_health(lake, health, self.is_api, self.stale_after, stop)
+            .await;
     }
 
     /// Says whether the database still is the one that the store's lake is of. A store or a

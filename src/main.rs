@@ -16,6 +16,7 @@ mod progress;
 mod server;
 mod service;
 mod smoke;
+mod wiring;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use marketlake_common::private_file;
-use marketlake_graphql::auth::{ApiKey, read_operator_key};
+use marketlake_http::auth::key::ApiKey;
+use marketlake_http::auth::operator::read_operator_key;
 
 use crate::config::Settings;
 

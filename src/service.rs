@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use marketlake_common::Health;
-use marketlake_graphql::{Http, Options};
+use marketlake_http::options::HttpOptions;
 use marketlake_jobs::{
     DeliverAlerts, JobDeps, JobSet, MarkIngested, Runner, Scheduler, WatchdogOptions,
 };
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::Background;
 use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
+use crate::wiring::http::HttpApis;
 use crate::{alerting, app, feeds, server};
 
 /// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
@@ -49,7 +50,7 @@ pub(crate) struct Service {
     listener: Option<TcpListener>,
     operations: Option<TcpListener>,
     figures: PrometheusHandle,
-    options: Options,
+    options: HttpOptions,
     limits: ConnectionLimits,
     health: Health,
     /// How old the newest minute may be, where it is not a replay's.
@@ -202,7 +203,7 @@ impl Service {
             let scheduler = Scheduler::new(jobs, pace, runner);
             tasks.spawn(async move { Ok(scheduler.run().await?) });
         }
-        let http = Http::new(&api_lake, figures.clone(), options);
+        let http = HttpApis::new(&api_lake, figures.clone(), options);
         let background = http.background();
         tasks.spawn(async move {
             background.await;
@@ -236,19 +237,19 @@ impl Service {
     }
 }
 
-/// How the HTTP face behaves, as configured.
+/// Settings of the HTTP APIs.
 fn options(
     settings: &Settings,
     health: &Health,
     stop: &CancellationToken,
-) -> Result<Options, ConfigError> {
-    Ok(Options {
-        caps: settings.alerts.caps(),
-        most_metrics: settings.alerts.most_metrics,
+) -> Result<HttpOptions, ConfigError> {
+    Ok(HttpOptions {
+        signup_limits: settings.alerts.caps(),
+        max_metrics: settings.alerts.most_metrics,
         trusted_proxies: settings.trusted_proxies(),
         auth: settings.auth.options(settings, address(settings)?)?,
         limits: settings.limits()?,
-        origins: settings.origins()?,
+        cors_origins: settings.origins()?,
         public_origin: settings.public_origin()?,
         is_https: settings.public_url()?.starts_with("https://"),
         metrics_without_key: settings

@@ -8,6 +8,9 @@
 
 mod busy;
 mod clients;
+#[expect(dead_code, reason = "shared with the program")]
+#[path = "../../src/wiring/http.rs"]
+mod http_apis;
 #[expect(dead_code, reason = "shared with the lake's benchmark")]
 #[path = "../lake/measure.rs"]
 mod measure;

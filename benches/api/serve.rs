@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use marketlake_entities::database;
 use marketlake_feeds::{Batch, Coverage, Feed, FeedError};
-use marketlake_graphql::{Http, Limits, Options};
+use marketlake_http::options::{HttpLimits, HttpOptions};
 use marketlake_jobs::{CompactHourly, IngestMinute, Job, RunOnce, Runner, Source};
 use marketlake_lake::Lake;
 use marketlake_model::{Metric, Millis, Minute};
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::http_apis::HttpApis;
 use crate::measure::{Place, metric, samples};
 use crate::{micros, say};
 
@@ -35,16 +36,16 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
     let seen = lake.follow(0).await?;
     tokio::spawn(follow(Arc::clone(&lake), seen));
     let figures = PrometheusBuilder::new().install_recorder()?;
-    let options = Options {
-        limits: Limits {
+    let options = HttpOptions {
+        limits: HttpLimits {
             // One address asks for all.
-            points_a_minute: 0,
+            rate_limit_per_minute: 0,
             max_streams_per_client: 20_000,
-            ..Limits::default()
+            ..HttpLimits::default()
         },
-        ..Options::default()
+        ..HttpOptions::default()
     };
-    let router = Http::new(&lake, figures, options).api();
+    let router = HttpApis::new(&lake, figures, options).api();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

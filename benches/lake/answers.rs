@@ -7,11 +7,12 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use marketlake_graphql::Http;
+use marketlake_http::options::HttpOptions;
 use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span, Statistic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::http_apis::HttpApis;
 use crate::measure::{figure, median, metric, millis};
 
 const CALLS: usize = 101;
@@ -118,7 +119,7 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let figures = PrometheusBuilder::new().build_recorder().handle();
-    let http = Http::new(lake, figures, marketlake_graphql::Options::default());
+    let http = HttpApis::new(lake, figures, HttpOptions::default());
     let router = http.api();
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let stream = TcpStream::connect(address).await?;

@@ -8,6 +8,9 @@ mod answers;
 mod cloud;
 mod files;
 mod growth;
+#[expect(dead_code, reason = "shared with the program")]
+#[path = "../../src/wiring/http.rs"]
+mod http_apis;
 mod imports;
 mod ingest;
 mod measure;

@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_entities::records::api_keys;
-use marketlake_graphql::auth::{ApiKey, Scopes};
+use marketlake_http::auth::key::ApiKey;
+use marketlake_http::auth::scope::Scopes;
 use marketlake_model::Millis;
 
 use super::Usage;

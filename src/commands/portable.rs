@@ -10,7 +10,7 @@ use marketlake_common::{excerpt, excerpt_message, private_file};
 use marketlake_entities::database;
 use marketlake_entities::portable::{self, Row};
 use marketlake_entities::records::{api_keys, recipients, signing_keys, subscriptions};
-use marketlake_graphql::auth::Scopes;
+use marketlake_http::auth::scope::Scopes;
 use marketlake_model::Millis;
 use sea_orm::{DatabaseTransaction, EntityTrait};
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use marketlake_common::{excerpt, redact_url};
-use marketlake_graphql::auth::read_operator_key;
+use marketlake_http::auth::operator::read_operator_key;
 
 use super::{Global, Usage};
 use crate::output::{self, Cell, Format};

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use marketlake_graphql::auth::{Anonymous, AuthOptions, Mode, OidcSettings};
+use marketlake_http::auth::oidc::settings::OidcSettings;
+use marketlake_http::auth::options::{AnonymousAccess, AuthMode, AuthOptions};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -16,27 +17,8 @@ pub(crate) struct Auth {
     /// open: answers on this machine only; keys: others may reach it. Operators need a key in both.
     pub(crate) mode: AuthMode,
     /// What those may do who come with nothing.
-    pub(crate) anonymous: AnonymousMay,
+    pub(crate) anonymous: AnonymousAccess,
     pub(crate) oidc: OidcProvider,
-}
-
-/// From where the server may be reached.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AuthMode {
-    #[default]
-    Open,
-    Keys,
-}
-
-/// What those may do who come with nothing.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AnonymousMay {
-    None,
-    Read,
-    #[default]
-    Subscribe,
 }
 
 /// The identity provider whose tokens are taken.
@@ -60,15 +42,8 @@ impl Auth {
             check_open(settings, listen)?;
         }
         Ok(AuthOptions {
-            mode: match self.mode {
-                AuthMode::Open => Mode::Open,
-                AuthMode::Keys => Mode::Keys,
-            },
-            anonymous: match self.anonymous {
-                AnonymousMay::None => Anonymous::None,
-                AnonymousMay::Read => Anonymous::Read,
-                AnonymousMay::Subscribe => Anonymous::Subscribe,
-            },
+            mode: self.mode,
+            anonymous: self.anonymous,
             oidc: self.oidc.settings()?,
             operator_key: Some(operator_key::path(settings)),
         })
@@ -77,11 +52,11 @@ impl Auth {
     /// The sentence for those who expect that `keys` closes everything.
     pub(crate) fn public_notice(&self) -> Option<&'static str> {
         match (self.mode, self.anonymous) {
-            (AuthMode::Open, _) | (_, AnonymousMay::None) => None,
-            (AuthMode::Keys, AnonymousMay::Read) => Some(
+            (AuthMode::Open, _) | (_, AnonymousAccess::None) => None,
+            (AuthMode::Keys, AnonymousAccess::Read) => Some(
                 "prices can be read by anybody without a key: auth.anonymous = \"none\" ends that",
             ),
-            (AuthMode::Keys, AnonymousMay::Subscribe) => Some(
+            (AuthMode::Keys, AnonymousAccess::Subscribe) => Some(
                 "prices can be read and subscriptions asked for by anybody without a key: auth.anonymous = \"none\" ends that",
             ),
         }

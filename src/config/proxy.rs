@@ -1,6 +1,6 @@
 //! Settings of the reverse proxies that stand before the server.
 
-use marketlake_graphql::{ForwardedHeader, TrustedProxies};
+use marketlake_http::client_address::{ForwardedHeader, TrustedProxies};
 use serde::{Deserialize, Serialize};
 use url::Url;
 

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use marketlake_graphql::{Limits, MAX_BODY_BYTES};
+use marketlake_http::middleware::MAX_BODY_BYTES;
+use marketlake_http::options::HttpLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -61,17 +62,17 @@ pub(crate) struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        let limits = Limits::default();
+        let limits = HttpLimits::default();
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             public_url: None,
             trusted_proxies: 0,
             forwarded_header: ProxyHeader::default(),
             origins: Vec::new(),
-            points_a_minute: limits.points_a_minute,
-            most_requests: limits.most_requests,
-            most_live: limits.most_live,
-            most_batch: limits.most_batch,
+            points_a_minute: limits.rate_limit_per_minute,
+            most_requests: limits.max_requests,
+            most_live: limits.max_streams,
+            most_batch: limits.max_batch,
             cache_megabytes: limits.cache_bytes >> 20,
             max_response_megabytes: limits.max_response_bytes >> 20,
             max_streams_per_client: limits.max_streams_per_client,
@@ -120,7 +121,7 @@ impl Settings {
     }
 
     /// How much may be asked for.
-    pub(crate) fn limits(&self) -> Result<Limits, ConfigError> {
+    pub(crate) fn limits(&self) -> Result<HttpLimits, ConfigError> {
         let server = &self.server;
         let counts = [
             ("server.most_requests", server.most_requests),
@@ -137,11 +138,11 @@ impl Settings {
         if let Some((name, _)) = counts.iter().find(|(_, most)| *most == 0) {
             return Err(ConfigError::setting(name, "0", "expected 1 or more"));
         }
-        Ok(Limits {
-            points_a_minute: server.points_a_minute,
-            most_requests: server.most_requests,
-            most_live: server.most_live,
-            most_batch: server.most_batch,
+        Ok(HttpLimits {
+            rate_limit_per_minute: server.points_a_minute,
+            max_requests: server.most_requests,
+            max_streams: server.most_live,
+            max_batch: server.most_batch,
             cache_bytes: server.cache_megabytes.saturating_mul(1 << 20),
             max_response_bytes: server.max_response_megabytes.saturating_mul(1 << 20),
             max_streams_per_client: server.max_streams_per_client,

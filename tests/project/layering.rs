@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{read, root, visit};
 
-/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `graphql` <- the binary.
+/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `http`; `http` <- `graphql`,
+/// `rest`, `promql`, `web` <- the binary. No protocol knows another.
 #[test]
 fn arrows_between_crates_point_one_way() {
     let allowed = BTreeMap::from([
@@ -20,8 +21,18 @@ fn arrows_between_crates_point_one_way() {
             vec!["alerts", "common", "entities", "feeds", "lake", "model"],
         ),
         (
-            "graphql",
+            "http",
             vec!["alerts", "common", "entities", "lake", "model"],
+        ),
+        (
+            "graphql",
+            vec!["alerts", "common", "entities", "http", "lake", "model"],
+        ),
+        ("rest", vec!["alerts", "common", "http", "lake", "model"]),
+        ("promql", vec!["http", "lake", "model"]),
+        (
+            "web",
+            vec!["alerts", "common", "entities", "http", "lake", "model"],
         ),
     ]);
     for (name, expected) in allowed {

@@ -1,4 +1,4 @@
-//! The outbox, for operators.
+//! Deliveries: the outbox, for operators.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::records::deliveries::State;
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
+use super::alert_subscriptions::UserError;
 use super::errors::{self, bad_argument};
+use super::guard::RequireScope;
 use super::scalars::DateTime;
-use super::subscriptions::UserError;
-use crate::auth::Scope;
 
 const DEFAULT_ROWS: i32 = 100;
-const MOST_ROWS: i32 = 1_000;
+const MAX_ROWS: i32 = 1_000;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
@@ -143,7 +144,10 @@ pub(super) struct DeliveriesQuery;
 #[Object]
 impl DeliveriesQuery {
     /// The newest deliveries, in one state or in all. Needs the scope admin.
-    #[graphql(guard = "Scope::Admin", complexity = "100 * child_complexity")]
+    #[graphql(
+        guard = "RequireScope(Scope::Admin)",
+        complexity = "100 * child_complexity"
+    )]
     async fn deliveries(
         &self,
         context: &Context<'_>,
@@ -151,8 +155,8 @@ impl DeliveriesQuery {
         #[graphql(desc = "How many, 1 to 1,000; 100, if none is given.")] first: Option<i32>,
     ) -> Result<Vec<Delivery>> {
         let first = first.unwrap_or(DEFAULT_ROWS);
-        if !(1..=MOST_ROWS).contains(&first) {
-            let reason = format!("expected a number from 1 to {MOST_ROWS}, got {first}");
+        if !(1..=MAX_ROWS).contains(&first) {
+            let reason = format!("expected a number from 1 to {MAX_ROWS}, got {first}");
             return Err(bad_argument("first", &reason));
         }
         let lake = context.data::<Arc<Lake>>()?;
@@ -164,7 +168,7 @@ impl DeliveriesQuery {
     }
 
     /// What holds deliveries back at the moment. Needs the scope admin.
-    #[graphql(guard = "Scope::Admin")]
+    #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn delivery_brakes(&self, context: &Context<'_>) -> Result<Vec<Brake>> {
         brakes(context.data::<Arc<Lake>>()?).await
     }
@@ -177,7 +181,7 @@ pub(super) struct DeliveriesMutation;
 impl DeliveriesMutation {
     /// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age:
     /// one that is too old expires anew. Needs the scope admin.
-    #[graphql(guard = "Scope::Admin")]
+    #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn requeue_delivery(
         &self,
         context: &Context<'_>,
@@ -207,7 +211,7 @@ impl DeliveriesMutation {
     }
 
     /// Stops all deliveries until they are resumed; nothing is lost by it. Needs the scope admin.
-    #[graphql(guard = "Scope::Admin")]
+    #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn stop_deliveries(
         &self,
         context: &Context<'_>,
@@ -225,7 +229,7 @@ impl DeliveriesMutation {
     }
 
     /// Lets all deliveries go on. Needs the scope admin.
-    #[graphql(guard = "Scope::Admin")]
+    #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn resume_deliveries(&self, context: &Context<'_>) -> Result<BrakesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
         let released = outbox::resume_sending(lake.database()).await;

@@ -1,15 +1,16 @@
-//! What ran, and what came of it.
+//! Runs of jobs.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use marketlake_entities::records::job_runs::{self, Model, Page, State};
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
 use super::errors;
-use super::paging::{self, Asked, Page as Paged, Paging};
+use super::guard::RequireScope;
+use super::paging::{self, Page as Paged, PageArgs, Paging};
 use super::scalars::DateTime;
-use crate::auth::Scope;
 
 /// Where a run stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl JobRunsQuery {
     /// Runs of jobs, the newest slot first. Needs the scope admin.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
-        guard = "Scope::Admin",
+        guard = "RequireScope(Scope::Admin)",
         complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn job_runs(
@@ -105,7 +106,7 @@ impl JobRunsQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Paged<JobRun>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

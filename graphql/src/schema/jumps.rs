@@ -1,26 +1,19 @@
-//! Samples that stand out.
+//! Jumps.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::NewSubscription;
-use marketlake_lake::{JumpQuery, Lake, LakeError, QueryEngine, Span};
-use marketlake_model::{JumpRule, Metric as Key, Minute};
+use marketlake_http::auth::scope::Scope;
+use marketlake_http::jump_query::{self, sort_key};
+use marketlake_lake::Lake;
+use marketlake_model::{JumpRule, Metric as Key};
 
 use super::errors::{self, bad_argument};
+use super::guard::RequireScope;
 use super::metrics::{Metric, minute, resolve};
-use super::paging::{self, Asked, Page, Paging, Position};
+use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::{DateTime, Decimal};
-use crate::auth::Scope;
-use crate::compute::read_and_compute;
-
-const DAY: i64 = 1_440;
-/// How much of one metric is judged at once, in minutes.
-const MOST_OF_ONE: i64 = 366 * DAY;
-/// How much of all metrics is judged at once, in minutes.
-const MOST_OF_ALL: i64 = DAY;
-/// What is judged of all metrics where nothing is said, in minutes.
-const DEFAULT_OF_ALL: i64 = 60;
 
 /// When a sample is a jump: its value is strictly above the factor times the mean of the samples before it, itself left out; or downwards
 /// strictly below the mean divided by the factor.
@@ -38,7 +31,7 @@ pub(super) struct JumpRuleInput {
 
 impl JumpRuleInput {
     pub(super) fn rule(&self) -> Result<JumpRule> {
-        rule(&NewSubscription {
+        jump_query::parse_rule(&NewSubscription {
             metric: "*".to_owned(),
             factor: self.factor.map(|factor| factor.0.to_string()),
             direction: self.direction.clone(),
@@ -48,71 +41,6 @@ impl JumpRuleInput {
         })
         .map_err(|(field, reason)| bad_argument(&format!("rule.{field}"), &reason))
     }
-}
-
-/// The rule that is meant, or the field that is wrong and why.
-pub(crate) fn rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, String)> {
-    match typed.check_rule() {
-        Ok((_, rule)) => Ok(rule.jump),
-        Err(wrong) => Err(wrong.into_iter().next().map_or_else(
-            || ("rule", "expected another".to_owned()),
-            |error| (error.field, error.message),
-        )),
-    }
-}
-
-/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of one.
-async fn span(
-    lake: &Lake,
-    is_of_one: bool,
-    from: Option<Minute>,
-    to: Option<Minute>,
-) -> Result<Result<Option<Span>, String>, LakeError> {
-    let (usual, most) = if is_of_one {
-        (DAY, MOST_OF_ONE)
-    } else {
-        (DEFAULT_OF_ALL, MOST_OF_ALL)
-    };
-    let Some(day) = lake.last_24h(to).await? else {
-        return Ok(Ok(None));
-    };
-    let from = from.unwrap_or_else(|| day.to.plus(1 - usual));
-    let span = Span { from, to: day.to }.validate();
-    Ok(span.and_then(|span| {
-        let minutes = span.to.number() - span.from.number() + 1;
-        let of = if is_of_one { "a metric" } else { "all metrics" };
-        if minutes <= most {
-            Ok(Some(span))
-        } else {
-            Err(format!(
-                "expected at most {most} minutes of {of} up to {}, got {minutes}",
-                span.to
-            ))
-        }
-    }))
-}
-
-/// The jumps of one metric or of all, by time, then id; or what was expected of `from`.
-pub(crate) async fn find(
-    lake: &Lake,
-    rule: JumpRule,
-    metric: Option<Key>,
-    from: Option<Minute>,
-    to: Option<Minute>,
-) -> Result<Result<Vec<marketlake_model::Jump>, String>, LakeError> {
-    let span = match span(lake, metric.is_some(), from, to).await? {
-        Ok(Some(span)) => span,
-        Ok(None) => return Ok(Ok(Vec::new())),
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let (engine, query) = (lake.engine(), JumpQuery { rule, span, metric });
-    let found = read_and_compute(async move { engine.jumps(&query).await }).await;
-    found?.map(Ok)
-}
-
-/// By which pages of jumps go on.
-pub(crate) fn place(jump: &marketlake_model::Jump) -> String {
-    format!("{} {}", jump.ts, jump.metric)
 }
 
 /// A sample that stands out, with the numbers that prove it.
@@ -156,16 +84,16 @@ pub(super) async fn page(
 ) -> Result<Page<Jump>> {
     let lake = context.data::<Arc<Lake>>()?;
     let rule = rule.rule()?;
-    let jumps = find(lake, rule, metric, from.map(minute), to.map(minute)).await;
+    let jumps = jump_query::find(lake, rule, metric, from.map(minute), to.map(minute)).await;
     let jumps = jumps.map_err(errors::lake)?;
     let jumps = jumps.map_err(|reason| bad_argument("from", &reason))?;
     let position = |wanted: &str| {
-        let at = jumps.partition_point(|jump| place(jump).as_str() < wanted);
-        let behind = jumps.partition_point(|jump| place(jump).as_str() <= wanted);
-        Some(Position { at, behind })
+        let at = jumps.partition_point(|jump| sort_key(jump).as_str() < wanted);
+        let behind = jumps.partition_point(|jump| sort_key(jump).as_str() <= wanted);
+        Some(CursorPosition { at, behind })
     };
     paging.page(&jumps, position, |jump| {
-        (place(jump), Jump::of(lake, jump.clone()))
+        (sort_key(jump), Jump::of(lake, jump.clone()))
     })
 }
 
@@ -177,7 +105,7 @@ impl JumpsQuery {
     /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
-        guard = "Scope::Read",
+        guard = "RequireScope(Scope::Read)",
         complexity = "if metric.is_some() { 100 } else { 1_000 } + paging::complexity(first.or(last), child_complexity)"
     )]
     async fn jumps(
@@ -198,7 +126,7 @@ impl JumpsQuery {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

@@ -1,15 +1,16 @@
-//! What the lake holds.
+//! Statistics and segments of the lake.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use marketlake_entities::records::segments::{Model, State as Live, Tier};
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
 use super::errors;
-use super::paging::{self, Asked, Page, Paging};
+use super::guard::RequireScope;
+use super::paging::{self, Page, PageArgs, Paging};
 use super::scalars::DateTime;
-use crate::auth::Scope;
 
 /// What the lake holds at the moment.
 #[derive(SimpleObject)]
@@ -110,7 +111,7 @@ pub(super) struct LakeQuery;
 #[Object]
 impl LakeQuery {
     /// What the lake holds at the moment.
-    #[graphql(guard = "Scope::Read")]
+    #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn lake(&self, context: &Context<'_>) -> Result<LakeFigures> {
         let lake = context.data::<Arc<Lake>>()?;
         let figures = lake.stats().await.map_err(errors::lake)?;
@@ -132,7 +133,7 @@ impl LakeQuery {
 
     /// The segments, the newest first; those too that are not live any more and not deleted yet.
     #[graphql(
-        guard = "Scope::Admin",
+        guard = "RequireScope(Scope::Admin)",
         complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn segments(
@@ -146,7 +147,7 @@ impl LakeQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Segment>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,

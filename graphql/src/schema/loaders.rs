@@ -1,4 +1,4 @@
-//! Batches what many objects of an answer ask for one by one.
+//! Data loaders: batch the reads of many objects of one request.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,21 +1,22 @@
-//! What there is.
+//! Metrics.
 
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject};
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::{Lake, NamedMetric, QueryEngine, Statistic as ByStatistic};
 use marketlake_model::{Metric as Key, Minute};
 
 use super::errors;
+use super::guard::RequireScope;
 use super::jumps::{self, Jump, JumpRuleInput};
 use super::loaders::Loaders;
-use super::paging::{self, Asked, Page, Paging, Position};
+use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::ranking::{Rank, Statistic};
 use super::scalars::DateTime;
-use super::timeseries::{AggregateName, Sample, SeriesAsked, Timeseries, TransformInput};
-use crate::auth::Scope;
+use super::timeseries::{AggregateName, Sample, Timeseries, TimeseriesArgs, TransformInput};
 
-const MOST_NAMES: usize = 1_000;
+const MAX_NAMES: usize = 1_000;
 
 /// One series.
 #[derive(SimpleObject, Clone)]
@@ -116,8 +117,8 @@ impl Metric {
         >,
     ) -> Result<Timeseries> {
         let to = to.or_else(|| self.at.map(DateTime::from));
-        let asked = SeriesAsked::of(from, to, interval.as_deref(), aggregate, transforms)?;
-        asked.of_metric(context, &self.key).await
+        let arguments = TimeseriesArgs::new(from, to, interval.as_deref(), aggregate, transforms)?;
+        arguments.of_metric(context, &self.key).await
     }
 
     /// Where it jumped, by time.
@@ -137,7 +138,7 @@ impl Metric {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
@@ -201,7 +202,7 @@ impl MetricsQuery {
     /// The metrics that have a sample in the 24 hours up to `at`.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
-        guard = "Scope::Read",
+        guard = "RequireScope(Scope::Read)",
         complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn metrics(
@@ -222,7 +223,7 @@ impl MetricsQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Metric>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
@@ -243,11 +244,11 @@ impl MetricsQuery {
             MetricOrder::Id => {
                 let at = listed.partition_point(|l| l.metric.id() < id);
                 let behind = listed.partition_point(|l| l.metric.id() <= id);
-                Some(Position { at, behind })
+                Some(CursorPosition { at, behind })
             }
             _ => {
                 let at = listed.iter().position(|l| l.metric.id() == id);
-                at.map(Position::of)
+                at.map(CursorPosition::of)
             }
         };
         paging.page(&listed, position, |listed| {
@@ -257,7 +258,7 @@ impl MetricsQuery {
     }
 
     /// One metric by name or id; an error with the code `UNKNOWN_METRIC` where none was ever recorded.
-    #[graphql(guard = "Scope::Read")]
+    #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn metric(
         &self,
         context: &Context<'_>,
@@ -269,7 +270,10 @@ impl MetricsQuery {
     }
 
     /// The latest values of some metrics, in their order.
-    #[graphql(guard = "Scope::Read", complexity = "metrics.len() * child_complexity")]
+    #[graphql(
+        guard = "RequireScope(Scope::Read)",
+        complexity = "metrics.len() * child_complexity"
+    )]
     async fn latest(
         &self,
         context: &Context<'_>,
@@ -279,7 +283,7 @@ impl MetricsQuery {
     ) -> Result<Vec<Latest>> {
         let lake = context.data::<Arc<Lake>>()?;
         let at = at.map(minute);
-        let metrics = resolve_all(lake, &metrics, MOST_NAMES).await?;
+        let metrics = resolve_all(lake, &metrics, MAX_NAMES).await?;
         let Some(day) = lake.last_24h(at).await.map_err(errors::lake)? else {
             return Ok(Vec::new());
         };

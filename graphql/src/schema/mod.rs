@@ -1,18 +1,20 @@
 //! The GraphQL schema: one file a subject. `schema.graphql` at the top of the project is its export.
 
+mod alert_subscriptions;
+pub(crate) mod complexity;
 mod deliveries;
 mod errors;
+mod guard;
 mod job_runs;
-pub(crate) mod jumps;
+mod jumps;
 mod lake;
-mod live;
 mod loaders;
 mod metrics;
 mod node;
 mod paging;
 mod ranking;
 mod scalars;
-mod subscriptions;
+mod subscription_root;
 mod timeseries;
 
 use std::collections::BTreeSet;
@@ -24,16 +26,16 @@ use async_graphql::{
     MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder, ValidationMode,
 };
 
-use crate::graphql_http::Meter;
-use crate::pages::Desk;
+use complexity::ComplexityRecorder;
 pub(crate) use loaders::Loaders;
+use marketlake_http::state::AppState;
 use paging::Page;
 
 /// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine wrappers of a type.
-const MOST_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// Fields in all, those of a page counted once a row.
-const MOST_COMPLEXITY: usize = 50_000;
-const MOST_DIRECTIVES: usize = 20;
+const MAX_COMPLEXITY: usize = 50_000;
+const MAX_DIRECTIVES: usize = 20;
 
 /// The schema over a lake.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -47,7 +49,7 @@ pub struct Query(
     jumps::JumpsQuery,
     lake::LakeQuery,
     job_runs::JobRunsQuery,
-    subscriptions::SubscriptionsQuery,
+    alert_subscriptions::SubscriptionsQuery,
     deliveries::DeliveriesQuery,
     node::NodeQuery,
 );
@@ -55,13 +57,13 @@ pub struct Query(
 /// Changes.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
-    subscriptions::SubscriptionsMutation,
+    alert_subscriptions::SubscriptionsMutation,
     deliveries::DeliveriesMutation,
 );
 
 /// What is pushed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(live::LiveSubscription);
+pub struct Subscription(subscription_root::LiveSubscription);
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(
@@ -69,9 +71,9 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         Mutation::default(),
         Subscription::default(),
     )
-    .limit_depth(MOST_DEPTH)
-    .limit_complexity(MOST_COMPLEXITY)
-    .limit_directives(MOST_DIRECTIVES)
+    .limit_depth(MAX_DEPTH)
+    .limit_complexity(MAX_COMPLEXITY)
+    .limit_directives(MAX_DIRECTIVES)
     .override_output_type_description::<Page<metrics::Metric>>("A page of metrics.")
     .override_output_type_description::<Page<timeseries::Sample>>("A page of samples.")
     .override_output_type_description::<Page<ranking::Rank>>("A page of places.")
@@ -81,16 +83,16 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 }
 
 /// The schema that tells whether a document is right and what it costs; it answers nothing.
-pub(crate) fn judge() -> Schema {
-    builder().extension(Meter).finish()
+pub(crate) fn validation_schema() -> Schema {
+    builder().extension(ComplexityRecorder).finish()
 }
 
 /// The schema that answers what was judged.
-pub(crate) fn build(desk: Desk) -> Schema {
+pub(crate) fn build(state: AppState) -> Schema {
     builder()
         .validation_mode(ValidationMode::Fast)
-        .data(Arc::clone(&desk.lake))
-        .data(desk)
+        .data(Arc::clone(&state.lake))
+        .data(state)
         .finish()
 }
 

@@ -7,16 +7,16 @@ use marketlake_alerts::Subscription as Record;
 use marketlake_alerts::delivery::outbox;
 use marketlake_alerts::subscriptions::history;
 use marketlake_entities::records::job_runs;
+use marketlake_http::auth::scope::Scope;
+use marketlake_http::caller::Caller;
 use marketlake_lake::Lake;
 
+use super::alert_subscriptions::{Alert, Subscription};
 use super::deliveries::Delivery;
 use super::errors;
 use super::job_runs::{JOB_RUN, JobRun};
 use super::lake::{SEGMENT, Segment};
 use super::metrics::Metric;
-use super::subscriptions::{Alert, Subscription};
-use crate::auth::Scope;
-use crate::caller::Caller;
 
 /// Something that has an id of its own, by which it can be asked for again.
 #[derive(Interface)]
@@ -71,10 +71,10 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
             .parse()
             .ok()
             .filter(|metric| lake.directory().contains(metric));
-        let metric = known.filter(|_| caller.grant.may(Scope::Read));
+        let metric = known.filter(|_| caller.permissions.allows(Scope::Read));
         return Ok(metric.map(|metric| Node::Metric(lake.named_metric(metric).into())));
     }
-    let is_admin = caller.grant.may(Scope::Admin);
+    let is_admin = caller.permissions.allows(Scope::Admin);
     let number = |kind: &str| {
         id.strip_prefix(kind)
             .and_then(|number| number.parse::<i64>().ok())
@@ -100,7 +100,7 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
 /// Subscriptions and alerts are their owners', deliveries the operators'.
 async fn of_alerts(lake: &Lake, caller: &Caller, id: &str) -> Result<Option<Node>> {
     let database = lake.database();
-    if let Some(whose) = caller.whose() {
+    if let Some(whose) = caller.subscription_access() {
         let found = Record::find_of(database, id, whose).await;
         if let Some(found) = found.map_err(|error| errors::unavailable(&error))? {
             return Ok(Some(Node::AlertSubscription(found.into())));
@@ -112,7 +112,7 @@ async fn of_alerts(lake: &Lake, caller: &Caller, id: &str) -> Result<Option<Node
             return Ok(own.map(|_| Node::Alert(alert.into())));
         }
     }
-    if caller.grant.may(Scope::Admin) {
+    if caller.permissions.allows(Scope::Admin) {
         let found = outbox::find(database, id).await;
         let found = found.map_err(|error| errors::unavailable(&error))?;
         return Ok(found.map(|found| Node::Delivery(found.into())));

@@ -1,22 +1,22 @@
-//! Relay connections, forward (`first`, `after`) and backward (`last`, `before`), as its Cursor Connections Specification has them.
+//! Relay connections: paging forward (`first`, `after`) and backward (`last`, `before`).
 
 use std::ops::Range;
 
 use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
 use async_graphql::{OutputType, Result};
+use marketlake_http::cursor;
 
 use super::errors::bad_argument;
-use crate::cursor;
 
 /// Rows of a page where none are asked for.
 pub(super) const DEFAULT_ROWS: usize = 100;
 /// The most rows of a page.
-pub(super) const MOST_ROWS: usize = 10_000;
+pub(super) const MAX_ROWS: usize = 10_000;
 
 /// An opaque place.
-pub(super) struct Place(pub(super) String);
+pub(super) struct Cursor(pub(super) String);
 
-impl CursorType for Place {
+impl CursorType for Cursor {
     type Error = String;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
@@ -29,9 +29,9 @@ impl CursorType for Place {
 }
 
 /// A connection of ours.
-pub(super) type Page<N> = Connection<Place, N, EmptyFields, EmptyFields>;
+pub(super) type Page<N> = Connection<Cursor, N, EmptyFields, EmptyFields>;
 
-/// Which part of a list is asked for.
+/// Page of a list, by checked arguments.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paging {
     first: Option<usize>,
@@ -40,8 +40,8 @@ pub(super) struct Paging {
     before: Option<String>,
 }
 
-/// How a page is asked for, as the arguments have it.
-pub(super) struct Asked {
+/// Paging arguments of a field.
+pub(super) struct PageArgs {
     pub(super) first: Option<i32>,
     pub(super) after: Option<String>,
     pub(super) last: Option<i32>,
@@ -50,18 +50,18 @@ pub(super) struct Asked {
 
 impl Paging {
     /// Checks the arguments.
-    pub(super) fn of(asked: &Asked) -> Result<Self> {
-        if asked.first.is_some() && asked.last.is_some() {
+    pub(super) fn new(args: &PageArgs) -> Result<Self> {
+        if args.first.is_some() && args.last.is_some() {
             return Err(bad_argument(
                 "last",
                 "expected either first or last, got both",
             ));
         }
         Ok(Self {
-            first: rows("first", asked.first)?,
-            last: rows("last", asked.last)?,
-            after: place("after", asked.after.as_deref())?,
-            before: place("before", asked.before.as_deref())?,
+            first: rows("first", args.first)?,
+            last: rows("last", args.last)?,
+            after: place("after", args.after.as_deref())?,
+            before: place("before", args.before.as_deref())?,
         })
     }
 
@@ -69,14 +69,14 @@ impl Paging {
     pub(super) fn page<T, N: OutputType>(
         &self,
         all: &[T],
-        position: impl Fn(&str) -> Option<Position>,
+        position: impl Fn(&str) -> Option<CursorPosition>,
         edge: impl Fn(&T) -> (String, N),
     ) -> Result<Page<N>> {
         let range = self.range(all.len(), position)?;
         let mut page = Connection::new(range.start > 0, range.end < all.len());
         page.edges.extend(all[range].iter().map(|item| {
             let (place, node) = edge(item);
-            Edge::new(Place(place), node)
+            Edge::new(Cursor(place), node)
         }));
         Ok(page)
     }
@@ -84,7 +84,7 @@ impl Paging {
     fn range(
         &self,
         length: usize,
-        position: impl Fn(&str) -> Option<Position>,
+        position: impl Fn(&str) -> Option<CursorPosition>,
     ) -> Result<Range<usize>> {
         let find = |name: &str, place: &Option<String>| match place {
             None => Ok(None),
@@ -109,31 +109,32 @@ impl Paging {
     }
 }
 
-/// Where a place is in a list: its item's index, and that of the item behind it. Of an item that is gone both are the same.
+/// Position of a cursor in a list: the index of its item, and that of the next. Both are the same
+/// for an item that is gone.
 #[derive(Clone, Copy)]
-pub(super) struct Position {
+pub(super) struct CursorPosition {
     pub(super) at: usize,
     pub(super) behind: usize,
 }
 
-impl Position {
+impl CursorPosition {
     /// Of an item that is there.
     pub(super) fn of(at: usize) -> Self {
         Self { at, behind: at + 1 }
     }
 }
 
-/// How many rows a page has, if it is said.
+/// Number of rows of a page, where it is given.
 fn rows(name: &str, number: Option<i32>) -> Result<Option<usize>> {
     let Some(number) = number else {
         return Ok(None);
     };
     let rows = usize::try_from(number).ok();
-    let rows = rows.filter(|rows| (1..=MOST_ROWS).contains(rows));
+    let rows = rows.filter(|rows| (1..=MAX_ROWS).contains(rows));
     rows.map(Some).ok_or_else(|| {
         bad_argument(
             name,
-            &format!("expected a number from 1 to {MOST_ROWS}, got {number}"),
+            &format!("expected a number from 1 to {MAX_ROWS}, got {number}"),
         )
     })
 }
@@ -143,8 +144,9 @@ pub(super) fn first_rows(first: Option<i32>) -> Result<usize> {
     Ok(rows("first", first)?.unwrap_or(DEFAULT_ROWS))
 }
 
-/// What a database is asked for a page: at most so many rows, behind one place and before another, from the end where `backwards`.
-pub(super) struct Read<P> {
+/// Database query of a page: at most `limit` rows behind one cursor and before another, from the
+/// end where `backwards`.
+pub(super) struct PageRequest<P> {
     pub(super) after: Option<P>,
     pub(super) before: Option<P>,
     pub(super) backwards: bool,
@@ -153,8 +155,8 @@ pub(super) struct Read<P> {
 }
 
 impl Paging {
-    /// What is to be read; places are understood by `parse`.
-    pub(super) fn read<P>(&self, parse: impl Fn(&str) -> Option<P>) -> Result<Read<P>> {
+    /// The query of the page; cursors are parsed by `parse`.
+    pub(super) fn read<P>(&self, parse: impl Fn(&str) -> Option<P>) -> Result<PageRequest<P>> {
         let find = |name: &str, place: &Option<String>| match place {
             None => Ok(None),
             Some(place) => {
@@ -163,7 +165,7 @@ impl Paging {
                 known.ok_or_else(wrong).map(Some)
             }
         };
-        Ok(Read {
+        Ok(PageRequest {
             after: find("after", &self.after)?,
             before: find("before", &self.before)?,
             backwards: self.last.is_some(),
@@ -192,13 +194,13 @@ impl Paging {
         let mut page = Connection::new(previous, next);
         page.edges.extend(read.into_iter().map(|item| {
             let (place, node) = edge(item);
-            Edge::new(Place(place), node)
+            Edge::new(Cursor(place), node)
         }));
         page
     }
 }
 
-/// What a page costs: its rows, each with what is asked of it. A number of rows that is no number of rows is refused later.
+/// Complexity of a page: its rows times that of one. A wrong number of rows is refused later.
 pub(super) fn complexity(rows: Option<i32>, of_a_row: usize) -> usize {
     let rows = rows.map_or(DEFAULT_ROWS, |rows| {
         usize::try_from(rows.max(1)).unwrap_or(1)

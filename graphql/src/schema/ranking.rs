@@ -1,16 +1,17 @@
-//! Places.
+//! Rankings of metrics.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 use marketlake_model::{Minute, PRICE};
 
 use super::errors;
+use super::guard::RequireScope;
 use super::metrics::{Metric, minute, resolve};
-use super::paging::{self, Asked, Page, Paging, Position};
+use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::DateTime;
-use crate::auth::Scope;
 
 /// By what metrics are placed.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub(super) struct RankingQuery;
 #[Object]
 impl RankingQuery {
     /// One metric's place among all of its measure, over the 24 hours up to `at`.
-    #[graphql(guard = "Scope::Read")]
+    #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn rank(
         &self,
         context: &Context<'_>,
@@ -104,7 +105,7 @@ impl RankingQuery {
     /// All ranked metrics of a measure over the 24 hours up to `at`, by place, then id.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
-        guard = "Scope::Read",
+        guard = "RequireScope(Scope::Read)",
         complexity = "paging::complexity(first.or(last), child_complexity)"
     )]
     async fn ranking(
@@ -122,7 +123,7 @@ impl RankingQuery {
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Rank>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
@@ -149,7 +150,7 @@ pub(super) async fn page(
     let ranking = &ranks.ranking;
     let position = |id: &str| {
         let metric = id.parse().ok()?;
-        ranking.index_of(&metric).map(Position::of)
+        ranking.index_of(&metric).map(CursorPosition::of)
     };
     paging.page(ranking.ranked(), position, |standing| {
         let rank = Rank::new(lake.named_rank(&ranks, standing), at);

@@ -1,9 +1,9 @@
-//! Samples by time.
+//! Time series.
 
-mod asked;
+mod arguments;
 mod query;
 mod types;
 
-pub(super) use asked::{SeriesAsked, TransformInput};
+pub(super) use arguments::{TimeseriesArgs, TransformInput};
 pub(super) use query::TimeseriesQuery;
 pub(super) use types::{AggregateName, Sample, Timeseries};

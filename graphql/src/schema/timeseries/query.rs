@@ -1,17 +1,18 @@
-//! The samples of many metrics.
+//! Query of the time series of many metrics.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result};
 use futures::future::try_join_all;
+use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
+use super::super::guard::RequireScope;
 use super::super::metrics::resolve_all;
 use super::super::scalars::DateTime;
-use super::{AggregateName, SeriesAsked, Timeseries, TransformInput};
-use crate::auth::Scope;
+use super::{AggregateName, Timeseries, TimeseriesArgs, TransformInput};
 
-const MOST_METRICS: usize = 100;
+const MAX_METRICS: usize = 100;
 
 #[derive(Default)]
 pub(in crate::schema) struct TimeseriesQuery;
@@ -22,7 +23,7 @@ impl TimeseriesQuery {
     /// each, at its start.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
-        guard = "Scope::Read",
+        guard = "RequireScope(Scope::Read)",
         complexity = "metrics.len() * (20 + child_complexity)"
     )]
     async fn timeseries(
@@ -43,13 +44,13 @@ impl TimeseriesQuery {
         >,
     ) -> Result<Vec<Timeseries>> {
         let lake = context.data::<Arc<Lake>>()?;
-        let metrics = resolve_all(lake, &metrics, MOST_METRICS).await?;
-        let asked = SeriesAsked::of(from, to, interval.as_deref(), aggregate, transforms)?;
-        asked.check_size(lake, metrics.len()).await?;
+        let metrics = resolve_all(lake, &metrics, MAX_METRICS).await?;
+        let arguments = TimeseriesArgs::new(from, to, interval.as_deref(), aggregate, transforms)?;
+        arguments.check_size(lake, metrics.len()).await?;
         try_join_all(
             metrics
                 .iter()
-                .map(|metric| asked.of_metric(context, metric)),
+                .map(|metric| arguments.of_metric(context, metric)),
         )
         .await
     }

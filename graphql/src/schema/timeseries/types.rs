@@ -1,10 +1,10 @@
-//! Samples by time.
+//! Types of time series.
 
 use async_graphql::{ComplexObject, Enum, Result, SimpleObject};
 use marketlake_lake::{Aggregate, Bucket, Point};
 
 use super::super::metrics::Metric;
-use super::super::paging::{self, Asked, Page, Paging, Position};
+use super::super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::super::scalars::{Column, DateTime, Decimal};
 
 /// One metric's samples in a span, as columns or as rows.
@@ -125,7 +125,7 @@ impl Timeseries {
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Sample>> {
-        let paging = Paging::of(&Asked {
+        let paging = Paging::new(&PageArgs {
             first,
             after,
             last,
@@ -138,7 +138,7 @@ impl Timeseries {
             let behind = self
                 .points
                 .partition_point(|p| p.ts.to_string().as_str() <= place);
-            Some(Position { at, behind })
+            Some(CursorPosition { at, behind })
         };
         paging.page(&self.points, position, |point| {
             (point.ts.to_string(), Sample::from(*point))

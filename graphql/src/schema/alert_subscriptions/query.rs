@@ -1,0 +1,177 @@
+//! Queries of subscriptions, and backtests.
+
+use async_graphql::{Context, Error, ErrorExtensions, Object, Result, SimpleObject};
+use marketlake_alerts::Subscription as Record;
+use marketlake_http::auth::scope::Scope;
+use marketlake_http::state::AppState;
+use marketlake_http::subscription_requests::run_backtest;
+
+use super::super::errors;
+use super::super::guard::RequireScope;
+use super::super::scalars::{DateTime, Decimal};
+use super::input::RuleInput;
+use super::mutations::subscription_owner;
+use super::types::{Subscription, UserError};
+
+const DEFAULT_DAYS: i32 = 90;
+
+/// What a rule would have sent.
+#[derive(SimpleObject)]
+struct Backtest {
+    /// The first minute that was judged.
+    from: DateTime,
+    /// The last one.
+    to: DateTime,
+    /// How many metrics the pattern means.
+    metrics: usize,
+    /// Samples judged.
+    samples: u64,
+    /// Mails; many jumps at one minute are one.
+    mails: usize,
+    /// The jumps that they would have told of, by time.
+    jumps: Vec<BacktestJump>,
+    /// Jumps that made no mail, because of cooldown or other limits.
+    held: usize,
+    /// The sample farthest from its mean, whether or not it jumped; null where there was none to compare.
+    farthest: Option<BacktestJump>,
+    /// Mails by UTC day.
+    days: Vec<BacktestDay>,
+    /// Days without a mail.
+    quiet_days: usize,
+    /// Days with more than five.
+    noisy_days: usize,
+    /// What is odd about it: no mail at all, or more than five a day; null where nothing is.
+    warning: Option<&'static str>,
+}
+
+/// A jump that would have been told of.
+#[derive(SimpleObject)]
+struct BacktestJump {
+    /// The metric's id.
+    metric: String,
+    /// The minute.
+    timestamp: DateTime,
+    /// The value.
+    value: Decimal,
+    /// Mean of the samples before it.
+    mean: f64,
+    /// Value over mean.
+    ratio: f64,
+    /// How many samples the mean is of.
+    samples: i64,
+}
+
+/// The mails of a day.
+#[derive(SimpleObject)]
+struct BacktestDay {
+    /// The UTC day, YYYY-MM-DD.
+    date: String,
+    /// How many.
+    mails: usize,
+}
+
+/// What came of it: the backtest, or errors.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct BacktestPayload {
+    /// Null where there are errors, and where the lake is empty.
+    backtest: Option<Backtest>,
+    /// What is wrong with the input; empty where nothing is.
+    user_errors: Vec<UserError>,
+}
+
+impl From<marketlake_model::Jump> for BacktestJump {
+    fn from(jump: marketlake_model::Jump) -> Self {
+        Self {
+            metric: jump.metric.to_string(),
+            timestamp: jump.ts.into(),
+            value: Decimal(jump.value),
+            mean: jump.mean,
+            ratio: jump.ratio,
+            samples: jump.samples.into(),
+        }
+    }
+}
+
+impl From<marketlake_alerts::Backtest> for Backtest {
+    fn from(found: marketlake_alerts::Backtest) -> Self {
+        Self {
+            from: found.span.from.into(),
+            to: found.span.to.into(),
+            metrics: found.metrics,
+            samples: found.samples,
+            mails: found.mails,
+            held: found.held,
+            quiet_days: found.quiet_days(),
+            noisy_days: found.noisy_days(),
+            warning: found.warning().map(marketlake_alerts::Warning::in_words),
+            farthest: found.farthest.map(BacktestJump::from),
+            jumps: found.alerts.into_iter().map(BacktestJump::from).collect(),
+            days: found
+                .days
+                .into_iter()
+                .map(|(date, mails)| BacktestDay { date, mails })
+                .collect(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(in crate::schema) struct SubscriptionsQuery;
+
+#[Object]
+impl SubscriptionsQuery {
+    /// What a subscription would have sent over the last days, judged by the very machine that will judge it.
+    #[graphql(
+        guard = "RequireScope(Scope::Read)",
+        complexity = "1_000 + child_complexity"
+    )]
+    async fn backtest(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The rule, and the metrics.")] input: RuleInput,
+        #[graphql(desc = "How many days, 1 to 366; 90, if none is given.")] days: Option<i32>,
+        #[graphql(desc = "The last minute that is judged; the newest, if none is given.")]
+        at: Option<DateTime>,
+    ) -> Result<BacktestPayload> {
+        let state = context.data::<AppState>()?;
+        let at = at.map(|at| at.0.minute());
+        let days = u32::try_from(days.unwrap_or(DEFAULT_DAYS)).unwrap_or(0);
+        let found = run_backtest(state, input.to_new(), days, at).await;
+        Ok(match found.map_err(|error| errors::unavailable(&error))? {
+            Ok(found) => BacktestPayload {
+                backtest: found.map(Into::into),
+                user_errors: Vec::new(),
+            },
+            Err(errors) => BacktestPayload {
+                backtest: None,
+                user_errors: errors.into_iter().map(UserError::from).collect(),
+            },
+        })
+    }
+
+    /// One's subscriptions, oldest first: those of the address to which the link with the token was mailed; or those that were asked for with
+    /// the key that comes with the request; all of them for an operator.
+    async fn subscriptions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "The token of the link to one's subscriptions; none where a key says who asks."
+        )]
+        token: Option<String>,
+    ) -> Result<Vec<Subscription>> {
+        let state = context.data::<AppState>()?;
+        let database = state.lake.database();
+        let now = state.lake.now().await;
+        let now = now.map_err(|error| errors::unavailable(&error))?;
+        let own = subscription_owner(context, token.as_deref(), now)
+            .await?
+            .map_err(|error| {
+                let UserError { message, code, .. } = error;
+                let error = Error::new(format!("token: {message}"));
+                error.extend_with(|_, extensions| extensions.set("code", code.as_str()))
+            })?;
+        let all = Record::of(database, own.access()).await;
+        let all = all.map_err(|error| errors::unavailable(&error))?;
+        Ok(all.into_iter().map(Subscription::from).collect())
+    }
+}

@@ -1,0 +1,215 @@
+//! Output types of subscriptions and alerts.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use marketlake_alerts::subscriptions::history::{self, PastAlert};
+use marketlake_alerts::subscriptions::in_words;
+use marketlake_alerts::{FieldError, Subscription as Record};
+use marketlake_lake::Lake;
+
+use super::super::errors;
+use super::super::scalars::{DateTime, Decimal};
+
+/// Entries of a history.
+const ENTRIES: u64 = 100;
+
+/// Who wants to hear of which jumps.
+#[derive(SimpleObject)]
+#[graphql(complex, name = "AlertSubscription")]
+pub(in crate::schema) struct Subscription {
+    /// Its key, by which it can be deleted.
+    pub(in crate::schema) id: ID,
+    /// pending, active, paused, suspended (its address does not take mail), expired or unsubscribed.
+    state: String,
+    /// The metrics that it is about.
+    metric: String,
+    /// A sample is a jump when it is strictly above so many times the mean before it (or below the mean divided by it).
+    factor: Decimal,
+    /// up or down.
+    direction: String,
+    /// Length of the time that the mean is of, in minutes.
+    window_minutes: i64,
+    /// The fewest samples in that time with which the rule speaks at all.
+    min_samples: i64,
+    /// Minutes in a row that must jump before it fires.
+    sustain_minutes: i64,
+    /// Once it fired it is over when a sample is no longer beyond so many times the mean.
+    rearm: Decimal,
+    /// Minutes after an alert in which the same metric makes no other.
+    cooldown_minutes: i64,
+    /// The most alerts in a UTC day; null where there is no limit.
+    most_per_day: Option<i64>,
+    /// When it ends; null where it does not.
+    expires_at: Option<DateTime>,
+    /// After how many alerts it ends; null where it does not.
+    most_alerts: Option<i64>,
+    /// Until when it is judged without a word; null where it is not.
+    snoozed_until: Option<DateTime>,
+    /// Mail address of its owner.
+    address: String,
+    /// mail, webhook or slack.
+    channel: String,
+    /// Where webhooks go; null for mail.
+    endpoint: Option<String>,
+    /// The reader's time zone.
+    time_zone: String,
+    /// Why it is in its state, where that was not its owner's wish.
+    reason: Option<String>,
+    /// When it was made.
+    created_at: DateTime,
+}
+
+/// One jump that was told of.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct Alert {
+    /// Its key.
+    pub(in crate::schema) id: ID,
+    /// The metric's id.
+    metric: String,
+    /// The minute at which it jumped.
+    timestamp: DateTime,
+    /// The value, with the digits that the exchange sent.
+    value: String,
+    /// Mean of the samples before it.
+    mean: f64,
+    /// Value over mean.
+    ratio: f64,
+    /// pending, sending, sent, retry, dead or unknown.
+    delivery: Option<String>,
+}
+
+/// A change of state of one metric, and why.
+#[derive(SimpleObject)]
+struct Transition {
+    /// The metric's id.
+    metric: String,
+    /// The minute.
+    timestamp: DateTime,
+    /// ok, pending, firing or `no_data`.
+    from: String,
+    /// The same, after it.
+    to: String,
+    /// Why it did or did not fire, in words.
+    reason: String,
+}
+
+/// What a late or corrected sample would have changed. What was sent is never rewritten.
+#[derive(SimpleObject)]
+struct Note {
+    /// The metric's id.
+    metric: String,
+    /// The minute.
+    timestamp: DateTime,
+    /// "would have fired" or "would not have fired".
+    verdict: String,
+    /// Value over mean, as they are known now.
+    ratio: f64,
+}
+
+#[ComplexObject]
+impl Subscription {
+    /// Its newest alerts, at most 100.
+    async fn alerts(&self, context: &Context<'_>) -> Result<Vec<Alert>> {
+        let database = context.data::<Arc<Lake>>()?.database();
+        let past = history::alerts(database, &self.id, ENTRIES).await;
+        let past = past.map_err(|error| errors::unavailable(&error))?;
+        Ok(past.into_iter().map(Alert::from).collect())
+    }
+
+    /// Its newest changes of state, at most 100: why it did, and did not, fire.
+    async fn transitions(&self, context: &Context<'_>) -> Result<Vec<Transition>> {
+        let database = context.data::<Arc<Lake>>()?.database();
+        let whys = history::whys(database, &self.id, ENTRIES).await;
+        let whys = whys
+            .map_err(|error| errors::unavailable(&error))?
+            .into_iter();
+        let transitions = whys.map(|why| Transition {
+            metric: why.metric,
+            timestamp: why.ts.into(),
+            from: why.from.to_string(),
+            to: why.to.to_string(),
+            reason: why.reason,
+        });
+        Ok(transitions.collect())
+    }
+
+    /// What late samples would have changed, at most 100.
+    async fn notes(&self, context: &Context<'_>) -> Result<Vec<Note>> {
+        let database = context.data::<Arc<Lake>>()?.database();
+        let notes = history::notes(database, &self.id, ENTRIES).await;
+        let notes = notes
+            .map_err(|error| errors::unavailable(&error))?
+            .into_iter();
+        let notes = notes.map(|note| Note {
+            metric: note.metric,
+            timestamp: note.ts.into(),
+            verdict: note.verdict.to_string(),
+            ratio: note.ratio,
+        });
+        Ok(notes.collect())
+    }
+}
+
+impl From<PastAlert> for Alert {
+    fn from(alert: PastAlert) -> Self {
+        Self {
+            id: alert.id.into(),
+            metric: alert.metric,
+            timestamp: alert.ts.into(),
+            value: alert.value,
+            mean: alert.mean,
+            ratio: alert.ratio,
+            delivery: alert.delivery.map(|state| state.to_string()),
+        }
+    }
+}
+
+impl From<Record> for Subscription {
+    fn from(record: Record) -> Self {
+        let rule = *record.rule();
+        Self {
+            id: record.id.into(),
+            state: in_words(record.state).to_owned(),
+            metric: record.scoped_rule.pattern.to_string(),
+            factor: Decimal(rule.jump.factor),
+            direction: rule.jump.direction.to_string(),
+            window_minutes: rule.jump.window.into(),
+            min_samples: rule.jump.min_samples.into(),
+            sustain_minutes: rule.for_minutes.into(),
+            rearm: Decimal(rule.resolve_threshold()),
+            cooldown_minutes: rule.cooldown.into(),
+            most_per_day: rule.most_per_day.map(i64::from),
+            expires_at: rule.expires_at.map(DateTime::from),
+            most_alerts: rule.most_alerts.map(i64::from),
+            snoozed_until: record.scoped_rule.muted_until.map(DateTime::from),
+            address: record.address,
+            channel: record.channel.to_string(),
+            endpoint: record.endpoint,
+            time_zone: record.time_zone.name().to_owned(),
+            reason: record.reason,
+            created_at: record.created_at.into(),
+        }
+    }
+}
+
+/// One thing that is wrong with the input.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct UserError {
+    /// The input's field.
+    pub(in crate::schema) field: String,
+    /// What was expected and what was there.
+    pub(in crate::schema) message: String,
+    /// A stable word for programs.
+    pub(in crate::schema) code: String,
+}
+
+impl From<FieldError> for UserError {
+    fn from(error: FieldError) -> Self {
+        Self {
+            field: error.field.to_owned(),
+            message: error.message,
+            code: error.code.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The operator key: an API key in a file that only the server's own user can read.
+//!
+//! The file is all that there is of it. No row says that it is good, so that a restored or copied
+//! database neither revives a key that was replaced nor lets another server's operator in.
+//! Processes that share the file share the key; a file that is replaced or deleted ends the old key
+//! within a second.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::key::ApiKey;
+
+/// Time for which the contents of the file are cached.
+const TTL: Duration = Duration::from_secs(1);
+const MAX_FILE_BYTES: u64 = 4_096;
+
+/// Reason why a file holds no operator key.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorKeyError {
+    /// It cannot be read.
+    #[error("{}: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+    /// Others can read it.
+    #[error("{}: others than its owner may read it: chmod 600, or delete it for a new one", .0.display())]
+    Exposed(PathBuf),
+    /// It holds something else.
+    #[error("{}: expected an operator key: delete the file for a new one", .0.display())]
+    Malformed(PathBuf),
+}
+
+/// Reads the operator key of a file.
+///
+/// # Errors
+/// Where the file cannot be read, holds no operator key, or may be read by others.
+pub fn read_operator_key(path: &Path) -> Result<ApiKey, OperatorKeyError> {
+    let unreadable = |error| OperatorKeyError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if is_exposed(&file).map_err(unreadable)? {
+        return Err(OperatorKeyError::Exposed(path.to_owned()));
+    }
+    let mut text = String::new();
+    let read = file.take(MAX_FILE_BYTES).read_to_string(&mut text);
+    read.map_err(unreadable)?;
+    let key: Option<ApiKey> = text.trim().parse().ok();
+    key.filter(ApiKey::is_operators)
+        .ok_or_else(|| OperatorKeyError::Malformed(path.to_owned()))
+}
+
+#[cfg(unix)]
+fn is_exposed(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_exposed(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// The operator key of a process's data folder.
+pub(crate) struct OperatorKey {
+    path: PathBuf,
+    read: Mutex<Option<(Instant, Option<ApiKey>)>>,
+}
+
+impl OperatorKey {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            read: Mutex::default(),
+        }
+    }
+
+    /// The hash of a key, where it is the operator's at present.
+    pub(crate) fn check(&self, key: &ApiKey) -> Option<String> {
+        let own = self.current().filter(|own| own.equals(key));
+        own.map(|own| own.hash())
+    }
+
+    /// The hash of the present key.
+    pub(crate) fn hash(&self) -> Option<String> {
+        self.current().map(|key| key.hash())
+    }
+
+    fn current(&self) -> Option<ApiKey> {
+        let mut read = self.read.lock();
+        if let Some((at, key)) = &*read
+            && at.elapsed() < TTL
+        {
+            return key.clone();
+        }
+        let key = read_operator_key(&self.path);
+        let was_there = matches!(&*read, Some((_, Some(_))));
+        if let Err(error) = &key
+            && was_there
+        {
+            tracing::warn!(%error, "the operator key is no longer good");
+        }
+        let key = key.ok();
+        *read = Some((Instant::now(), key.clone()));
+        key
+    }
+}

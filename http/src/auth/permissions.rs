@@ -1,0 +1,133 @@
+//! Permissions of a request: the scopes of its key or token.
+
+use marketlake_model::Millis;
+
+use super::options::AnonymousAccess;
+use super::scope::{Scope, Scopes};
+
+/// The credential by which permissions were given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Credential {
+    /// By nothing.
+    None,
+    /// By the operator key of this hash.
+    Operator(String),
+    /// By the key of this id.
+    Key(String),
+    /// By a token, which cannot be taken back before it expires.
+    Token,
+}
+
+/// Scopes of a request, and the owner of its key or token where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    scopes: Scopes,
+    owner: Option<String>,
+    credential: Credential,
+    expires_at: Option<Millis>,
+    /// It is a key's that may do more once the database can say so.
+    is_unverified: bool,
+}
+
+impl Permissions {
+    /// Of an API key.
+    pub(crate) fn of_key(scopes: Scopes, id: &str, expires_at: Option<Millis>) -> Self {
+        Self {
+            scopes,
+            owner: Some(format!("key:{id}")),
+            credential: Credential::Key(id.to_owned()),
+            expires_at,
+            is_unverified: false,
+        }
+    }
+
+    /// The same for reading only, while the database does not answer.
+    pub(crate) fn unverified(self) -> Self {
+        Self {
+            scopes: Scopes::of(&[Scope::Read]),
+            is_unverified: true,
+            ..self
+        }
+    }
+
+    /// Of a token of an identity provider.
+    pub(crate) fn of_token(scopes: Scopes, owner: String, expires_at: Millis) -> Self {
+        Self {
+            scopes,
+            owner: Some(owner),
+            credential: Credential::Token,
+            expires_at: Some(expires_at),
+            is_unverified: false,
+        }
+    }
+
+    /// Of the operator key.
+    pub(crate) fn of_operator(hash: String) -> Self {
+        Self {
+            scopes: Scopes::of(&[Scope::Admin]),
+            owner: None,
+            credential: Credential::Operator(hash),
+            expires_at: None,
+            is_unverified: false,
+        }
+    }
+
+    pub(crate) fn anonymous(allowed: AnonymousAccess) -> Self {
+        let scopes: &[Scope] = match allowed {
+            AnonymousAccess::None => &[],
+            AnonymousAccess::Read => &[Scope::Read],
+            AnonymousAccess::Subscribe => &[Scope::Read, Scope::Subscribe],
+        };
+        Self {
+            scopes: Scopes::of(scopes),
+            owner: None,
+            credential: Credential::None,
+            expires_at: None,
+            is_unverified: false,
+        }
+    }
+
+    /// Whether a scope is among them.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.hold(scope)
+    }
+
+    /// Owner of the key or token.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Whether it came with neither key nor token.
+    pub fn is_anonymous(&self) -> bool {
+        self.credential == Credential::None
+    }
+
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// When the key or token expires.
+    pub(crate) fn expires_at(&self) -> Option<Millis> {
+        self.expires_at
+    }
+
+    /// Code and message of the denial, where a scope is missing.
+    pub fn denial(&self, scope: Scope) -> Option<(&'static str, String)> {
+        if self.allows(scope) {
+            return None;
+        }
+        let refusal = if self.is_anonymous() {
+            let message = format!("expected an API key or token with the scope {scope}");
+            ("UNAUTHENTICATED", message)
+        } else if self.is_unverified {
+            let message =
+                "keys cannot be checked at the moment: until they can, this one reads only";
+            ("UNAVAILABLE", message.to_owned())
+        } else {
+            let message = format!("expected a key with the scope {scope}, got one without");
+            ("FORBIDDEN", message)
+        };
+        Some(refusal)
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /v1/jumps`: samples that stand out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use marketlake_alerts::NewSubscription;
+use marketlake_http::jump_query;
+use marketlake_http::limits::response_size::MaxBytes;
+use marketlake_http::problem::Problem;
+use marketlake_lake::Lake;
+use marketlake_model::Jump;
+
+use super::format::Format;
+use super::table::{self, Table, Values};
+use crate::query_params::QueryParams;
+use crate::resolve::resolve;
+
+const KNOWN: [&str; 10] = [
+    "metric",
+    "from",
+    "to",
+    "factor",
+    "direction",
+    "window_minutes",
+    "min_samples",
+    "limit",
+    "cursor",
+    "format",
+];
+
+/// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
+#[utoipa::path(
+    get,
+    operation_id = "list_jumps",
+    path = "/v1/jumps",
+    tag = "prices",
+    params(
+        ("metric" = Option<String>, Query, description = "Name or id; all metrics, if none is given.", example = "hottry:volume"),
+        ("from" = Option<String>, Query, format = DateTime, description = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."),
+        ("to" = Option<String>, Query, format = DateTime, description = "The last minute; the newest, if none is given."),
+        ("factor" = Option<f64>, Query, description = "Times the mean, above 1; 3, if none is given.", example = 3.0),
+        ("direction" = Option<crate::schemas::DirectionName>, Query, description = "Which way; up, if nothing is said."),
+        ("window_minutes" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Length of the time that the mean is of; 60, if none is given."),
+        ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "The fewest samples in that time; three quarters of it, if none is given."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+    ),
+    responses(
+        (status = 200, description = "A page of jumps.", content(
+            (crate::schemas::JumpPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        crate::schemas::MetricErrorResponses,
+    ),
+)]
+pub(super) async fn get(
+    State(lake): State<Arc<Lake>>,
+    Extension(max): Extension<MaxBytes>,
+    headers: HeaderMap,
+    query: Query<HashMap<String, String>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let params = QueryParams::new(query, &KNOWN)?;
+    let format = Format::of(&params, &headers)?;
+    let (limit, behind) = (table::limit(&params, format)?, params.cursor()?);
+    let rule = jump_query::parse_rule(&NewSubscription {
+        metric: "*".to_owned(),
+        factor: params.get("factor").map(str::to_owned),
+        direction: params.get("direction").map(str::to_owned),
+        window_minutes: params.whole("window_minutes")?,
+        min_samples: params.whole("min_samples")?,
+        ..NewSubscription::default()
+    });
+    let rule = rule.map_err(|(field, reason)| {
+        Problem::bad_parameter(&super::subscriptions::snake(field), &reason)
+    })?;
+    let metric = match params.get("metric") {
+        Some(name) => Some(resolve(&lake, name).await?),
+        None => None,
+    };
+    let (from, to) = (params.minute("from")?, params.minute("to")?);
+    let found = jump_query::find(&lake, rule, metric, from, to).await?;
+    let found = found.map_err(|reason| Problem::bad_parameter("from", &reason))?;
+    let start = behind.map_or(0, |behind| {
+        found.partition_point(|jump| jump_query::sort_key(jump) <= behind)
+    });
+    let end = found.len().min(start.saturating_add(limit));
+    let page = &found[start..end];
+    let next = page
+        .last()
+        .filter(|_| end < found.len())
+        .map(jump_query::sort_key);
+    let text = |of: &dyn Fn(&Jump) -> String| Values::Text(page.iter().map(of).collect());
+    let float = |of: fn(&Jump) -> f64| Values::Float(page.iter().map(|j| Some(of(j))).collect());
+    Table::new(page.iter().any(|jump| jump.metric.is_simulated()))
+        .column(
+            "metric",
+            text(&|j| lake.named_metric(j.metric.clone()).name),
+        )
+        .column("id", text(&|j| j.metric.id().to_owned()))
+        .column(
+            "timestamp",
+            Values::Time(page.iter().map(|j| j.ts).collect()),
+        )
+        .column(
+            "value",
+            Values::Number(page.iter().map(|j| j.value).collect()),
+        )
+        .column("mean", float(|j| j.mean))
+        .column("ratio", float(|j| j.ratio))
+        .column(
+            "samples",
+            Values::Count(page.iter().map(|j| j.samples.into()).collect()),
+        )
+        .respond(format, max, &uri, next.as_deref())
+}

@@ -1,0 +1,262 @@
+//! Schemas of parameters and responses that routes share.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+/// In which form rows come.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a parameter")]
+pub(crate) enum FormatName {
+    Rows,
+    Columns,
+    Csv,
+    Ndjson,
+    Arrow,
+    Parquet,
+}
+
+/// By what metrics are placed.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a parameter")]
+pub(crate) enum StatisticName {
+    Stddev,
+    RelativeStddev,
+    Mean,
+    Range,
+    Change,
+    PercentChange,
+    Volume,
+}
+
+/// What stands for an interval.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a parameter")]
+pub(crate) enum AggregateName {
+    Avg,
+    Min,
+    Max,
+    First,
+    Last,
+    Sum,
+    Count,
+    Ohlc,
+}
+
+/// Which way a rule looks.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a parameter")]
+pub(crate) enum DirectionName {
+    Up,
+    Down,
+}
+
+/// With `format=columns`: what the rows share said once, the columns' names, and for each an array that is named in the plural.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Columns {
+    /// The columns' names.
+    columns: Vec<String>,
+    /// Cursor of the next page; none at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+macro_rules! rows {
+    ($either:ident: $page:ident of $row:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Serialize, ToSchema)]
+        #[serde(untagged)]
+        #[expect(dead_code, reason = "it describes an answer")]
+        pub(crate) enum $either {
+            /// Rows.
+            Rows($page),
+            /// Columns.
+            Columns(Columns),
+        }
+
+        #[doc = $doc]
+        #[derive(Serialize, ToSchema)]
+        pub(crate) struct $page {
+            data: Vec<$row>,
+            /// Cursor of the next page; null at the end.
+            next: Option<String>,
+        }
+    };
+}
+
+/// A metric.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MetricRow {
+    /// Its name.
+    #[schema(example = "hottry")]
+    metric: String,
+    /// Its id.
+    #[schema(example = "binance:hottry")]
+    id: String,
+    /// The exchange.
+    market: String,
+    /// What is traded against what.
+    pair: String,
+    /// What is measured.
+    measure: String,
+}
+rows!(MetricPage: MetricRows of MetricRow, "A page of metrics.");
+
+/// A sample; or a candle, which has open, high, low, close and count in place of value.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SampleRow {
+    /// The metric's name.
+    #[schema(example = "hottry")]
+    metric: String,
+    /// The start of the minute, UTC.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// Exactly what the exchange sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+}
+rows!(SamplePage: SampleRows of SampleRow, "A page of samples.");
+
+/// A place.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RankRow {
+    /// The metric's name.
+    metric: String,
+    /// The metric's id.
+    id: String,
+    /// Its place, from 1.
+    rank: u64,
+    /// The statistic.
+    value: f64,
+}
+rows!(RankPage: RankRows of RankRow, "A page of places.");
+
+/// A jump.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JumpRow {
+    /// The metric's name.
+    metric: String,
+    /// The metric's id.
+    id: String,
+    /// The minute.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The value that jumped.
+    value: f64,
+    /// Mean of the samples before it.
+    mean: f64,
+    /// Value over mean.
+    ratio: f64,
+    /// How many samples the mean is of.
+    samples: u64,
+}
+rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
+
+/// An error, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    #[schema(example = "about:blank")]
+    r#type: String,
+    /// What kind of error it is.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What was expected and what was there.
+    detail: String,
+    /// The parameter that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// The metric that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<String>,
+    /// The fields of the body that are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<FieldProblem>>,
+}
+
+/// A field that is wrong.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FieldProblem {
+    field: String,
+    message: String,
+    code: String,
+}
+
+/// What can go wrong with a list.
+pub(crate) struct ErrorResponses;
+/// What can go wrong with one thing.
+pub(crate) struct MetricErrorResponses;
+/// What can go wrong with what is somebody's.
+pub(crate) struct SubscriptionErrorResponses;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+fn problems(all: &[(&str, &str)]) -> Responses {
+    let described = all.iter().map(|(status, description)| {
+        let body = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("ProblemBody")))
+            .build();
+        let response = ResponseBuilder::new()
+            .description(*description)
+            .content("application/problem+json", body)
+            .build();
+        ((*status).to_owned(), RefOr::T(response))
+    });
+    described.collect()
+}
+
+const OF_ALL: [(&str, &str); 7] = [
+    (
+        "304",
+        "The answer that If-None-Match names is still the newest.",
+    ),
+    ("400", "A parameter cannot be used."),
+    ("401", "The key is missing or not good."),
+    ("403", "The key may not do this."),
+    ("406", "No form of the answer is acceptable."),
+    ("429", "The points of this minute are used up."),
+    (
+        "503",
+        "More is asked than can be answered, or the lake cannot be read.",
+    ),
+];
+
+impl IntoResponses for ErrorResponses {
+    fn responses() -> Responses {
+        let mut all = problems(&OF_ALL);
+        if let Some(RefOr::T(unchanged)) = all.get_mut("304") {
+            unchanged.content.clear();
+        }
+        all
+    }
+}
+
+impl IntoResponses for MetricErrorResponses {
+    fn responses() -> Responses {
+        let mut all = ErrorResponses::responses();
+        all.extend(problems(&[("404", "No such metric was ever recorded.")]));
+        all
+    }
+}
+
+impl IntoResponses for SubscriptionErrorResponses {
+    fn responses() -> Responses {
+        let mut all = ErrorResponses::responses();
+        all.remove("304");
+        all.remove("406");
+        all.extend(problems(&[
+            ("404", "There is none of this id, or it is another's."),
+            ("409", "It is not in the state for this."),
+            ("413", "The body is too large."),
+            ("415", "The body is no JSON."),
+            ("422", "Fields of the body cannot be used."),
+        ]));
+        all
+    }
+}

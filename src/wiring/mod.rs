@@ -1,0 +1,3 @@
+//! Wiring: builds the parts of a process.
+
+pub(crate) mod http;
