@@ -8,7 +8,7 @@
 //!   any ── too few samples, or a mean not above zero ──> no data ── enough again ──> where it was
 //! ```
 
-use marketlake_entities::records::watches::State;
+use marketlake_entities::records::rule_states::State;
 use marketlake_model::{Exact, NoData, Trailing};
 
 use crate::Rule;
@@ -38,7 +38,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// A watch as a row of `watches` or `transitions` has it.
+    /// A watch as a row of `rule_states` or `transitions` has it.
     pub(crate) fn of_row(state: State, held: State, streak: i32) -> Self {
         Self {
             state,

@@ -1,6 +1,6 @@
 //! Addresses with a past: those that do not take mail, and those that want none.
 
-use marketlake_entities::records::recipients::{ActiveModel, Column, Entity, State};
+use marketlake_entities::records::suppressions::{ActiveModel, Column, Entity, State};
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};

@@ -21,7 +21,7 @@ use marketlake_model::Millis;
 pub use pooler::check_pooler;
 pub use sqlite::{check_sqlite, is_read_only, sqlite_help, with_sqlite_help};
 
-/// What would end the path within an address, or be decoded there.
+/// Characters that end the path of a URL, or that are decoded there.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
 
 /// The address of a `SQLite` file, whatever characters its path holds.
@@ -60,7 +60,7 @@ pub fn clock_sql(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What a claim's inner select ends with, so that workers pass each other's rows. `SQLite` has one writer anyway.
+/// Suffix of a claim's inner select, so that workers skip each other's rows. `SQLite` has one writer.
 #[must_use]
 pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
     match backend {
@@ -69,7 +69,7 @@ pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What the database's clock says.
+/// Reads the database's clock.
 ///
 /// # Errors
 /// Where the database fails.

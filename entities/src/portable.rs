@@ -15,7 +15,7 @@ pub type Row = Map<String, JsonValue>;
 /// Longest text of a field.
 const MAX_TEXT_BYTES: usize = 1 << 16;
 
-/// Why a row cannot be taken in.
+/// Error of an import.
 #[derive(Debug, thiserror::Error)]
 pub enum PortableError {
     /// It is no row of the table.

@@ -227,7 +227,7 @@ fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
 async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
     let dead = outbox::dead(database, now.minus(DEATHS_SPAN)).await?;
     Ok((dead >= DEATHS).then(|| Finding {
-        kind: Kind::DeliveriesDying,
+        kind: Kind::DeliveriesFailing,
         subject: "all".to_owned(),
         detail: format!("{dead} in the last {} minutes", DEATHS_SPAN.as_secs() / 60),
     }))

@@ -9,7 +9,7 @@ use anyhow::Context;
 use marketlake_common::{excerpt, excerpt_message, private_file};
 use marketlake_entities::database;
 use marketlake_entities::portable::{self, Row};
-use marketlake_entities::records::{api_keys, recipients, signing_keys, subscriptions};
+use marketlake_entities::records::{api_keys, signing_keys, subscriptions, suppressions};
 use marketlake_graphql::auth::Scopes;
 use marketlake_model::Millis;
 use sea_orm::{DatabaseTransaction, EntityTrait};
@@ -65,7 +65,7 @@ impl Content {
 
     fn tables(self) -> &'static [&'static str] {
         match self {
-            Self::Subscriptions => &["signing_keys", "recipients", "subscriptions"],
+            Self::Subscriptions => &["signing_keys", "suppressions", "subscriptions"],
             Self::Keys => &["api_keys"],
         }
     }
@@ -83,7 +83,7 @@ pub(super) async fn export(
     for &table in content.tables() {
         let rows = match table {
             "signing_keys" => portable::export::<signing_keys::Entity>(&database).await?,
-            "recipients" => portable::export::<recipients::Entity>(&database).await?,
+            "suppressions" => portable::export::<suppressions::Entity>(&database).await?,
             "subscriptions" => portable::export::<subscriptions::Entity>(&database).await?,
             _ => portable::export::<api_keys::Entity>(&database).await?,
         };
@@ -184,9 +184,9 @@ async fn take(
             found.one(transaction).await?;
             new
         }
-        "recipients" => {
-            let new = portable::import::<recipients::Entity>(transaction, table, row).await?;
-            let found = recipients::Entity::find_by_id(id("address"));
+        "suppressions" => {
+            let new = portable::import::<suppressions::Entity>(transaction, table, row).await?;
+            let found = suppressions::Entity::find_by_id(id("address"));
             found.one(transaction).await?;
             new
         }

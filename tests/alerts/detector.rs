@@ -267,7 +267,7 @@ async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_the
             .unwrap();
         alerting
             .database
-            .execute_unprepared("delete from watches")
+            .execute_unprepared("delete from rule_states")
             .await
             .unwrap();
         let again = alerting.judge(start()).await;

@@ -14,7 +14,7 @@ pub use record::Recorded;
 
 use std::sync::Arc;
 
-use marketlake_entities::records::watches::State;
+use marketlake_entities::records::rule_states::State;
 use marketlake_model::{Jump, Metric, Minute};
 
 use crate::Subscription;

@@ -109,7 +109,7 @@ fn new_row(kind: Kind, channel: Channel, address: String, now: Millis) -> Active
         token: Set(0),
         attempts: Set(0),
         unknowns: Set(0),
-        handed_at: Set(None),
+        transmit_started_at: Set(None),
         not_before: Set(now),
         lease_until: Set(None),
         error: Set(None),

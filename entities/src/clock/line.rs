@@ -1,5 +1,5 @@
-//! Which time to go by, decided from readings of two clocks and of what passed between them. Pure:
-//! it reads none.
+//! Estimate of the current time from readings of two clocks and the elapsed uptime between them. Pure:
+//! reads no clock itself.
 
 use std::time::Duration;
 
@@ -207,7 +207,7 @@ impl Line {
         Some(theirs.expected(uptime))
     }
 
-    /// Why nothing is to be planned: nobody can know what the time is.
+    /// Reason why nothing is planned: the time is unknown.
     #[must_use]
     pub fn held(&self) -> Option<String> {
         let seconds = |by: i64| by / 1_000;
@@ -228,7 +228,7 @@ impl Line {
         }
     }
 
-    /// Which clock is off, where one is.
+    /// Names the clock that is off, if one is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         let off = |clock: &str, by: i64| {

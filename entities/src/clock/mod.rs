@@ -1,5 +1,5 @@
-//! The time by which slots are planned, leases run and links expire: the database's clock, on which all processes
-//! agree, for as long as it runs on steadily.
+//! Clock for slots, leases and links: the database's clock, on which all processes agree, as long as it
+//! runs steadily.
 //!
 //! Each second both clocks are compared with what the machine counts since its start, sleep
 //! included. A clock that was set does not move the time: it goes on as before. Where the
@@ -123,13 +123,13 @@ impl Clock {
         self.0.state.lock().line.now((self.0.uptime)())
     }
 
-    /// Why nothing is to be planned.
+    /// Reason why nothing is planned.
     #[must_use]
     pub fn held(&self) -> Option<String> {
         self.0.state.lock().line.held()
     }
 
-    /// Which clock is off, where one is.
+    /// Names the clock that is off, if one is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         self.0.state.lock().line.describe()

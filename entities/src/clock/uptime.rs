@@ -1,4 +1,4 @@
-//! Time that nobody sets.
+//! Monotonic uptime, sleep included.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 /// Where Linux says how long the machine has been up, sleep included, to a hundredth of a second.
 const UPTIME_FILE: &str = "/proc/uptime";
 /// A difference below it is that hundredth.
-const LEAST_SLEEP: Duration = Duration::from_millis(100);
+const MIN_SLEEP: Duration = Duration::from_millis(100);
 
 static START: LazyLock<Start> = LazyLock::new(|| Start {
     steady: Instant::now(),
@@ -31,7 +31,7 @@ pub(super) fn uptime() -> Duration {
     let mut slept = start.slept.lock();
     if let (Some(then), Some(now)) = (start.up, read()) {
         let missing = now.saturating_sub(then).saturating_sub(counted);
-        if missing > slept.saturating_add(LEAST_SLEEP) {
+        if missing > slept.saturating_add(MIN_SLEEP) {
             *slept = missing;
         }
     }

@@ -180,7 +180,7 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// Why the database failed, in a sentence. Where the pool only says that it timed out, one more
+/// Describes a failure of the database in one sentence. Where the pool only says that it timed out, one more
 /// connection is tried for the reason.
 pub async fn diagnose(
     database: &DatabaseConnection,
