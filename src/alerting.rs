@@ -15,9 +15,9 @@ use url::Url;
 
 use crate::config::{ConfigError, Settings, within};
 
-/// Limits of `mail.patience`; a worker holds a delivery for 90 seconds a step.
-const MIN_PATIENCE: Duration = Duration::from_secs(1);
-const MAX_PATIENCE: Duration = Duration::from_secs(75);
+/// Limits of `mail.timeout`; a worker holds a delivery for 90 seconds a step.
+const MIN_MAIL_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_MAIL_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// What sends deliveries.
 pub(crate) fn sender(
@@ -30,18 +30,21 @@ pub(crate) fn sender(
         webhook: webhook(settings)?,
     };
     let pace = Pace {
-        lines: at_once("mail.connections", settings.mail.connections)?,
-        per_second: settings.mail.rate,
-        webhooks: at_once("webhooks.connections", settings.webhooks.connections)?,
+        lines: at_once("mail.max_connections", settings.mail.max_connections)?,
+        per_second: settings.mail.rate_limit_per_second,
+        webhooks: at_once(
+            "webhooks.max_connections",
+            settings.webhooks.max_connections,
+        )?,
         webhooks_per_host: at_once(
-            "webhooks.connections_per_host",
-            settings.webhooks.connections_per_host,
+            "webhooks.max_connections_per_host",
+            settings.webhooks.max_connections_per_host,
         )?,
         retry_for: settings.alerts.retry_for()?,
     };
     if pace.per_second == 0 {
         return Err(ConfigError::setting(
-            "mail.rate",
+            "mail.rate_limit_per_second",
             "0",
             "expected a number of mails a second above 0",
         ));
@@ -120,14 +123,14 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
     let from = from(settings)?;
     let hello = settings
         .mail
-        .hello
+        .ehlo_name
         .as_deref()
         .unwrap_or_else(|| from.email.domain());
     let patience = within(
-        "mail.patience",
-        &settings.mail.patience,
-        MIN_PATIENCE,
-        MAX_PATIENCE,
+        "mail.timeout",
+        &settings.mail.timeout,
+        MIN_MAIL_TIMEOUT,
+        MAX_MAIL_TIMEOUT,
     )?;
     match url.scheme() {
         "file" => {

@@ -96,10 +96,10 @@ pub(crate) async fn open_lake(settings: &Settings) -> anyhow::Result<Arc<Lake>> 
     let store = store.map_err(|error| unusable(&error))?;
     store.probe().await.map_err(|error| unusable(&error))?;
     let lake = Lake::open(database, store, settings.market_order()).await?;
-    if let Some((options, route)) = settings.engine.athena()? {
+    if let Some((options, route)) = settings.athena.options()? {
         let named = options.workgroups.join(", ");
         let connected = lake.connect_athena(options, route);
-        connected.map_err(|error| ConfigError::setting("engine.workgroups", &named, error))?;
+        connected.map_err(|error| ConfigError::setting("athena.workgroups", &named, error))?;
     }
     Ok(lake)
 }

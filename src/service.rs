@@ -68,13 +68,13 @@ pub(crate) async fn jobs(
         feeds: feeds.all,
         pace: feeds.pace,
         sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
-        mails_a_day: settings.alerts.mails_per_address,
+        mails_a_day: settings.alerts.max_mails_per_address_per_day,
         max_alert_age: settings.alerts.max_age()?,
         watch: Watch {
             operator: settings.alerts.operator()?,
             feed_stale_after: settings.alerts.stale_after()?,
         },
-        grace: settings.vacuum_grace()?,
+        grace: settings.vacuum_grace_period()?,
         retention: settings.retention()?,
         stop: stop.clone(),
     });
@@ -242,11 +242,11 @@ fn options(
 ) -> Result<Options, ConfigError> {
     Ok(Options {
         caps: settings.alerts.caps(),
-        most_metrics: settings.alerts.most_metrics,
+        most_metrics: settings.alerts.max_metrics,
         trusted_proxies: settings.trusted_proxies(),
         auth: settings.auth.options(settings, address(settings)?)?,
         limits: settings.limits()?,
-        origins: settings.origins()?,
+        origins: settings.cors_origins()?,
         public_origin: settings.public_origin()?,
         is_https: settings.public_url()?.starts_with("https://"),
         metrics_without_key: settings

@@ -60,8 +60,8 @@ impl Setup {
             let expected = "expected s3://bucket/prefix: Athena reads nothing else";
             return Err(ConfigError::setting("store.url", &store, expected).into());
         }
-        settings.engine.athena()?;
-        let ddl = Ddl::of(&settings.engine.database, &store);
+        settings.athena.options()?;
+        let ddl = Ddl::of(&settings.athena.database, &store);
         if self.dry_run {
             return output::line(ddl.to_string().trim_end());
         }
@@ -70,7 +70,7 @@ impl Setup {
         let statements = ddl.statements().count();
         output::line(&format!(
             "athena: {statements} statements run; samples, rollups and prices of {} can be asked",
-            settings.engine.database
+            settings.athena.database
         ))
     }
 }

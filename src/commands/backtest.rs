@@ -34,7 +34,7 @@ impl Backtest {
         // What cannot be used is said before anything is opened.
         new.check_rule().map_err(usage)?;
         let lake = app::open_lake(settings).await?;
-        let most = settings.alerts.most_metrics;
+        let most = settings.alerts.max_metrics;
         let found = try_out(&lake, &new, self.days, at, most).await?;
         let Some(found) = found.map_err(usage)? else {
             output::note("backtest: nothing has been recorded yet");

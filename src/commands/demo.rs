@@ -36,7 +36,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn execute(self, mut settings: Settings) -> anyhow::Result<()> {
-        settings.feeds = vec![Feed::of(FeedKind::Simulated)];
+        settings.feeds = vec![Feed::new(FeedKind::Simulated)];
         let stop = app::stop_on_signal()?;
         let prepare = prepare(&settings, stop.clone());
         let Some((lake, begun, service)) = app::unless_stopped(&stop, prepare).await? else {

@@ -12,8 +12,8 @@ use crate::config::Settings;
 use crate::output::{self, Cell, Format};
 use crate::{app, exposed_files};
 
-/// A database so many seconds off makes leases and slots that this machine takes for wrong ones.
-const MOST_SKEW_SECONDS: i64 = 30;
+/// Difference of the clocks above which leases and slots look wrong to this machine.
+const MAX_CLOCK_SKEW_SECONDS: i64 = 30;
 
 /// Tries the database, the store, and Athena where it is used: what we need of them is done once, what costs money or trouble is looked up.
 ///
@@ -37,7 +37,7 @@ impl Doctor {
             Err(error) => found.push(Finding::new("store", Health::Bad, error.to_string())),
         }
         // Of a lake that cannot be opened the rest is said already.
-        if settings.engine.athena()?.is_some()
+        if settings.athena.options()?.is_some()
             && let Ok(lake) = app::open_lake(settings).await
         {
             found.extend(lake.examine_athena().await);
@@ -95,7 +95,7 @@ async fn database(settings: &Settings) -> Vec<Finding> {
         Err(error) => Finding::new("database's clock", Health::Bad, helped(&error)),
         Ok(theirs) => {
             let off = machine_clock().since(theirs) / 1_000;
-            if off.abs() <= MOST_SKEW_SECONDS {
+            if off.abs() <= MAX_CLOCK_SKEW_SECONDS {
                 Finding::new("database's clock", Health::Good, "that of this machine")
             } else {
                 let detail =

@@ -32,14 +32,14 @@ pub(super) struct Export {
     /// Put the file into the bucket, and show a link by which anyone can fetch it for a while.
     #[arg(long, conflicts_with = "out")]
     link: bool,
-    /// How long the link is good for; no longer than vacuum leaves files alone (`jobs.vacuum_grace`).
+    /// How long the link is good for; no longer than vacuum leaves files alone (`jobs.vacuum_grace_period`).
     #[arg(long, value_name = "TIME", value_parser = crate::config::times::flag, requires = "link")]
     valid: Option<Duration>,
 }
 
 impl Export {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let grace = settings.vacuum_grace()?;
+        let grace = settings.vacuum_grace_period()?;
         let valid = self.valid.unwrap_or(grace);
         if valid > grace || valid.is_zero() {
             let (most, got) = (
@@ -47,7 +47,7 @@ impl Export {
                 humantime::format_duration(valid),
             );
             return Err(Usage(format!(
-                "--valid: expected a time up to {most} (jobs.vacuum_grace), got {got}"
+                "--valid: expected a time up to {most} (jobs.vacuum_grace_period), got {got}"
             ))
             .into());
         }

@@ -20,7 +20,7 @@ pub(super) enum Engine {
     Embedded,
     /// The last 24 hours, read into memory first.
     Window,
-    /// Athena, any period; `engine.workgroups` must name one.
+    /// Athena, any period; `athena.workgroups` must name one.
     Athena,
 }
 
@@ -59,7 +59,7 @@ impl Asking {
                 Box::new(lake.engine())
             }
             Engine::Athena => Box::new(lake.athena().ok_or_else(|| {
-                Usage("--engine athena: expected engine.workgroups to name a workgroup".to_owned())
+                Usage("--engine athena: expected athena.workgroups to name a workgroup".to_owned())
             })?),
         };
         Ok(Asked { lake, engine })

@@ -99,7 +99,7 @@ impl Subscriptions {
 async fn create(settings: &Settings, new: &NewSubscription) -> anyhow::Result<()> {
     let wanted = new.check().map_err(usage)?;
     let lake = app::open_lake(settings).await?;
-    let most = settings.alerts.most_metrics;
+    let most = settings.alerts.max_metrics;
     let metrics = check_matches(&wanted.pattern, lake.directory().metrics(), most)
         .map_err(|error| usage(vec![error]))?;
     let now = database::clock(lake.database()).await?;

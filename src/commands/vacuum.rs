@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::{app, output};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<()> {
-    let grace = settings.vacuum_grace()?;
+    let grace = settings.vacuum_grace_period()?;
     let lake = app::open_lake_to_write(settings).await?;
     let now = database::clock(lake.database()).await?;
     let expired = lake.expire(now, settings.retention()?).await?;

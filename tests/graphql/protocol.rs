@@ -239,7 +239,7 @@ async fn pages_of_foreign_origins_may_ask_where_they_are_allowed_to() {
         .run(&["up"])
         .await;
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("server.origins"), "{said:?}");
+    assert!(said.err.contains("server.cors_origins"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

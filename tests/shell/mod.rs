@@ -191,27 +191,27 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"),
             vec!["vacuum"],
-            "setting jobs.vacuum_grace = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
+            "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
         ),
         (
-            setting("MARKETLAKE_ENGINE__DATABASE", "my lake"),
+            setting("MARKETLAKE_ATHENA__DATABASE", "my lake"),
             vec!["athena", "publish"],
-            "setting engine.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
+            "setting athena.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
         ),
         (
-            setting("MARKETLAKE_ENGINE__PATIENCE", "soon"),
+            setting("MARKETLAKE_ATHENA__PATIENCE", "soon"),
             vec!["metrics"],
-            "setting engine.patience = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
+            "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
         ),
         (
-            setting("MARKETLAKE_ENGINE__OUTPUT", "/tmp"),
+            setting("MARKETLAKE_ATHENA__OUTPUT", "/tmp"),
             vec!["metrics"],
-            "setting engine.output = \"/tmp\": expected s3://bucket/prefix/",
+            "setting athena.output_location = \"/tmp\": expected s3://bucket/prefix/",
         ),
         (
-            setting("MARKETLAKE_ENGINE__WORKGROUPS", "[\"a\"]"),
+            setting("MARKETLAKE_ATHENA__WORKGROUPS", "[\"a\"]"),
             vec!["metrics"],
-            "setting engine.workgroups = \"a\": athena reads S3 only",
+            "setting athena.workgroups = \"a\": athena reads S3 only",
         ),
     ];
     for (program, arguments, expected) in cases {
