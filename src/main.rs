@@ -1,7 +1,5 @@
 //! `marketlake`: the market-data lake that anyone can run.
 
-mod alerting;
-mod app;
 mod background;
 mod commands;
 mod config;
@@ -9,6 +7,7 @@ mod exposed_files;
 mod feeds;
 mod greeting;
 mod logs;
+mod metric_descriptions;
 mod migrate;
 mod operator_key;
 mod output;
@@ -16,6 +15,7 @@ mod progress;
 mod server;
 mod service;
 mod smoke;
+mod wiring;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,7 +56,7 @@ async fn run() -> ExitCode {
     // Reads FAILPOINTS in a build with that feature; does nothing in any other.
     let _failpoints = fail::FailScenario::setup();
     let executed = commands::execute(Cli::parse()).await;
-    app::close().await;
+    wiring::database::close().await;
     match executed {
         Ok(code) => code,
         Err(error) => {

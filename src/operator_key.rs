@@ -23,7 +23,7 @@ pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     if !path.exists()
         && let Err(error) = write_if_missing(&path)
     {
-        let hint = "make a key with: marketlake key create --scopes admin NAME";
+        let hint = "make a key with: marketlake keys create --scopes admin NAME";
         tracing::warn!(path = %path.display(), %error, hint, "no operator key can be written");
         return None;
     }

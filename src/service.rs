@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::Background;
 use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
-use crate::{alerting, app, feeds, server};
+use crate::{feeds, metric_descriptions, server, wiring};
 
 /// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
 /// connections and threads end after that, so that all is over within ten seconds.
@@ -67,7 +67,10 @@ pub(crate) async fn jobs(
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
-        sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
+        sender: wiring::delivery::sender(
+            settings,
+            &wiring::database::pool(settings, Pool::Delivery)?,
+        )?,
         mails_a_day: settings.alerts.max_mails_per_address_per_day,
         max_alert_age: settings.alerts.max_age()?,
         watch: Watch {
@@ -132,8 +135,9 @@ impl Service {
         };
         let figures = PrometheusBuilder::new()
             .install_recorder()
-            .context("cannot keep figures")?;
-        let api_lake = lake.with_database(app::pool(settings, Pool::Api)?);
+            .context("cannot record metrics")?;
+        metric_descriptions::describe_all();
+        let api_lake = lake.with_database(wiring::database::pool(settings, Pool::Api)?);
         Ok(Self {
             lake,
             api_lake,

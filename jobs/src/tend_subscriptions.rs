@@ -1,4 +1,4 @@
-//! `tend-subscriptions`: deletes what nobody confirmed, ends what has run out, and lets go of old messages. Each hour.
+//! `expire-subscriptions`: deletes what nobody confirmed, ends what has run out, and lets go of old messages. Each hour.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct TendSubscriptions {
 
 impl TendSubscriptions {
     /// Its name.
-    pub const NAME: &'static str = "tend-subscriptions";
+    pub const NAME: &'static str = "expire-subscriptions";
 
     /// The job over a database.
     #[must_use]

@@ -1,4 +1,4 @@
-//! `watchman`: looks each minute whether the feed is stale, a job keeps failing or deliveries die, and has the operator told.
+//! `watchdog`: looks each minute whether the feed is stale, a job keeps failing or deliveries die, and has the operator told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Watchman {
 
 impl Watchman {
     /// Its name.
-    pub const NAME: &'static str = "watchman";
+    pub const NAME: &'static str = "watchdog";
 
     /// The job; with `is_live` the feeds are watched too.
     #[must_use]

@@ -10,17 +10,18 @@ use marketlake_model::Millis;
 
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
-use crate::{app, exposed_files};
+use crate::{exposed_files, wiring};
 
 /// Difference of the clocks above which leases and slots look wrong to this machine.
 const MAX_CLOCK_SKEW_SECONDS: i64 = 30;
 
-/// Tries the database, the store, and Athena where it is used: what we need of them is done once, what costs money or trouble is looked up.
+/// Diagnoses the database, the store and, if configured, Athena: tries each operation that
+/// marketlake needs, and checks settings that cause cost or trouble.
 ///
-/// Fails where something keeps marketlake from working; a warning does not. Example: marketlake doctor
+/// Fails on errors that keep marketlake from working, not on warnings. Example: marketlake doctor
 #[derive(Args)]
 pub(super) struct Doctor {
-    /// How the answer looks.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -38,7 +39,7 @@ impl Doctor {
         }
         // Of a lake that cannot be opened the rest is said already.
         if settings.athena.options()?.is_some()
-            && let Ok(lake) = app::open_lake(settings).await
+            && let Ok(lake) = wiring::lake::open(settings).await
         {
             found.extend(lake.examine_athena().await);
         }
@@ -67,12 +68,12 @@ async fn lake(settings: &Settings, store: &Store, found: &[Finding]) -> Option<F
     if found.iter().any(|finding| finding.health == Health::Bad) {
         return None;
     }
-    let database = app::open_database(settings).await.ok()?;
+    let database = wiring::database::open(settings).await.ok()?;
     Some(marketlake_lake::examine_identity(&database, store).await)
 }
 
 async fn database(settings: &Settings) -> Vec<Finding> {
-    let database = match app::open_database(settings).await {
+    let database = match wiring::database::open(settings).await {
         Ok(database) => database,
         Err(error) => return vec![Finding::new("database", Health::Bad, helped(&error))],
     };

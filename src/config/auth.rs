@@ -91,7 +91,7 @@ impl Auth {
 /// An open server stands alone on its machine: neither others' connections nor a proxy's lead to
 /// it.
 fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError> {
-    let first = "make a first key with: marketlake key create --scopes admin NAME";
+    let first = "make a first key with: marketlake keys create --scopes admin NAME";
     let refused = |problem: String| Err(ConfigError::setting("auth.mode", "open", problem));
     if !listen.ip().to_canonical().is_loopback() {
         return refused(format!(

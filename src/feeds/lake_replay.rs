@@ -9,7 +9,7 @@ use marketlake_feeds::{Batch, Feed, FeedError, Pace, Recall};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 use marketlake_model::Minute;
 
-use crate::{app, config};
+use crate::{config, wiring};
 
 /// The feed: a lake in a data folder, which is only read.
 pub(super) struct LakeReplay {
@@ -44,7 +44,7 @@ impl LakeReplay {
             return Err(LakeReplayError::NoLake(catalog.display().to_string()));
         }
         let database = database::connect(&database::sqlite_url(&catalog)).await?;
-        let database = app::close_at_end(database);
+        let database = wiring::database::close_at_end(database);
         let store = Store::open(&StoreOptions {
             url: config::file_url(&folder.join("lake")),
             ..StoreOptions::default()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Look;
+use super::Probe;
 use super::rest::has;
 use super::target::Target;
 
@@ -65,33 +65,33 @@ const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
     ),
 ];
 
-pub(super) async fn look(target: &Target, metric: Option<&str>, looks: &mut Vec<Look>) {
-    looks.push(Look::of("graphql: schema", schema(target).await));
+pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &mut Vec<Probe>) {
+    probes.push(Probe::new("graphql: schema", schema(target).await));
     for (name, document, pointer, fields) in OF_ALL {
         let seen = asked(target, document, json!({}), pointer, fields).await;
-        looks.push(Look::of(&format!("graphql: {name}"), seen));
+        probes.push(Probe::new(&format!("graphql: {name}"), seen));
     }
     for (name, document, pointer, fields) in OF_ONE {
         let what = format!("graphql: {name}");
-        looks.push(match metric {
-            None => Look::skipped(&what, "the lake is empty"),
+        probes.push(match metric {
+            None => Probe::skipped(&what, "the lake is empty"),
             Some(metric) => {
                 let seen = asked(target, document, json!({"name": metric}), pointer, fields).await;
-                Look::of(&what, seen)
+                Probe::new(&what, seen)
             }
         });
     }
     let what = "graphql: slots, as events";
-    looks.push(match metric {
-        None => Look::skipped(what, "the lake is empty"),
-        Some(_) => Look::of(what, slots(target).await),
+    probes.push(match metric {
+        None => Probe::skipped(what, "the lake is empty"),
+        Some(_) => Probe::new(what, slots(target).await),
     });
     let socket = target.upgrade("/graphql/ws", "graphql-transport-ws").await;
     let socket = socket.and_then(|answer| match answer.status.as_u16() {
         101 => Ok("switches protocols".to_owned()),
         status => Err(format!("expected status 101, got {status}")),
     });
-    looks.push(Look::of("/graphql/ws", socket));
+    probes.push(Probe::new("/graphql/ws", socket));
 }
 
 /// Whether the server has every field that this program's own schema has.

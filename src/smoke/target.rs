@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::Look;
+use super::Probe;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 /// Of an answer that is shown.
 const SHOWN: usize = 160;
@@ -34,7 +34,7 @@ impl Target {
     /// # Errors
     /// Where no client can be made.
     pub(crate) fn new(base: Url, key: Option<String>) -> anyhow::Result<Self> {
-        let http = Client::builder().timeout(PATIENCE).build()?;
+        let http = Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self { http, base, key })
     }
 
@@ -54,12 +54,12 @@ impl Target {
     }
 
     /// Until it is ready.
-    pub(super) async fn wait(&self, patience: Duration) -> Look {
-        let deadline = Instant::now() + patience;
+    pub(super) async fn wait(&self, timeout: Duration) -> Probe {
+        let deadline = Instant::now() + timeout;
         loop {
             let seen = self.get("/readyz").await.and_then(Answer::good);
             if seen.is_ok() || Instant::now() >= deadline {
-                return Look::of("/readyz", seen.map(|_| "ready".to_owned()));
+                return Probe::new("/readyz", seen.map(|_| "ready".to_owned()));
             }
             sleep(PAUSE).await;
         }

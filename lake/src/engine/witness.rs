@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::task_local;
 
 /// The engines, the fastest first.
-const NAMES: [&str; 3] = ["window", "embedded", "athena"];
+const NAMES: [&str; 3] = ["memory", "datafusion", "athena"];
 
 /// An engine, by its place in the names.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ task_local! {
     static SEEN: Arc<AtomicU8>;
 }
 
-/// Does something, and says which engines gave answers for it: `window`, `embedded`, `athena`.
+/// Does something, and says which engines gave answers for it: `memory`, `datafusion`, `athena`.
 pub async fn witnessed<T>(doing: impl Future<Output = T>) -> (T, Vec<&'static str>) {
     let seen = Arc::new(AtomicU8::new(0));
     let done = SEEN.scope(Arc::clone(&seen), doing).await;

@@ -1,4 +1,4 @@
-//! Makes what alerts need of the settings.
+//! Delivery of alerts: mail and webhook channels, and the writer of mails.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use url::Url;
 
 use crate::config::{ConfigError, Settings, within};
 
-/// Limits of `mail.timeout`; a worker holds a delivery for 90 seconds a step.
+/// Bounds of `mail.timeout`; a worker's lease of a delivery lasts 90 seconds a step.
 const MIN_MAIL_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_MAIL_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// What sends deliveries.
+/// Creates the sender of deliveries.
 pub(crate) fn sender(
     settings: &Settings,
     database: &DatabaseConnection,
@@ -30,13 +30,13 @@ pub(crate) fn sender(
         webhook: webhook(settings)?,
     };
     let pace = Pace {
-        lines: at_once("mail.max_connections", settings.mail.max_connections)?,
+        lines: max_connections("mail.max_connections", settings.mail.max_connections)?,
         per_second: settings.mail.rate_limit_per_second,
-        webhooks: at_once(
+        webhooks: max_connections(
             "webhooks.max_connections",
             settings.webhooks.max_connections,
         )?,
-        webhooks_per_host: at_once(
+        webhooks_per_host: max_connections(
             "webhooks.max_connections_per_host",
             settings.webhooks.max_connections_per_host,
         )?,
@@ -46,14 +46,14 @@ pub(crate) fn sender(
         return Err(ConfigError::setting(
             "mail.rate_limit_per_second",
             "0",
-            "expected a number of mails a second above 0",
+            "expected a number above 0",
         ));
     }
     Ok(Sender::new(database.clone(), channels, writer, pace))
 }
 
-/// Connections at once.
-fn at_once(name: &str, number: usize) -> Result<usize, ConfigError> {
+/// Checks a maximum number of connections.
+fn max_connections(name: &str, number: usize) -> Result<usize, ConfigError> {
     if (1..=256).contains(&number) {
         return Ok(number);
     }
@@ -65,7 +65,7 @@ fn at_once(name: &str, number: usize) -> Result<usize, ConfigError> {
     ))
 }
 
-/// What makes their bytes.
+/// Creates the writer of mails.
 pub(crate) fn writer(settings: &Settings) -> Result<Writer, ConfigError> {
     let folder = settings.mail.templates.as_deref();
     let templates = match folder {
