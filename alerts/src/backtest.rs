@@ -33,7 +33,7 @@ pub struct Backtest {
     /// Mails that they would have been: many at one minute are one.
     pub mails: usize,
     /// Jumps that made no alert, because of cooldown or limits.
-    pub held: usize,
+    pub suppressed: usize,
     /// The sample farthest from its mean, the rule's way, whether or not it jumped.
     pub farthest: Option<Jump>,
     /// Mails by UTC day, every day of the span.
@@ -276,7 +276,7 @@ impl Run {
             span,
             metrics,
             samples: self.samples,
-            held: jumps - alerts.len(),
+            suppressed: jumps - alerts.len(),
             alerts,
             mails,
             farthest: self.farthest,

@@ -1,10 +1,10 @@
 //! What a rule makes of one minute of one metric: a pure function of the rule, the state before, and the rows.
 //!
 //! ```text
-//!        beyond the factor            for `sustain` minutes
+//!        beyond the factor            for `for_minutes` minutes
 //!   ok ───────────────────> pending ───────────────────────> firing      (the alert is made here, once)
 //!    ^ <──────────────────────┘ calm                            │
-//!    └──────────────────── not beyond the re-arm ratio ─────────┘
+//!    └──────────────────── not beyond the resolve factor ─────────┘
 //!   any ── too few samples, or a mean not above zero ──> no data ── enough again ──> where it was
 //! ```
 
@@ -80,7 +80,7 @@ impl Rule {
                 (State::Firing, watch.streak)
             }
             _ if !beyond || was == State::Firing => (State::Ok, 0),
-            _ if watch.streak + 1 >= self.sustain => (State::Firing, watch.streak + 1),
+            _ if watch.streak + 1 >= self.for_minutes => (State::Firing, watch.streak + 1),
             _ => (State::Pending, watch.streak + 1),
         };
         let reason = (state != watch.state).then(|| self.why(was, state, streak, ratio));
@@ -123,13 +123,13 @@ impl Rule {
             State::Firing if was == State::Firing => {
                 format!("there is data again, and it still fires: {ratio:.2}x the mean")
             }
-            State::Firing if self.sustain > 1 => {
+            State::Firing if self.for_minutes > 1 => {
                 format!("{ratio:.2}x the mean, beyond {factor}x for {streak} minutes in a row")
             }
             State::Firing => format!("{ratio:.2}x the mean, beyond {factor}x"),
             State::Pending => format!(
                 "{ratio:.2}x the mean, beyond {factor}x for {streak} of {} minutes",
-                self.sustain
+                self.for_minutes
             ),
             _ if was == State::Firing => format!(
                 "{ratio:.2}x the mean, no longer beyond {}x",

@@ -13,7 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use marketlake_common::Health;
-use marketlake_common::health::{Part, Role, WINDOW};
+use marketlake_common::health::{Part, RECENT_DAY, Role};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use marketlake_model::{Millis, Minute};
@@ -37,7 +37,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 const SIGN_TTL: Duration = Duration::from_secs(30);
 
 /// What an API answers from: parts of its health, which [`watch`] keeps.
-pub const API_PARTS: [&str; 3] = [WINDOW, "catalog", "store"];
+pub const API_PARTS: [&str; 3] = [RECENT_DAY, "catalog", "store"];
 
 /// What a look at the process reads.
 #[derive(Clone)]
@@ -180,7 +180,8 @@ fn note(health: &Health, seen: Seen, stale_after: Option<Duration>) {
         health.note("feeds", text);
     }
     let count = seen.impossible;
-    gauge!("marketlake_impossible_segments").set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
+    gauge!("marketlake_invalid_time_segments")
+        .set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
     let text = format!(
         "{count} segments hold samples that lie in the future, or before 2009: `marketlake check \
          --repair` takes them out"
@@ -225,10 +226,10 @@ pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>, request: Reques
     }
     let Metrics { lake, figures, .. } = metrics.as_ref();
     if let Ok(held) = lake.figures().await {
-        gauge!("marketlake_segments").set(as_f64(held.segments));
+        gauge!("marketlake_lake_segments").set(as_f64(held.segments));
         gauge!("marketlake_lake_samples").set(as_f64(held.samples));
         gauge!("marketlake_lake_bytes").set(as_f64(held.bytes));
-        gauge!("marketlake_metrics").set(as_f64(held.metrics));
+        gauge!("marketlake_lake_metrics").set(as_f64(held.metrics));
     }
     if let Ok(Some(newest)) = lake.newest().await {
         gauge!("marketlake_newest_sample_timestamp_seconds").set(as_f64(newest.start().0 / 1_000));

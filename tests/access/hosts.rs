@@ -192,7 +192,7 @@ async fn an_open_server_starts_on_loopback_alone() {
         assert!(
             said.err
                 .contains("setting auth.mode = \"open\": expected keys")
-                && said.err.contains("key create"),
+                && said.err.contains("keys create"),
             "{said:?}"
         );
     }

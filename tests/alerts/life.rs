@@ -137,7 +137,7 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
         alerting.subscribe(ended).await;
         let slot = now.minute().hour().start().to_string();
         let said = Program::on(&base)
-            .ok(&["run", "tend-subscriptions", "--slot", &slot])
+            .ok(&["run", "expire-subscriptions", "--slot", &slot])
             .await;
         assert!(
             said.contains(r#"{"expired":1,"messages":0,"throttles":0,"unconfirmed":1}"#),

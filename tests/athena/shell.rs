@@ -96,7 +96,7 @@ async fn an_answer_says_which_engine_gave_it() {
         .with("MARKETLAKE_ATHENA__ROUTE__OLDER_THAN", "40h")
         .with("MARKETLAKE_FEEDS", "[]");
     let client = Client::owning(program.up(&["--role", "api"]).await);
-    for (day, engine) in [(2, "window"), (1, "embedded"), (0, "athena")] {
+    for (day, engine) in [(2, "memory"), (1, "datafusion"), (0, "athena")] {
         let (from, to) = (start().plus(day * 1_440), start().plus(day * 1_440 + 1));
         let path = format!("/v1/metric/a:one/timeseries?from={from}&to={to}");
         let answer = client.get(&path).await;

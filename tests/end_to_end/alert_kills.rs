@@ -57,7 +57,7 @@ async fn subscribe(program: &Program) {
             pattern,
             "--address",
             &address,
-            "--cooldown",
+            "--cooldown-minutes",
             "0",
         ];
         program.ok(&arguments).await;

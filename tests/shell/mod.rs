@@ -44,7 +44,7 @@ async fn answers_come_as_table_json_and_csv() {
             program.ok(&["metrics"]).await,
             "METRIC  ID   MARKET  PAIR  MEASURE\na       x:a  x       a     price\nb       x:b  x       b     price\n"
         );
-        for engine in ["embedded", "window"] {
+        for engine in ["datafusion", "memory"] {
             let rank = program.json(&["rank", "a", "--engine", engine]).await;
             assert_eq!((&rank[0]["display"], &rank[0]["id"]), (&"1/1".into(), &"x:a".into()));
             let unranked = program.json(&["rank", "b", "--engine", engine]).await;
@@ -64,7 +64,7 @@ async fn jumps_show_the_numbers_that_prove_them() {
     lines += "x:a,2026-01-01T01:00:00Z,0.4\n";
     let path = file(&base, "h.csv", &lines);
     program.ok(&["import", &path]).await;
-    for engine in ["embedded", "window"] {
+    for engine in ["datafusion", "memory"] {
         let out = program
             .ok(&[
                 "jumps", "--metric", "a", "--format", "json", "--engine", engine,

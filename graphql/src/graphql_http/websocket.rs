@@ -85,7 +85,7 @@ pub(crate) async fn upgrade(
         .max_message_size(MOST_MESSAGE_BYTES)
         .max_frame_size(MOST_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
-            gauge!("marketlake_websockets").increment(1);
+            gauge!("marketlake_websocket_connections").increment(1);
             let conversation = Conversation {
                 session: endpoint.gate.session(&caller.grant),
                 endpoint,
@@ -97,7 +97,7 @@ pub(crate) async fn upgrade(
                 results: SelectAll::new(),
             };
             conversation.run().await;
-            gauge!("marketlake_websockets").decrement(1);
+            gauge!("marketlake_websocket_connections").decrement(1);
             drop(permit);
         })
 }

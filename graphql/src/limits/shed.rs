@@ -38,11 +38,11 @@ pub(crate) async fn shed(State(room): State<Room>, request: Request, next: Next)
     };
     let begun = Instant::now();
     let response = next.run(request).await;
-    histogram!("marketlake_request_seconds").record(begun.elapsed());
+    histogram!("marketlake_http_request_duration_seconds").record(begun.elapsed());
     room.buffers.hold(response).unwrap_or_else(overloaded)
 }
 
 fn overloaded() -> Response {
-    counter!("marketlake_requests_shed_total").increment(1);
+    counter!("marketlake_http_requests_shed_total").increment(1);
     Problem::overloaded().into_response()
 }

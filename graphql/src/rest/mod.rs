@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::limits::{MaxBytes, Rate, charge};
 use crate::pages::Desk;
 
-/// Names the engines: `window`, `embedded`, `athena`.
+/// Names the engines: `memory`, `datafusion`, `athena`.
 pub(crate) const ENGINE: &str = "marketlake-engine";
 
 /// All of them.

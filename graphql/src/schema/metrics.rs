@@ -41,7 +41,7 @@ pub(super) struct Metric {
 }
 
 impl Metric {
-    /// A metric whose answers stand for a minute; the newest, if none is given.
+    /// A metric whose answers stand for a minute; default the newest.
     pub(super) fn new(Listed { name, metric }: Listed, at: Option<Minute>) -> Self {
         Self {
             id: metric.id().into(),
