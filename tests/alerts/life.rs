@@ -19,7 +19,7 @@ pub(super) async fn serve(base: &Base) -> (Alerting, Running) {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
     let server = Program::on(base)
-        .with("MARKETLAKE_ALERTS__SUBSCRIPTIONS_PER_SOURCE", 1_000)
+        .with("MARKETLAKE_ALERTS__MAX_SUBSCRIPTIONS_PER_IP_PER_DAY", 1_000)
         .up(&["--role", "api"])
         .await;
     (alerting, server)

@@ -78,7 +78,9 @@ async fn an_older_backup_of_sqlite_or_postgres_is_restored_and_nothing_committed
         // Life goes on: more minutes, merged hours, and their sources deleted.
         ingest(&base, &slow, 70).await;
         slow.ok(&["compact"]).await;
-        let sweeping = slow.clone().with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+        let sweeping = slow
+            .clone()
+            .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
         sweeping.ok(&["vacuum"]).await;
         let before = samples(&base).await;
         if is_local {

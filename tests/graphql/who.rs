@@ -298,7 +298,7 @@ async fn without_anonymous_read_nothing_is_told() {
 async fn points_are_used_up_by_each_asker_alone() {
     let base = Base::local().await;
     let program = with_keys(&base)
-        .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", "20")
+        .with("MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE", "20")
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", "1");
     let server = serve_with(&program, &base, HISTORY).await;
     let from = |address: &str| Client::of(&server).with("x-forwarded-for", address);

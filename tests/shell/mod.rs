@@ -88,7 +88,7 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     let base = Base::local().await;
     let program = Program::on(&base)
         .with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]")
-        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
     for slot in ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"] {
         program.ok(&["run", "ingest-minute", "--slot", slot]).await;
     }
@@ -189,7 +189,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
             "found `nyse`",
         ),
         (
-            setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"),
+            setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),
             vec!["vacuum"],
             "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
         ),
@@ -199,12 +199,12 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
             "setting athena.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
         ),
         (
-            setting("MARKETLAKE_ATHENA__PATIENCE", "soon"),
+            setting("MARKETLAKE_ATHENA__TIMEOUT", "soon"),
             vec!["metrics"],
             "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
         ),
         (
-            setting("MARKETLAKE_ATHENA__OUTPUT", "/tmp"),
+            setting("MARKETLAKE_ATHENA__OUTPUT_LOCATION", "/tmp"),
             vec!["metrics"],
             "setting athena.output_location = \"/tmp\": expected s3://bucket/prefix/",
         ),
@@ -360,7 +360,7 @@ async fn logs_can_be_json() {
     let line: serde_json::Value = serde_json::from_str(stopping).unwrap();
     assert_eq!(
         (&line["level"], &line["target"]),
-        (&"INFO".into(), &"marketlake::app".into())
+        (&"INFO".into(), &"marketlake::wiring::shutdown".into())
     );
 }
 
