@@ -1,4 +1,4 @@
-//! Plays what another lake recorded or imported, as if it were live.
+//! Feed that replays another lake's history as if it were live.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use marketlake_model::Minute;
 
 use crate::{config, wiring};
 
-/// The feed: a lake in a data folder, which is only read.
+/// Feed of a lake in a data folder, opened read-only.
 pub(super) struct LakeReplay {
     lake: Arc<Lake>,
     folder: String,
     pace: Pace,
 }
 
-/// Why a lake cannot be played.
+/// Error of opening a lake for replay.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LakeReplayError {
     #[error("expected the data folder of a lake: there is no {0}")]

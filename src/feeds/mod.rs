@@ -1,4 +1,4 @@
-//! Feeds as configured.
+//! Configured feeds.
 
 mod lake_replay;
 
@@ -24,7 +24,7 @@ pub(crate) struct Feeds {
     pub(crate) pace: Option<Pace>,
 }
 
-/// Makes every configured feed.
+/// Creates the configured feeds.
 pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     let mut feeds = Feeds {
         all: Vec::new(),

@@ -1,4 +1,4 @@
-//! The GraphQL face: the schema, each question, and what is pushed.
+//! Probes of the GraphQL API: schema, queries and subscriptions.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::target::Target;
 
 const INTROSPECTION: &str =
     "{ __schema { types { name fields(includeDeprecated: true) { name } } } }";
-/// Questions that anybody who may read may ask: name, document, path to an object, and what it must have.
+/// Queries for the scope read: name, document, path to an object, and its required fields.
 const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
     (
         "metrics",
@@ -37,7 +37,7 @@ const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
         &["segments", "samples", "newest"],
     ),
 ];
-/// The same of one metric, `$name`.
+/// The same, for a metric `$name`.
 const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
     (
         "metric",
@@ -94,7 +94,7 @@ pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &m
     probes.push(Probe::new("/graphql/ws", socket));
 }
 
-/// Whether the server has every field that this program's own schema has.
+/// Checks that the server has every field of this program's schema.
 async fn schema(target: &Target) -> Result<String, String> {
     let answer = target.ask(INTROSPECTION, json!({})).await?;
     let types = answer["__schema"]["types"].as_array();

@@ -1,11 +1,11 @@
-//! The routes that are no GraphQL.
+//! Probes of the REST and Prometheus APIs and the pages.
 
 use serde_json::Value;
 
 use super::Probe;
 use super::target::{Answer, Target};
 
-/// The forms of a series, and the media type of each.
+/// Formats of a series with their media types.
 const FORMS: [(&str, &str); 5] = [
     ("columns", "application/json"),
     ("csv", "text/csv"),
@@ -15,7 +15,7 @@ const FORMS: [(&str, &str); 5] = [
 ];
 const PAGES: [&str; 3] = ["/docs/", "/graphiql", "/subscribe"];
 
-/// Looks at all; returns the id of a metric, where there is one.
+/// Probes all routes; returns the id of a metric, if there is one.
 pub(super) async fn run_probes(target: &Target, probes: &mut Vec<Probe>) -> Option<String> {
     let health = target.get("/healthz").await.and_then(Answer::good);
     probes.push(Probe::new("/healthz", health.map(|_| "alive".to_owned())));
@@ -93,13 +93,13 @@ async fn probe_metric(target: &Target, id: Option<&str>, probes: &mut Vec<Probe>
     }
 }
 
-/// A route whose answer is an object with some fields.
+/// Probes a route for a JSON object with fields.
 async fn shaped(target: &Target, path: &str, fields: &[&str]) -> Probe {
     let answer = target.get(path).await.and_then(Answer::json);
     Probe::new(path, answer.and_then(|value| has(&value, fields)))
 }
 
-/// A route whose answer is of a media type, and not empty.
+/// Probes a route for a non-empty response of a media type.
 async fn typed(target: &Target, path: &str, media_type: &str) -> Probe {
     let answer = target.get(path).await.and_then(Answer::good);
     Probe::new(
@@ -117,7 +117,7 @@ async fn typed(target: &Target, path: &str, media_type: &str) -> Probe {
     )
 }
 
-/// Whether a JSON object has some fields.
+/// Checks that a JSON object has fields.
 pub(super) fn has(value: &Value, fields: &[&str]) -> Result<String, String> {
     let missing = fields.iter().find(|field| value.get(field).is_none());
     match missing {

@@ -1,4 +1,4 @@
-//! The server that is looked at.
+//! Server under test.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use super::Probe;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
-/// Of an answer that is shown.
+/// Characters of a response that are shown.
 const SHOWN: usize = 160;
 
-/// A server, and as whom it is asked.
+/// A server and the key to use.
 pub(crate) struct Target {
     http: Client,
     base: Url,
     key: Option<String>,
 }
 
-/// What it answered.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -38,12 +38,12 @@ impl Target {
         Ok(Self { http, base, key })
     }
 
-    /// The same server, asked by nobody.
+    /// The same server, without a key.
     pub(crate) fn without_key(self) -> Self {
         Self { key: None, ..self }
     }
 
-    /// Whether it does not refuse the key; so too where it cannot be reached.
+    /// Whether it accepts the key; also true if it cannot be reached.
     pub(crate) async fn takes_key(&self) -> bool {
         let answer = self.get("/v1/metrics?limit=1").await;
         answer.map_or(true, |answer| answer.status != StatusCode::UNAUTHORIZED)
@@ -53,7 +53,7 @@ impl Target {
         self.key.is_some()
     }
 
-    /// Until it is ready.
+    /// Waits until it is ready.
     pub(super) async fn wait(&self, timeout: Duration) -> Probe {
         let deadline = Instant::now() + timeout;
         loop {
@@ -69,7 +69,7 @@ impl Target {
         self.send(self.http.get(self.url(path)?)).await
     }
 
-    /// What a WebSocket begins with.
+    /// Requests an upgrade to a WebSocket.
     pub(super) async fn upgrade(&self, path: &str, protocol: &str) -> Result<Answer, String> {
         let request = self.http.get(self.url(path)?);
         let request = [
@@ -91,7 +91,7 @@ impl Target {
         })
     }
 
-    /// The data of a GraphQL answer without errors.
+    /// Runs a GraphQL query and returns its data.
     pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Value, String> {
         let body = json!({"query": query, "variables": variables}).to_string();
         let request = self.http.post(self.url("/graphql")?).body(body);
@@ -103,7 +103,7 @@ impl Target {
         }
     }
 
-    /// The first event of a stream.
+    /// Reads the first event of a stream.
     pub(super) async fn first_event(&self, query: &str) -> Result<String, String> {
         let body = json!({"query": query}).to_string();
         let request = self.http.post(self.url("/graphql")?).body(body);
@@ -145,7 +145,7 @@ impl Target {
 }
 
 impl Answer {
-    /// Itself, where it is a good one.
+    /// Fails unless the status is a success.
     pub(super) fn good(self) -> Result<Self, String> {
         if self.status.is_success() {
             Ok(self)
