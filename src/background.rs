@@ -37,8 +37,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts each task under supervision: it is restarted if it panics or ends; the process ends if that
-    /// happens too often.
+    /// Starts each task under supervision: it is restarted if it panics or ends; the process ends
+    /// if that happens too often.
     pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         if self.is_api {
             // From the first moment on: nobody is ready before they have said so.
@@ -112,8 +112,8 @@ impl Background {
         marketlake_graphql::watch(lake, health, self.is_api, self.stale_after, stop).await;
     }
 
-    /// Checks whether the database still belongs to the lake in the store. An outage of either proves
-    /// nothing.
+    /// Checks whether the database still belongs to the lake in the store. An outage of either
+    /// proves nothing.
     async fn compare(self) {
         let part = self.health.part(Role::Scheduler, IDENTITY);
         // It was compared before it came here.

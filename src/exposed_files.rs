@@ -1,6 +1,6 @@
 //! Detection of private files that other users of this machine may read. Modes are reported, never
-//! changed, since a group may be let in on purpose. A file that was restored with `cp` has the umask's
-//! mode.
+//! changed, since a group may be let in on purpose. A file that was restored with `cp` has the
+//! umask's mode.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use marketlake_entities::database;
 use crate::config::Settings;
 use crate::operator_key;
 
-/// Lists them with their mode and the command that closes them. Files are checked by path: by POSIX,
-/// to open and close a database would end this process's locks on it.
+/// Lists them with their mode and the command that closes them. Files are checked by path: by
+/// POSIX, to open and close a database would end this process's locks on it.
 pub(crate) fn find(settings: &Settings) -> Vec<String> {
     let mut private = vec![operator_key::path(settings)];
     if let Some(file) = database::sqlite_file(settings.database_url().expose()) {

@@ -6,8 +6,9 @@ use crate::config::{ConfigError, Settings};
 use crate::service::Service;
 use crate::{exposed_files, operator_key, output};
 
-/// Creates the operator key and prints the address of health and `/metrics`. On a terminal it prints
-/// a link with the key in its fragment, which browsers send to no server; a log never contains it.
+/// Creates the operator key and prints the address of health and `/metrics`. On a terminal it
+/// prints a link with the key in its fragment, which browsers send to no server; a log never
+/// contains it.
 pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()> {
     let key = operator_key::ensure(settings);
     exposed_files::warn(settings);

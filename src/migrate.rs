@@ -4,8 +4,8 @@ use marketlake_entities::database;
 use marketlake_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
-/// Advisory lock of migrations; an arbitrary number. A transaction holds it, so that it ends with the
-/// process, behind a pooler too.
+/// Advisory lock of migrations; an arbitrary number. A transaction holds it, so that it ends with
+/// the process, behind a pooler too.
 const LOCK: &str = "select pg_advisory_xact_lock(7021950123)";
 
 /// Applies missing migrations in one transaction. A read-only database must lack none.

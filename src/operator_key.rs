@@ -16,8 +16,8 @@ pub(crate) fn path(settings: &Settings) -> PathBuf {
     settings.data.join(FILE)
 }
 
-/// Creates the key if there is none. A process that cannot continues without: API keys with the scope
-/// admin are an operator's too.
+/// Creates the key if there is none. A process that cannot continues without: API keys with the
+/// scope admin are an operator's too.
 pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     let path = path(settings);
     if !path.exists()

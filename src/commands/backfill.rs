@@ -19,8 +19,9 @@ use crate::{output, service, wiring};
 
 /// Downloads minute-by-minute history from an exchange: closing prices and traded volumes.
 ///
-/// Works day by day and resumes where it was stopped or killed. Keeps to the exchange's rate limits.
-/// Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --pairs btcusdt,hottry
+/// Works day by day and resumes where it was stopped or killed. Keeps to the exchange's rate
+/// limits. Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to
+/// 2026-11-08T00:00:00Z --pairs btcusdt,hottry
 #[derive(Args)]
 pub(super) struct Backfill {
     /// Exchange.

@@ -16,8 +16,8 @@ pub(super) struct Check {
     /// Read every row: verify hashes, order, one row per metric and minute, and rollups.
     #[arg(long)]
     deep: bool,
-    /// Set broken segments aside, report lost rows, rebuild what can be rebuilt, and adopt objects that
-    /// the catalog lacks.
+    /// Set broken segments aside, report lost rows, rebuild what can be rebuilt, and adopt objects
+    /// that the catalog lacks.
     #[arg(long)]
     repair: bool,
 }

@@ -26,8 +26,8 @@ const ADDRESS: &str = "you@example.com";
 
 /// Shows the whole product on a simulated market: a day of history, one subscription, all roles.
 ///
-/// Every second minute the volume of a pair jumps, and a mail about it appears in the outbox folder.
-/// Example: marketlake demo --for 3m
+/// Every second minute the volume of a pair jumps, and a mail about it appears in the outbox
+/// folder. Example: marketlake demo --for 3m
 #[derive(Args)]
 pub(super) struct Demo {
     /// Duration, after which it ends with a summary; by default until Ctrl-C.

@@ -39,8 +39,8 @@ pub(super) struct Jumps {
     /// Direction of the jump: up or down.
     #[arg(long, default_value = "up")]
     direction: String,
-    /// Evaluate the span again for all subscriptions, with the rules of the time, and compare with the
-    /// alerts that were created.
+    /// Evaluate the span again for all subscriptions, with the rules of the time, and compare with
+    /// the alerts that were created.
     #[arg(long, conflicts_with_all = ["metric", "factor", "window_minutes", "min_samples", "direction"])]
     replay: bool,
     #[command(flatten)]

@@ -36,8 +36,8 @@ enum KeysCommand {
     Create {
         /// Label of 1 to 100 characters.
         name: String,
-        /// Scopes, separated by commas: read (prices), alerts (its own subscriptions), metrics (/metrics),
-        /// admin (everything).
+        /// Scopes, separated by commas: read (prices), alerts (its own subscriptions), metrics
+        /// (/metrics), admin (everything).
         #[arg(long, default_value = "read", value_name = "SCOPES")]
         scopes: Scopes,
         /// Time until it expires, up to ten years; never by default.
@@ -64,8 +64,8 @@ enum KeysCommand {
         /// Id of the key: the part between ml_ and the next _.
         id: String,
     },
-    /// Exports all keys to a file, as hashes: the file reveals no key, and a database that imports it
-    /// accepts the same keys.
+    /// Exports all keys to a file, as hashes: the file reveals no key, and a database that imports
+    /// it accepts the same keys.
     ///
     /// Example: marketlake keys export keys.jsonl
     Export {

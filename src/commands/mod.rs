@@ -96,8 +96,8 @@ enum Command {
     ///
     /// Example: marketlake compact
     Compact,
-    /// Retires samples beyond their retention and deletes objects that were replaced before the grace
-    /// period, now.
+    /// Retires samples beyond their retention and deletes objects that were replaced before the
+    /// grace period, now.
     ///
     /// Example: marketlake vacuum
     Vacuum,

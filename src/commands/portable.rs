@@ -1,5 +1,5 @@
-//! Export and import of records that cannot be rebuilt from the lake, as JSON lines: a header, then one
-//! row a line.
+//! Export and import of records that cannot be rebuilt from the lake, as JSON lines: a header, then
+//! one row a line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

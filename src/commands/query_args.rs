@@ -88,8 +88,8 @@ impl QuerySession {
         })?)
     }
 
-    /// Span from `from` to `to`; by default the last 24 hours up to the newest minute. `None` if the lake
-    /// is empty.
+    /// Span from `from` to `to`; by default the last 24 hours up to the newest minute. `None` if
+    /// the lake is empty.
     pub(super) async fn span(
         &self,
         from: Option<&str>,

@@ -18,7 +18,8 @@ pub(super) struct Rank {
     /// Measure to rank, if no metric is given.
     #[arg(long, default_value = PRICE)]
     measure: String,
-    /// Statistic: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`, `volume`.
+    /// Statistic: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`,
+    /// `volume`.
     #[arg(long, default_value_t)]
     statistic: Statistic,
     /// Minute of the result; by default the newest.

@@ -10,8 +10,8 @@ use crate::{output, service, wiring};
 /// Rebuilds a lost or outdated catalog from the objects in the store.
 ///
 /// Adopts every object with rows that the catalog lacks, after verifying its checksums. If objects
-/// overlap, the value that was written last wins. Deletes nothing: redundant objects are retired, for
-/// vacuum. May be killed and run again. No other process should write to the lake meanwhile.
+/// overlap, the value that was written last wins. Deletes nothing: redundant objects are retired,
+/// for vacuum. May be killed and run again. No other process should write to the lake meanwhile.
 ///
 /// Example: marketlake rebuild-catalog
 #[derive(Args)]

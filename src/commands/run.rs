@@ -25,11 +25,12 @@ const WRITERS: [&str; 5] = [
 
 /// Runs one slot of a job now, through the slot table: for cron, an event bus or a test.
 ///
-/// A slot that is done is not run again. Example: marketlake run ingest-minute --slot 2026-11-24T10:31:00Z
+/// A slot that is done is not run again. Example: marketlake run ingest-minute --slot
+/// 2026-11-24T10:31:00Z
 #[derive(Args)]
 pub(super) struct Run {
-    /// Job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, expire-subscriptions, watchdog,
-    /// compact-hourly, compact-daily, publish-manifests, vacuum.
+    /// Job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, expire-subscriptions,
+    /// watchdog, compact-hourly, compact-daily, publish-manifests, vacuum.
     job: String,
     /// Scheduled time of the slot, RFC 3339.
     #[arg(long, value_name = "TS")]

@@ -49,8 +49,8 @@ enum SubscriptionsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Exports all subscriptions to a file, with the signing keys of their links and the suppression
-    /// list. Only the file's owner can read it.
+    /// Exports all subscriptions to a file, with the signing keys of their links and the
+    /// suppression list. Only the file's owner can read it.
     ///
     /// Example: marketlake subscriptions export subscriptions.jsonl
     Export {

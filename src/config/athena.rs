@@ -10,8 +10,8 @@ use super::ConfigError;
 use super::settings::no_credentials;
 use super::times::{AGES, TIMEOUTS, duration};
 
-/// Athena, which answers queries of old or large periods if workgroups are configured. Memory answers
-/// the last 24 hours, DataFusion all else.
+/// Athena, which answers queries of old or large periods if workgroups are configured. Memory
+/// answers the last 24 hours, DataFusion all else.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Athena {

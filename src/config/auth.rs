@@ -13,7 +13,8 @@ use crate::operator_key;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Auth {
-    /// open: reachable from this machine only; keys: reachable from others. Operators need a key in both.
+    /// open: reachable from this machine only; keys: reachable from others. Operators need a key in
+    /// both.
     pub(crate) mode: AuthMode,
     /// Access without a key or token.
     pub(crate) anonymous: AnonymousAccess,

@@ -79,7 +79,8 @@ pub(crate) struct Retention {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Feed {
     pub(crate) kind: FeedKind,
-    /// Number of shards in which its metrics are ingested; each is a slot that any process may claim.
+    /// Number of shards in which its metrics are ingested; each is a slot that any process may
+    /// claim.
     pub(crate) shards: Option<i64>,
     /// Exchanges to record, by priority: the first owns the short name of a pair (`cryptowatch`).
     #[serde(default)]

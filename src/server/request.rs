@@ -106,8 +106,8 @@ async fn read(
     read_body(body, connections).await
 }
 
-/// Rejects ambiguous heads, so that the router sees exactly one `Host` (HTTP/1.0: at most one) and a
-/// path as target.
+/// Rejects ambiguous heads, so that the router sees exactly one `Host` (HTTP/1.0: at most one) and
+/// a path as target.
 fn check_head(parts: &mut Parts) -> Result<(), Rejection> {
     let is_path = parts.uri.path().starts_with('/');
     if !is_path || parts.uri.authority().is_some() && parts.uri.scheme().is_none() {
@@ -139,9 +139,9 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Refuses a body whose end a proxy may see elsewhere (RFC 9112, section 6.3): hyper looks at the last
-/// transfer coding only. A `Content-Length` beside one is dropped by hyper, which then closes the
-/// connection.
+/// Refuses a body whose end a proxy may see elsewhere (RFC 9112, section 6.3): hyper looks at the
+/// last transfer coding only. A `Content-Length` beside one is dropped by hyper, which then closes
+/// the connection.
 fn check_coding(headers: &HeaderMap) -> Result<(), Rejection> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else {

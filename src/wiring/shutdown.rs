@@ -32,8 +32,8 @@ pub(crate) async fn unless_stopped<T>(
 }
 
 /// Installs the signal handlers now, and returns a future that waits for a signal. A task would
-/// install them when it first runs: a process whose parent ignores Ctrl-C, like a script's background
-/// job, would miss a signal before that.
+/// install them when it first runs: a process whose parent ignores Ctrl-C, like a script's
+/// background job, would miss a signal before that.
 #[cfg(unix)]
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

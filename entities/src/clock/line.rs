@@ -1,5 +1,5 @@
-//! Estimate of the current time from readings of two clocks and the elapsed uptime between them. Pure:
-//! reads no clock itself.
+//! Estimate of the current time from readings of two clocks and the elapsed uptime between them.
+//! Pure: reads no clock itself.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Clock for slots, leases and links: the database's clock, on which all processes agree, as long as it
-//! runs steadily.
+//! Clock for slots, leases and links: the database's clock, on which all processes agree, as long
+//! as it runs steadily.
 //!
 //! Each second both clocks are compared with what the machine counts since its start, sleep
 //! included. A clock that was set does not move the time: it goes on as before. Where the

@@ -74,10 +74,10 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
     connect_with(url, &PoolOptions::default()).await
 }
 
-/// Connects with options; a server that refuses connections is tried again until
-/// `refused_timeout` is over, one that starts up or has no room until `acquire_timeout` is. A `SQLite`
-/// file that cannot be written, and that no process has open, is opened for
-/// [reading only](super::is_read_only).
+/// Connects with options; a server that refuses connections is tried again until `refused_timeout`
+/// is over, one that starts up or has no room until `acquire_timeout` is. A `SQLite` file that
+/// cannot be written, and that no process has open, is opened for [reading
+/// only](super::is_read_only).
 ///
 /// # Errors
 /// The last reason why no connection could be made, the network's or the server's own message,
@@ -180,8 +180,8 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// Describes a failure of the database in one sentence. Where the pool only says that it timed out, one more
-/// connection is tried for the reason.
+/// Describes a failure of the database in one sentence. Where the pool only says that it timed out,
+/// one more connection is tried for the reason.
 pub async fn diagnose(
     database: &DatabaseConnection,
     error: &(dyn std::error::Error + Send + Sync + 'static),
