@@ -74,7 +74,7 @@ pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
 /// Reads the database's clock.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn clock(connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
     let backend = connection.get_database_backend();
     let sql = format!("select {} as now", clock_sql(backend));

@@ -43,7 +43,7 @@ pub(super) struct Import {
     keep_going: bool,
 }
 
-/// What was read.
+/// Result of reading a file.
 #[derive(Default)]
 struct Read {
     refused: u64,

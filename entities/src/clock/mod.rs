@@ -22,13 +22,13 @@ use marketlake_model::Millis;
 
 pub use line::{Event, Line, MAX_CLOCK_DIFFERENCE, Reading, STEP_SETTLE_TIME, STEP_TOLERANCE};
 
-/// How often the clocks are compared, where anybody asks for the time.
+/// Interval at which the clocks are compared.
 const OBSERVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A clock as a function.
 type Tell<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// The time to go by. Cheap to clone; all clones are the same.
+/// Current time. Cheap to clone; clones share their state.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
@@ -70,7 +70,7 @@ impl Clock {
     /// Compares the clocks, and logs what is new.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn observe(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         let before = (self.0.uptime)();
         let database = database::clock(connection).await?;
@@ -92,10 +92,10 @@ impl Clock {
         Ok(())
     }
 
-    /// The time. Where the clocks were not compared within the last second, they are now.
+    /// Current time. Compares the clocks first if the last comparison is over a second old.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn now(&self, connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
         let observed = self.0.state.lock().observed;
         let uptime = (self.0.uptime)();

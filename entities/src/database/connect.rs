@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{sqlite, sqlite_file};
 use marketlake_common::{causes, private_file};
 
-/// How long another process's write on `SQLite` is waited for.
+/// Timeout of waiting for another process's write on `SQLite`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a new connection may take where it is only to say why the pool has none.
+/// Timeout of the connection that is made only to diagnose a pool without connections.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Retries that take longer are worth a line in the log.
 const LOGGED_RETRY: Duration = Duration::from_secs(2);
@@ -30,9 +30,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// Size and timeouts of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// Connections at once; they are opened when they are needed.
+    /// Maximum number of connections; they are opened on demand.
     pub max_connections: u32,
-    /// How long a statement waits for a free connection.
+    /// Timeout of a statement waiting for a free connection.
     pub acquire_timeout: Duration,
     /// Time for which a server that refuses connections, or has no socket, is tried again at the
     /// start.
@@ -305,9 +305,9 @@ fn reason(database: &DatabaseConnection, error: &DbErr) -> String {
 /// Whether another attempt at the first connection may help.
 enum Retry {
     Never,
-    /// Nobody listens there.
+    /// Nothing listens there.
     Refused,
-    /// It is starting up, or has no room at the moment.
+    /// Starting up, or out of connections.
     Busy,
 }
 
