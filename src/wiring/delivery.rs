@@ -121,12 +121,12 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
     };
     let url = Url::parse(text).map_err(|error| unusable(&error))?;
     let from = from(settings)?;
-    let hello = settings
+    let ehlo_name = settings
         .mail
         .ehlo_name
         .as_deref()
         .unwrap_or_else(|| from.email.domain());
-    let patience = within(
+    let timeout = within(
         "mail.timeout",
         &settings.mail.timeout,
         MIN_MAIL_TIMEOUT,
@@ -141,7 +141,7 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
             Ok(Arc::new(channel))
         }
         "smtp" | "smtps" => {
-            let channel = SmtpChannel::new(text, hello, Some(patience));
+            let channel = SmtpChannel::new(text, ehlo_name, Some(timeout));
             Ok(Arc::new(channel.map_err(|error| unusable(&error))?))
         }
         other => Err(unusable(&format!(

@@ -87,7 +87,7 @@ async fn after_an_alert_the_metric_is_quiet_for_the_cooldown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_rearm_ratio() {
+async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_resolve_factor() {
     let base = Base::local().await;
     let patient = NewSubscription {
         for_minutes: Some(3),

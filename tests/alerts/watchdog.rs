@@ -73,7 +73,7 @@ async fn each_incident_is_two_mails_however_long_it_lasts() {
 
 /// The job itself finds all three: a feed that does not answer, a job that fails for it, deliveries that die.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_watchman_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
+async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
     let base = Base::local().await;
     let alerting = Alerting::on(&base).await;
     let now = alerting.now().await;
