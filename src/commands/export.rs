@@ -33,7 +33,7 @@ pub(super) struct Export {
     /// Upload the file to the bucket and print a link by which anyone can download it for a while.
     #[arg(long, conflicts_with = "out")]
     link: bool,
-    /// Time for which the link is valid, at most jobs.vacuum_grace_period.
+    /// Time for which the link is valid, at most `jobs.vacuum_grace_period`.
     #[arg(long, value_name = "TIME", value_parser = crate::config::times::flag, requires = "link")]
     valid: Option<Duration>,
 }

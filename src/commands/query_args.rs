@@ -20,7 +20,7 @@ pub(super) enum Engine {
     Datafusion,
     /// Memory, the last 24 hours.
     Memory,
-    /// Athena, any period; needs athena.workgroups.
+    /// Athena, any period; needs `athena.workgroups`.
     Athena,
 }
 
