@@ -119,7 +119,7 @@ def marketlake(name, port, environment):
     settings = {
         "MARKETLAKE_SERVER__LISTEN": f"127.0.0.1:{port}",
         "MARKETLAKE_OPERATIONS__LISTEN": "off",
-        "MARKETLAKE_SERVER__POINTS_A_MINUTE": "0",
+        "MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE": "0",
         "MARKETLAKE_FEEDS": "[]",
         **environment,
     }

@@ -1,4 +1,4 @@
-//! What runs beside the roles: it follows the lake, looks how the process does, and keeps figures.
+//! Background tasks beside the roles: follow the catalog, check health, keep metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,31 +14,31 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How soon what other processes commit is seen.
+/// Interval at which commits of other processes are read.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// How often a process that writes compares its database with the store, beside its writes.
+/// Interval at which a writing process compares its database with the store.
 const IDENTITY_INTERVAL: Duration = Duration::from_secs(15);
-/// The part of a scheduler's health that says whether it may write.
+/// Health part of the scheduler: whether it may write.
 const IDENTITY: &str = "lake";
 
-/// What it takes.
+/// Dependencies of the tasks.
 #[derive(Clone)]
 pub(crate) struct Background {
     pub(crate) lake: Arc<Lake>,
     pub(crate) health: Health,
     pub(crate) figures: PrometheusHandle,
     pub(crate) is_api: bool,
-    /// Whether it was let in to write.
+    /// Whether the process writes to the lake.
     pub(crate) is_scheduler: bool,
-    /// How old the newest minute may be, where it is not a replay's.
+    /// Age of the newest minute from which a feed counts as stale; `None` for a replay.
     pub(crate) stale_after: Option<Duration>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Background {
-    /// Starts each task, which is started again where it panics or ends; the process ends where one
-    /// does so too often.
+    /// Starts each task under supervision: it is restarted if it panics or ends; the process ends
+    /// if that happens too often.
     pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         if self.is_api {
             // From the first moment on: nobody is ready before they have said so.
@@ -75,7 +75,7 @@ impl Background {
         });
     }
 
-    /// Keeps the window equal to what is committed.
+    /// Keeps the in-memory day equal to the committed one.
     async fn follow(self) {
         let mut seen = 0;
         let mut database = outage::DATABASE.reporter("follow");
@@ -104,7 +104,7 @@ impl Background {
         }
     }
 
-    /// Looks how the process does.
+    /// Checks the health of the process.
     async fn watch(self) {
         let Self {
             lake, health, stop, ..
@@ -113,8 +113,8 @@ impl Background {
             .await;
     }
 
-    /// Says whether the database still is the one that the store's lake is of. A store or a
-    /// database that cannot be asked says nothing about that.
+    /// Checks whether the database still belongs to the lake in the store. An outage of either
+    /// proves nothing.
     async fn compare(self) {
         let part = self.health.part(Role::Scheduler, IDENTITY);
         // It was compared before it came here.
@@ -143,7 +143,7 @@ impl Background {
         }
     }
 
-    /// Keeps histograms from growing between scrapes.
+    /// Bounds the memory of histograms between scrapes.
     async fn upkeep(self) {
         while !self.stop.is_cancelled() {
             self.figures.run_upkeep();

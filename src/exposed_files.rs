@@ -1,5 +1,6 @@
-//! Files that others on this machine may read and should not: named, never changed, since a group may
-//! be let in on purpose. A file that was restored with `cp` has the mode that the umask gave it.
+//! Detection of private files that other users of this machine may read. Modes are reported, never
+//! changed, since a group may be let in on purpose. A file that was restored with `cp` has the
+//! umask's mode.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use marketlake_entities::database;
 use crate::config::Settings;
 use crate::operator_key;
 
-/// Each of them with its mode and the command that closes it. Files are looked at by path: by
+/// Lists them with their mode and the command that closes them. Files are checked by path: by
 /// POSIX, to open and close a database would end this process's locks on it.
 pub(crate) fn find(settings: &Settings) -> Vec<String> {
     let mut private = vec![operator_key::path(settings)];
@@ -34,7 +35,7 @@ pub(crate) fn find(settings: &Settings) -> Vec<String> {
     wide.collect()
 }
 
-/// Says so in the log, for the start of whatever runs long.
+/// Logs them, at the start of long-running commands.
 pub(crate) fn warn(settings: &Settings) {
     let exposed = find(settings);
     if !exposed.is_empty() {

@@ -1,4 +1,4 @@
-//! Lines that a process which serves begins with, on stdout.
+//! Start-up lines of a server, on stdout.
 
 use std::io::IsTerminal;
 
@@ -6,8 +6,9 @@ use crate::config::{ConfigError, Settings};
 use crate::service::Service;
 use crate::{exposed_files, operator_key, output};
 
-/// Makes the operator key, and says where health and `/metrics` are. On a terminal it shows the
-/// link with the key: in the fragment, which browsers send to no server; a log never has it.
+/// Creates the operator key and prints the address of health and `/metrics`. On a terminal it
+/// prints a link with the key in its fragment, which browsers send to no server; a log never
+/// contains it.
 pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()> {
     let key = operator_key::ensure(settings);
     exposed_files::warn(settings);
@@ -30,7 +31,7 @@ pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()
     Ok(())
 }
 
-/// Where a browser reaches the API.
+/// URL of the API for browsers.
 fn base(service: &Service, settings: &Settings) -> Result<Option<String>, ConfigError> {
     if settings.server.public_url.is_some() {
         let url = settings.public_url()?;

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Starts logging; `RUST_LOG` says what, by default `info` of marketlake and warnings of the rest.
+/// Starts logging; `RUST_LOG` filters, by default `info` of marketlake and warnings of the rest.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
     // What the pool warns of once a connection is said once an outage.
     let default = if quiet {

@@ -1,7 +1,5 @@
 //! `marketlake`: the market-data lake that anyone can run.
 
-mod alerting;
-mod app;
 mod background;
 mod commands;
 mod config;
@@ -9,6 +7,7 @@ mod exposed_files;
 mod feeds;
 mod greeting;
 mod logs;
+mod metric_descriptions;
 mod migrate;
 mod operator_key;
 mod output;
@@ -27,11 +26,11 @@ use commands::{Cli, Usage};
 use config::ConfigError;
 use marketlake_entities::database;
 
-/// Stack of each thread: what recurses is bounded to need far less, also where nothing is optimised.
+/// Stack size of each thread. Recursion is bounded to need far less, also in debug builds.
 const STACK_BYTES: usize = 8 << 20;
 
-/// How long work in threads, like a wait for a file's lock, may go on after all else has ended. What
-/// it leaves is what a crash would leave.
+/// Time that blocking work, like a wait for a file's lock, has after everything else has ended. It
+/// leaves what a crash would leave.
 const THREADS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Exit status: 0 done, 1 failed, 2 bad usage or configuration.
@@ -57,7 +56,7 @@ async fn run() -> ExitCode {
     // Reads FAILPOINTS in a build with that feature; does nothing in any other.
     let _failpoints = fail::FailScenario::setup();
     let executed = commands::execute(Cli::parse()).await;
-    app::close().await;
+    wiring::database::close().await;
     match executed {
         Ok(code) => code,
         Err(error) => {

@@ -1,15 +1,14 @@
-//! Brings the tables up to date; safe to be tried by several processes at once.
+//! Migration of the database, safe to run in several processes at once.
 
 use marketlake_entities::database;
 use marketlake_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
-/// Any number will do, so long as nobody else in this database uses it. Held by a transaction, so that it is gone
-/// with its process, behind a pooler too.
+/// Advisory lock of migrations; an arbitrary number. A transaction holds it, so that it ends with
+/// the process, behind a pooler too.
 const LOCK: &str = "select pg_advisory_xact_lock(7021950123)";
 
-/// Applies what is missing, all of it or nothing. A database that is opened for reading only must
-/// lack nothing.
+/// Applies missing migrations in one transaction. A read-only database must lack none.
 pub(crate) async fn up(database: &DatabaseConnection) -> Result<(), DbErr> {
     if database::is_read_only(database).await? {
         let pending = Migrator::get_pending_migrations_read_only(database).await?;

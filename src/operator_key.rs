@@ -1,4 +1,4 @@
-//! The operator key of a data folder: made at the first start, read by commands that speak HTTP.
+//! Operator key of a data folder: created at the first start, read by commands that use HTTP.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,19 +12,19 @@ use crate::config::Settings;
 
 const FILE: &str = "operator.key";
 
-/// The file of the operator key.
+/// Path of the operator key.
 pub(crate) fn path(settings: &Settings) -> PathBuf {
     settings.data.join(FILE)
 }
 
-/// Makes the key where there is none. A process that cannot goes on without: keys of the database
-/// are an operator's too.
+/// Creates the key if there is none. A process that cannot continues without: API keys with the
+/// scope admin are an operator's too.
 pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     let path = path(settings);
     if !path.exists()
         && let Err(error) = write_if_missing(&path)
     {
-        let hint = "make a key with: marketlake key create --scopes admin NAME";
+        let hint = "create a key with: marketlake keys create --scopes admin NAME";
         tracing::warn!(path = %path.display(), %error, hint, "no operator key can be written");
         return None;
     }
@@ -37,7 +37,7 @@ pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     }
 }
 
-/// Puts a new key in the place of the old one, which is refused within a second.
+/// Replaces the key; the old one is refused within a second.
 pub(crate) fn rotate(settings: &Settings) -> io::Result<PathBuf> {
     let path = path(settings);
     private_file::create_folder(&settings.data)?;
@@ -45,8 +45,8 @@ pub(crate) fn rotate(settings: &Settings) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Writes a key beside the file and moves it there whole, unless there is one by then: a crash
-/// leaves no half of a key, and of processes that start at once the first one's key stays.
+/// Writes a key to a temporary file and links it, unless the key exists by then: a crash leaves no
+/// partial key, and of processes that start at once the first one's key stays.
 fn write_if_missing(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     private_file::create_folder(folder)?;

@@ -1,11 +1,11 @@
-//! Answers on stdout: a table for people, JSON or CSV for programs.
+//! Output on stdout: a table for people, JSON or CSV for programs.
 
 use std::io::Write;
 
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 
-/// The forms of an answer.
+/// Output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Columns for people.
@@ -17,11 +17,11 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// One cell.
+/// A cell of a table.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
     Text(String),
-    /// A number in exactly these digits.
+    /// A number with exactly these digits.
     Number(String),
     Null,
 }
@@ -51,7 +51,7 @@ impl Cell {
     }
 }
 
-/// Writes rows to stdout. A reader that went away is no error.
+/// Writes rows to stdout. A closed pipe is no error.
 pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
     let text = match format {
         Format::Table => table(columns, rows),
@@ -61,7 +61,7 @@ pub(crate) fn print(format: Format, columns: &[&str], rows: &[Vec<Cell>]) -> any
     line(&text)
 }
 
-/// Says on stderr that an answer is made up, where it is.
+/// Notes on stderr that data is simulated, if it is.
 pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlake_model::Metric>) {
     if metrics
         .into_iter()
@@ -71,7 +71,7 @@ pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlak
     }
 }
 
-/// Writes a line to stderr, beside an answer.
+/// Writes a note to stderr.
 #[expect(clippy::print_stderr, reason = "a note beside the answer")]
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");

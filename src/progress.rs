@@ -1,4 +1,4 @@
-//! How far long work is: a bar on a terminal, plain lines elsewhere. On stderr, since stdout is the answer's.
+//! Progress of long work, on stderr: a bar on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,20 +37,20 @@ impl Progress {
         }
     }
 
-    /// One step is done, and had so many samples.
+    /// Completes a step with a number of samples.
     pub(crate) fn step(&self, samples: usize) {
         self.samples.fetch_add(samples as u64, Ordering::Relaxed);
         self.bar.inc(1);
         self.bar.set_message(self.rate());
     }
 
-    /// Steps that were done before, and say nothing of the pace.
+    /// Completes steps that were done before, without counting them for the rate.
     pub(crate) fn skip(&self, steps: usize) {
         self.bar.inc(steps as u64);
         self.bar.reset_eta();
     }
 
-    /// Says on a line where it stands, where there is no bar.
+    /// Prints a line of progress if there is no bar.
     pub(crate) fn line(&self, what: &str) {
         if !self.is_terminal {
             let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));

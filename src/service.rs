@@ -1,4 +1,4 @@
-//! The long-running process: roles, and how they end.
+//! Long-running process: its roles and their shutdown.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -23,27 +23,27 @@ use crate::background::Background;
 use crate::config::{ConfigError, Feed, Pool, Settings};
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::wiring::http::HttpApis;
-use crate::{alerting, app, feeds, server};
+use crate::{feeds, metric_descriptions, server, wiring};
 
-/// All that runs has ended by then, or is dropped; a dropped slot is given back by its lease. The
-/// connections and threads end after that, so that all is over within ten seconds.
-const STOPPING: Duration = Duration::from_secs(7);
+/// Time that roles have to shut down before they are dropped; the lease of a dropped slot expires.
+/// Connections and threads end after that, within ten seconds in all.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// What a process does.
+/// Role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// Answers over HTTP.
+    /// Serves the HTTP API.
     Api,
-    /// Ingests, detects, compacts, vacuums.
+    /// Schedules and runs jobs: ingest, detection, compaction, vacuum.
     Scheduler,
-    /// Sends mails.
+    /// Sends mails and webhooks.
     Deliver,
 }
 
-/// A process that is about to run.
+/// A process that is ready to run.
 pub(crate) struct Service {
     lake: Arc<Lake>,
-    /// The same over connections of its own, so that requests do not wait for jobs.
+    /// The lake over a connection pool of its own, so that requests do not wait for jobs.
     api_lake: Arc<Lake>,
     jobs: JobSet,
     pace: Option<marketlake_feeds::ReplayClock>,
@@ -53,13 +53,13 @@ pub(crate) struct Service {
     options: HttpOptions,
     limits: ConnectionLimits,
     health: Health,
-    /// How old the newest minute may be, where it is not a replay's.
+    /// Age of the newest minute from which a feed counts as stale; `None` for a replay.
     stale_after: Option<Duration>,
     is_scheduler: bool,
     stop: CancellationToken,
 }
 
-/// The jobs as configured.
+/// Creates the jobs as configured.
 pub(crate) async fn jobs(
     settings: &Settings,
     lake: &Arc<Lake>,
@@ -70,21 +70,24 @@ pub(crate) async fn jobs(
         lake: Arc::clone(lake),
         feeds: feeds.all,
         pace: feeds.pace,
-        sender: alerting::sender(settings, &app::pool(settings, Pool::Delivery)?)?,
-        max_mails_per_day: settings.alerts.mails_per_address,
+        sender: wiring::delivery::sender(
+            settings,
+            &wiring::database::pool(settings, Pool::Delivery)?,
+        )?,
+        max_mails_per_day: settings.alerts.max_mails_per_address_per_day,
         max_alert_age: settings.alerts.max_age()?,
         watch: WatchdogOptions {
             operator: settings.alerts.operator()?,
             feed_stale_after: settings.alerts.stale_after()?,
         },
-        grace: settings.vacuum_grace()?,
+        grace: settings.vacuum_grace_period()?,
         retention: settings.retention()?,
         stop: stop.clone(),
     });
     Ok((jobs, feeds.pace))
 }
 
-/// How slots of minutes are marked whose samples are found in the store.
+/// Creates the marker of slots whose samples are found in the store.
 pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
     let feeds = settings.feeds.iter().map(|feed| {
         let shards = feed.shards.and_then(|shards| u16::try_from(shards).ok());
@@ -93,14 +96,14 @@ pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
     MarkIngested::of_feeds(feeds).with_history(settings.feeds.iter().all(Feed::has_history))
 }
 
-/// This process's name in the slot table.
+/// Name of this process in the slot table.
 pub(crate) fn worker() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     format!("{}/{}", host.trim(), std::process::id())
 }
 
 impl Service {
-    /// Makes ready; every setting is looked at before anything runs.
+    /// Prepares all parts; every setting is checked before anything runs.
     pub(crate) async fn prepare(
         settings: &Settings,
         lake: Arc<Lake>,
@@ -135,8 +138,9 @@ impl Service {
         };
         let figures = PrometheusBuilder::new()
             .install_recorder()
-            .context("cannot keep figures")?;
-        let api_lake = lake.with_database(app::pool(settings, Pool::Api)?);
+            .context("cannot record metrics")?;
+        metric_descriptions::describe_all();
+        let api_lake = lake.with_database(wiring::database::pool(settings, Pool::Api)?);
         Ok(Self {
             lake,
             api_lake,
@@ -154,21 +158,21 @@ impl Service {
         })
     }
 
-    /// The address of the API.
+    /// Address of the API.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
     }
 
-    /// The address of health and `/metrics`.
+    /// Address of health and `/metrics`.
     pub(crate) fn operations_address(&self) -> Option<SocketAddr> {
         self.operations
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Runs until told to stop, then ends what runs, within ten seconds.
+    /// Runs until stopped, then shuts down within ten seconds.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self {
             lake,
@@ -225,7 +229,7 @@ impl Service {
             () = stop.cancelled() => None,
         };
         stop.cancel();
-        let rest = timeout(STOPPING, tasks.join_all()).await;
+        let rest = timeout(SHUTDOWN_TIMEOUT, tasks.join_all()).await;
         if rest.is_err() {
             tracing::warn!("not everything ended in time; its leases will run out");
         }
@@ -237,7 +241,7 @@ impl Service {
     }
 }
 
-/// Settings of the HTTP APIs.
+/// Options of the HTTP API.
 fn options(
     settings: &Settings,
     health: &Health,
@@ -245,11 +249,11 @@ fn options(
 ) -> Result<HttpOptions, ConfigError> {
     Ok(HttpOptions {
         signup_limits: settings.alerts.caps(),
-        max_metrics: settings.alerts.most_metrics,
+        max_metrics: settings.alerts.max_metrics,
         trusted_proxies: settings.trusted_proxies(),
         auth: settings.auth.options(settings, address(settings)?)?,
         limits: settings.limits()?,
-        cors_origins: settings.origins()?,
+        cors_origins: settings.cors_origins()?,
         public_origin: settings.public_origin()?,
         is_https: settings.public_url()?.starts_with("https://"),
         metrics_without_key: settings

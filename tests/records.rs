@@ -150,7 +150,7 @@ async fn every_record_comes_back_as_it_was_written() {
             content: Set(None),
             message: Set(Some(vec![0, 255, 13, 10])),
             unknowns: Set(1),
-            handed_at: Set(Some(Millis(9))),
+            transmit_started_at: Set(Some(Millis(9))),
             address: Set("a@b.c".to_owned()),
             state: Set(deliveries::State::Unknown),
             token: Set(1),

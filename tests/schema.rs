@@ -69,7 +69,7 @@ fn described(backend: DbBackend) -> Vec<TableCreateStatement> {
         lake_identity,
         manifests,
         metrics,
-        recipients,
+        suppressions,
         rule_spans,
         segments,
         signing_keys,
@@ -77,7 +77,7 @@ fn described(backend: DbBackend) -> Vec<TableCreateStatement> {
         subscriptions,
         transitions,
         upload_intents,
-        watches,
+        rule_states,
     ]
 }
 

@@ -21,7 +21,7 @@ const SUBSCRIBE: &str =
     r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { slots { timestamp } }"}}"#;
 /// Who connects at once.
 const AT_ONCE: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// By minute: how many have heard of it, and when the last one did.
 type Heard = Arc<Mutex<BTreeMap<i64, (usize, i64)>>>;
@@ -87,7 +87,7 @@ async fn connect(address: &str) -> anyhow::Result<Socket> {
 /// The number of the minute that is pushed next.
 async fn next_minute(socket: &mut Socket) -> anyhow::Result<i64> {
     loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await?;
+        let message = tokio::time::timeout(TIMEOUT, socket.next()).await?;
         let message = message.context("closed")??;
         let Message::Text(text) = message else {
             continue;

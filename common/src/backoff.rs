@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Doublings after which no pause grows any more.
-const MOST_DOUBLINGS: u32 = 20;
+const MAX_DOUBLINGS: u32 = 20;
 
 /// Exponential backoff with full jitter: a random share of `first`, doubled with each attempt that failed, up to `longest`.
 /// `chance` is a random number from 0 to 1; the caller draws it.
@@ -11,7 +11,7 @@ const MOST_DOUBLINGS: u32 = 20;
 /// Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 #[must_use]
 pub fn backoff(first: Duration, longest: Duration, failed_attempts: u32, chance: f64) -> Duration {
-    let doublings = failed_attempts.saturating_sub(1).min(MOST_DOUBLINGS);
+    let doublings = failed_attempts.saturating_sub(1).min(MAX_DOUBLINGS);
     let most = first.saturating_mul(2_u32.pow(doublings)).min(longest);
     most.mul_f64(chance.clamp(0.0, 1.0))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 /// The part of an API whose answers need neither the catalog nor the store.
-pub const WINDOW: &str = "window";
+pub const RECENT_DAY: &str = "recent_day";
 /// How long after its start an API may wait for its window before it is ready without it.
 const WINDOW_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -128,9 +128,9 @@ impl Health {
                 let mut others = parts.iter().filter(|(name, _)| name != left_out);
                 others.all(|(_, state)| state.is_ok())
             };
-            let window = parts.iter().find(|(name, _)| name == WINDOW);
+            let window = parts.iter().find(|(name, _)| name == RECENT_DAY);
             let ready = match (role, window) {
-                (Role::Api, Some((_, state))) => state.is_ok() || waited && all_but(WINDOW),
+                (Role::Api, Some((_, state))) => state.is_ok() || waited && all_but(RECENT_DAY),
                 _ => all_but(""),
             };
             RoleReport { role, ready, parts }
@@ -221,7 +221,7 @@ mod tests {
     fn an_api_with_its_window_needs_nothing_else() {
         let health = Health::default();
         health.part(Role::Api, "catalog").bad("no route");
-        let window = health.part(Role::Api, WINDOW);
+        let window = health.part(Role::Api, RECENT_DAY);
         assert_eq!(ready(&health), [(Role::Api, false)]);
         window.good_for_ever();
         health.part(Role::Deliver, "deliver-alerts").bad("ended");

@@ -21,7 +21,7 @@ use marketlake_model::Millis;
 pub use pooler::check_pooler;
 pub use sqlite::{check_sqlite, is_read_only, sqlite_help, with_sqlite_help};
 
-/// What would end the path within an address, or be decoded there.
+/// Characters that end the path of a URL, or that are decoded there.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
 
 /// The address of a `SQLite` file, whatever characters its path holds.
@@ -51,7 +51,8 @@ pub async fn begin_write(database: &DatabaseConnection) -> Result<DatabaseTransa
     database.begin_with_options(options).await
 }
 
-/// The database's clock as an SQL expression, in milliseconds: the one clock that all processes share.
+/// The database's clock as an SQL expression, in milliseconds: the one clock that all processes
+/// share.
 #[must_use]
 pub fn clock_sql(backend: DbBackend) -> &'static str {
     match backend {
@@ -60,7 +61,8 @@ pub fn clock_sql(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What a claim's inner select ends with, so that workers pass each other's rows. `SQLite` has one writer anyway.
+/// Suffix of a claim's inner select, so that workers skip each other's rows. `SQLite` has one
+/// writer.
 #[must_use]
 pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
     match backend {
@@ -69,10 +71,10 @@ pub fn skip_locked_sql(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What the database's clock says.
+/// Reads the database's clock.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn clock(connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
     let backend = connection.get_database_backend();
     let sql = format!("select {} as now", clock_sql(backend));
@@ -86,11 +88,12 @@ pub async fn clock(connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
 /// Rows an insert: below the parameter limit of either database.
 const INSERT_ROWS: usize = 500;
 
-/// Inserts rows however many they are, a few hundred a statement, with what is to be done about those that are there already.
-/// Returns how many were written.
+/// Inserts rows however many they are, a few hundred a statement, with what is to be done about
+/// those that are there already. Returns how many were written.
 ///
 /// # Errors
-/// Where the database fails; what was written until then is the caller's transaction's to roll back.
+/// Where the database fails; what was written until then is the caller's transaction's to roll
+/// back.
 pub async fn insert_all<A>(
     connection: &impl ConnectionTrait,
     rows: Vec<A>,

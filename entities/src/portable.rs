@@ -15,19 +15,19 @@ pub type Row = Map<String, JsonValue>;
 /// Longest text of a field.
 const MAX_TEXT_BYTES: usize = 1 << 16;
 
-/// Why a row cannot be taken in.
+/// Error of an import.
 #[derive(Debug, thiserror::Error)]
 pub enum PortableError {
-    /// It is no row of the table.
+    /// Invalid field.
     #[error("{table}.{column}: expected {expected}, got {got}")]
     Field {
         /// The table.
         table: &'static str,
         /// The field.
         column: String,
-        /// What would be a row.
+        /// Expected type.
         expected: &'static str,
-        /// The start of what was there.
+        /// Beginning of the value.
         got: String,
     },
     /// The database failed.
@@ -38,7 +38,7 @@ pub enum PortableError {
 /// Reads every row of a table, in the order of its key.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn export<E: EntityTrait>(connection: &impl ConnectionTrait) -> Result<Vec<Row>, DbErr> {
     use sea_orm::QueryOrder;
 

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use marketlake_lake::record_engines;
 
-/// Names the engines: `window`, `embedded`, `athena`.
+/// Names the engines: `memory`, `datafusion`, `athena`.
 pub const ENGINE: &str = "marketlake-engine";
 
 /// Adds the engines that answered a request to its response.

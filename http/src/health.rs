@@ -11,7 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use marketlake_common::Health;
-use marketlake_common::health::{Part, Role, WINDOW};
+use marketlake_common::health::{Part, RECENT_DAY, Role};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
 use marketlake_model::{Millis, Minute};
@@ -28,7 +28,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const PROBE_TTL: Duration = Duration::from_secs(30);
 
 /// Parts of an API's health, which [`watch_health`] keeps up to date.
-pub const API_PARTS: [&str; 3] = [WINDOW, "catalog", "store"];
+pub const API_PARTS: [&str; 3] = [RECENT_DAY, "catalog", "store"];
 
 /// State of the health checks.
 #[derive(Clone)]
@@ -175,7 +175,8 @@ fn write_notes(health: &Health, status: DataStatus, stale_after: Option<Duration
         health.note("feeds", text);
     }
     let count = status.impossible;
-    gauge!("marketlake_impossible_segments").set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
+    gauge!("marketlake_invalid_time_segments")
+        .set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
     let text = format!(
         "{count} segments hold samples that lie in the future, or before 2009: `marketlake check \
          --repair` takes them out"

@@ -57,10 +57,10 @@ pub async fn get(State(endpoint): State<Arc<MetricsEndpoint>>, request: Request)
     }
     let MetricsEndpoint { lake, recorder, .. } = endpoint.as_ref();
     if let Ok(stats) = lake.stats().await {
-        gauge!("marketlake_segments").set(as_f64(stats.segments));
+        gauge!("marketlake_lake_segments").set(as_f64(stats.segments));
         gauge!("marketlake_lake_samples").set(as_f64(stats.samples));
         gauge!("marketlake_lake_bytes").set(as_f64(stats.bytes));
-        gauge!("marketlake_metrics").set(as_f64(stats.metrics));
+        gauge!("marketlake_lake_metrics").set(as_f64(stats.metrics));
     }
     if let Ok(Some(newest)) = lake.newest().await {
         gauge!("marketlake_newest_sample_timestamp_seconds").set(as_f64(newest.start().0 / 1_000));

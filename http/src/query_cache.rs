@@ -90,11 +90,11 @@ impl<T: CacheWeight + Send + Sync + 'static> QueryCache<T> {
     #[expect(clippy::cast_precision_loss, reason = "a ratio is a float")]
     fn count(&self, is_hit: bool) {
         let outcome = if is_hit { "hit" } else { "miss" };
-        counter!("marketlake_answer_cache_total", "face" => self.name, "outcome" => outcome)
+        counter!("marketlake_response_cache_total", "api" => self.name, "outcome" => outcome)
             .increment(1);
         let hits = self.hits.fetch_add(u64::from(is_hit), Ordering::Relaxed) + u64::from(is_hit);
         let lookups = self.lookups.fetch_add(1, Ordering::Relaxed) + 1;
-        gauge!("marketlake_answer_cache_hit_ratio", "face" => self.name)
+        gauge!("marketlake_response_cache_hit_ratio", "api" => self.name)
             .set(hits as f64 / lookups as f64);
     }
 }

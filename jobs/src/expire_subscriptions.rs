@@ -1,4 +1,4 @@
-//! `tend-subscriptions`: deletes unconfirmed subscriptions, expires ended ones, and prunes old
+//! `expire-subscriptions`: deletes unconfirmed subscriptions, expires ended ones, and prunes old
 //! messages. Each hour.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct ExpireSubscriptions {
 
 impl ExpireSubscriptions {
     /// Its name.
-    pub const NAME: &'static str = "tend-subscriptions";
+    pub const NAME: &'static str = "expire-subscriptions";
 
     /// The job over a database.
     #[must_use]

@@ -84,7 +84,7 @@ impl IngestMinute {
             match feed.samples(slot).await {
                 Ok(mut batch) => {
                     batch.retain_slot(slot);
-                    gauge!("marketlake_feed_last_answer_slot_seconds", "feed" => feed.name().to_owned())
+                    gauge!("marketlake_feed_last_slot_timestamp_seconds", "feed" => feed.name().to_owned())
                         .set(seconds(slot));
                     whole.merge(batch);
                 }

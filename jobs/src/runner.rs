@@ -235,7 +235,7 @@ impl Runner {
     ) -> Result<(), String> {
         let begun = Instant::now();
         let result = self.attempt(job, run, failures).await;
-        histogram!("marketlake_job_seconds", "job" => job.name())
+        histogram!("marketlake_job_duration_seconds", "job" => job.name())
             .record(begun.elapsed().as_secs_f64());
         let unwritable = result.as_ref().err().and_then(JobError::write_failure);
         let outcome = match result {

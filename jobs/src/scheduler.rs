@@ -92,7 +92,7 @@ impl Scheduler {
         tasks.spawn(async move {
             let (runner, stop) = cron;
             let start = || run_cron(Arc::clone(&tick), runner.clone());
-            supervise("bell", Restarts::default(), &stop, start).await
+            supervise("cron", Restarts::default(), &stop, start).await
         });
         let planning = (Arc::clone(&planner), stop.clone());
         tasks.spawn(async move {
@@ -171,7 +171,7 @@ impl Planner {
             }
             if rung.elapsed() >= TICK_ALARM_TIMEOUT && !silent {
                 silent = true;
-                counter!("marketlake_bell_silences_total").increment(1);
+                counter!("marketlake_cron_silences_total").increment(1);
                 tracing::warn!(
                     seconds = rung.elapsed().as_secs(),
                     "the cron scheduler does not ring, as when the machine's clock was set back; \

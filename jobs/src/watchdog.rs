@@ -1,4 +1,4 @@
-//! `watchman`: checks each minute for stale feeds, failing jobs and dead deliveries, and reports
+//! `watchdog`: checks each minute for stale feeds, failing jobs and dead deliveries, and reports
 //! incidents to the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// Its name.
-    pub const NAME: &'static str = "watchman";
+    pub const NAME: &'static str = "watchdog";
 
     /// The job; with `is_live` the feeds are watched too.
     #[must_use]
@@ -229,7 +229,7 @@ fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
 async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
     let dead = outbox::count_dead(database, now.minus(DEAD_DELIVERY_WINDOW)).await?;
     Ok((dead >= MIN_DEAD_DELIVERIES).then(|| Finding {
-        kind: Kind::DeliveriesDying,
+        kind: Kind::DeliveriesFailing,
         subject: "all".to_owned(),
         detail: format!(
             "{dead} in the last {} minutes",

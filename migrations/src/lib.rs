@@ -9,7 +9,7 @@ mod m20261127_000003_create_job_runs;
 mod m20261127_000004_create_subscriptions;
 mod m20261127_000005_create_subscription_events;
 mod m20261127_000006_create_rule_spans;
-mod m20261127_000007_create_watches;
+mod m20261127_000007_create_rule_states;
 mod m20261127_000008_create_transitions;
 mod m20261127_000009_create_evidence;
 mod m20261127_000010_create_alerts;
@@ -17,7 +17,7 @@ mod m20261127_000011_create_alert_notes;
 mod m20261127_000012_create_deliveries;
 mod m20261127_000013_create_delivery_alerts;
 mod m20261127_000014_create_delivery_throttles;
-mod m20261127_000015_create_recipients;
+mod m20261127_000015_create_suppressions;
 mod m20261127_000016_create_bounces;
 mod m20261127_000017_create_incidents;
 mod m20261127_000018_create_signing_keys;
@@ -43,7 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000004_create_subscriptions::Migration),
             Box::new(m20261127_000005_create_subscription_events::Migration),
             Box::new(m20261127_000006_create_rule_spans::Migration),
-            Box::new(m20261127_000007_create_watches::Migration),
+            Box::new(m20261127_000007_create_rule_states::Migration),
             Box::new(m20261127_000008_create_transitions::Migration),
             Box::new(m20261127_000009_create_evidence::Migration),
             Box::new(m20261127_000010_create_alerts::Migration),
@@ -51,7 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_create_deliveries::Migration),
             Box::new(m20261127_000013_create_delivery_alerts::Migration),
             Box::new(m20261127_000014_create_delivery_throttles::Migration),
-            Box::new(m20261127_000015_create_recipients::Migration),
+            Box::new(m20261127_000015_create_suppressions::Migration),
             Box::new(m20261127_000016_create_bounces::Migration),
             Box::new(m20261127_000017_create_incidents::Migration),
             Box::new(m20261127_000018_create_signing_keys::Migration),

@@ -18,7 +18,7 @@ impl MigrationTrait for Migration {
             .col(big_pk_auto("id"))
             .col(text("subscription_id"))
             .col(integer("revision"))
-            .col(text("judged"))
+            .col(text("spec"))
             .col(big_integer("from_ts"))
             .col(big_integer_null("to_ts"))
             .to_owned();

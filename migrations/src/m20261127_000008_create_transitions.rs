@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("ts"))
             .col(text("from_state"))
             .col(text("to_state"))
-            .col(text("held"))
+            .col(text("resume_state"))
             .col(integer("streak"))
             .col(text("reason"))
             .col(double_null("ratio"))
@@ -30,7 +30,10 @@ impl MigrationTrait for Migration {
             manager,
             table,
             &[
-                unique("transitions_by_watch", &["subscription_id", "metric", "ts"]),
+                unique(
+                    "transitions_unique_minute",
+                    &["subscription_id", "metric", "ts"],
+                ),
                 index("transitions_by_ts", &["ts"]),
             ],
         )

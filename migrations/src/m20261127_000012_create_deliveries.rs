@@ -32,7 +32,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("token"))
             .col(integer("attempts"))
             .col(integer("unknowns"))
-            .col(big_integer_null("handed_at"))
+            .col(big_integer_null("transmit_started_at"))
             .col(big_integer("not_before"))
             .col(big_integer_null("lease_until"))
             .col(text_null("error"))

@@ -59,7 +59,7 @@ pub struct JumpRule {
     pub factor: Exact,
     /// Length of the time before the sample, in minutes; 1 to 1,440.
     pub window: u32,
-    /// The fewest samples in that time with which the rule speaks at all.
+    /// Minimum number of samples in the window.
     pub min_samples: u32,
     /// Which way it looks.
     pub direction: Direction,

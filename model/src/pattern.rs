@@ -16,9 +16,9 @@ use marketlake_common::excerpt;
 pub struct Pattern(String);
 
 /// The most members of a list.
-const MOST_MEMBERS: usize = 50;
-const LONGEST: usize = 2_000;
-const LONGEST_MEMBER: usize = 200;
+const MAX_MEMBERS: usize = 50;
+const MAX_LEN: usize = 2_000;
+const MAX_MEMBER_LEN: usize = 200;
 
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,11 +83,11 @@ impl FromStr for Pattern {
         let members: Vec<&str> = text.split(',').map(str::trim).collect();
         let good = |member: &&str| {
             !member.is_empty()
-                && member.len() <= LONGEST_MEMBER
+                && member.len() <= MAX_MEMBER_LEN
                 && !member.contains(bad)
                 && member.split(':').count() <= 3
         };
-        if text.len() > LONGEST || members.len() > MOST_MEMBERS || !members.iter().all(good) {
+        if text.len() > MAX_LEN || members.len() > MAX_MEMBERS || !members.iter().all(good) {
             return Err(ParsePatternError(excerpt(text).into_owned()));
         }
         let text = members.join(",");

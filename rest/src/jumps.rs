@@ -45,7 +45,7 @@ const KNOWN: [&str; 10] = [
         ("factor" = Option<f64>, Query, description = "Times the mean, above 1; 3, if none is given.", example = 3.0),
         ("direction" = Option<crate::schemas::DirectionName>, Query, description = "Which way; up, if nothing is said."),
         ("window_minutes" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Length of the time that the mean is of; 60, if none is given."),
-        ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "The fewest samples in that time; three quarters of it, if none is given."),
+        ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Minimum number of samples in the window; three quarters of it, if none is given."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
         ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),

@@ -1,4 +1,4 @@
-//! `marketlake athena`: its tables, and what they see.
+//! `marketlake athena`: Athena's tables and their manifests.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use marketlake_entities::database;
 use marketlake_lake::Ddl;
 
 use crate::config::{ConfigError, Settings};
-use crate::{app, output};
+use crate::{output, wiring};
 
-/// Makes Athena's tables, and brings up to date what they see.
+/// Creates Athena's tables and publishes their manifests.
 ///
 /// Example: marketlake athena setup --dry-run
 #[derive(Args)]
@@ -24,22 +24,23 @@ enum Action {
     Publish(Publish),
 }
 
-/// Brings the manifests by which Athena reads up to what is committed, now.
+/// Publishes the manifests of all days now, so that Athena's tables contain all committed samples.
 ///
-/// A question that marketlake asks does so by itself for the days that it is about, and a job each minute for all. Example: marketlake athena publish
+/// The job publish-manifests does so each minute, and every query for the days that it reads.
+/// Example: marketlake athena publish
 #[derive(Args)]
 struct Publish {
-    /// Write those too that are said to be written: where somebody deleted them.
+    /// Write all manifests again, also those that are up to date: after somebody deleted some.
     #[arg(long)]
     again: bool,
 }
 
-/// Makes the database, the tables samples and rollups, and the view prices, where they are missing.
+/// Creates the Glue database, the tables samples and rollups, and the view prices, if missing.
 ///
 /// Example: marketlake athena setup --dry-run
 #[derive(Args)]
 struct Setup {
-    /// Print the statements rather than run them; nothing is asked for then.
+    /// Print the statements instead of running them; needs no AWS.
     #[arg(long)]
     dry_run: bool,
 }
@@ -60,24 +61,24 @@ impl Setup {
             let expected = "expected s3://bucket/prefix: Athena reads nothing else";
             return Err(ConfigError::setting("store.url", &store, expected).into());
         }
-        settings.engine.athena()?;
-        let ddl = Ddl::new(&settings.engine.database, &store);
+        settings.athena.options()?;
+        let ddl = Ddl::new(&settings.athena.database, &store);
         if self.dry_run {
             return output::line(ddl.to_string().trim_end());
         }
-        let lake = app::open_lake(settings).await?;
+        let lake = wiring::lake::open(settings).await?;
         lake.set_up_athena().await?;
         let statements = ddl.statements().count();
         output::line(&format!(
             "athena: {statements} statements run; samples, rollups and prices of {} can be asked",
-            settings.engine.database
+            settings.athena.database
         ))
     }
 }
 
 impl Publish {
     async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let lake = app::open_lake_to_write(settings).await?;
+        let lake = wiring::lake::open_to_write(settings).await?;
         let begun = database::clock(lake.database()).await?;
         let days = lake.publish_manifests(begun, self.again).await?;
         let ended = database::clock(lake.database()).await?;

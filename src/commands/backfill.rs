@@ -12,32 +12,33 @@ use marketlake_lake::{EARLIEST_MINUTE, Span};
 use marketlake_model::Minute;
 
 use super::Usage;
-use super::question::minute;
+use super::query_args::minute;
 use crate::config::{FeedKind, Settings};
 use crate::progress::Progress;
-use crate::{app, output, service};
+use crate::{output, service, wiring};
 
-/// Takes minute-by-minute history from an exchange into the lake: closing prices and traded volumes.
+/// Downloads minute-by-minute history from an exchange: closing prices and traded volumes.
 ///
-/// Day by day; what is done stays done, so that it goes on where it was stopped or killed. The exchange's limits are obeyed.
-/// Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --pairs btcusdt,hottry
+/// Works day by day and resumes where it was stopped or killed. Keeps to the exchange's rate
+/// limits. Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to
+/// 2026-11-08T00:00:00Z --pairs btcusdt,hottry
 #[derive(Args)]
 pub(super) struct Backfill {
-    /// The exchange.
+    /// Exchange.
     #[arg(long, value_enum)]
     feed: Source,
-    /// The first minute, RFC 3339.
+    /// First minute, RFC 3339.
     #[arg(long, value_name = "TS")]
     from: String,
-    /// The last minute; the newest ended one, if none is given.
+    /// Last minute; by default the newest completed one.
     #[arg(long, value_name = "TS")]
     to: Option<String>,
-    /// Pairs to take; all that are traded, if none are given.
+    /// Pairs to download; by default all that are traded.
     #[arg(long, value_delimiter = ',', value_name = "PAIR,..")]
     pairs: Vec<String>,
 }
 
-/// Exchanges that give history.
+/// Exchanges with history.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Source {
     Binance,
@@ -45,7 +46,7 @@ enum Source {
 
 impl Backfill {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let lake = app::open_lake_to_write(settings).await?;
+        let lake = wiring::lake::open_to_write(settings).await?;
         let now = database::clock(lake.database()).await?.minute();
         let span = self.span(now)?;
         let feed = Arc::new(self.exchange(settings)?);
@@ -54,7 +55,7 @@ impl Backfill {
         } else {
             self.pairs.iter().map(|pair| pair.to_lowercase()).collect()
         };
-        let stop = app::stop_on_signal()?;
+        let stop = wiring::shutdown::stop_on_signal()?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop.clone());
         let days: Vec<Minute> = (0..)
             .map(|day| span.from.day().plus(day * 1_440))

@@ -3,11 +3,11 @@
 use clap::Args;
 use marketlake_alerts::{Backtest as Found, try_out};
 
-use super::question::{JUMP_COLUMNS, jump_cells, minute};
-use super::rule::{RuleFlags, usage};
-use crate::app;
+use super::query_args::{JUMP_COLUMNS, jump_cells, minute};
+use super::rule_args::{RuleArgs, usage};
 use crate::config::Settings;
 use crate::output::{self, Format};
+use crate::wiring;
 
 /// Shows what a subscription would have sent over the last days.
 ///
@@ -15,14 +15,14 @@ use crate::output::{self, Format};
 #[derive(Args)]
 pub(super) struct Backtest {
     #[command(flatten)]
-    rule: RuleFlags,
-    /// How many days.
+    rule: RuleArgs,
+    /// Number of days.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=i64::from(marketlake_alerts::MAX_BACKTEST_DAYS)))]
     days: u32,
-    /// The last minute that is judged; the newest, if none is given.
+    /// Last minute to evaluate; by default the newest.
     #[arg(long, value_name = "TS")]
     at: Option<String>,
-    /// How the alerts look.
+    /// Output format of the alerts.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -33,8 +33,8 @@ impl Backtest {
         let new = self.rule.into_new()?;
         // What cannot be used is said before anything is opened.
         new.check_rule().map_err(usage)?;
-        let lake = app::open_lake_to_read(settings).await?;
-        let most = settings.alerts.most_metrics;
+        let lake = wiring::lake::open_to_read(settings).await?;
+        let most = settings.alerts.max_metrics;
         let found = try_out(&lake, &new, self.days, at, most).await?;
         let Some(found) = found.map_err(usage)? else {
             output::note("backtest: nothing has been recorded yet");
@@ -73,7 +73,7 @@ fn summary(found: &Found) -> String {
         found.days.len(),
         found.metrics,
         found.samples,
-        found.held,
+        found.suppressed,
         found.quiet_days(),
         found.noisy_days(),
     )

@@ -6,17 +6,18 @@ use clap::Args;
 use marketlake_lake::CheckOptions;
 
 use crate::config::Settings;
-use crate::{app, output, service};
+use crate::{output, service, wiring};
 
-/// Compares the catalog with the objects.
+/// Checks the catalog against the objects in the store.
 ///
 /// Example: marketlake check --deep --repair
 #[derive(Args)]
 pub(super) struct Check {
-    /// Read every row: hashes, order, one row a metric and minute, rollups equal to their rows.
+    /// Read every row: verify hashes, order, one row per metric and minute, and rollups.
     #[arg(long)]
     deep: bool,
-    /// Set aside what is broken, say what was lost, and rebuild what can be rebuilt; adopt objects that the catalog lacks.
+    /// Set broken segments aside, report lost rows, rebuild what can be rebuilt, and adopt objects
+    /// that the catalog lacks.
     #[arg(long)]
     repair: bool,
 }
@@ -28,7 +29,7 @@ impl Check {
             deep: self.deep,
             repair: self.repair,
         };
-        let lake = app::open_lake(settings).await?;
+        let lake = wiring::lake::open(settings).await?;
         let adoption = service::mark_ingested(settings);
         let report = lake.check_adopting(options, &adoption).await?;
         for line in report.problems.iter().chain(&report.repairs) {

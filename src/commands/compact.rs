@@ -9,10 +9,10 @@ use marketlake_model::Minute;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::{app, output, service};
+use crate::{output, service, wiring};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let lake = app::open_lake_to_write(settings).await?;
+    let lake = wiring::lake::open_to_write(settings).await?;
     let runner = Runner::new(
         lake.database().clone(),
         service::worker(),

@@ -9,11 +9,11 @@ use marketlake_entities::database;
 use marketlake_entities::records::deliveries::State;
 use sea_orm::DatabaseConnection;
 
-use crate::app;
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
+use crate::wiring;
 
-/// Looks into the outbox, and rules it.
+/// Lists and controls deliveries in the outbox.
 #[derive(Args)]
 pub(super) struct Deliveries {
     #[command(subcommand)]
@@ -26,33 +26,33 @@ enum DeliveriesCommand {
     ///
     /// Example: marketlake deliveries list --state dead
     List {
-        /// Those in this state only.
+        /// Only deliveries in this state.
         #[arg(long, value_enum)]
         state: Option<StateFlag>,
-        /// How many.
+        /// Maximum number of deliveries.
         #[arg(long, default_value_t = 100)]
         most: u64,
-        /// How the answer looks.
+        /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Makes deliveries that were given up, or of which nobody knows, due again.
+    /// Retries deliveries that were given up or whose result is unknown.
     ///
     /// Example: marketlake deliveries requeue 6a9c7a1e-..
     Requeue {
-        /// Their keys.
+        /// Ids of the deliveries.
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Stops all deliveries until they are started again; what becomes too old meanwhile expires.
+    /// Stops all deliveries until `deliveries start`; those that become too old meanwhile expire.
     ///
     /// Example: marketlake deliveries stop --reason "wrong prices from the exchange"
     Stop {
-        /// Why, for those who look later.
+        /// Reason, shown in the list of throttles.
         #[arg(long, default_value = "stopped by hand")]
         reason: String,
     },
-    /// Lets all deliveries go on.
+    /// Starts deliveries again.
     ///
     /// Example: marketlake deliveries start
     Start,
@@ -83,7 +83,7 @@ impl From<StateFlag> for State {
 
 impl Deliveries {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let database = app::open_database(settings).await?;
+        let database = wiring::database::open(settings).await?;
         match self.command {
             DeliveriesCommand::List {
                 state,

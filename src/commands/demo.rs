@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Usage;
 use crate::config::{Feed, FeedKind, Settings};
 use crate::service::{Role, Service};
-use crate::{app, greeting, output};
+use crate::{greeting, output, wiring};
 
 const DAY_MINUTES: i64 = 1_440;
 const PATTERN: &str = "*:volume";
@@ -26,20 +26,22 @@ const ADDRESS: &str = "you@example.com";
 
 /// Shows the whole product on a simulated market: a day of history, one subscription, all roles.
 ///
-/// Every second minute one pair's volume jumps, and a mail about it lies in the outbox. Example: marketlake demo --for 3m
+/// Every second minute the volume of a pair jumps, and a mail about it appears in the outbox
+/// folder. Example: marketlake demo --for 3m
 #[derive(Args)]
 pub(super) struct Demo {
-    /// End after so long, with a summary; until Ctrl-C, if not given.
+    /// Duration, after which it ends with a summary; by default until Ctrl-C.
     #[arg(long = "for", value_name = "TIME", value_parser = crate::config::times::flag)]
     duration: Option<Duration>,
 }
 
 impl Demo {
     pub(super) async fn execute(self, mut settings: Settings) -> anyhow::Result<()> {
-        settings.feeds = vec![Feed::of(FeedKind::Simulated)];
-        let stop = app::stop_on_signal()?;
+        settings.feeds = vec![Feed::new(FeedKind::Simulated)];
+        let stop = wiring::shutdown::stop_on_signal()?;
         let prepare = prepare(&settings, stop.clone());
-        let Some((lake, begun, service)) = app::unless_stopped(&stop, prepare).await? else {
+        let Some((lake, begun, service)) = wiring::shutdown::unless_stopped(&stop, prepare).await?
+        else {
             return Ok(());
         };
         if let Some(address) = service.address() {
@@ -62,7 +64,7 @@ async fn prepare(
     settings: &Settings,
     stop: CancellationToken,
 ) -> anyhow::Result<(Arc<Lake>, Millis, Service)> {
-    let lake = app::open_lake_to_write(settings).await?;
+    let lake = wiring::lake::open_to_write(settings).await?;
     refuse_real_data(&lake, settings)?;
     let begun = database::clock(lake.database()).await?;
     write_history(&lake, begun).await?;

@@ -10,17 +10,18 @@ use marketlake_model::Millis;
 
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
-use crate::{app, exposed_files};
+use crate::{exposed_files, wiring};
 
-/// A database so many seconds off makes leases and slots that this machine takes for wrong ones.
-const MOST_SKEW_SECONDS: i64 = 30;
+/// Difference of the clocks above which leases and slots look wrong to this machine.
+const MAX_CLOCK_SKEW_SECONDS: i64 = 30;
 
-/// Tries the database, the store, and Athena where it is used: what we need of them is done once, what costs money or trouble is looked up.
+/// Diagnoses the database, the store and, if configured, Athena: tries each operation that
+/// marketlake needs, and checks settings that cause cost or trouble.
 ///
-/// Fails where something keeps marketlake from working; a warning does not. Example: marketlake doctor
+/// Fails on errors that keep marketlake from working, not on warnings. Example: marketlake doctor
 #[derive(Args)]
 pub(super) struct Doctor {
-    /// How the answer looks.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -37,8 +38,8 @@ impl Doctor {
             Err(error) => found.push(Diagnostic::new("store", Severity::Bad, error.to_string())),
         }
         // Of a lake that cannot be opened the rest is said already.
-        if settings.engine.athena()?.is_some()
-            && let Ok(lake) = app::open_lake(settings).await
+        if settings.athena.options()?.is_some()
+            && let Ok(lake) = wiring::lake::open(settings).await
         {
             found.extend(lake.diagnose_athena().await);
         }
@@ -72,12 +73,12 @@ async fn lake(settings: &Settings, store: &Store, found: &[Diagnostic]) -> Optio
     {
         return None;
     }
-    let database = app::open_database(settings).await.ok()?;
+    let database = wiring::database::open(settings).await.ok()?;
     Some(marketlake_lake::diagnose_identity(&database, store).await)
 }
 
 async fn database(settings: &Settings) -> Vec<Diagnostic> {
-    let database = match app::open_database(settings).await {
+    let database = match wiring::database::open(settings).await {
         Ok(database) => database,
         Err(error) => return vec![Diagnostic::new("database", Severity::Bad, helped(&error))],
     };
@@ -100,7 +101,7 @@ async fn database(settings: &Settings) -> Vec<Diagnostic> {
         Err(error) => Diagnostic::new("database's clock", Severity::Bad, helped(&error)),
         Ok(theirs) => {
             let off = machine_clock().since(theirs) / 1_000;
-            if off.abs() <= MOST_SKEW_SECONDS {
+            if off.abs() <= MAX_CLOCK_SKEW_SECONDS {
                 Diagnostic::new("database's clock", Severity::Good, "that of this machine")
             } else {
                 let detail =

@@ -8,38 +8,39 @@ use clap::Args;
 use marketlake_common::private_file;
 
 use super::Usage;
-use super::question::Asking;
+use super::query_args::QueryArgs;
 use crate::config::Settings;
 use crate::output;
 
-/// Writes metrics' samples, by default of the newest 24 hours, into one Parquet file, or makes a link to it.
+/// Exports samples of metrics, by default of the last 24 hours, to one Parquet file or as a link.
 ///
-/// The file has the columns of the lake's own: metric, ts, unscaled, scale; value = unscaled / 10^scale. Example: marketlake export btcusdt --out btc.parquet
+/// The file has the lake's columns: metric, ts, unscaled, scale; value = unscaled / 10^scale.
+/// Example: marketlake export btcusdt --out btc.parquet
 #[derive(Args)]
 pub(super) struct Export {
     /// Names or ids of the metrics.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// The first minute; 24 hours before the last, if none is given.
+    /// First minute; by default 24 hours before the last.
     #[arg(long, value_name = "TS")]
     from: Option<String>,
-    /// The last minute; the newest, if none is given.
+    /// Last minute; by default the newest.
     #[arg(long, visible_alias = "at", value_name = "TS")]
     to: Option<String>,
-    /// The file to write; one that is there already is left alone.
+    /// File to write; an existing one is not overwritten.
     #[arg(long, value_name = "FILE", required_unless_present = "link")]
     out: Option<PathBuf>,
-    /// Put the file into the bucket, and show a link by which anyone can fetch it for a while.
+    /// Upload the file to the bucket and print a link by which anyone can download it for a while.
     #[arg(long, conflicts_with = "out")]
     link: bool,
-    /// How long the link is good for; no longer than vacuum leaves files alone (`jobs.vacuum_grace`).
+    /// Time for which the link is valid, at most `jobs.vacuum_grace_period`.
     #[arg(long, value_name = "TIME", value_parser = crate::config::times::flag, requires = "link")]
     valid: Option<Duration>,
 }
 
 impl Export {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let grace = settings.vacuum_grace()?;
+        let grace = settings.vacuum_grace_period()?;
         let valid = self.valid.unwrap_or(grace);
         if valid > grace || valid.is_zero() {
             let (most, got) = (
@@ -47,19 +48,21 @@ impl Export {
                 humantime::format_duration(valid),
             );
             return Err(Usage(format!(
-                "--valid: expected a time up to {most} (jobs.vacuum_grace), got {got}"
+                "--valid: expected a time up to {most} (jobs.vacuum_grace_period), got {got}"
             ))
             .into());
         }
-        let asked = Asking::files().open(settings).await?;
+        let session = QueryArgs::datafusion().open(settings).await?;
         let mut metrics = Vec::new();
         for name in &self.names {
-            metrics.push(asked.resolve(name).await?);
+            metrics.push(session.resolve(name).await?);
         }
         output::note_simulated(&metrics);
-        let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
+        let span = session
+            .span(self.from.as_deref(), self.to.as_deref())
+            .await?;
         let span = span.context("the lake is empty")?;
-        let file = asked.lake.export(&metrics, span).await?;
+        let file = session.lake.export(&metrics, span).await?;
         let bytes = file.len();
         match self.out {
             Some(path) => {
@@ -72,7 +75,7 @@ impl Export {
                 output::line(&format!("export: {bytes} bytes in {}", path.display()))
             }
             None => {
-                let link = asked.lake.link(file, valid).await?;
+                let link = session.lake.link(file, valid).await?;
                 let link = link.ok_or_else(|| {
                     Usage(format!(
                         "--link: expected a store at s3://.., got {}",

@@ -15,35 +15,35 @@ use tokio::task::spawn_blocking;
 
 use super::Usage;
 use crate::config::Settings;
-use crate::{app, output};
+use crate::{output, wiring};
 
 /// Samples that go from reading to sorting at once.
 const CHUNK: usize = 1 << 20;
 /// Chunks that reading may be ahead.
 const CHUNKS_AHEAD: usize = 1;
 
-/// Takes history from files into the lake: CSV (metric,ts,value) and JSON candles, plain or .gz, and
-/// Parquet (metric, ts, value).
+/// Imports history from files: CSV (metric,ts,value) and JSON candles, plain or .gz, and Parquet
+/// (metric, ts, value).
 ///
-/// The new value of a metric and minute replaces an old one. Without --keep-going one line that does not parse
-/// keeps everything out. Example: marketlake import --market bittrex ethbtc-1m.json.gz
+/// A new value of a metric and minute replaces an old one. Without --keep-going nothing is imported
+/// if a line does not parse. Example: marketlake import --market bittrex ethbtc-1m.json.gz
 #[derive(Args)]
 pub(super) struct Import {
-    /// The files.
+    /// Files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Market of candles, and of metrics that are named by their pair alone.
+    /// Market of candles, and of metrics that are named by their pair only.
     #[arg(long, value_name = "M")]
     market: Option<String>,
-    /// Pair of candles; else the file's name tells it.
+    /// Pair of candles; by default taken from the file's name.
     #[arg(long, value_name = "P")]
     pair: Option<String>,
-    /// Name the lines that do not parse, and import the rest.
+    /// Report lines that do not parse, and import the rest.
     #[arg(long)]
     keep_going: bool,
 }
 
-/// What was read.
+/// Result of reading a file.
 #[derive(Default)]
 struct Read {
     refused: u64,
@@ -55,7 +55,7 @@ impl Import {
         if self.pair.is_some() && self.files.len() > 1 {
             return Err(Usage("--pair: expected one file with it".to_owned()).into());
         }
-        let lake = app::open_lake_to_write(settings).await?;
+        let lake = wiring::lake::open_to_write(settings).await?;
         let now = database::clock(lake.database()).await?;
         let options = FileOptions {
             market: self.market.clone(),

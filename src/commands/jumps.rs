@@ -9,41 +9,42 @@ use marketlake_lake::JumpQuery;
 use marketlake_model::{Exact, JumpRule};
 
 use super::Usage;
-use super::question::{Asking, JUMP_COLUMNS, jump_cells};
+use super::query_args::{JUMP_COLUMNS, QueryArgs, jump_cells};
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
-/// Shows the samples that are strictly above so many times the mean of the time before them.
+/// Lists jumps: samples strictly above a multiple of the mean of the preceding window.
 ///
 /// Example: marketlake jumps --metric hottry:volume --format json
 #[derive(Args)]
 pub(super) struct Jumps {
-    /// Name or id of one metric; every metric, if none is given.
+    /// Name or id of a metric; by default all metrics.
     #[arg(long, value_name = "M")]
     metric: Option<String>,
-    /// The first minute that is judged; 24 hours before the last, if none is given.
+    /// First minute to evaluate; by default 24 hours before the last.
     #[arg(long, value_name = "TS")]
     from: Option<String>,
-    /// The last minute that is judged; the newest, if none is given.
+    /// Last minute to evaluate; by default the newest.
     #[arg(long, visible_alias = "at", value_name = "TS")]
     to: Option<String>,
-    /// How many times the mean.
+    /// Multiple of the mean that a sample must exceed.
     #[arg(long, default_value = "3")]
     factor: String,
-    /// Length of the time before, in minutes.
+    /// Window of the mean, in minutes.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    window: u32,
-    /// The fewest samples in that time; three quarters of it, if none is given.
+    window_minutes: u32,
+    /// Minimum number of samples in the window; by default three quarters of it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1440))]
     min_samples: Option<u32>,
-    /// Which way: up, or down.
+    /// Direction of the jump: up or down.
     #[arg(long, default_value = "up")]
     direction: String,
-    /// Judge the time again for every subscription, by the rules of then, and compare with the alerts that were made.
-    #[arg(long, conflicts_with_all = ["metric", "factor", "window", "min_samples", "direction"])]
+    /// Evaluate the span again for all subscriptions, with the rules of the time, and compare with
+    /// the alerts that were created.
+    #[arg(long, conflicts_with_all = ["metric", "factor", "window_minutes", "min_samples", "direction"])]
     replay: bool,
     #[command(flatten)]
-    asking: Asking,
+    query: QueryArgs,
 }
 
 impl Jumps {
@@ -52,14 +53,17 @@ impl Jumps {
             return self.again(settings).await;
         }
         let rule = self.rule()?;
-        let asked = self.asking.open(settings).await?;
+        let session = self.query.open(settings).await?;
         let metric = match &self.metric {
-            Some(name) => Some(asked.resolve(name).await?),
+            Some(name) => Some(session.resolve(name).await?),
             None => None,
         };
-        let jumps = match asked.span(self.from.as_deref(), self.to.as_deref()).await? {
+        let jumps = match session
+            .span(self.from.as_deref(), self.to.as_deref())
+            .await?
+        {
             Some(span) => {
-                asked
+                session
                     .engine
                     .jumps(&JumpQuery { rule, span, metric })
                     .await?
@@ -69,21 +73,23 @@ impl Jumps {
         output::note_simulated(jumps.iter().map(|jump| &jump.metric));
         let rows = jumps
             .into_iter()
-            .map(|jump| jump_cells(asked.lake.named_metric(jump.metric.clone()).name, &jump));
-        output::print(self.asking.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
+            .map(|jump| jump_cells(session.lake.named_metric(jump.metric.clone()).name, &jump));
+        output::print(self.query.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// Fails where an alert is not the same again.
     async fn again(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let asked = self.asking.open(settings).await?;
-        let span = asked.span(self.from.as_deref(), self.to.as_deref()).await?;
+        let session = self.query.open(settings).await?;
+        let span = session
+            .span(self.from.as_deref(), self.to.as_deref())
+            .await?;
         let Some(span) = span else {
             output::line("replay: nothing has been recorded yet")?;
             return Ok(ExitCode::SUCCESS);
         };
-        let minutes = judged(asked.lake.database(), span).await?;
-        let found = replay(&asked.lake, span, &minutes).await?;
+        let minutes = judged(session.lake.database(), span).await?;
+        let found = replay(&session.lake, span, &minutes).await?;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         let mut take = |word: &str, said: &AlertRecord| {
             let mut row = vec![Cell::text(word), Cell::text(&said.subscription_id)];
@@ -104,7 +110,7 @@ impl Jumps {
             .iter()
             .for_each(|said| take("would not have fired", said));
         let columns = [&["verdict", "subscription"][..], &JUMP_COLUMNS].concat();
-        output::print(self.asking.format, &columns, &rows)?;
+        output::print(self.query.format, &columns, &rows)?;
         let differences =
             found.other.len() + found.would_have_fired.len() + found.would_not_have_fired.len();
         output::note(&format!(
@@ -130,7 +136,7 @@ impl Jumps {
                 "--factor: expected a number above 0, got {factor}"
             )));
         }
-        let mut rule = JumpRule::with_window(factor, self.window);
+        let mut rule = JumpRule::with_window(factor, self.window_minutes);
         rule.min_samples = self.min_samples.unwrap_or(rule.min_samples);
         let direction = self.direction.parse();
         rule.direction = direction.map_err(|error| Usage(format!("--direction: {error}")))?;

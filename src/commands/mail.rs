@@ -10,9 +10,9 @@ use marketlake_common::private_file;
 use marketlake_entities::database;
 
 use crate::config::Settings;
-use crate::{alerting, app, output};
+use crate::{output, wiring};
 
-/// Works with mails.
+/// Previews mails.
 #[derive(Args)]
 pub(super) struct Mail {
     #[command(subcommand)]
@@ -21,14 +21,14 @@ pub(super) struct Mail {
 
 #[derive(Subcommand)]
 enum MailCommand {
-    /// Writes a mail of every kind, with made-up numbers, as the templates and settings make it.
+    /// Writes a sample mail of every kind, rendered with the configured templates.
     ///
     /// Example: marketlake mail preview --out previews --zone Europe/Istanbul
     Preview {
-        /// The folder into which they are written.
+        /// Folder to write to.
         #[arg(long, default_value = "mail-preview", value_name = "DIR")]
         out: PathBuf,
-        /// The reader's time zone.
+        /// Recipient's time zone.
         #[arg(long, default_value_t = Tz::UTC)]
         zone: Tz,
     },
@@ -37,8 +37,8 @@ enum MailCommand {
 impl Mail {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let MailCommand::Preview { out, zone } = self.command;
-        let writer = alerting::writer(settings)?;
-        let database = app::open_database(settings).await?;
+        let writer = wiring::delivery::writer(settings)?;
+        let database = wiring::database::open(settings).await?;
         let now = database::clock(&database).await?;
         let keys = Keyring::load(&database, now).await?;
         let previews = preview(&writer, &keys, zone, now)?;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::question::{Asking, minute};
+use super::query_args::{QueryArgs, minute};
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
@@ -11,18 +11,21 @@ use crate::output::{self, Cell};
 /// Example: marketlake metrics --format csv
 #[derive(Args)]
 pub(super) struct Metrics {
-    /// The minute that the answer stands for; the newest, if none is given.
+    /// Minute of the result; by default the newest.
     #[arg(long, value_name = "TS")]
     at: Option<String>,
     #[command(flatten)]
-    asking: Asking,
+    query: QueryArgs,
 }
 
 impl Metrics {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
-        let asked = self.asking.open(settings).await?;
-        let listed = asked.lake.list_metrics(asked.engine.as_ref(), at).await?;
+        let session = self.query.open(settings).await?;
+        let listed = session
+            .lake
+            .list_metrics(session.engine.as_ref(), at)
+            .await?;
         output::note_simulated(listed.iter().map(|l| &l.metric));
         let rows: Vec<Vec<Cell>> = listed
             .iter()
@@ -40,7 +43,7 @@ impl Metrics {
             })
             .collect();
         output::print(
-            self.asking.format,
+            self.query.format,
             &["metric", "id", "market", "pair", "measure"],
             &rows,
         )

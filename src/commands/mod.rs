@@ -1,31 +1,31 @@
-//! The shell: one file a subcommand.
+//! Command-line interface, one file a subcommand.
 
 mod athena;
 mod backfill;
 mod backtest;
 mod check;
 mod compact;
+mod config;
 mod deliveries;
 mod demo;
 mod doctor;
 mod export;
 mod import;
 mod jumps;
-mod key;
+mod keys;
 mod mail;
 mod metrics;
 mod portable;
-mod question;
+mod query_args;
 mod rank;
 mod rebuild_catalog;
-mod rule;
+mod rule_args;
 mod rules;
 mod run;
-mod settings;
+mod signing_keys;
 mod smoke;
 mod subscriptions;
 mod timeseries;
-mod tokens;
 mod up;
 mod vacuum;
 
@@ -34,18 +34,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Loaded};
-use crate::{app, logs, output};
+use crate::config::{Loaded, load};
+use crate::{logs, output, wiring};
 
-/// Something that was typed and cannot be used.
+/// Wrong usage of a command or flag: exit status 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
 /// The market-data lake that anyone can run.
 ///
-/// Records every crypto price, every minute, into a Parquet lake that you own; answers over GraphQL and REST;
-/// mails you when a metric jumps.
+/// Records every crypto price, every minute, into a Parquet lake that you own; answers over GraphQL
+/// and REST; mails you when a metric jumps.
 ///
 /// Example: marketlake demo
 #[derive(Parser)]
@@ -57,13 +57,13 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Global flags.
 #[derive(Args)]
 struct Global {
-    /// Settings file; marketlake.toml where there is one.
+    /// Settings file; by default marketlake.toml, if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for everything that is not configured to lie elsewhere.
+    /// Base folder for everything without a path of its own.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -84,23 +84,24 @@ enum Command {
     Subscriptions(subscriptions::Subscriptions),
     Deliveries(deliveries::Deliveries),
     Mail(mail::Mail),
-    Tokens(tokens::Tokens),
-    Key(key::Key),
+    SigningKeys(signing_keys::SigningKeys),
+    Keys(keys::Keys),
     Check(check::Check),
     RebuildCatalog(rebuild_catalog::RebuildCatalog),
     Doctor(doctor::Doctor),
     Athena(athena::Athena),
     Export(export::Export),
     Smoke(smoke::Smoke),
-    /// Merges the raw segments of every ended hour, and the hours of every ended day, now.
+    /// Merges segments now: raw ones of each completed hour, and hours of each completed day.
     ///
     /// Example: marketlake compact
     Compact,
-    /// Takes out what is older than it is to be kept, and deletes what was replaced longer ago than the grace period, now.
+    /// Retires samples beyond their retention and deletes objects that were replaced before the
+    /// grace period, now.
     ///
     /// Example: marketlake vacuum
     Vacuum,
-    /// Brings the tables up to date. Every other command does so by itself.
+    /// Migrates the database. Every other command does so too.
     ///
     /// Example: marketlake migrate
     Migrate,
@@ -108,17 +109,17 @@ enum Command {
     ///
     /// Example: marketlake schema > schema.graphql
     Schema,
-    /// Prints the REST routes described, as OpenAPI 3.1.
+    /// Prints the REST API as OpenAPI 3.1.
     ///
     /// Example: marketlake openapi > openapi.json
     Openapi,
-    /// Prints every setting with its value and where it comes from.
+    /// Prints every setting with its value and its source.
     ///
     /// Example: marketlake config
     Config,
 }
 
-/// Does what was asked for.
+/// Runs a command.
 pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if matches!(cli.command, Command::Schema) {
         output::line(marketlake_graphql::schema::sdl().trim_end())?;
@@ -131,7 +132,7 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Smoke(smoke) = cli.command {
         return smoke.execute(&cli.global).await;
     }
-    let mut loaded = config::load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
+    let mut loaded = load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
     let runs_long = matches!(
         cli.command,
         Command::Demo(_) | Command::Up(_) | Command::Backfill(_)
@@ -158,8 +159,8 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Subscriptions(subscriptions) => subscriptions.execute(settings).await?,
         Command::Deliveries(deliveries) => return deliveries.execute(settings).await,
         Command::Mail(mail) => mail.execute(settings).await?,
-        Command::Tokens(tokens) => return tokens.execute(settings).await,
-        Command::Key(key) => return key.execute(settings).await,
+        Command::SigningKeys(keys) => return keys.execute(settings).await,
+        Command::Keys(keys) => return keys.execute(settings).await,
         Command::Check(check) => return check.execute(settings).await,
         Command::RebuildCatalog(rebuild) => return rebuild.execute(settings).await,
         Command::Doctor(doctor) => return doctor.execute(settings).await,
@@ -168,11 +169,11 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Compact => return compact::execute(settings).await,
         Command::Vacuum => vacuum::execute(settings).await?,
         Command::Migrate => {
-            app::open_database(settings).await?;
+            wiring::database::open(settings).await?;
             output::line("migrate: the tables are up to date")?;
         }
         Command::Schema | Command::Openapi | Command::Smoke(_) => (),
-        Command::Config => settings::execute(&loaded)?,
+        Command::Config => config::execute(&loaded)?,
     }
     Ok(ExitCode::SUCCESS)
 }

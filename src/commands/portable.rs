@@ -1,5 +1,5 @@
-//! Records that cannot be rebuilt from the lake, as a file: JSON lines, first what the file is,
-//! then a row a line.
+//! Export and import of records that cannot be rebuilt from the lake, as JSON lines: a header, then
+//! one row a line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use anyhow::Context;
 use marketlake_common::{excerpt, excerpt_message, private_file};
 use marketlake_entities::database;
 use marketlake_entities::portable::{self, Row};
-use marketlake_entities::records::{api_keys, recipients, signing_keys, subscriptions};
+use marketlake_entities::records::{api_keys, signing_keys, subscriptions, suppressions};
 use marketlake_http::auth::scope::Scopes;
 use marketlake_model::Millis;
 use sea_orm::{DatabaseTransaction, EntityTrait};
@@ -17,17 +17,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Usage;
 use crate::config::Settings;
-use crate::{app, output};
+use crate::{output, wiring};
 
 const FORMAT: u32 = 1;
 const MAX_LINE_BYTES: u64 = 1 << 20;
 const MAX_LINES: usize = 10_000_000;
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Content {
-    /// Subscriptions, the keys that sign their links, and addresses that are not to be written to.
+    /// Subscriptions, the signing keys of their links, and the suppression list.
     Subscriptions,
     /// API keys, as hashes.
     Keys,
@@ -49,8 +49,8 @@ struct Line {
 }
 
 impl Content {
-    /// What somebody can do who gets hold of the file.
-    fn told(self) -> &'static str {
+    /// Warning about what the file reveals.
+    fn warning(self) -> &'static str {
         match self {
             Self::Subscriptions => {
                 "it holds mail addresses, the secrets that webhooks are signed with, and the keys \
@@ -65,25 +65,25 @@ impl Content {
 
     fn tables(self) -> &'static [&'static str] {
         match self {
-            Self::Subscriptions => &["signing_keys", "recipients", "subscriptions"],
+            Self::Subscriptions => &["signing_keys", "suppressions", "subscriptions"],
             Self::Keys => &["api_keys"],
         }
     }
 }
 
-/// Writes a file that only its owner can read, in place of an older one.
+/// Exports to a file that only its owner can read; replaces an existing one.
 pub(super) async fn export(
     settings: &Settings,
     content: Content,
     path: &Path,
 ) -> anyhow::Result<()> {
-    let database = app::open_database(settings).await?;
+    let database = wiring::database::open(settings).await?;
     let exported_at = database::clock(&database).await?;
     let mut lines = Vec::new();
     for &table in content.tables() {
         let rows = match table {
             "signing_keys" => portable::export::<signing_keys::Entity>(&database).await?,
-            "recipients" => portable::export::<recipients::Entity>(&database).await?,
+            "suppressions" => portable::export::<suppressions::Entity>(&database).await?,
             "subscriptions" => portable::export::<subscriptions::Entity>(&database).await?,
             _ => portable::export::<api_keys::Entity>(&database).await?,
         };
@@ -98,7 +98,7 @@ pub(super) async fn export(
         "export: {} rows in {}; {}",
         lines.len(),
         path.display(),
-        content.told()
+        content.warning()
     ))
 }
 
@@ -116,7 +116,7 @@ fn write(path: &Path, content: Content, exported_at: Millis, lines: &[Line]) -> 
     Ok(private_file::write(path, &out)?)
 }
 
-/// Takes a file in, in one transaction; what is there already stays as it is.
+/// Imports a file in one transaction; existing rows stay as they are.
 pub(super) async fn import(
     settings: &Settings,
     content: Content,
@@ -142,7 +142,7 @@ pub(super) async fn import(
         let got = format!("got {:?} in format {}", head.marketlake, head.format);
         return Err(refused(1, anyhow::anyhow!("{expected}, {got}")));
     }
-    let database = app::open_database(settings).await?;
+    let database = wiring::database::open(settings).await?;
     let transaction = database::begin_write(&database).await?;
     let (mut all, mut new) = (0, 0);
     loop {
@@ -151,7 +151,7 @@ pub(super) async fn import(
         let Some(line) = line.map_err(|error| refused(number, error))? else {
             break;
         };
-        let taken = take(&transaction, content, &line).await;
+        let taken = import_row(&transaction, content, &line).await;
         all += 1;
         new += usize::from(taken.map_err(|error| refused(number, error))?);
     }
@@ -161,8 +161,8 @@ pub(super) async fn import(
     ))
 }
 
-/// Writes one row, and makes sure that it reads back as a record.
-async fn take(
+/// Inserts a row and checks that it reads back as a record.
+async fn import_row(
     transaction: &DatabaseTransaction,
     content: Content,
     line: &Line,
@@ -184,9 +184,9 @@ async fn take(
             found.one(transaction).await?;
             new
         }
-        "recipients" => {
-            let new = portable::import::<recipients::Entity>(transaction, table, row).await?;
-            let found = recipients::Entity::find_by_id(id("address"));
+        "suppressions" => {
+            let new = portable::import::<suppressions::Entity>(transaction, table, row).await?;
+            let found = suppressions::Entity::find_by_id(id("address"));
             found.one(transaction).await?;
             new
         }

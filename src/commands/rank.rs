@@ -4,42 +4,48 @@ use clap::Args;
 use marketlake_lake::Statistic;
 use marketlake_model::PRICE;
 
-use super::question::{Asking, minute};
+use super::query_args::{QueryArgs, minute};
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
-/// Shows a metric's place among all of its measure by a statistic over 24 hours, or all places.
+/// Ranks metrics by a statistic over the last 24 hours, among all of the same measure.
 ///
 /// Example: marketlake rank hottry
 #[derive(Args)]
 pub(super) struct Rank {
-    /// Name or id of the metric; all metrics of a measure, if none is given.
+    /// Name or id of a metric; by default all metrics of a measure.
     name: Option<String>,
-    /// The measure whose metrics are placed, where no name is given.
+    /// Measure to rank, if no metric is given.
     #[arg(long, default_value = PRICE)]
     measure: String,
-    /// By what they are placed: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`, `volume`.
+    /// Statistic: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`,
+    /// `volume`.
     #[arg(long, default_value_t)]
     statistic: Statistic,
-    /// The minute that the answer stands for; the newest, if none is given.
+    /// Minute of the result; by default the newest.
     #[arg(long, value_name = "TS")]
     at: Option<String>,
     #[command(flatten)]
-    asking: Asking,
+    query: QueryArgs,
 }
 
 impl Rank {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
-        let asked = self.asking.open(settings).await?;
-        let engine = asked.engine.as_ref();
+        let session = self.query.open(settings).await?;
+        let engine = session.engine.as_ref();
         let ranks = match &self.name {
             Some(name) => {
-                let metric = asked.resolve(name).await?;
-                vec![asked.lake.rank(engine, metric, self.statistic, at).await?]
+                let metric = session.resolve(name).await?;
+                vec![
+                    session
+                        .lake
+                        .rank(engine, metric, self.statistic, at)
+                        .await?,
+                ]
             }
             None => {
-                let (lake, measure) = (&asked.lake, &self.measure);
+                let (lake, measure) = (&session.lake, &self.measure);
                 let ranks = lake.rank_all(engine, measure, self.statistic, at).await?;
                 let each = ranks.iter().flat_map(|ranks| {
                     let standings = ranks.ranking.ranked().iter();
@@ -61,7 +67,7 @@ impl Rank {
             "from",
             "to",
         ];
-        output::print(self.asking.format, &columns, &rows)
+        output::print(self.query.format, &columns, &rows)
     }
 }
 

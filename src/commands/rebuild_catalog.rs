@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::Settings;
-use crate::{app, output, service};
+use crate::{output, service, wiring};
 
-/// Rebuilds a catalog that was lost or is outdated, from the objects in the store.
+/// Rebuilds a lost or outdated catalog from the objects in the store.
 ///
-/// Adopts every object that holds rows which the catalog lacks, after its checksums are verified;
-/// where objects overlap, the value that was written last wins. Nothing is deleted: what is
-/// redundant is retired, for vacuum. May be killed and run again. No other process should write to
-/// this lake meanwhile.
+/// Adopts every object with rows that the catalog lacks, after verifying its checksums. If objects
+/// overlap, the value that was written last wins. Deletes nothing: redundant objects are retired,
+/// for vacuum. May be killed and run again. No other process should write to the lake meanwhile.
 ///
 /// Example: marketlake rebuild-catalog
 #[derive(Args)]
@@ -21,7 +20,7 @@ pub(super) struct RebuildCatalog {}
 impl RebuildCatalog {
     /// Fails where rows were lost.
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let lake = app::open_lake(settings).await?;
+        let lake = wiring::lake::open(settings).await?;
         let adoption = service::mark_ingested(settings);
         let rebuilt = lake.rebuild_catalog(&adoption).await?;
         for note in &rebuilt.notes {

@@ -9,7 +9,7 @@ use marketlake_alerts::detection::rule_spec;
 use super::Usage;
 use crate::output;
 
-/// Works with rules.
+/// Tests rules.
 #[derive(Args)]
 pub(super) struct Rules {
     #[command(subcommand)]
@@ -18,7 +18,7 @@ pub(super) struct Rules {
 
 #[derive(Subcommand)]
 enum RulesCommand {
-    /// Runs tests of rules: samples, and the alerts that are expected of them. Fails where one goes otherwise.
+    /// Runs rule tests: samples and the alerts that are expected. Fails if one does not pass.
     ///
     /// Example: marketlake rules test my-rules.yaml
     Test {

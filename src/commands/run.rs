@@ -12,9 +12,9 @@ use marketlake_model::parse_time;
 
 use super::Usage;
 use crate::config::Settings;
-use crate::{app, output, service};
+use crate::{output, service, wiring};
 
-/// Jobs that write to the store, or delete from it.
+/// Jobs that write to the store or delete from it.
 const WRITERS: [&str; 5] = [
     IngestMinute::NAME,
     CompactHourly::NAME,
@@ -23,20 +23,22 @@ const WRITERS: [&str; 5] = [
     Vacuum::NAME,
 ];
 
-/// Does one slot of one job now, through the slot table: for cron, an event bus, or a test.
+/// Runs one slot of a job now, through the slot table: for cron, an event bus or a test.
 ///
-/// A slot that is done is left as it is. Example: marketlake run ingest-minute --slot 2026-11-24T10:31:00Z
+/// A slot that is done is not run again. Example: marketlake run ingest-minute --slot
+/// 2026-11-24T10:31:00Z
 #[derive(Args)]
 pub(super) struct Run {
-    /// The job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, tend-subscriptions, watchman, compact-hourly, compact-daily, publish-manifests, vacuum.
+    /// Job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, expire-subscriptions,
+    /// watchdog, compact-hourly, compact-daily, publish-manifests, vacuum.
     job: String,
-    /// The scheduled time that the run stands for, RFC 3339.
+    /// Scheduled time of the slot, RFC 3339.
     #[arg(long, value_name = "TS")]
     slot: String,
-    /// One part of the slot, where feeds are split (`shards`); all of them, if none is given.
+    /// Shard of the slot, for feeds with shards; by default all.
     #[arg(long, value_name = "N")]
     shard: Option<i32>,
-    /// Do it even though it has ended.
+    /// Run a slot again that has ended.
     #[arg(long)]
     again: bool,
 }
@@ -44,12 +46,12 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let slot = parse_time(&self.slot).map_err(|error| Usage(format!("--slot: {error}")))?;
-        let lake = app::open_lake(settings).await?;
+        let lake = wiring::lake::open(settings).await?;
         let now = database::clock(lake.database()).await?;
         if slot > now {
             return Err(Usage(format!("--slot: {slot} lies in the future")).into());
         }
-        let stop = app::stop_on_signal()?;
+        let stop = wiring::shutdown::stop_on_signal()?;
         let (jobs, _) = service::jobs(settings, &lake, &stop).await?;
         let names: Vec<&str> = jobs.iter().map(|job| job.name()).collect();
         let wanted = || {

@@ -14,25 +14,25 @@ use crate::output::{self, Cell, Format};
 use crate::smoke::{self, State, Target};
 use crate::{config, operator_key};
 
-/// Looks at a running server from outside: is each route and field there, and has it the right shape. Changes nothing.
+/// Smoke-tests a running server: probes each route and field for its presence and shape. Read-only.
 ///
-/// Fails where one is not. A server of this machine is asked with the operator key of the data
-/// folder, where there is one. Example: marketlake smoke --wait 2m --key @key.txt
+/// Fails if a probe fails. On this machine it uses the operator key of the data folder, if there is
+/// one. Example: marketlake smoke --wait 2m --key @key.txt
 #[derive(Args)]
 pub(super) struct Smoke {
-    /// Where it answers.
+    /// Base URL of the server.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
-    /// Ask with this key; @FILE reads it from a file, where others cannot see it.
+    /// API key; @FILE reads it from a file, where other users cannot see it.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Wait so long for it to be ready.
+    /// Time to wait for the server to be ready.
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = crate::config::times::flag)]
     wait: Duration,
-    /// Ask only whether it is ready: for health checks.
+    /// Probe only whether it is ready: for health checks.
     #[arg(long)]
     ready: bool,
-    /// How the answer looks.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -50,27 +50,27 @@ impl Smoke {
         let mut target = Target::new(self.url, given.or_else(|| own.clone()))?;
         if own.is_some() && !target.takes_key().await {
             output::note(
-                "the operator key of the data folder is not this server's: asking without",
+                "the operator key of the data folder is not this server's: continuing without a key",
             );
             target = target.without_key();
         }
-        let looks = if self.ready {
+        let probes = if self.ready {
             smoke::ready(&target, self.wait).await
         } else {
-            smoke::look(&target, self.wait).await
+            smoke::run_probes(&target, self.wait).await
         };
-        let rows: Vec<Vec<Cell>> = looks
+        let rows: Vec<Vec<Cell>> = probes
             .iter()
-            .map(|look| {
+            .map(|probe| {
                 vec![
-                    Cell::text(&look.what),
-                    Cell::text(look.state.word()),
-                    Cell::text(&look.detail),
+                    Cell::text(&probe.what),
+                    Cell::text(probe.state.word()),
+                    Cell::text(&probe.detail),
                 ]
             })
             .collect();
         output::print(self.format, &["what", "state", "detail"], &rows)?;
-        let is_well = looks.iter().all(|look| look.state != State::Bad);
+        let is_well = probes.iter().all(|probe| probe.state != State::Bad);
         Ok(if is_well {
             ExitCode::SUCCESS
         } else {
@@ -89,7 +89,7 @@ fn read(key: String) -> Result<String, Usage> {
     }
 }
 
-/// The operator key, for a server of this machine only: no other one ever gets it.
+/// Operator key, for servers on this machine only: no other server ever gets it.
 fn own_key(url: &Url, global: &Global) -> Option<String> {
     let is_here = match url.host()? {
         url::Host::Domain(name) => name == "localhost",

@@ -8,12 +8,12 @@ use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
 
 use super::portable::{self, Content};
-use super::rule::{RuleFlags, usage};
-use crate::app;
+use super::rule_args::{RuleArgs, usage};
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
+use crate::wiring;
 
-/// Works with subscriptions, as the operator.
+/// Manages subscriptions, as the operator.
 #[derive(Args)]
 pub(super) struct Subscriptions {
     #[command(subcommand)]
@@ -22,46 +22,46 @@ pub(super) struct Subscriptions {
 
 #[derive(Subcommand)]
 enum SubscriptionsCommand {
-    /// Makes a subscription that is active at once: who may do this knows whose address it is.
+    /// Creates a subscription that is active at once, without a confirmation mail.
     ///
     /// Example: marketlake subscriptions create --metric hottry:volume --address me@example.com
     Create {
         #[command(flatten)]
-        rule: Box<RuleFlags>,
-        /// Mail address of its owner.
+        rule: Box<RuleArgs>,
+        /// Owner's mail address.
         #[arg(long)]
         address: String,
-        /// The reader's time zone.
+        /// Recipient's time zone.
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
-        /// mail, webhook or slack.
+        /// Channel: mail, webhook or slack.
         #[arg(long)]
         channel: Option<String>,
-        /// Where webhooks go: an https address.
+        /// Webhook URL, https.
         #[arg(long, value_name = "URL")]
         endpoint: Option<String>,
     },
-    /// Lists the subscriptions in force.
+    /// Lists subscriptions that are active or paused.
     ///
     /// Example: marketlake subscriptions list --format json
     List {
-        /// How the answer looks.
+        /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Writes all subscriptions to a file, with the keys that sign the links in their mails, and the addresses that are not to be
-    /// written to. Only its owner can read it.
+    /// Exports all subscriptions to a file, with the signing keys of their links and the
+    /// suppression list. Only the file's owner can read it.
     ///
     /// Example: marketlake subscriptions export subscriptions.jsonl
     Export {
-        /// Where to; an older file is replaced.
+        /// File to write; an existing one is replaced.
         file: PathBuf,
     },
-    /// Takes in what an export wrote. What is there already stays as it is.
+    /// Imports an exported file. Existing rows stay as they are.
     ///
     /// Example: marketlake subscriptions import subscriptions.jsonl
     Import {
-        /// What an export wrote.
+        /// Exported file.
         file: PathBuf,
     },
 }
@@ -98,8 +98,8 @@ impl Subscriptions {
 
 async fn create(settings: &Settings, new: &NewSubscription) -> anyhow::Result<()> {
     let wanted = new.check().map_err(usage)?;
-    let lake = app::open_lake(settings).await?;
-    let most = settings.alerts.most_metrics;
+    let lake = wiring::lake::open(settings).await?;
+    let most = settings.alerts.max_metrics;
     let metrics = check_matches(&wanted.pattern, lake.directory().metrics(), most)
         .map_err(|error| usage(vec![error]))?;
     let now = database::clock(lake.database()).await?;
@@ -120,7 +120,7 @@ async fn create(settings: &Settings, new: &NewSubscription) -> anyhow::Result<()
 }
 
 async fn list(settings: &Settings, format: Format) -> anyhow::Result<()> {
-    let database = app::open_database(settings).await?;
+    let database = wiring::database::open(settings).await?;
     let rows: Vec<Vec<Cell>> = Subscription::all(&database)
         .await?
         .into_iter()

@@ -5,14 +5,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::service::{Role, Service};
-use crate::{app, greeting, output};
+use crate::{greeting, output, wiring};
 
-/// Runs until it is told to stop.
+/// Runs the server until Ctrl-C or SIGTERM.
 ///
-/// Ctrl-C ends what runs and stops within ten seconds. Example: marketlake up --role api
+/// Running work ends within ten seconds. Example: marketlake up --role api
 #[derive(Args)]
 pub(super) struct Up {
-    /// What this process does; every role where none is given.
+    /// Roles of this process; by default all.
     #[arg(long = "role", value_name = "ROLE", num_args = 1.., value_delimiter = ',')]
     roles: Vec<Role>,
 }
@@ -25,9 +25,9 @@ impl Up {
         } else {
             &self.roles
         };
-        let stop = app::stop_on_signal()?;
+        let stop = wiring::shutdown::stop_on_signal()?;
         let prepare = prepare(settings, roles, stop.clone());
-        let Some(service) = app::unless_stopped(&stop, prepare).await? else {
+        let Some(service) = wiring::shutdown::unless_stopped(&stop, prepare).await? else {
             return Ok(());
         };
         if let Some(address) = service.address() {
@@ -45,10 +45,10 @@ async fn prepare(
 ) -> anyhow::Result<Service> {
     // Who only reads is let in beside a lake that nobody may write to.
     let lake = if roles.contains(&Role::Scheduler) {
-        app::open_lake_to_write(settings).await?
+        wiring::lake::open_to_write(settings).await?
     } else {
-        let lake = app::open_lake(settings).await?;
-        app::refuse_read_only(settings, lake.database()).await?;
+        let lake = wiring::lake::open(settings).await?;
+        wiring::database::refuse_read_only(settings, lake.database()).await?;
         if let Err(error) = lake.refuse_lost_catalog().await {
             tracing::error!(%error, "the lake looks empty");
         }

@@ -3,11 +3,11 @@
 use marketlake_entities::database;
 
 use crate::config::Settings;
-use crate::{app, output};
+use crate::{output, wiring};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<()> {
-    let grace = settings.vacuum_grace()?;
-    let lake = app::open_lake_to_write(settings).await?;
+    let grace = settings.vacuum_grace_period()?;
+    let lake = wiring::lake::open_to_write(settings).await?;
     let now = database::clock(lake.database()).await?;
     let expired = lake.expire(now, settings.retention()?).await?;
     let mut vacuumed = lake.vacuum(now, grace).await?;

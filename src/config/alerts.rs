@@ -11,29 +11,29 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::times::{AGES, duration};
 
-/// How mails leave.
+/// Mail transport.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mail {
-    /// `smtp://`, `smtps://` or `file:///folder`; below `data` where there is none.
+    /// `smtp://`, `smtps://` or `file:///folder`; a folder below `data` by default.
     pub(crate) url: Option<SecretUrl>,
     pub(crate) from: String,
-    /// The name by which we greet the server; the sender's domain where there is none.
-    pub(crate) hello: Option<String>,
-    /// A folder with templates that replace those that are built in, by their names.
+    /// Host name sent with EHLO; the sender's domain by default.
+    pub(crate) ehlo_name: Option<String>,
+    /// Folder with templates that replace the built-in ones of the same name.
     pub(crate) templates: Option<PathBuf>,
-    /// The domain to which notices about mails come back; the sender's where there is none.
+    /// Domain of return paths (VERP), to which bounces are sent; the sender's by default.
     pub(crate) bounce_domain: Option<String>,
-    /// Connections at once.
-    pub(crate) connections: usize,
-    /// Mails a second, of one process.
-    pub(crate) rate: u32,
-    /// How long the server may take for a step, like 30s.
-    pub(crate) patience: String,
+    /// Maximum number of connections to the server.
+    pub(crate) max_connections: usize,
+    /// Maximum number of mails per second of one process.
+    pub(crate) rate_limit_per_second: u32,
+    /// Timeout of each step of the SMTP dialogue, like 30s.
+    pub(crate) timeout: String,
     pub(crate) dkim: Dkim,
 }
 
-/// With what mails are signed; all three, or none.
+/// DKIM signature; all three, or none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Dkim {
@@ -43,42 +43,42 @@ pub(crate) struct Dkim {
     pub(crate) key_file: Option<PathBuf>,
 }
 
-/// How alerts behave.
+/// Settings of alerts.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Alerts {
-    /// Who is told when something is wrong.
+    /// Mail address that incidents are sent to.
     pub(crate) operator: Option<String>,
-    /// How old the newest minute may be.
+    /// Age of the newest minute from which a feed counts as stale.
     pub(crate) feed_stale_after: String,
-    /// Age of a minute, when it is judged, up to which its alerts are sent, like 10m.
+    /// Maximum age of a minute, when it is evaluated, for its alerts to be sent, like 10m.
     pub(crate) max_age: String,
-    /// How long an alert that was fresh then may wait until it is delivered, like 6h.
+    /// Time for which a delivery is retried before it expires, like 6h.
     pub(crate) retry_for: String,
-    /// The most metrics that one subscription may mean.
-    pub(crate) most_metrics: usize,
-    /// Mails about alerts to one address a day; the rest goes into hourly digests.
-    pub(crate) mails_per_address: u64,
-    /// Mails that ask one address to confirm, or bring it its link, a day.
-    pub(crate) confirmations_per_address: u64,
-    /// Subscriptions asked for from one network address a day.
-    pub(crate) subscriptions_per_source: u64,
-    /// Mails that ask to confirm, in all, a day.
-    pub(crate) confirmations_per_day: u64,
+    /// Maximum number of metrics that one subscription matches.
+    pub(crate) max_metrics: usize,
+    /// Maximum number of alert mails per address and day; more are sent as hourly digests.
+    pub(crate) max_mails_per_address_per_day: u64,
+    /// Maximum number of confirmation and manage-link mails per address and day.
+    pub(crate) max_confirmations_per_address_per_day: u64,
+    /// Maximum number of subscription requests per IPv4 address or IPv6 /64 and day.
+    pub(crate) max_subscriptions_per_ip_per_day: u64,
+    /// Maximum number of confirmation mails per day in all.
+    pub(crate) max_confirmations_per_day: u64,
 }
 
-/// Where webhooks may lead, and how many leave at once.
+/// Webhooks.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Webhooks {
-    /// Networks of one's own that may be called, like 10.0.0.0/8; none, unless said.
+    /// Private networks that may be called, like 10.0.0.0/8; none by default.
     pub(crate) allow_networks: Vec<String>,
-    /// Certificates that are trusted beside the system's, as PEM.
+    /// CA certificates that are trusted in addition to the system's, as PEM.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Webhooks that are called at once, by one process.
-    pub(crate) connections: usize,
-    /// Webhooks of one host that are called at once.
-    pub(crate) connections_per_host: usize,
+    /// Maximum number of concurrent calls of one process.
+    pub(crate) max_connections: usize,
+    /// Maximum number of concurrent calls to one host.
+    pub(crate) max_connections_per_host: usize,
 }
 
 impl Default for Webhooks {
@@ -87,8 +87,8 @@ impl Default for Webhooks {
         Self {
             allow_networks: Vec::new(),
             ca_file: None,
-            connections: pace.webhooks,
-            connections_per_host: pace.webhooks_per_host,
+            max_connections: pace.webhooks,
+            max_connections_per_host: pace.webhooks_per_host,
         }
     }
 }
@@ -98,12 +98,12 @@ impl Default for Mail {
         Self {
             url: None,
             from: "marketlake <marketlake@localhost>".to_owned(),
-            hello: None,
+            ehlo_name: None,
             templates: None,
             bounce_domain: None,
-            connections: 8,
-            rate: 500,
-            patience: "30s".to_owned(),
+            max_connections: 8,
+            rate_limit_per_second: 500,
+            timeout: "30s".to_owned(),
             dkim: Dkim::default(),
         }
     }
@@ -117,11 +117,11 @@ impl Default for Alerts {
             feed_stale_after: "10m".to_owned(),
             max_age: "10m".to_owned(),
             retry_for: "6h".to_owned(),
-            most_metrics: 10_000,
-            mails_per_address: DEFAULT_MAX_MAILS_PER_DAY,
-            confirmations_per_address: caps.max_mails_per_address,
-            subscriptions_per_source: caps.max_per_source,
-            confirmations_per_day: caps.max_confirmations,
+            max_metrics: 10_000,
+            max_mails_per_address_per_day: DEFAULT_MAX_MAILS_PER_DAY,
+            max_confirmations_per_address_per_day: caps.max_mails_per_address,
+            max_subscriptions_per_ip_per_day: caps.max_per_source,
+            max_confirmations_per_day: caps.max_confirmations,
         }
     }
 }
@@ -129,24 +129,24 @@ impl Default for Alerts {
 impl Alerts {
     pub(crate) fn caps(&self) -> SignupLimits {
         SignupLimits {
-            max_mails_per_address: self.confirmations_per_address,
-            max_per_source: self.subscriptions_per_source,
-            max_confirmations: self.confirmations_per_day,
+            max_mails_per_address: self.max_confirmations_per_address_per_day,
+            max_per_source: self.max_subscriptions_per_ip_per_day,
+            max_confirmations: self.max_confirmations_per_day,
         }
     }
 
-    /// How old the newest minute may be.
+    /// Age of the newest minute from which a feed counts as stale.
     pub(crate) fn stale_after(&self) -> Result<Duration, ConfigError> {
         let text = &self.feed_stale_after;
         duration("alerts.feed_stale_after", text, &AGES)
     }
 
-    /// Age of a minute up to which its alerts are sent.
+    /// Maximum age of a minute for its alerts to be sent.
     pub(crate) fn max_age(&self) -> Result<Duration, ConfigError> {
         within("alerts.max_age", &self.max_age, MIN_AGE, MAX_AGE)
     }
 
-    /// How long an alert may wait until it is delivered.
+    /// Time for which a delivery is retried.
     pub(crate) fn retry_for(&self) -> Result<Duration, ConfigError> {
         within("alerts.retry_for", &self.retry_for, MIN_AGE, MAX_AGE)
     }
@@ -164,7 +164,7 @@ impl Alerts {
 const MIN_AGE: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
-/// A time as people write it, within limits.
+/// Parses a duration within bounds.
 pub(crate) fn within(
     name: &str,
     text: &str,

@@ -14,7 +14,8 @@ use crate::operator_key;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Auth {
-    /// open: answers on this machine only; keys: others may reach it. Operators need a key in both.
+    /// open: reachable from this machine only; keys: reachable from others. Operators need a key in
+    /// both.
     pub(crate) mode: AuthMode,
     /// What those may do who come with nothing.
     pub(crate) anonymous: AnonymousAccess,
@@ -27,12 +28,12 @@ pub(crate) struct Auth {
 pub(crate) struct OidcProvider {
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Option<String>,
-    /// Where its keys are; found by discovery where nothing is said.
+    /// URL of its keys; found by discovery by default.
     pub(crate) jwks_url: Option<String>,
 }
 
 impl Auth {
-    /// The same for the HTTP interfaces. A server that others can reach is not open.
+    /// Converts the settings to options. A server that others can reach must not be open.
     pub(crate) fn options(
         &self,
         settings: &Settings,
@@ -49,7 +50,7 @@ impl Auth {
         })
     }
 
-    /// The sentence for those who expect that `keys` closes everything.
+    /// Notice for operators who expect that `keys` denies anonymous access.
     pub(crate) fn public_notice(&self) -> Option<&'static str> {
         match (self.mode, self.anonymous) {
             (AuthMode::Open, _) | (_, AnonymousAccess::None) => None,
@@ -63,10 +64,9 @@ impl Auth {
     }
 }
 
-/// An open server stands alone on its machine: neither others' connections nor a proxy's lead to
-/// it.
+/// Checks that an open server is reachable from this machine only, and not through a proxy.
 fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError> {
-    let first = "make a first key with: marketlake key create --scopes admin NAME";
+    let first = "create a first key with: marketlake keys create --scopes admin NAME";
     let refused = |problem: String| Err(ConfigError::setting("auth.mode", "open", problem));
     if !listen.ip().to_canonical().is_loopback() {
         return refused(format!(
@@ -88,7 +88,7 @@ fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError
     Ok(())
 }
 
-/// Whether an address is one that only this machine has.
+/// Whether a URL's host is this machine.
 fn leads_here(url: &str) -> bool {
     let url = Url::parse(url).ok();
     url.as_ref().is_some_and(is_loopback)
@@ -116,7 +116,7 @@ impl OidcProvider {
             {
                 None => Ok(None),
                 Some((name, value)) => {
-                    let problem = "expected auth.oidc.issuer beside it";
+                    let problem = "expected auth.oidc.issuer too";
                     Err(ConfigError::setting(name, value, problem))
                 }
             };
@@ -127,7 +127,7 @@ impl OidcProvider {
         }
         let audience = self.audience.clone().filter(|text| !text.is_empty());
         let audience = audience.ok_or_else(|| {
-            let problem = "expected for whom tokens must be made, beside auth.oidc.issuer";
+            let problem = "expected the audience of tokens, in addition to auth.oidc.issuer";
             ConfigError::setting("auth.oidc.audience", "", problem)
         })?;
         Ok(Some(OidcSettings {
@@ -138,7 +138,7 @@ impl OidcProvider {
     }
 }
 
-/// Keys that come in the clear could be anybody's.
+/// Checks that keys are fetched over https, or from this machine.
 fn check_url(name: &str, text: &str) -> Result<(), ConfigError> {
     let url = Url::parse(text).ok();
     let fits = url.is_some_and(|url| {

@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// With fewer, a transaction could wait for a statement beside it; no server takes more.
+/// Bounds of a pool's size. With one connection a transaction would wait for a statement beside it.
 const CONNECTIONS: std::ops::RangeInclusive<u32> = 2..=500;
 const MIN_ACQUIRE_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_STATEMENT_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// The catalog and the records. Each process has a pool of connections for each of its roles.
+/// Database of the catalog and the records. Each process has one connection pool for each role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Database {
-    /// `sqlite://FILE` or `postgres://..`; below `data` where there is none.
+    /// `sqlite://FILE` or `postgres://..`; a file below `data` by default.
     pub(crate) url: Option<SecretUrl>,
-    /// Connections at once of the HTTP API.
-    pub(crate) api_connections: u32,
-    /// Connections at once of the scheduler and its jobs.
-    pub(crate) jobs_connections: u32,
-    /// Connections at once of the delivery of alerts.
-    pub(crate) delivery_connections: u32,
-    /// How long a job or a delivery waits for a connection, like 10s.
+    /// Maximum number of connections of the HTTP API.
+    pub(crate) api_max_connections: u32,
+    /// Maximum number of connections of the scheduler and its jobs.
+    pub(crate) jobs_max_connections: u32,
+    /// Maximum number of connections of the delivery of alerts.
+    pub(crate) delivery_max_connections: u32,
+    /// Timeout of jobs and deliveries waiting for a connection, like 10s.
     pub(crate) acquire_timeout: String,
-    /// How long a request waits for a connection.
+    /// Timeout of requests waiting for a connection.
     pub(crate) api_acquire_timeout: String,
-    /// After which Postgres cancels a statement of a request; 0s: never.
+    /// Timeout of a request's statements, enforced by Postgres; 0s: none.
     pub(crate) api_statement_timeout: String,
 }
 
-/// The pools of a process.
+/// Connection pools of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pool {
     Api,
@@ -46,9 +46,9 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             url: None,
-            api_connections: 16,
-            jobs_connections: 16,
-            delivery_connections: 8,
+            api_max_connections: 16,
+            jobs_max_connections: 16,
+            delivery_max_connections: 8,
             acquire_timeout: "10s".to_owned(),
             api_acquire_timeout: "2s".to_owned(),
             api_statement_timeout: "5s".to_owned(),
@@ -60,9 +60,9 @@ impl Database {
     /// Size and timeouts of a pool.
     pub(crate) fn pool(&self, pool: Pool) -> Result<PoolOptions, ConfigError> {
         let (name, max_connections) = match pool {
-            Pool::Api => ("api_connections", self.api_connections),
-            Pool::Jobs => ("jobs_connections", self.jobs_connections),
-            Pool::Delivery => ("delivery_connections", self.delivery_connections),
+            Pool::Api => ("api_max_connections", self.api_max_connections),
+            Pool::Jobs => ("jobs_max_connections", self.jobs_max_connections),
+            Pool::Delivery => ("delivery_max_connections", self.delivery_max_connections),
         };
         if !CONNECTIONS.contains(&max_connections) {
             let (min, max) = CONNECTIONS.into_inner();

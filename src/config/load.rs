@@ -1,4 +1,4 @@
-//! Where settings come from.
+//! Loading of settings from their sources.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use marketlake_common::{excerpt, excerpt_message, redact_url};
 
 use super::Settings;
 
-/// Read where no `--config` is given and the file is there.
+/// Default settings file, read if it exists.
 const DEFAULT_FILE: &str = "marketlake.toml";
-/// What the tests' own variables begin with, after `MARKETLAKE_`.
+/// Prefixes of the tests' own variables, after `MARKETLAKE_`.
 const NOT_SETTINGS: [&str; 2] = ["recordings", "test_"];
 
-/// A setting that cannot be used, or what it names cannot be reached.
+/// Invalid setting, or a setting whose target cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// The sources do not make settings.
+    /// Sources that cannot be parsed.
     #[error("configuration: {}", shown(.0))]
     Unreadable(Box<figment::Error>),
-    /// A file that was named is not there.
+    /// Settings file that cannot be opened.
     #[error("--config {}: {reason}", .path.display())]
     NoFile { path: PathBuf, reason: String },
-    /// One setting.
+    /// Invalid value of a setting.
     #[error("setting {name} = {value:?}: {problem}")]
     Setting {
         name: String,
@@ -35,7 +35,7 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// What is wrong with one setting; what lets in is not shown of an address.
+    /// Creates an error about a setting; credentials in URLs are not shown.
     pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
         Self::Setting {
             name: name.to_owned(),
@@ -45,7 +45,7 @@ impl ConfigError {
     }
 }
 
-/// The settings, and where each comes from.
+/// Settings with their sources.
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     figment: Figment,
@@ -97,7 +97,7 @@ impl figment::Provider for Flag {
 
 /// One effective setting.
 #[derive(Debug)]
-pub(crate) struct Effective {
+pub(crate) struct EffectiveSetting {
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) source: String,
@@ -105,7 +105,7 @@ pub(crate) struct Effective {
 
 impl Loaded {
     /// Every setting with its value and its source; secrets are not shown.
-    pub(crate) fn effective(&self) -> Result<Vec<Effective>, ConfigError> {
+    pub(crate) fn effective(&self) -> Result<Vec<EffectiveSetting>, ConfigError> {
         let root: Value = self
             .figment
             .extract()
@@ -132,8 +132,14 @@ impl Loaded {
         Ok(all)
     }
 
-    /// `safe` is the same value as the settings write it.
-    fn walk(&self, name: &str, value: &Value, safe: Option<&Value>, all: &mut Vec<Effective>) {
+    /// Collects the settings below `value`; `safe` is the same value with secrets redacted.
+    fn walk(
+        &self,
+        name: &str,
+        value: &Value,
+        safe: Option<&Value>,
+        all: &mut Vec<EffectiveSetting>,
+    ) {
         let below = |key: &str| {
             if name.is_empty() {
                 key.to_owned()
@@ -155,7 +161,7 @@ impl Loaded {
                     self.walk(&below(&index.to_string()), item, safe, all);
                 }
             }
-            value => all.push(Effective {
+            value => all.push(EffectiveSetting {
                 name: name.to_owned(),
                 value: text(safe.unwrap_or(value)),
                 source: self.source(value.tag()),
@@ -175,7 +181,7 @@ impl Loaded {
     }
 }
 
-/// A value as it is shown.
+/// Formats a value.
 fn text(value: &Value) -> String {
     match value {
         Value::String(_, text) => redact_url(text),
@@ -192,7 +198,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What is wrong and where, without the value, which may be a secret.
+/// Formats errors without their values, which may be secrets.
 fn shown(error: &figment::Error) -> String {
     let all = error.clone().into_iter().map(|mut error| {
         error.kind = match error.kind {
@@ -208,7 +214,7 @@ fn shown(error: &figment::Error) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
-/// A name as it is shown.
+/// Formats a name.
 fn safe(found: &str) -> String {
     excerpt(&redact_url(found)).into_owned()
 }
@@ -224,7 +230,7 @@ fn type_of(actual: &Actual) -> Actual {
     Actual::Other(name.to_owned())
 }
 
-/// TOML's errors show the line that they are about.
+/// Removes the excerpt of the file from a TOML error.
 fn without_excerpt(message: &str) -> String {
     let lines = message.lines().filter(|line| {
         let margin = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');

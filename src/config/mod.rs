@@ -1,9 +1,10 @@
-//! Settings: `marketlake.toml`, then `MARKETLAKE_*` from the environment, then flags. Nothing is required.
+//! Settings: `marketlake.toml`, then `MARKETLAKE_*` from the environment, then flags. All are
+//! optional.
 
 mod alerts;
+mod athena;
 mod auth;
 mod database;
-mod engine;
 mod load;
 mod operations;
 mod proxy;

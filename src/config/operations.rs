@@ -8,11 +8,11 @@ use super::ConfigError;
 
 const OFF: &str = "off";
 
-/// Where health and `/metrics` are answered, by every role.
+/// Operations server with health and `/metrics`, run by every role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Operations {
-    /// Address and port; off, where a process is to have none.
+    /// Listen address; `off`: none.
     pub(crate) listen: String,
 }
 
@@ -25,7 +25,7 @@ impl Default for Operations {
 }
 
 impl Operations {
-    /// The address to listen on; none where it is switched off.
+    /// Listen address; `None` if off.
     pub(crate) fn address(&self) -> Result<Option<SocketAddr>, ConfigError> {
         if self.listen == OFF {
             return Ok(None);

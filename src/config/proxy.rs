@@ -1,4 +1,4 @@
-//! Settings of the reverse proxies that stand before the server.
+//! Settings of trusted reverse proxies.
 
 use marketlake_http::client_address::{ForwardedHeader, TrustedProxies};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{ConfigError, Settings};
 
-/// Headers in which proxies name their peers.
+/// Headers that carry the client's address.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ProxyHeader {
@@ -16,7 +16,7 @@ pub(crate) enum ProxyHeader {
 }
 
 impl Settings {
-    /// The proxies that stand before the server.
+    /// Trusted reverse proxies.
     pub(crate) fn trusted_proxies(&self) -> TrustedProxies {
         TrustedProxies {
             count: self.server.trusted_proxies,

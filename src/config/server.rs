@@ -13,50 +13,50 @@ use super::times::duration;
 use super::{ConfigError, Settings};
 use crate::server::{ConnectionLimits, FileLimit, default_connections};
 
-/// Longer than anybody waits.
+/// Bounds of connection timeouts.
 const CONNECTION_TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3_600);
 
-/// Where the HTTP face listens.
+/// HTTP server.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
     pub(crate) listen: String,
-    /// Where the server is reached from outside; links in mails lead there. The address that it listens on, where there is none.
+    /// Public base URL, used in links of mails; the listen address by default.
     pub(crate) public_url: Option<String>,
-    /// Proxies of one's own that stand before it.
+    /// Number of trusted reverse proxies in front of the server.
     pub(crate) trusted_proxies: usize,
-    /// The header in which they name their peers; the other one is never read.
+    /// Header that carries the client's address; the other one is never read.
     pub(crate) forwarded_header: ProxyHeader,
-    /// Pages of these origins may ask from browsers; `*` stands for all.
-    pub(crate) origins: Vec<String>,
-    /// Points that each key, or network address, may use up a minute; 0: no limit.
-    pub(crate) points_a_minute: u32,
-    /// Requests answered at once.
-    pub(crate) most_requests: usize,
-    /// WebSockets and event streams open at once.
-    pub(crate) most_live: usize,
-    /// GraphQL requests of a batch; 0: there are no batches.
-    pub(crate) most_batch: usize,
-    /// Memory for answers that may be given again until the next commit, for each face, in megabytes.
+    /// Origins whose browser pages may call the API (CORS); `*`: all.
+    pub(crate) cors_origins: Vec<String>,
+    /// Points per minute of each key or network address; 0: no limit.
+    pub(crate) rate_limit_per_minute: u32,
+    /// Maximum number of concurrent requests; more get 503.
+    pub(crate) max_requests: usize,
+    /// Maximum number of open WebSockets and event streams.
+    pub(crate) max_streams: usize,
+    /// Maximum number of GraphQL requests in a batch; 0: batches are refused.
+    pub(crate) max_batch: usize,
+    /// Size of the response cache of each API, in megabytes.
     pub(crate) cache_megabytes: u64,
-    /// Size of a response before it is compressed, in megabytes.
+    /// Maximum size of a response before compression, in megabytes.
     pub(crate) max_response_megabytes: usize,
-    /// WebSockets and event streams open at once of each key, or network address.
+    /// Maximum number of open WebSockets and event streams of each key or network address.
     pub(crate) max_streams_per_client: usize,
-    /// Open connections in all; the limit of open files minus 512, at most 32,768, where nothing
-    /// is said.
+    /// Maximum number of open connections; by default the limit of open files minus 512, at most
+    /// 32,768.
     pub(crate) max_connections: Option<usize>,
-    /// Open connections of one IPv4 address or IPv6 /64; a quarter of all, at most 1,024, where
-    /// nothing is said. Not counted behind `trusted_proxies`, whose address all have.
+    /// Maximum number of open connections of one IPv4 address or IPv6 /64; by default a quarter of
+    /// all, at most 1,024. Not counted behind `trusted_proxies`, whose address all have.
     pub(crate) max_connections_per_ip: Option<usize>,
-    /// Time for a request's headers, like 10s.
+    /// Timeout for a request's headers, like 10s.
     pub(crate) header_timeout: String,
-    /// Time for a request's body.
+    /// Timeout for a request's body.
     pub(crate) body_timeout: String,
-    /// Time for the next request on an open connection.
+    /// Timeout for the next request on an open connection.
     pub(crate) idle_timeout: String,
-    /// Time within which a client takes some of a response.
+    /// Timeout for a client that reads nothing of a response.
     pub(crate) write_timeout: String,
 }
 
@@ -68,11 +68,11 @@ impl Default for Server {
             public_url: None,
             trusted_proxies: 0,
             forwarded_header: ProxyHeader::default(),
-            origins: Vec::new(),
-            points_a_minute: limits.rate_limit_per_minute,
-            most_requests: limits.max_requests,
-            most_live: limits.max_streams,
-            most_batch: limits.max_batch,
+            cors_origins: Vec::new(),
+            rate_limit_per_minute: limits.rate_limit_per_minute,
+            max_requests: limits.max_requests,
+            max_streams: limits.max_streams,
+            max_batch: limits.max_batch,
             cache_megabytes: limits.cache_bytes >> 20,
             max_response_megabytes: limits.max_response_bytes >> 20,
             max_streams_per_client: limits.max_streams_per_client,
@@ -87,7 +87,7 @@ impl Default for Server {
 }
 
 impl Settings {
-    /// Where links in mails lead.
+    /// Public base URL, used in links of mails.
     pub(crate) fn public_url(&self) -> Result<String, ConfigError> {
         let Some(text) = &self.server.public_url else {
             return Ok(format!("http://{}", self.server.listen));
@@ -105,9 +105,9 @@ impl Settings {
         if fits { Ok(text.clone()) } else { Err(wrong()) }
     }
 
-    /// Pages of which origins may ask.
-    pub(crate) fn origins(&self) -> Result<Vec<String>, ConfigError> {
-        let origins = self.server.origins.iter();
+    /// Origins whose browser pages may call the API.
+    pub(crate) fn cors_origins(&self) -> Result<Vec<String>, ConfigError> {
+        let origins = self.server.cors_origins.iter();
         let checked = origins.map(|text| {
             let url = Url::parse(text).ok();
             let is_origin = url.is_some_and(|url| url.origin().ascii_serialization() == *text);
@@ -115,17 +115,17 @@ impl Settings {
                 return Ok(text.clone());
             }
             let expected = "expected origins like https://app.example.com, or *";
-            Err(ConfigError::setting("server.origins", text, expected))
+            Err(ConfigError::setting("server.cors_origins", text, expected))
         });
         checked.collect()
     }
 
-    /// How much may be asked for.
+    /// Limits of requests.
     pub(crate) fn limits(&self) -> Result<HttpLimits, ConfigError> {
         let server = &self.server;
         let counts = [
-            ("server.most_requests", server.most_requests),
-            ("server.most_live", server.most_live),
+            ("server.max_requests", server.max_requests),
+            ("server.max_streams", server.max_streams),
             (
                 "server.max_response_megabytes",
                 server.max_response_megabytes,
@@ -139,17 +139,17 @@ impl Settings {
             return Err(ConfigError::setting(name, "0", "expected 1 or more"));
         }
         Ok(HttpLimits {
-            rate_limit_per_minute: server.points_a_minute,
-            max_requests: server.most_requests,
-            max_streams: server.most_live,
-            max_batch: server.most_batch,
+            rate_limit_per_minute: server.rate_limit_per_minute,
+            max_requests: server.max_requests,
+            max_streams: server.max_streams,
+            max_batch: server.max_batch,
             cache_bytes: server.cache_megabytes.saturating_mul(1 << 20),
             max_response_bytes: server.max_response_megabytes.saturating_mul(1 << 20),
             max_streams_per_client: server.max_streams_per_client,
         })
     }
 
-    /// Bounds of connections, beside which `files` leaves enough descriptors.
+    /// Limits of connections that `files` leaves enough descriptors for.
     pub(crate) fn connection_limits(
         &self,
         files: FileLimit,
@@ -194,7 +194,7 @@ impl Settings {
     }
 }
 
-/// A time that is neither none nor endless.
+/// Parses a timeout of a connection.
 fn timeout(name: &str, text: &str) -> Result<Duration, ConfigError> {
     duration(name, text, &CONNECTION_TIMEOUTS)
 }

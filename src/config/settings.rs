@@ -1,4 +1,4 @@
-//! Every setting there is, and its default.
+//! All settings with their defaults.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,99 +11,101 @@ use url::Url;
 
 use super::ConfigError;
 use super::alerts::{Alerts, Mail, Webhooks};
+use super::athena::Athena;
 use super::auth::Auth;
 use super::database::Database;
-use super::engine::Engine;
 use super::operations::Operations;
 use super::server::Server;
 use super::times::{AGES, GRACES, duration};
 
-/// What answers about the last 24 hours, and what is still to be merged, must stay.
-const LEAST_RETENTION: Duration = Duration::from_secs(2 * 86_400);
+/// Minimum retention: the last 24 hours, and segments that are not merged yet, are always kept.
+const MIN_RETENTION: Duration = Duration::from_secs(2 * 86_400);
 
-/// Every setting.
+/// All settings.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// The folder below which everything lies that is not said to lie elsewhere.
+    /// Base folder for everything without a path of its own.
     pub(crate) data: PathBuf,
     pub(crate) server: Server,
     pub(crate) operations: Operations,
     pub(crate) auth: Auth,
     pub(crate) database: Database,
     pub(crate) store: Store,
-    pub(crate) engine: Engine,
+    pub(crate) athena: Athena,
     pub(crate) mail: Mail,
     pub(crate) alerts: Alerts,
     pub(crate) webhooks: Webhooks,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
-    /// Whether the command runs until it is stopped: no setting, but what was typed.
+    /// Whether the command runs until it is stopped: depends on the command, not on a setting.
     #[serde(skip)]
     pub(crate) runs_long: bool,
 }
 
-/// The objects.
+/// Object store.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Store {
-    /// `file:///folder` or `s3://bucket/prefix`; below `data` where there is none.
+    /// `file:///folder` or `s3://bucket/prefix`; below `data` by default.
     pub(crate) url: Option<String>,
     pub(crate) endpoint: Option<String>,
     pub(crate) region: Option<String>,
     pub(crate) access_key_id: Option<String>,
     pub(crate) secret_access_key: Option<Secret>,
-    /// Whether the bucket's name is a part of the path rather than of the host; where nothing is said, with an endpoint only.
+    /// Whether the bucket's name is part of the path instead of the host; by default only with an
+    /// endpoint.
     pub(crate) path_style: Option<bool>,
-    /// How S3 encrypts: bucket (as it is set up), sse-s3, sse-kms, sse-kms:KEY.
+    /// Server-side encryption: bucket (the bucket's default), sse-s3, sse-kms, sse-kms:KEY.
     pub(crate) encryption: Option<String>,
     pub(crate) retention: Retention,
 }
 
-/// How long history is kept, by tier; for ever where nothing is said.
+/// Retention of samples by tier; for ever by default.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retention {
-    /// Minutes that were never merged into an hour.
+    /// Minutes that are not merged into an hour.
     pub(crate) raw: Option<String>,
-    /// Hours that were never merged into a day.
+    /// Hours that are not merged into a day.
     pub(crate) hour: Option<String>,
-    /// Days: all that is older than yesterday.
+    /// Days: everything older than yesterday.
     pub(crate) day: Option<String>,
 }
 
-/// Where prices come from.
+/// A source of prices.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Feed {
     pub(crate) kind: FeedKind,
-    /// In how many parts its metrics are ingested, each a slot that any process may take.
+    /// Number of shards in which its metrics are ingested; each is a slot that any process may
+    /// claim.
     pub(crate) shards: Option<i64>,
-    /// Exchanges to keep, in the order in which they own short names (`cryptowatch`).
+    /// Exchanges to record, by priority: the first owns the short name of a pair (`cryptowatch`).
     #[serde(default)]
     pub(crate) markets: Vec<String>,
-    /// Address of the exchange, where it is not the usual one.
+    /// Base URL of the exchange's API; the public one by default.
     pub(crate) base_url: Option<SecretUrl>,
     pub(crate) api_key: Option<Secret>,
-    /// Which made-up market (`simulated`).
+    /// Seed of the generated market (`simulated`).
     #[serde(default)]
     pub(crate) seed: u64,
     /// History to play (`replay`).
     #[serde(default)]
     pub(crate) files: Vec<PathBuf>,
-    /// Folder of another lake whose history is played (`replay`); its data folder.
+    /// Data folder of another lake whose history is played (`replay`).
     pub(crate) lake: Option<PathBuf>,
     /// Market of candles and pairs in `files` (`replay`).
     pub(crate) market: Option<String>,
     /// First and last minute to play (`replay`).
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
-    /// Recorded minutes a minute (`replay`).
+    /// Recorded minutes per minute (`replay`).
     pub(crate) speed: Option<f64>,
 }
 
-/// The kinds of feeds.
+/// Kinds of feeds.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedKind {
@@ -114,8 +116,8 @@ pub(crate) enum FeedKind {
 }
 
 impl Feed {
-    /// A feed of a kind, with nothing said about it.
-    pub(crate) fn of(kind: FeedKind) -> Self {
+    /// Creates a feed with default settings.
+    pub(crate) fn new(kind: FeedKind) -> Self {
         Self {
             kind,
             shards: None,
@@ -133,22 +135,22 @@ impl Feed {
     }
 }
 
-/// How jobs behave.
+/// Settings of jobs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Jobs {
-    /// How long `vacuum` leaves alone what was replaced.
-    pub(crate) vacuum_grace: String,
+    /// Time for which `vacuum` keeps replaced objects.
+    pub(crate) vacuum_grace_period: String,
 }
 
-/// How logs look.
+/// Settings of logs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
 }
 
-/// The forms of a log line.
+/// Formats of a log line.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LogFormat {
@@ -166,11 +168,11 @@ impl Default for Settings {
             auth: Auth::default(),
             database: Database::default(),
             store: Store::default(),
-            engine: Engine::default(),
+            athena: Athena::default(),
             mail: Mail::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
-            feeds: vec![Feed::of(FeedKind::Binance)],
+            feeds: vec![Feed::new(FeedKind::Binance)],
             jobs: Jobs::default(),
             log: Log::default(),
             runs_long: false,
@@ -181,19 +183,19 @@ impl Default for Settings {
 impl Default for Jobs {
     fn default() -> Self {
         Self {
-            vacuum_grace: "1h".to_owned(),
+            vacuum_grace_period: "1h".to_owned(),
         }
     }
 }
 
 impl Settings {
-    /// The catalog's address.
+    /// URL of the database.
     pub(crate) fn database_url(&self) -> SecretUrl {
         let below = || database::sqlite_url(&self.data.join("marketlake.db")).into();
         self.database.url.clone().unwrap_or_else(below)
     }
 
-    /// How to reach the store.
+    /// Options of the object store.
     pub(crate) fn store(&self) -> Result<StoreOptions, ConfigError> {
         let store = &self.store;
         let encryption = store.encryption.as_deref().map(|text| {
@@ -226,12 +228,12 @@ impl Settings {
         })
     }
 
-    /// The store's address.
+    /// URL of the object store.
     pub(crate) fn store_url(&self) -> String {
         self.store.url.clone().unwrap_or_else(|| self.below("lake"))
     }
 
-    /// The mail server's address, or a folder.
+    /// URL of the mail server, or of a folder.
     pub(crate) fn mail_url(&self) -> SecretUrl {
         let below = || self.below("outbox").into();
         self.mail.url.clone().unwrap_or_else(below)
@@ -242,18 +244,18 @@ impl Settings {
         file_url(&path)
     }
 
-    /// How long vacuum waits.
-    pub(crate) fn vacuum_grace(&self) -> Result<Duration, ConfigError> {
-        let text = &self.jobs.vacuum_grace;
-        duration("jobs.vacuum_grace", text, &GRACES)
+    /// Grace period of vacuum.
+    pub(crate) fn vacuum_grace_period(&self) -> Result<Duration, ConfigError> {
+        let text = &self.jobs.vacuum_grace_period;
+        duration("jobs.vacuum_grace_period", text, &GRACES)
     }
 
-    /// How long history is kept.
+    /// Retention of samples by tier.
     pub(crate) fn retention(&self) -> Result<marketlake_lake::Retention, ConfigError> {
         let age = |name: &str, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => match duration(name, text, &AGES) {
-                Ok(age) if age >= LEAST_RETENTION => Ok(Some(age)),
+                Ok(age) if age >= MIN_RETENTION => Ok(Some(age)),
                 _ => Err(ConfigError::setting(
                     &format!("store.retention.{name}"),
                     text,
@@ -269,14 +271,14 @@ impl Settings {
         })
     }
 
-    /// Markets in the order in which they own short names.
+    /// Markets by priority: the first owns the short name of a pair.
     pub(crate) fn market_order(&self) -> Vec<String> {
         self.feeds.iter().flat_map(Feed::ingested_markets).collect()
     }
 }
 
 impl Feed {
-    /// Markets that it ingests, as far as the settings say.
+    /// Markets that it ingests, as far as the settings name them.
     pub(crate) fn ingested_markets(&self) -> Vec<String> {
         match self.kind {
             FeedKind::Binance => vec!["binance".to_owned()],
@@ -286,13 +288,13 @@ impl Feed {
         }
     }
 
-    /// Whether it can be asked for minutes that have passed.
+    /// Whether it returns minutes of the past.
     pub(crate) fn has_history(&self) -> bool {
         matches!(self.kind, FeedKind::Simulated | FeedKind::Replay)
     }
 }
 
-/// The address of a folder, whatever characters its path holds.
+/// Converts a folder's path to a `file:` URL.
 pub(crate) fn file_url(folder: &Path) -> String {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     match Url::from_file_path(&absolute) {
@@ -301,7 +303,7 @@ pub(crate) fn file_url(folder: &Path) -> String {
     }
 }
 
-/// An address that takes no user, password or parameters: what stands in it is shown in errors.
+/// Checks that a URL contains no credentials or parameters: it is shown in errors.
 pub(super) fn no_credentials(name: &str, text: Option<&str>) -> Result<(), ConfigError> {
     let Some(text) = text.filter(|text| !text.starts_with("file:")) else {
         return Ok(());

@@ -1,5 +1,4 @@
-//! Spans of time as people write them, each within bounds: what is reckoned with them later never
-//! overflows.
+//! Durations as people write them, within bounds that keep later arithmetic from overflowing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,15 +8,15 @@ use super::ConfigError;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How long a step, a query or a command may take.
+/// Bounds of timeouts.
 pub(crate) const TIMEOUTS: RangeInclusive<Duration> = SECOND..=DAY;
-/// How old something may be, and for how long something is kept.
+/// Bounds of ages and retentions.
 pub(crate) const AGES: RangeInclusive<Duration> = SECOND..=Duration::from_secs(100 * 366 * 86_400);
-/// For how long something is left alone; none at all, where an operator is sure.
+/// Bounds of grace periods, which may be zero.
 pub(crate) const GRACES: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(366 * 86_400);
 
-/// A setting that is a span of time.
+/// Parses a duration of a setting.
 pub(crate) fn duration(
     name: &str,
     text: &str,
@@ -26,7 +25,7 @@ pub(crate) fn duration(
     parse(text, bounds).map_err(|problem| ConfigError::setting(name, text, problem))
 }
 
-/// A flag that is a span of time.
+/// Parses a duration of a flag.
 pub(crate) fn flag(text: &str) -> Result<Duration, String> {
     parse(text, &(Duration::ZERO..=366 * DAY))
 }
@@ -35,8 +34,8 @@ fn parse(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, Stri
     let parsed = humantime::parse_duration(text).ok();
     let span = parsed.filter(|span| bounds.contains(span));
     span.ok_or_else(|| {
-        let [least, most] =
+        let [min, max] =
             [bounds.start(), bounds.end()].map(|span| humantime::format_duration(*span));
-        format!("expected a time like 30s, 10m or 400d, from {least} to {most}")
+        format!("expected a time like 30s, 10m or 400d, from {min} to {max}")
     })
 }

@@ -1,4 +1,4 @@
-//! Plays what another lake recorded or imported, as if it were live.
+//! Feed that replays another lake's history as if it were live.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use marketlake_feeds::{Batch, Coverage, Feed, FeedError, ReplayClock};
 use marketlake_lake::{Lake, LakeError, Span, Store, StoreOptions};
 use marketlake_model::Minute;
 
-use crate::{app, config};
+use crate::{config, wiring};
 
-/// The feed: a lake in a data folder, which is only read.
+/// Feed of a lake in a data folder, opened read-only.
 pub(super) struct LakeReplay {
     lake: Arc<Lake>,
     folder: String,
     pace: ReplayClock,
 }
 
-/// Why a lake cannot be played.
+/// Error of opening a lake for replay.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LakeReplayError {
     #[error("expected the data folder of a lake: there is no {0}")]
@@ -44,7 +44,7 @@ impl LakeReplay {
             return Err(LakeReplayError::NoLake(catalog.display().to_string()));
         }
         let database = database::connect(&database::sqlite_url(&catalog)).await?;
-        let database = app::close_at_end(database);
+        let database = wiring::database::close_at_end(database);
         let store = Store::open(&StoreOptions {
             url: config::file_url(&folder.join("lake")),
             ..StoreOptions::default()

@@ -1,4 +1,4 @@
-//! Feeds as configured.
+//! Configured feeds.
 
 mod lake_replay;
 
@@ -16,7 +16,7 @@ use lake_replay::{LakeReplay, LakeReplayError};
 
 use crate::config::{self, ConfigError, FeedKind, Settings};
 
-const MOST_SHARDS: u16 = 64;
+const MAX_SHARDS: u16 = 64;
 
 /// The feeds in their order, and the pace where one of them is a replay.
 pub(crate) struct Feeds {
@@ -24,7 +24,7 @@ pub(crate) struct Feeds {
     pub(crate) pace: Option<ReplayClock>,
 }
 
-/// Makes every configured feed.
+/// Creates the configured feeds.
 pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     let mut feeds = Feeds {
         all: Vec::new(),
@@ -35,9 +35,9 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
         let shards = feed.shards.map(|shards| {
             let count = u16::try_from(shards)
                 .ok()
-                .filter(|count| *count <= MOST_SHARDS);
+                .filter(|count| *count <= MAX_SHARDS);
             count.and_then(NonZeroU16::new).ok_or_else(|| {
-                let problem = format!("expected a number from 1 to {MOST_SHARDS}");
+                let problem = format!("expected a number from 1 to {MAX_SHARDS}");
                 ConfigError::setting(&name("shards"), &shards.to_string(), problem)
             })
         });

@@ -1,4 +1,4 @@
-//! State of a connection, and until when it may stay in it.
+//! Phase of a connection and its deadline.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use tokio::time::Instant;
 
 use super::limits::ConnectionLimits;
 
-/// A peer that is slower than this for longer than the write timeout is cut off.
+/// Minimum rate of a peer that reads; a slower one is disconnected after the write timeout.
 const MIN_BYTES_PER_SECOND: u64 = 4_096;
-/// Idle connections make room for new ones after this time.
+/// Time after which an idle connection may be closed for a new one.
 const MIN_IDLE: Duration = Duration::from_secs(1);
-/// Time that an unfinished head has left when the server is told to stop.
+/// Time left for an unfinished head when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a connection does.
+/// Phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It was opened; no byte came yet.
+    /// Opened; no byte received yet.
     Opened,
     /// Headers are being read.
     Head,
@@ -26,11 +26,11 @@ enum Phase {
     Request,
     /// All requests are answered; the next may come.
     Idle,
-    /// It speaks another protocol now, whose task has its own timeouts.
+    /// Upgraded to another protocol, whose task has its own timeouts.
     Upgraded,
 }
 
-/// Why a connection is closed by the server.
+/// Reason for which the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseReason {
     HeaderTimeout,
@@ -61,7 +61,7 @@ struct State {
     since: Instant,
     is_stopping: bool,
     is_evicted: bool,
-    /// Since when the peer has taken no byte of what is to be written.
+    /// Time since which the peer has read no byte.
     blocked_since: Option<Instant>,
     /// Time for which writing waited, and bytes written, since the request began.
     blocked: Duration,
@@ -84,7 +84,7 @@ impl Activity {
         }
     }
 
-    /// Notes that bytes came.
+    /// Records received bytes.
     pub(super) fn has_read(&self) {
         let mut state = self.state.lock();
         match state.phase {
@@ -98,7 +98,7 @@ impl Activity {
         }
     }
 
-    /// Notes that bytes were taken by the system.
+    /// Records written bytes.
     pub(super) fn has_written(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.written = state.written.saturating_add(bytes as u64);
@@ -113,7 +113,7 @@ impl Activity {
         }
     }
 
-    /// Notes that bytes could not be written.
+    /// Records that a write would block.
     pub(super) fn is_blocked(&self) {
         let mut state = self.state.lock();
         if state.blocked_since.is_none() {
@@ -121,7 +121,7 @@ impl Activity {
         }
     }
 
-    /// Notes that a request's head is complete.
+    /// Records that a request's head is complete.
     pub(super) fn request_began(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Request;
@@ -132,7 +132,7 @@ impl Activity {
         state.written = 0;
     }
 
-    /// Notes that a response was handed over whole, or given up.
+    /// Records that a response was sent or given up.
     pub(super) fn request_ended(&self) {
         let mut state = self.state.lock();
         if state.phase == Phase::Request {
@@ -141,19 +141,19 @@ impl Activity {
         }
     }
 
-    /// Notes that another protocol took over.
+    /// Records an upgrade to another protocol.
     pub(super) fn upgraded(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Upgraded;
         state.is_evicted = false;
     }
 
-    /// Shortens the time of those that wait for a request.
+    /// Shortens the deadline of connections that wait for a request.
     pub(super) fn stop(&self) {
         self.state.lock().is_stopping = true;
     }
 
-    /// Until when the connection may stay as it is, and why it is closed then.
+    /// Deadline of the current phase, and the reason to close the connection then.
     pub(super) fn deadline(&self, limits: &ConnectionLimits) -> Option<(Instant, CloseReason)> {
         let state = self.state.lock();
         if let Some(since) = state.blocked_since {

@@ -33,7 +33,7 @@ pub(super) struct Connection {
     router: Router,
 }
 
-/// What a connection's task waits for.
+/// Event that a connection's task waits for.
 enum Step {
     Ended,
     Closed(CloseReason),
@@ -51,7 +51,7 @@ impl Connection {
         }
     }
 
-    /// Answers its requests until either side ends it, a timeout runs out, or the server stops.
+    /// Serves requests until either side closes, a timeout expires, or the server stops.
     pub(super) async fn run(self, stop: CancellationToken) {
         let Self {
             stream,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// Descriptors that connections leave to databases, files and outgoing requests.
 pub(crate) const RESERVED_FILES: usize = 512;
-/// Connections by default, where the limit of open files allows more.
+/// Default maximum number of connections, if the limit of open files allows more.
 const DEFAULT_MAX_CONNECTIONS: usize = 32_768;
 const DEFAULT_MAX_CONNECTIONS_PER_IP: usize = 1_024;
-/// Connections of those who ask for health and metrics, from the files that are kept for the rest.
+/// Maximum number of connections for health and metrics, from the reserved files.
 const MAX_OPERATIONS_CONNECTIONS: usize = 64;
-/// Assumed where the system does not tell.
+/// Assumed limit if the system does not report one.
 #[cfg(not(unix))]
 const ASSUMED_FILES: usize = 8_192;
 
@@ -69,7 +69,7 @@ impl FileLimit {
     }
 }
 
-/// Maximum of connections in all and per address where nothing is set.
+/// Default limits of connections.
 pub(crate) fn default_connections(files: FileLimit) -> usize {
     files.max_connections().min(DEFAULT_MAX_CONNECTIONS)
 }

@@ -3,7 +3,7 @@
 //!
 //! - `limits`: the bounds, and the process's limit of open files.
 //! - `connections`: admission: a maximum in all and per address; idle connections make room.
-//! - `activity`: the state of a connection, and until when it may stay in it.
+//! - `activity`: the phase of a connection and its deadline.
 //! - `io`: a socket that reports what was read and written.
 //! - `connection`: one connection from its first byte to its end.
 //! - `request`: checks a request's head and reads its body before the router sees it.

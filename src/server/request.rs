@@ -39,8 +39,8 @@ pub(super) struct RequestService {
     connections: Arc<Connections>,
 }
 
-/// Why a request does not reach the router.
-struct Rejected {
+/// Error response of a request that does not reach the router.
+struct Rejection {
     status: StatusCode,
     title: &'static str,
     detail: String,
@@ -63,13 +63,13 @@ impl RequestService {
 }
 
 impl Service<Request<Incoming>> for RequestService {
-    type Response = Response<Tracked>;
+    type Response = Response<TrackedBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.activity.request_began();
-        let running = Running(Arc::clone(&self.activity));
+        let running = RequestGuard(Arc::clone(&self.activity));
         let (router, peer) = (self.router.clone(), self.peer);
         let connections = Arc::clone(&self.connections);
         Box::pin(async move {
@@ -94,36 +94,36 @@ async fn read(
     parts: &mut Parts,
     body: Incoming,
     connections: &Connections,
-) -> Result<Buffered, Rejected> {
+) -> Result<Buffered, Rejection> {
     check_head(parts)?;
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
     let max = connections.limits().max_body_bytes;
     if body.size_hint().lower() > max as u64 {
-        return Err(Rejected::too_large(max));
+        return Err(Rejection::too_large(max));
     }
     read_body(body, connections).await
 }
 
-/// Refuses what could be understood in two ways, so that the router need not ask: behind it there
-/// is one `Host`, or none in HTTP/1.0, and the target is a path.
-fn check_head(parts: &mut Parts) -> Result<(), Rejected> {
+/// Rejects ambiguous heads, so that the router sees exactly one `Host` (HTTP/1.0: at most one) and
+/// a path as target.
+fn check_head(parts: &mut Parts) -> Result<(), Rejection> {
     let is_path = parts.uri.path().starts_with('/');
     if !is_path || parts.uri.authority().is_some() && parts.uri.scheme().is_none() {
         let detail = "the target: expected a path that begins with /";
-        return Err(Rejected::bad_request(detail));
+        return Err(Rejection::bad_request(detail));
     }
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
-        return Err(Rejected::bad_request("Host: expected one, got several"));
+        return Err(Rejection::bad_request("Host: expected one, got several"));
     }
     if host.is_some_and(|host| !is_authority(host)) {
-        return Err(Rejected::bad_request("Host: expected a name or address"));
+        return Err(Rejection::bad_request("Host: expected a name or address"));
     }
     if host.is_none() && parts.version != Version::HTTP_10 {
-        return Err(Rejected::bad_request("Host: expected one, got none"));
+        return Err(Rejection::bad_request("Host: expected one, got none"));
     }
     check_coding(&parts.headers)?;
     // RFC 9112, section 3.2.2: an absolute target is to be accepted. It names the same host.
@@ -131,7 +131,7 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejected> {
         let own = authority.as_str().as_bytes();
         if !host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(own)) {
             let detail = "the target: expected the host that the header Host names";
-            return Err(Rejected::bad_request(detail));
+            return Err(Rejection::bad_request(detail));
         }
         let path = parts.uri.path_and_query().cloned();
         parts.uri = path.map_or_else(Uri::default, Uri::from);
@@ -139,17 +139,17 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejected> {
     Ok(())
 }
 
-/// Refuses a body whose end a proxy may see elsewhere (RFC 9112, section 6.3): hyper looks at the last
-/// transfer coding only. A `Content-Length` beside one is dropped by hyper, which then closes the
-/// connection.
-fn check_coding(headers: &HeaderMap) -> Result<(), Rejected> {
+/// Refuses a body whose end a proxy may see elsewhere (RFC 9112, section 6.3): hyper looks at the
+/// last transfer coding only. A `Content-Length` beside one is dropped by hyper, which then closes
+/// the connection.
+fn check_coding(headers: &HeaderMap) -> Result<(), Rejection> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else {
         return Ok(());
     };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         let detail = "Transfer-Encoding: expected chunked, once";
-        return Err(Rejected::bad_request(detail));
+        return Err(Rejection::bad_request(detail));
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ fn is_authority(host: &HeaderValue) -> bool {
 }
 
 /// Reads a body to its end, within its bounds of size and time.
-async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buffered, Rejected> {
+async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buffered, Rejection> {
     let limits = connections.limits();
     let deadline = Instant::now() + limits.body_timeout;
     let mut permit: Option<OwnedSemaphorePermit> = None;
@@ -167,9 +167,9 @@ async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buff
     loop {
         let next = deadline.min(Instant::now() + limits.header_timeout);
         let frame = match timeout_at(next, body.frame()).await {
-            Err(_) => return Err(Rejected::timeout()),
+            Err(_) => return Err(Rejection::timeout()),
             Ok(None) => return Ok((read.freeze(), permit)),
-            Ok(Some(Err(_))) => return Err(Rejected::bad_request("the body: it broke off")),
+            Ok(Some(Err(_))) => return Err(Rejection::bad_request("the body: it broke off")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else {
@@ -177,14 +177,14 @@ async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buff
         };
         let length = read.len() + data.len();
         if length > limits.max_body_bytes {
-            return Err(Rejected::too_large(limits.max_body_bytes));
+            return Err(Rejection::too_large(limits.max_body_bytes));
         }
         let held = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let needed = length.saturating_sub(FREE_BODY_BYTES).div_ceil(1 << 10);
         if needed > held {
             let more = u32::try_from(needed - held).unwrap_or(u32::MAX);
             let more = Arc::clone(&connections.buffers).try_acquire_many_owned(more);
-            let more = more.map_err(|_| Rejected::overloaded())?;
+            let more = more.map_err(|_| Rejection::overloaded())?;
             match &mut permit {
                 Some(permit) => permit.merge(more),
                 None => permit = Some(more),
@@ -194,7 +194,7 @@ async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buff
     }
 }
 
-impl Rejected {
+impl Rejection {
     fn bad_request(detail: &str) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -229,7 +229,7 @@ impl Rejected {
     }
 }
 
-impl IntoResponse for Rejected {
+impl IntoResponse for Rejection {
     fn into_response(self) -> Response<Body> {
         let Self {
             status,
@@ -257,28 +257,28 @@ impl IntoResponse for Rejected {
 }
 
 /// A request that is being answered, until it is dropped.
-struct Running(Arc<Activity>);
+struct RequestGuard(Arc<Activity>);
 
-impl Drop for Running {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.request_ended();
     }
 }
 
 /// A response's body; the request is answered when it is handed over whole.
-pub(super) struct Tracked {
+pub(super) struct TrackedBody {
     body: Body,
-    _running: Running,
+    _running: RequestGuard,
 }
 
-fn track(response: Response<Body>, running: Running) -> Response<Tracked> {
-    response.map(|body| Tracked {
+fn track(response: Response<Body>, running: RequestGuard) -> Response<TrackedBody> {
+    response.map(|body| TrackedBody {
         body,
         _running: running,
     })
 }
 
-impl hyper::body::Body for Tracked {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,16 +1,16 @@
-//! The GraphQL face: the schema, each question, and what is pushed.
+//! Probes of the GraphQL API: schema, queries and subscriptions.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Look;
+use super::Probe;
 use super::rest::has;
 use super::target::Target;
 
 const INTROSPECTION: &str =
     "{ __schema { types { name fields(includeDeprecated: true) { name } } } }";
-/// Questions that anybody who may read may ask: name, document, path to an object, and what it must have.
+/// Queries for the scope read: name, document, path to an object, and its required fields.
 const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
     (
         "metrics",
@@ -37,7 +37,7 @@ const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
         &["segments", "samples", "newest"],
     ),
 ];
-/// The same of one metric, `$name`.
+/// The same, for a metric `$name`.
 const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
     (
         "metric",
@@ -65,36 +65,36 @@ const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
     ),
 ];
 
-pub(super) async fn look(target: &Target, metric: Option<&str>, looks: &mut Vec<Look>) {
-    looks.push(Look::of("graphql: schema", schema(target).await));
+pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &mut Vec<Probe>) {
+    probes.push(Probe::new("graphql: schema", schema(target).await));
     for (name, document, pointer, fields) in OF_ALL {
         let seen = asked(target, document, json!({}), pointer, fields).await;
-        looks.push(Look::of(&format!("graphql: {name}"), seen));
+        probes.push(Probe::new(&format!("graphql: {name}"), seen));
     }
     for (name, document, pointer, fields) in OF_ONE {
         let what = format!("graphql: {name}");
-        looks.push(match metric {
-            None => Look::skipped(&what, "the lake is empty"),
+        probes.push(match metric {
+            None => Probe::skipped(&what, "the lake is empty"),
             Some(metric) => {
                 let seen = asked(target, document, json!({"name": metric}), pointer, fields).await;
-                Look::of(&what, seen)
+                Probe::new(&what, seen)
             }
         });
     }
     let what = "graphql: slots, as events";
-    looks.push(match metric {
-        None => Look::skipped(what, "the lake is empty"),
-        Some(_) => Look::of(what, slots(target).await),
+    probes.push(match metric {
+        None => Probe::skipped(what, "the lake is empty"),
+        Some(_) => Probe::new(what, slots(target).await),
     });
     let socket = target.upgrade("/graphql/ws", "graphql-transport-ws").await;
     let socket = socket.and_then(|answer| match answer.status.as_u16() {
         101 => Ok("switches protocols".to_owned()),
         status => Err(format!("expected status 101, got {status}")),
     });
-    looks.push(Look::of("/graphql/ws", socket));
+    probes.push(Probe::new("/graphql/ws", socket));
 }
 
-/// Whether the server has every field that this program's own schema has.
+/// Checks that the server has every field of this program's schema.
 async fn schema(target: &Target) -> Result<String, String> {
     let answer = target.ask(INTROSPECTION, json!({})).await?;
     let types = answer["__schema"]["types"].as_array();

@@ -1,4 +1,4 @@
-//! Looks at a server from outside: is each route and field there, and has it the right shape.
+//! Smoke test of a running server: probes each route and field for its presence and shape.
 
 mod graphql;
 mod rest;
@@ -8,24 +8,24 @@ use std::time::Duration;
 
 pub(crate) use target::Target;
 
-/// How something is.
+/// Result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// There, with the right shape.
+    /// Present, with the expected shape.
     Good,
-    /// It is not, or has another shape.
+    /// Missing, or of another shape.
     Bad,
     /// The lake is empty, or a key would be needed.
     Skipped,
 }
 
-/// What came of one look.
+/// A probe with its result.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
-    /// What was asked: a route, or a field.
+pub(crate) struct Probe {
+    /// Route or field.
     pub(crate) what: String,
     pub(crate) state: State,
-    /// What was seen.
+    /// Details of the result.
     pub(crate) detail: String,
 }
 
@@ -39,8 +39,8 @@ impl State {
     }
 }
 
-impl Look {
-    fn of(what: &str, seen: Result<String, String>) -> Self {
+impl Probe {
+    fn new(what: &str, seen: Result<String, String>) -> Self {
         let (state, detail) = match seen {
             Ok(detail) => (State::Good, detail),
             Err(detail) => (State::Bad, detail),
@@ -61,18 +61,18 @@ impl Look {
     }
 }
 
-/// Looks whether the server is ready, until `patience` is over.
-pub(crate) async fn ready(target: &Target, patience: Duration) -> Vec<Look> {
-    vec![target.wait(patience).await]
+/// Probes whether the server is ready, for up to `timeout`.
+pub(crate) async fn ready(target: &Target, timeout: Duration) -> Vec<Probe> {
+    vec![target.wait(timeout).await]
 }
 
-/// Looks at everything, once the server is ready or `patience` is over.
-pub(crate) async fn look(target: &Target, patience: Duration) -> Vec<Look> {
-    let mut looks = ready(target, patience).await;
-    if looks[0].state == State::Bad {
-        return looks;
+/// Probes everything, once the server is ready or `timeout` is over.
+pub(crate) async fn run_probes(target: &Target, timeout: Duration) -> Vec<Probe> {
+    let mut probes = ready(target, timeout).await;
+    if probes[0].state == State::Bad {
+        return probes;
     }
-    let metric = rest::look(target, &mut looks).await;
-    graphql::look(target, metric.as_deref(), &mut looks).await;
-    looks
+    let metric = rest::run_probes(target, &mut probes).await;
+    graphql::run_probes(target, metric.as_deref(), &mut probes).await;
+    probes
 }

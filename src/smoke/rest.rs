@@ -1,11 +1,11 @@
-//! The routes that are no GraphQL.
+//! Probes of the REST and Prometheus APIs and the pages.
 
 use serde_json::Value;
 
-use super::Look;
+use super::Probe;
 use super::target::{Answer, Target};
 
-/// The forms of a series, and the media type of each.
+/// Formats of a series with their media types.
 const FORMS: [(&str, &str); 5] = [
     ("columns", "application/json"),
     ("csv", "text/csv"),
@@ -15,10 +15,10 @@ const FORMS: [(&str, &str); 5] = [
 ];
 const PAGES: [&str; 3] = ["/docs/", "/graphiql", "/subscribe"];
 
-/// Looks at all; returns the id of a metric, where there is one.
-pub(super) async fn look(target: &Target, looks: &mut Vec<Look>) -> Option<String> {
+/// Probes all routes; returns the id of a metric, if there is one.
+pub(super) async fn run_probes(target: &Target, probes: &mut Vec<Probe>) -> Option<String> {
     let health = target.get("/healthz").await.and_then(Answer::good);
-    looks.push(Look::of("/healthz", health.map(|_| "alive".to_owned())));
+    probes.push(Probe::new("/healthz", health.map(|_| "alive".to_owned())));
     let path = "/v1/metrics?limit=1";
     let listed = target.get(path).await.and_then(Answer::json);
     let first = listed.as_ref().ok().map(|page| page["data"][0].clone());
@@ -29,9 +29,9 @@ pub(super) async fn look(target: &Target, looks: &mut Vec<Look>) -> Option<Strin
             None => Ok("the lake is empty".to_owned()),
         }
     });
-    looks.push(Look::of(path, shape));
+    probes.push(Probe::new(path, shape));
     let id = first.and_then(|first| Some(first["id"].as_str()?.to_owned()));
-    look_at_metric(target, id.as_deref(), looks).await;
+    probe_metric(target, id.as_deref(), probes).await;
     for (path, fields) in [
         ("/v1/ranking?limit=1", &["data", "next"][..]),
         ("/v1/jumps?limit=1", &["data", "next"]),
@@ -41,28 +41,28 @@ pub(super) async fn look(target: &Target, looks: &mut Vec<Look>) -> Option<Strin
         ("/prometheus/api/v1/metadata", &["status", "data"]),
         ("/prometheus/api/v1/status/buildinfo", &["status", "data"]),
     ] {
-        looks.push(shaped(target, path, fields).await);
+        probes.push(shaped(target, path, fields).await);
     }
     let own = "/v1/subscriptions";
     if target.has_key() {
-        looks.push(shaped(target, own, &["data"]).await);
+        probes.push(shaped(target, own, &["data"]).await);
     } else {
-        looks.push(Look::skipped(own, "needs a key: --key"));
+        probes.push(Probe::skipped(own, "needs a key: --key"));
     }
     for path in PAGES {
-        looks.push(typed(target, path, "text/html").await);
+        probes.push(typed(target, path, "text/html").await);
     }
     id
 }
 
-async fn look_at_metric(target: &Target, id: Option<&str>, looks: &mut Vec<Look>) {
+async fn probe_metric(target: &Target, id: Option<&str>, probes: &mut Vec<Probe>) {
     let name = id.unwrap_or("NAME");
     let series = format!("/v1/metric/{name}/timeseries");
     let rank = format!("/v1/metric/{name}/rank");
     let one = format!("/v1/metrics/{name}");
     if id.is_none() {
         for path in [&series, &rank, &one] {
-            looks.push(Look::skipped(path, "the lake is empty"));
+            probes.push(Probe::skipped(path, "the lake is empty"));
         }
         return;
     }
@@ -74,7 +74,7 @@ async fn look_at_metric(target: &Target, id: Option<&str>, looks: &mut Vec<Look>
             .ok_or("expected a row of a metric that is listed")?;
         has(row, &["metric", "timestamp", "value"])
     });
-    looks.push(Look::of(&series, shape));
+    probes.push(Probe::new(&series, shape));
     let fields = [
         "metric",
         "id",
@@ -86,23 +86,23 @@ async fn look_at_metric(target: &Target, id: Option<&str>, looks: &mut Vec<Look>
         "from",
         "to",
     ];
-    looks.push(shaped(target, &rank, &fields).await);
-    looks.push(shaped(target, &one, &["metric", "id"]).await);
+    probes.push(shaped(target, &rank, &fields).await);
+    probes.push(shaped(target, &one, &["metric", "id"]).await);
     for (form, media_type) in FORMS {
-        looks.push(typed(target, &format!("{series}?format={form}"), media_type).await);
+        probes.push(typed(target, &format!("{series}?format={form}"), media_type).await);
     }
 }
 
-/// A route whose answer is an object with some fields.
-async fn shaped(target: &Target, path: &str, fields: &[&str]) -> Look {
+/// Probes a route for a JSON object with fields.
+async fn shaped(target: &Target, path: &str, fields: &[&str]) -> Probe {
     let answer = target.get(path).await.and_then(Answer::json);
-    Look::of(path, answer.and_then(|value| has(&value, fields)))
+    Probe::new(path, answer.and_then(|value| has(&value, fields)))
 }
 
-/// A route whose answer is of a media type, and not empty.
-async fn typed(target: &Target, path: &str, media_type: &str) -> Look {
+/// Probes a route for a non-empty response of a media type.
+async fn typed(target: &Target, path: &str, media_type: &str) -> Probe {
     let answer = target.get(path).await.and_then(Answer::good);
-    Look::of(
+    Probe::new(
         path,
         answer.and_then(|answer| {
             let got = answer.content_type();
@@ -117,7 +117,7 @@ async fn typed(target: &Target, path: &str, media_type: &str) -> Look {
     )
 }
 
-/// Whether a JSON object has some fields.
+/// Checks that a JSON object has fields.
 pub(super) fn has(value: &Value, fields: &[&str]) -> Result<String, String> {
     let missing = fields.iter().find(|field| value.get(field).is_none());
     match missing {

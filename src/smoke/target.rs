@@ -1,4 +1,4 @@
-//! The server that is looked at.
+//! Server under test.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::Look;
+use super::Probe;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
-/// Of an answer that is shown.
+/// Characters of a response that are shown.
 const SHOWN: usize = 160;
 
-/// A server, and as whom it is asked.
+/// A server and the key to use.
 pub(crate) struct Target {
     http: Client,
     base: Url,
     key: Option<String>,
 }
 
-/// What it answered.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -34,16 +34,16 @@ impl Target {
     /// # Errors
     /// Where no client can be made.
     pub(crate) fn new(base: Url, key: Option<String>) -> anyhow::Result<Self> {
-        let http = Client::builder().timeout(PATIENCE).build()?;
+        let http = Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self { http, base, key })
     }
 
-    /// The same server, asked by nobody.
+    /// The same server, without a key.
     pub(crate) fn without_key(self) -> Self {
         Self { key: None, ..self }
     }
 
-    /// Whether it does not refuse the key; so too where it cannot be reached.
+    /// Whether it accepts the key; also true if it cannot be reached.
     pub(crate) async fn takes_key(&self) -> bool {
         let answer = self.get("/v1/metrics?limit=1").await;
         answer.map_or(true, |answer| answer.status != StatusCode::UNAUTHORIZED)
@@ -53,13 +53,13 @@ impl Target {
         self.key.is_some()
     }
 
-    /// Until it is ready.
-    pub(super) async fn wait(&self, patience: Duration) -> Look {
-        let deadline = Instant::now() + patience;
+    /// Waits until it is ready.
+    pub(super) async fn wait(&self, timeout: Duration) -> Probe {
+        let deadline = Instant::now() + timeout;
         loop {
             let seen = self.get("/readyz").await.and_then(Answer::good);
             if seen.is_ok() || Instant::now() >= deadline {
-                return Look::of("/readyz", seen.map(|_| "ready".to_owned()));
+                return Probe::new("/readyz", seen.map(|_| "ready".to_owned()));
             }
             sleep(PAUSE).await;
         }
@@ -69,7 +69,7 @@ impl Target {
         self.send(self.http.get(self.url(path)?)).await
     }
 
-    /// What a WebSocket begins with.
+    /// Requests an upgrade to a WebSocket.
     pub(super) async fn upgrade(&self, path: &str, protocol: &str) -> Result<Answer, String> {
         let request = self.http.get(self.url(path)?);
         let request = [
@@ -91,7 +91,7 @@ impl Target {
         })
     }
 
-    /// The data of a GraphQL answer without errors.
+    /// Runs a GraphQL query and returns its data.
     pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Value, String> {
         let body = json!({"query": query, "variables": variables}).to_string();
         let request = self.http.post(self.url("/graphql")?).body(body);
@@ -103,7 +103,7 @@ impl Target {
         }
     }
 
-    /// The first event of a stream.
+    /// Reads the first event of a stream.
     pub(super) async fn first_event(&self, query: &str) -> Result<String, String> {
         let body = json!({"query": query}).to_string();
         let request = self.http.post(self.url("/graphql")?).body(body);
@@ -145,7 +145,7 @@ impl Target {
 }
 
 impl Answer {
-    /// Itself, where it is a good one.
+    /// Fails unless the status is a success.
     pub(super) fn good(self) -> Result<Self, String> {
         if self.status.is_success() {
             Ok(self)

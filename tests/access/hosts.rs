@@ -78,7 +78,10 @@ async fn pages_of_other_sites_ask_for_no_subscription_and_open_no_socket() {
     let program = Program::on(&base)
         .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_SERVER__PUBLIC_URL", "https://lake.example")
-        .with("MARKETLAKE_SERVER__ORIGINS", r#"["https://app.example"]"#);
+        .with(
+            "MARKETLAKE_SERVER__CORS_ORIGINS",
+            r#"["https://app.example"]"#,
+        );
     let public = serve_with(&program, &base, HISTORY).await;
     let other = Base::local().await;
     let open = serve(&other, HISTORY).await;
@@ -192,7 +195,7 @@ async fn an_open_server_starts_on_loopback_alone() {
         assert!(
             said.err
                 .contains("setting auth.mode = \"open\": expected keys")
-                && said.err.contains("key create"),
+                && said.err.contains("keys create"),
             "{said:?}"
         );
     }

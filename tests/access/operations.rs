@@ -22,7 +22,7 @@ async fn metrics_are_on_the_operations_listener_alone_and_health_on_both() {
             .get("/metrics")
             .await
             .text()
-            .contains("marketlake_segments 1")
+            .contains("marketlake_lake_segments 1")
     );
     assert_eq!(there.get("/v1/metrics").await.status.as_u16(), 404);
     // What came through a proxy, or to another name, is not this machine's own.
@@ -77,7 +77,12 @@ async fn every_role_has_one_unless_it_is_switched_off() {
             answer.status().is_success().then_some(())
         })
         .await;
-        assert!(server.metrics().await.contains("marketlake_segments 0"));
+        assert!(
+            server
+                .metrics()
+                .await
+                .contains("marketlake_lake_segments 0")
+        );
     }
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();

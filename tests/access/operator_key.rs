@@ -42,7 +42,7 @@ async fn it_is_made_at_the_first_start_and_stays() {
             assert!(!log.contains(&key), "{log}");
         }
         // No row knows it, so that a copied database opens nothing.
-        assert_eq!(program.json(&["key", "list"]).await, serde_json::json!([]));
+        assert_eq!(program.json(&["keys", "list"]).await, serde_json::json!([]));
     })
     .await;
 }
@@ -61,7 +61,7 @@ async fn one_that_is_lost_replaced_or_shown_to_others_is_refused_at_once() {
         .await;
     };
     let first = server.operator();
-    let said = program.ok(&["key", "rotate-operator"]).await;
+    let said = program.ok(&["keys", "rotate-operator"]).await;
     assert!(said.contains("operator.key"), "{said}");
     refused(first).await;
     let second = server.operator();
@@ -149,7 +149,7 @@ async fn smoke_asks_a_server_of_this_machine_with_it() {
     // One of another folder is not this server's.
     let other = Base::local().await;
     let stranger = Program::on(&other);
-    stranger.ok(&["key", "rotate-operator"]).await;
+    stranger.ok(&["keys", "rotate-operator"]).await;
     let said = stranger.run(&["smoke", &server.url("")]).await;
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is not this server's"), "{said:?}");
@@ -190,9 +190,9 @@ async fn a_key_without_name_scope_or_time_is_not_made() {
         ),
         (&["create", "--expires", "500000000y", "x"], "--expires"),
     ] {
-        let said = program.run(&[&["key"], arguments].concat()).await;
+        let said = program.run(&[&["keys"], arguments].concat()).await;
         assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
         assert!(said.err.contains(expected), "{arguments:?}: {said:?}");
     }
-    assert_eq!(program.json(&["key", "list"]).await, serde_json::json!([]));
+    assert_eq!(program.json(&["keys", "list"]).await, serde_json::json!([]));
 }

@@ -34,7 +34,7 @@ async fn a_key_that_was_good_lately_reads_on_without_the_database_and_does_nothi
     }
     assert_eq!(metrics.status(PRICES).await, 403);
     let id = revoked.split('_').nth(1).unwrap();
-    program.ok(&["key", "revoke", id]).await;
+    program.ok(&["keys", "revoke", id]).await;
     eventually("the revocation", async || {
         (gone.status(PRICES).await == 401).then_some(())
     })

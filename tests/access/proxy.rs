@@ -55,11 +55,11 @@ async fn a_visitor_through_a_plain_proxy_pass_is_a_mere_anonymous() {
     assert_eq!(listed["data"], Value::Null);
     assert_eq!(visitor.get("/metrics").await.status.as_u16(), 404);
     let kept = operator
-        .graphql("{ subscriptions { id } deliveryBrakes { name } }")
+        .graphql("{ subscriptions { id } deliveryThrottles { name } }")
         .await;
     assert_eq!(
         kept["data"],
-        json!({"subscriptions": [{"id": id}], "deliveryBrakes": []})
+        json!({"subscriptions": [{"id": id}], "deliveryThrottles": []})
     );
     assert_eq!(operators_only(&operator).await, Value::Null);
 }

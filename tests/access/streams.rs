@@ -74,7 +74,7 @@ async fn a_key_that_is_revoked_ends_its_sockets_and_streams() {
         let mut talk = socket(&server, &doomed).await;
         let mut stays = socket(&server, &other).await;
         let id = doomed.split('_').nth(1).unwrap();
-        program.ok(&["key", "revoke", id]).await;
+        program.ok(&["keys", "revoke", id]).await;
         assert_eq!(ended(&mut talk).await, Err(4401));
         let heard = rest_of(events).await;
         assert!(
@@ -105,7 +105,7 @@ async fn a_key_or_token_that_expires_ends_its_sockets_and_streams() {
             claims["exp"] = json!(chrono::Utc::now().timestamp() + 6);
             signer.token(&claims)
         } else {
-            let create = ["key", "create", "--expires", "6s", "short"];
+            let create = ["keys", "create", "--expires", "6s", "short"];
             program.ok(&create).await.trim().to_owned()
         };
         let events = stream(&server, EVENTS, &short).await;
@@ -122,6 +122,6 @@ async fn an_operator_key_that_is_replaced_ends_its_sockets() {
     let program = Program::on(&base);
     let server = serve_with(&program, &base, HISTORY).await;
     let mut talk = socket(&server, &server.operator_key()).await;
-    program.ok(&["key", "rotate-operator"]).await;
+    program.ok(&["keys", "rotate-operator"]).await;
     assert_eq!(ended(&mut talk).await, Err(4401));
 }

@@ -225,7 +225,7 @@ async fn keys_that_are_not_good_cost_their_sender_and_no_other() {
     let program = provider
         .trusted_by(&base)
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", 1)
-        .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", 100);
+        .with("MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE", 100);
     let server = serve_with(&program, &base, HISTORY).await;
     let from = |address: &str| Client::of(&server).with("x-forwarded-for", address);
     let claims = provider.claims("evil", "admin");

@@ -67,7 +67,7 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
     let alerting = Alerting::on(&base).await;
     alerting.calm(&[ID]).await;
     let server = Program::on(&base)
-        .with("MARKETLAKE_ALERTS__SUBSCRIPTIONS_PER_SOURCE", 4)
+        .with("MARKETLAKE_ALERTS__MAX_SUBSCRIPTIONS_PER_IP_PER_DAY", 4)
         .with("MARKETLAKE_AUTH__MODE", "keys")
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", 1)
         .up(&["--role", "api"])
@@ -110,7 +110,7 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
     assert_eq!(ask("2001:db9:1:2:ffff::1", 15).await, "TOO_MANY");
     let before = states(&alerting).await.len();
     let strict = Program::on(&base)
-        .with("MARKETLAKE_ALERTS__CONFIRMATIONS_PER_DAY", 1)
+        .with("MARKETLAKE_ALERTS__MAX_CONFIRMATIONS_PER_DAY", 1)
         .up(&["--role", "api"])
         .await;
     assert_eq!(

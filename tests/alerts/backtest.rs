@@ -25,7 +25,7 @@ async fn a_backtest_says_how_many_mails_when_the_largest_ratio_and_which_days_we
             .unwrap()
             .unwrap();
         assert_eq!(
-            (found.metrics, found.samples, found.mails, found.held),
+            (found.metrics, found.samples, found.mails, found.suppressed),
             (1, 65, 1, 1)
         );
         assert_eq!(found.alerts[0].ts, start());
@@ -98,7 +98,7 @@ async fn a_backtest_and_the_detector_agree() {
     let alerting = Alerting::on(&base).await;
     alerting.calm(&[ID]).await;
     let new = NewSubscription {
-        sustain_minutes: Some(2),
+        for_minutes: Some(2),
         cooldown_minutes: Some(4),
         ..wants("a:volume")
     };

@@ -87,11 +87,11 @@ async fn after_an_alert_the_metric_is_quiet_for_the_cooldown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_rearm_ratio() {
+async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_resolve_factor() {
     let base = Base::local().await;
     let patient = NewSubscription {
-        sustain_minutes: Some(3),
-        rearm: Some("2".to_owned()),
+        for_minutes: Some(3),
+        resolve_factor: Some("2".to_owned()),
         cooldown_minutes: Some(0),
         ..wants("hottry:volume")
     };
@@ -173,8 +173,8 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
     on_both(async |base: Base| {
         let few = NewSubscription {
             cooldown_minutes: Some(0),
-            most_per_day: Some(2),
-            most_alerts: Some(2),
+            max_per_day: Some(2),
+            max_alerts: Some(2),
             ..wants("hottry:volume")
         };
         let (alerting, subscription) = watched(&base, few).await;
@@ -192,7 +192,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
         );
         let daily = NewSubscription {
             cooldown_minutes: Some(0),
-            most_per_day: Some(1),
+            max_per_day: Some(1),
             ..wants("hottry:volume")
         };
         let daily = alerting.subscribe(daily).await;
@@ -270,7 +270,7 @@ async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_the
             .unwrap();
         alerting
             .database
-            .execute_unprepared("delete from watches")
+            .execute_unprepared("delete from rule_states")
             .await
             .unwrap();
         let again = alerting.judge(start()).await;

@@ -11,7 +11,7 @@ use marketlake_alerts::subscriptions::{Channel as Kind, State as Life};
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::records::deliveries::{Kind as Says, State};
 
-use crate::support::alerting::{Alerting, PATIENCE, wants};
+use crate::support::alerting::{Alerting, TIMEOUT, wants};
 use crate::support::base::{Base, on_both};
 use crate::support::hook::{Hook, OK};
 use crate::support::mailbox::{Fault, Mailbox};
@@ -53,7 +53,7 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
         let error = delivery.error.unwrap();
         assert_eq!(delivery.state, State::Retry, "{fault:?}: {error}");
         assert!(error.contains(expected), "{fault:?}: {error}");
-        assert!(begun.elapsed() < 2 * PATIENCE, "{fault:?}");
+        assert!(begun.elapsed() < 2 * TIMEOUT, "{fault:?}");
         let held = outbox::list_throttles(&alerting.database, now)
             .await
             .unwrap();

@@ -12,7 +12,7 @@ use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{Kind, State};
 use tokio::net::TcpListener;
 
-use crate::support::alerting::{Alerting, PATIENCE, wants};
+use crate::support::alerting::{Alerting, TIMEOUT, wants};
 use crate::support::base::{Base, on_both};
 use crate::support::eventually;
 use crate::support::mailbox::{CLOSE, Fault, Mailbox};
@@ -210,7 +210,7 @@ fn sender(alerting: &Alerting, mailbox: &Mailbox) -> Sender {
         allowed: vec!["127.0.0.0/8".parse().unwrap()],
     };
     let webhook = WebhookChannel::new(guard, &[], None).unwrap();
-    let mail = SmtpChannel::new(&mailbox.url, "lake.example", Some(PATIENCE)).unwrap();
+    let mail = SmtpChannel::new(&mailbox.url, "lake.example", Some(TIMEOUT)).unwrap();
     alerting.sender_over(Arc::new(mail), Arc::new(webhook), None)
 }
 

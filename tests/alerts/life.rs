@@ -19,7 +19,7 @@ pub(super) async fn serve(base: &Base) -> (Alerting, Running) {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
     let server = Program::on(base)
-        .with("MARKETLAKE_ALERTS__SUBSCRIPTIONS_PER_SOURCE", 1_000)
+        .with("MARKETLAKE_ALERTS__MAX_SUBSCRIPTIONS_PER_IP_PER_DAY", 1_000)
         .up(&["--role", "api"])
         .await;
     (alerting, server)
@@ -137,7 +137,7 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
         alerting.subscribe(ended).await;
         let slot = now.minute().hour().start().to_string();
         let said = Program::on(&base)
-            .ok(&["run", "tend-subscriptions", "--slot", &slot])
+            .ok(&["run", "expire-subscriptions", "--slot", &slot])
             .await;
         assert!(
             said.contains(r#"{"expired":1,"messages":0,"throttles":0,"unconfirmed":1}"#),

@@ -21,5 +21,5 @@ mod replay;
 mod rule_tests;
 mod subscriptions;
 mod tokens;
-mod watchman;
+mod watchdog;
 mod webhooks;

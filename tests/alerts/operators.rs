@@ -17,7 +17,7 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
     alerting.play(ID, 0, &["340"]).await;
     let mailbox = Mailbox::open(Fault::Recipient(550)).await;
     alerting.send(&mailbox.url).await;
-    let listed = server.graphql_as_operator("{ deliveries(state: DEAD) { id kind to state attempts error } deliveryBrakes { name } }").await;
+    let listed = server.graphql_as_operator("{ deliveries(state: DEAD) { id kind to state attempts error } deliveryThrottles { name } }").await;
     let dead = &listed["data"]["deliveries"][0];
     assert_eq!(
         (dead["to"].as_str(), dead["kind"].as_str()),
@@ -25,9 +25,9 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
         "{listed}"
     );
     let id = dead["id"].as_str().unwrap();
-    let stopped = server.graphql_as_operator(r#"mutation { stopDeliveries(input: {reason: "look first"}) { brakes { name until reason } } }"#).await;
+    let stopped = server.graphql_as_operator(r#"mutation { stopDeliveries(input: {reason: "look first"}) { throttles { name until reason } } }"#).await;
     assert_eq!(
-        stopped["data"]["stopDeliveries"]["brakes"],
+        stopped["data"]["stopDeliveries"]["throttles"],
         json!([{"name": "all", "until": null, "reason": "look first"}])
     );
     let program = Program::on(&base);
@@ -103,7 +103,7 @@ async fn notices_come_by_the_hook() {
 async fn keys_are_ruled_by_the_shell_and_mails_are_previewed() {
     let base = Base::local().await;
     let program = Program::on(&base);
-    let first = program.ok(&["tokens", "list"]).await;
+    let first = program.ok(&["signing-keys", "list"]).await;
     let key = first
         .lines()
         .nth(1)
@@ -112,9 +112,27 @@ async fn keys_are_ruled_by_the_shell_and_mails_are_previewed() {
         .next()
         .unwrap()
         .to_owned();
-    assert_eq!(program.ok(&["tokens", "rotate"]).await.lines().count(), 3);
-    assert!(program.ok(&["tokens", "retire", &key]).await.contains(&key));
-    assert_eq!(program.run(&["tokens", "retire", "nobody"]).await.code, 1);
+    assert_eq!(
+        program
+            .ok(&["signing-keys", "rotate"])
+            .await
+            .lines()
+            .count(),
+        3
+    );
+    assert!(
+        program
+            .ok(&["signing-keys", "retire", &key])
+            .await
+            .contains(&key)
+    );
+    assert_eq!(
+        program
+            .run(&["signing-keys", "retire", "nobody"])
+            .await
+            .code,
+        1
+    );
     let out = base.path().join("previews");
     program
         .ok(&[

@@ -28,7 +28,7 @@ fn fires(rule: &Rule, metric: &Metric, points: &[Point], first: i64, last: i64) 
 /// The same by loops over whole numbers of the same scale, each minute from its beginning.
 fn plain(rule: &Rule, values: &[Option<i64>], times: i64) -> Vec<i64> {
     let (window, least) = (rule.jump.window as usize, rule.jump.min_samples as usize);
-    let rearm = rule.resolve_factor.map_or(times, Exact::unscaled);
+    let resolve_factor = rule.resolve_factor.map_or(times, Exact::unscaled);
     let (mut firing, mut streak, mut fired) = (false, 0, Vec::new());
     for at in 0..values.len() {
         let before: Vec<i64> = values[at.saturating_sub(window)..at]
@@ -47,7 +47,7 @@ fn plain(rule: &Rule, values: &[Option<i64>], times: i64) -> Vec<i64> {
             Direction::Down => value * count * times < sum,
         };
         if firing {
-            firing = beyond(rearm);
+            firing = beyond(resolve_factor);
             streak = 0;
         } else if beyond(times) {
             streak += 1;
@@ -70,18 +70,18 @@ fn the_machine_fires_where_plain_loops_do_on_ten_thousand_random_series() {
     for case in 0..10_000 {
         let times = random.random_range(2..5);
         let window = random.random_range(1..40);
-        let sustain = random.random_range(1..4);
+        let for_minutes = random.random_range(1..4);
         let direction = if random.random_bool(0.3) {
             Direction::Down
         } else {
             Direction::Up
         };
-        let rearm = random
+        let resolve_factor = random
             .random_bool(0.3)
             .then(|| exact(random.random_range(1..=times), 0));
         let rule = Rule {
-            for_minutes: sustain,
-            resolve_factor: rearm,
+            for_minutes,
+            resolve_factor,
             ..Rule::new(JumpRule {
                 factor: exact(times, 0),
                 window,

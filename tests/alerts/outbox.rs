@@ -240,7 +240,7 @@ async fn a_worker_that_died_before_it_handed_over_is_no_doubt_and_one_that_died_
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
         assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (State::Sent, 2, 0));
-        let again = "update deliveries set state = 'sending', lease_until = null, handed_at = 1, not_before = 0";
+        let again = "update deliveries set state = 'sending', lease_until = null, transmit_started_at = 1, not_before = 0";
         alerting.database.execute_unprepared(again).await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;

@@ -39,8 +39,8 @@ async fn wild(base: &Base) -> Alerting {
     let rules = [
         wants("*:volume"),
         NewSubscription {
-            sustain_minutes: Some(3),
-            rearm: Some("1.5".to_owned()),
+            for_minutes: Some(3),
+            resolve_factor: Some("1.5".to_owned()),
             cooldown_minutes: Some(0),
             factor: Some("2".to_owned()),
             ..wants("x:*:volume")
@@ -54,7 +54,7 @@ async fn wild(base: &Base) -> Alerting {
             window_minutes: Some(20),
             min_samples: Some(18),
             cooldown_minutes: Some(3),
-            most_per_day: Some(6),
+            max_per_day: Some(6),
             ..wants("x:a:volume, c")
         },
         NewSubscription {
@@ -62,7 +62,7 @@ async fn wild(base: &Base) -> Alerting {
             window_minutes: Some(90),
             min_samples: Some(60),
             cooldown_minutes: Some(10),
-            most_alerts: Some(9),
+            max_alerts: Some(9),
             ..wants("*")
         },
     ];

@@ -20,7 +20,7 @@ tests:
     states:
       - {at: 2026-01-01T01:00:00Z, state: no_data}
   - name: it takes three minutes in a row
-    rule: {factor: 2, sustain_minutes: 3}
+    rule: {factor: 2, for_minutes: 3}
     start: 2026-01-01T00:00:00Z
     samples: 100x60 300 300 100 300 _ 300 300
     alerts: [{at: 2026-01-01T01:06:00Z}]

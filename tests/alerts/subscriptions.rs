@@ -29,7 +29,7 @@ fn a_subscription_is_an_hour_with_three_quarters_of_its_samples_unless_said_othe
         ("2.5", 60, 45)
     );
     assert_eq!(
-        (rule.for_minutes, rule.cooldown, rule.most_per_day),
+        (rule.for_minutes, rule.cooldown, rule.max_per_day),
         (1, 60, None)
     );
     let longer = NewSubscription {
@@ -45,11 +45,11 @@ fn every_wrong_field_is_named_at_once() {
         window_minutes: Some(0),
         min_samples: Some(61),
         direction: Some("sideways".to_owned()),
-        sustain_minutes: Some(61),
-        rearm: Some("0.5".to_owned()),
+        for_minutes: Some(61),
+        resolve_factor: Some("0.5".to_owned()),
         cooldown_minutes: Some(-1),
-        most_per_day: Some(0),
-        most_alerts: Some(0),
+        max_per_day: Some(0),
+        max_alerts: Some(0),
         time_zone: Some("Mars/Olympus".to_owned()),
         channel: Some("pigeon".to_owned()),
         ..new("a b", "1", "nobody")
@@ -68,11 +68,11 @@ fn every_wrong_field_is_named_at_once() {
             "windowMinutes: expected a number from 1 to 1440, got 0",
             "minSamples: expected a number from 1 to 60, got 61",
             "direction: expected up or down, got \"sideways\"",
-            "sustainMinutes: expected a number from 1 to 60, got 61",
-            "rearm: expected a number from 1 to the factor with at most 6 decimals, got 0.5",
+            "forMinutes: expected a number from 1 to 60, got 61",
+            "resolveFactor: expected a number from 1 to the factor with at most 6 decimals, got 0.5",
             "cooldownMinutes: expected a number from 0 to 10080, got -1",
-            "mostPerDay: expected a number from 1 to 1440, got 0",
-            "mostAlerts: expected a number from 1 to 1000000, got 0",
+            "maxPerDay: expected a number from 1 to 1440, got 0",
+            "maxAlerts: expected a number from 1 to 1000000, got 0",
             "address: expected a mail address like name@example.com, got \"nobody\"",
             "timeZone: expected a time zone like Europe/Istanbul, got \"Mars/Olympus\"",
             "channel: expected mail, webhook or slack, got \"pigeon\"",

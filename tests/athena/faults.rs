@@ -134,7 +134,7 @@ async fn a_deleted_workgroup_is_left_out_and_all_of_them_are_an_error() {
     let denied = json!({"operation": "StartQueryExecution", "kind": "denied", "times": 99});
     asked.standin.fault(1, denied).await;
     let error = refusal(&asked).await.to_string();
-    for part in ["is not found", "not authorized", "engine.workgroups"] {
+    for part in ["is not found", "not authorized", "athena.workgroups"] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -79,7 +79,7 @@ async fn tables_are_set_up_once_and_answer_from_the_shell() {
     assert!(said.err.contains("expected s3://bucket/prefix"), "{said:?}");
     let said = nowhere.run(&rank).await;
     assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("engine.workgroups"), "{said:?}");
+    assert!(said.err.contains("athena.workgroups"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,10 +93,10 @@ async fn an_answer_says_which_engine_gave_it() {
     let standin = Standin::of(&base, 1).await;
     standin.connect(&lake).await;
     let program = on(&base, &standin)
-        .with("MARKETLAKE_ENGINE__ROUTE__OLDER_THAN", "40h")
+        .with("MARKETLAKE_ATHENA__ROUTE__OLDER_THAN", "40h")
         .with("MARKETLAKE_FEEDS", "[]");
     let client = Client::owning(program.up(&["--role", "api"]).await);
-    for (day, engine) in [(2, "window"), (1, "embedded"), (0, "athena")] {
+    for (day, engine) in [(2, "memory"), (1, "datafusion"), (0, "athena")] {
         let (from, to) = (start().plus(day * 1_440), start().plus(day * 1_440 + 1));
         let path = format!("/v1/metric/a:one/timeseries?from={from}&to={to}");
         let answer = client.get(&path).await;

@@ -73,7 +73,9 @@ async fn a_link_lets_anyone_fetch_it_until_vacuum() {
         "{check}"
     );
     // Not before the link has ended, whatever the grace.
-    let sweeping = program.clone().with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+    let sweeping = program
+        .clone()
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
     sweeping.ok(&["vacuum"]).await;
     let fetched = reqwest::get(link.trim()).await.unwrap();
     assert!(fetched.status().is_success(), "{fetched:?}");

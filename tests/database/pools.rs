@@ -45,8 +45,8 @@ async fn a_lock_on_job_runs_delays_no_price_and_fails_what_needs_the_table_soon(
     let base = Base::remote().await;
     let file = history(&base, 5, None);
     let program = replaying(&base, &[file], 600)
-        .with("MARKETLAKE_DATABASE__API_CONNECTIONS", 4)
-        .with("MARKETLAKE_DATABASE__JOBS_CONNECTIONS", 4)
+        .with("MARKETLAKE_DATABASE__API_MAX_CONNECTIONS", 4)
+        .with("MARKETLAKE_DATABASE__JOBS_MAX_CONNECTIONS", 4)
         .with("MARKETLAKE_DATABASE__API_ACQUIRE_TIMEOUT", "1s")
         .with("MARKETLAKE_DATABASE__API_STATEMENT_TIMEOUT", "1s");
     let mut running = program.up(&[]).await;

@@ -57,7 +57,7 @@ async fn subscribe(program: &Program) {
             pattern,
             "--address",
             &address,
-            "--cooldown",
+            "--cooldown-minutes",
             "0",
         ];
         program.ok(&arguments).await;
@@ -85,7 +85,10 @@ async fn survive(base: Base, kills: usize) {
     let feed = format!("[{{kind=\"replay\",speed={speed}.0,files=[\"{file}\"]}}]");
     let mailbox = Mailbox::open(Fault::None).await;
     let program = Program::on(&base)
-        .with("MARKETLAKE_ALERTS__MAILS_PER_ADDRESS", 1_000_000)
+        .with(
+            "MARKETLAKE_ALERTS__MAX_MAILS_PER_ADDRESS_PER_DAY",
+            1_000_000,
+        )
         .with("MARKETLAKE_FEEDS", feed)
         .with("MARKETLAKE_MAIL__URL", &mailbox.url);
     subscribe(&program).await;

@@ -113,7 +113,7 @@ async fn names_series_and_ranks_of_real_candles_equal_plain_loops() {
             checked.contains(&format!(" {samples} rows, ")),
             "{checked}, expected {samples} rows"
         );
-        for engine in ["embedded", "window"] {
+        for engine in ["datafusion", "memory"] {
             compare(&program, engine, &all).await;
         }
     })

@@ -36,7 +36,7 @@ fn program(base: &Base, replay: &str) -> Program {
     let feeds = format!("[{{kind=\"replay\",files=[\"{replay}\"],speed=30000.0}}]");
     Program::on(base)
         .with("MARKETLAKE_FEEDS", feeds)
-        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s")
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s")
 }
 
 /// Some seconds of a lake's life, each process killed.

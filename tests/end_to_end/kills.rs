@@ -88,7 +88,9 @@ async fn survive(base: Base, kills: usize) {
     );
     let program = Program::on(&base).with("MARKETLAKE_FEEDS", feeds);
     // Nothing is under way while it runs, so that it need not wait for anybody.
-    let sweeping = program.clone().with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+    let sweeping = program
+        .clone()
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
     let database = base.database().await;
     let free = async || {
         // The leases of the dead would run out by themselves within half a minute.

@@ -78,7 +78,9 @@ async fn an_older_backup_of_sqlite_or_postgres_is_restored_and_nothing_committed
         // Life goes on: more minutes, merged hours, and their sources deleted.
         ingest(&base, &slow, 70).await;
         slow.ok(&["compact"]).await;
-        let sweeping = slow.clone().with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+        let sweeping = slow
+            .clone()
+            .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
         sweeping.ok(&["vacuum"]).await;
         let before = samples(&base).await;
         if is_local {
@@ -116,13 +118,13 @@ async fn a_lost_database_is_rebuilt_and_its_subscriptions_and_keys_come_from_the
                 .ok(&[&create[..], &["--metric", metric]].concat())
                 .await;
         }
-        let key = program.ok(&["key", "create", "dashboard"]).await;
-        program.ok(&["tokens", "rotate"]).await;
+        let key = program.ok(&["keys", "create", "dashboard"]).await;
+        program.ok(&["signing-keys", "rotate"]).await;
         ingest(&base, &program, 30).await;
         let exports = ["subscriptions.jsonl", "keys.jsonl"].map(|name| base.path().join(name));
         let [subscribed, keys] = exports.each_ref().map(|path| path.to_str().unwrap());
         program.ok(&["subscriptions", "export", subscribed]).await;
-        program.ok(&["key", "export", keys]).await;
+        program.ok(&["keys", "export", keys]).await;
         #[cfg(unix)]
         for path in &exports {
             let mode = std::fs::metadata(path).unwrap();
@@ -141,9 +143,9 @@ async fn a_lost_database_is_rebuilt_and_its_subscriptions_and_keys_come_from_the
         assert!(said.contains("60 rows added, 0 corrected"), "{said}");
         for _ in 0..2 {
             program.ok(&["subscriptions", "import", subscribed]).await;
-            program.ok(&["key", "import", keys]).await;
+            program.ok(&["keys", "import", keys]).await;
         }
-        let said = program.ok(&["key", "import", keys]).await;
+        let said = program.ok(&["keys", "import", keys]).await;
         assert!(said.starts_with("import: 1 rows, 0 of them new"), "{said}");
         let database = base.database().await;
         let mut found = subscriptions::Entity::find().all(&database).await.unwrap();

@@ -2,12 +2,12 @@
 
 use marketlake_feeds::{Binance, Feed};
 
-use super::{PATIENCE, kept, rejected};
+use super::{TIMEOUT, kept, rejected};
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::samples::start;
 
 fn feed(exchange: &Exchange) -> Binance {
-    Binance::new(exchange.url.parse().unwrap(), PATIENCE).unwrap()
+    Binance::new(exchange.url.parse().unwrap(), TIMEOUT).unwrap()
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use marketlake_feeds::{Batch, Cryptowatch, Feed, FeedError};
 
-use super::{PATIENCE, kept, rejected, without_address};
+use super::{TIMEOUT, kept, rejected, without_address};
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::samples::start;
 
 async fn ask(exchange: &Exchange) -> Result<Batch, FeedError> {
-    let feed = Cryptowatch::new(exchange.url.parse().unwrap(), None, vec![], PATIENCE).unwrap();
+    let feed = Cryptowatch::new(exchange.url.parse().unwrap(), None, vec![], TIMEOUT).unwrap();
     feed.samples(start()).await
 }
 
@@ -90,7 +90,7 @@ async fn an_answer_that_breaks_off_or_is_no_json_is_asked_for_again() {
         Answer::ok("<html>busy</html>"),
         Answer::ok(r#"{"result":"#).truncated(),
         Answer::status(503, "busy"),
-        Answer::ok("").after(PATIENCE.unwrap() * 3),
+        Answer::ok("").after(TIMEOUT.unwrap() * 3),
     ] {
         let exchange = Exchange::with([bad, whole.clone()]).await;
         assert_eq!(kept(&ask(&exchange).await.unwrap()), ["a:one=1"]);
@@ -105,7 +105,7 @@ async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
         (error.as_str(), asked.len()),
         ("URL/markets/prices answered 500: oops", 3)
     );
-    let (error, asked) = error_of([Answer::ok("no").after(PATIENCE.unwrap() * 3)]).await;
+    let (error, asked) = error_of([Answer::ok("no").after(TIMEOUT.unwrap() * 3)]).await;
     assert_eq!(
         (error.as_str(), asked.len()),
         ("no answer from URL/markets/prices within 1.5 s", 3)
@@ -139,7 +139,7 @@ async fn a_used_up_allowance_is_not_asked_against() {
         Answer::ok(r#"{"error":"Out of allowance"}"#),
     ] {
         let exchange = Exchange::with([refusal]).await;
-        let feed = Cryptowatch::new(exchange.url.parse().unwrap(), None, vec![], PATIENCE).unwrap();
+        let feed = Cryptowatch::new(exchange.url.parse().unwrap(), None, vec![], TIMEOUT).unwrap();
         let error = feed.samples(start()).await.unwrap_err();
         assert!(error.pause().unwrap().as_secs() >= 120, "{error}");
         feed.samples(start()).await.unwrap_err();
@@ -155,7 +155,7 @@ async fn the_key_is_sent_and_markets_are_chosen() {
         exchange.url.parse().unwrap(),
         Some("secret"),
         markets,
-        PATIENCE,
+        TIMEOUT,
     )
     .unwrap();
     assert_eq!(kept(&feed.samples(start()).await.unwrap()), ["b:one=2"]);
@@ -168,7 +168,7 @@ async fn nobody_there_is_said_so() {
         "http://127.0.0.1:1/".parse().unwrap(),
         None,
         vec![],
-        PATIENCE,
+        TIMEOUT,
     )
     .unwrap();
     let error = feed.samples(start()).await.unwrap_err().to_string();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use marketlake_feeds::{Batch, FeedError};
 
 /// How long tests let an exchange think.
-const PATIENCE: Option<Duration> = Some(Duration::from_millis(1_500));
+const TIMEOUT: Option<Duration> = Some(Duration::from_millis(1_500));
 
 /// What was kept, `id=value`, sorted.
 fn kept(batch: &Batch) -> Vec<String> {

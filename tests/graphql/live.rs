@@ -16,7 +16,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::client::{Client, key};
 use crate::support::program::{Program, Running};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One who speaks graphql-transport-ws.
 pub struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -57,7 +57,7 @@ impl Talk {
     /// The next message, or the code with which it was closed.
     pub async fn hear(&mut self) -> Result<Value, u16> {
         loop {
-            let message = timeout(PATIENCE, self.0.next())
+            let message = timeout(TIMEOUT, self.0.next())
                 .await
                 .expect("a message in time");
             match message {
@@ -242,7 +242,7 @@ async fn events_come_one_by_one_and_end() {
         .send()
         .await
         .unwrap();
-    let first = timeout(PATIENCE, stream.chunk())
+    let first = timeout(TIMEOUT, stream.chunk())
         .await
         .unwrap()
         .unwrap()
@@ -252,7 +252,7 @@ async fn events_come_one_by_one_and_end() {
         "{first:?}"
     );
     import(&base, "kraken:tie,2026-11-24T10:04:00Z,8\n").await;
-    let second = timeout(PATIENCE, stream.chunk())
+    let second = timeout(TIMEOUT, stream.chunk())
         .await
         .unwrap()
         .unwrap()
@@ -281,7 +281,7 @@ async fn parts_come_one_by_one_as_apollo_client_asks_for_them() {
     assert_eq!(refused.status().as_u16(), 400);
     assert!(refused.text().await.unwrap().contains("BAD_REQUEST"));
     let wrong = post(json!({"query": "subscription { nope }"}).to_string()).await;
-    let wrong = timeout(PATIENCE, wrong.text()).await.unwrap().unwrap();
+    let wrong = timeout(TIMEOUT, wrong.text()).await.unwrap().unwrap();
     assert!(wrong.contains("Unknown field \\\"nope\\\""), "{wrong}");
     assert!(wrong.ends_with("--graphql--\r\n"), "{wrong}");
 
@@ -294,7 +294,7 @@ async fn parts_come_one_by_one_as_apollo_client_asks_for_them() {
         "multipart/mixed; boundary=graphql; subscriptionSpec=1.0"
     );
     let mut heard = String::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut hear = async |wanted: &str| {
         while !heard.contains(wanted) {
             let chunk = timeout_at(deadline, stream.chunk()).await;

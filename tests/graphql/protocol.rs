@@ -156,7 +156,7 @@ async fn a_query_that_was_sent_once_is_known_by_its_hash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_are_taken_where_they_are_configured() {
     let base = Base::local().await;
-    let program = Program::on(&base).with("MARKETLAKE_SERVER__MOST_BATCH", "2");
+    let program = Program::on(&base).with("MARKETLAKE_SERVER__MAX_BATCH", "2");
     let server = Client::owning(serve_with(&program, &base, HISTORY).await);
     let one = json!({"query": "{ __typename }"});
     let two = server
@@ -204,7 +204,7 @@ async fn the_same_create_sent_twice_makes_one_subscription() {
 async fn pages_of_foreign_origins_may_ask_where_they_are_allowed_to() {
     let base = Base::local().await;
     let program = Program::on(&base).with(
-        "MARKETLAKE_SERVER__ORIGINS",
+        "MARKETLAKE_SERVER__CORS_ORIGINS",
         r#"["https://app.example.com"]"#,
     );
     let server = Client::owning(serve_with(&program, &base, HISTORY).await);
@@ -235,11 +235,11 @@ async fn pages_of_foreign_origins_may_ask_where_they_are_allowed_to() {
             .contains("etag")
     );
     let said = Program::on(&base)
-        .with("MARKETLAKE_SERVER__ORIGINS", r#"["app.example.com"]"#)
+        .with("MARKETLAKE_SERVER__CORS_ORIGINS", r#"["app.example.com"]"#)
         .run(&["up"])
         .await;
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("server.origins"), "{said:?}");
+    assert!(said.err.contains("server.cors_origins"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,7 @@ const TABLE: [(&str, [Got; 5]); 29] = [
     ("{ segments { nodes { id } } }", [Who, No, No, No, Yes]),
     ("{ jobRuns { nodes { id } } }", [Who, No, No, No, Yes]),
     ("{ deliveries { id } }", [Who, No, No, No, Yes]),
-    ("{ deliveryBrakes { name } }", [Who, No, No, No, Yes]),
+    ("{ deliveryThrottles { name } }", [Who, No, No, No, Yes]),
     ("{ subscriptions { id } }", [Who, Who, Yes, Yes, Yes]),
     (
         r#"{ subscriptions(token: "x") { id } }"#,
@@ -190,7 +190,7 @@ async fn a_key_that_is_not_good_is_refused_everywhere() {
     let nobody = Client::of(&server);
     let good = key(&program, "read").await;
     let expired = program
-        .ok(&["key", "create", "--expires", "1ms", "x"])
+        .ok(&["keys", "create", "--expires", "1ms", "x"])
         .await;
     let mut forged = good.clone();
     forged.replace_range(
@@ -235,7 +235,7 @@ async fn a_key_that_is_not_good_is_refused_everywhere() {
     }
     // Revoked, it is refused within a second or two; and its use was noted.
     let id = good.split('_').nth(1).unwrap();
-    let keys = program.json(&["key", "list"]).await;
+    let keys = program.json(&["keys", "list"]).await;
     let row = keys
         .as_array()
         .unwrap()
@@ -248,16 +248,16 @@ async fn a_key_that_is_not_good_is_refused_everywhere() {
         !keys.to_string().contains(good.split('_').nth(2).unwrap()),
         "a secret is listed"
     );
-    program.ok(&["key", "revoke", id]).await;
+    program.ok(&["keys", "revoke", id]).await;
     let client = nobody.with_key(&good);
     eventually("the key to be refused", async || {
         (client.get("/v1/metrics").await.status.as_u16() == 401).then_some(())
     })
     .await;
-    assert_eq!(program.run(&["key", "revoke", id]).await.code, 1);
+    assert_eq!(program.run(&["keys", "revoke", id]).await.code, 1);
     assert_eq!(
         program
-            .run(&["key", "create", "--scopes", "write", "x"])
+            .run(&["keys", "create", "--scopes", "write", "x"])
             .await
             .code,
         2
@@ -298,7 +298,7 @@ async fn without_anonymous_read_nothing_is_told() {
 async fn points_are_used_up_by_each_asker_alone() {
     let base = Base::local().await;
     let program = with_keys(&base)
-        .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", "20")
+        .with("MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE", "20")
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", "1");
     let server = serve_with(&program, &base, HISTORY).await;
     let from = |address: &str| Client::of(&server).with("x-forwarded-for", address);

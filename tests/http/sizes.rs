@@ -112,7 +112,7 @@ async fn answers_are_only_so_large_and_cost_by_their_size() {
     }
     let program = Program::on(&base)
         .with("MARKETLAKE_AUTH__MODE", "keys")
-        .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", "120")
+        .with("MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE", "120")
         .with("MARKETLAKE_SERVER__MAX_RESPONSE_MEGABYTES", "1");
     let running = serve_with(&program, &base, &history).await;
     let server = Client::of(&running);

@@ -86,7 +86,7 @@ async fn an_idle_connection_is_closed_after_its_timeout() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_never_come_hold_no_permit() {
     let base = Base::local().await;
-    let settings = [("MOST_REQUESTS", "4"), ("BODY_TIMEOUT", "60s")];
+    let settings = [("MAX_REQUESTS", "4"), ("BODY_TIMEOUT", "60s")];
     let server = server(&base, &settings).await;
     let mut waiting = Vec::new();
     for _ in 0..260 {

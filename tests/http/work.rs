@@ -17,8 +17,8 @@ async fn server(base: &Base, points: u32) -> Running {
     let points = points.to_string();
     let program = Program::on(base)
         .with("MARKETLAKE_AUTH__MODE", "keys")
-        .with("MARKETLAKE_SERVER__POINTS_A_MINUTE", &points)
-        .with("MARKETLAKE_SERVER__MOST_BATCH", "10");
+        .with("MARKETLAKE_SERVER__RATE_LIMIT_PER_MINUTE", &points)
+        .with("MARKETLAKE_SERVER__MAX_BATCH", "10");
     serve_with(&program, base, HISTORY).await
 }
 

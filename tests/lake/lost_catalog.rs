@@ -169,7 +169,7 @@ fn program(base: &Base) -> Program {
         .with("MARKETLAKE_DATA", folder(base).display())
         .with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]")
         .with("MARKETLAKE_SERVER__LISTEN", "127.0.0.1:0")
-        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s")
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s")
 }
 
 fn remove(data: &Path) {

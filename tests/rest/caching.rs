@@ -91,7 +91,7 @@ async fn the_same_question_is_answered_once_a_commit() {
     let figure = async |face: &str, outcome: &str| -> u64 {
         let figures = server.metrics().await;
         let start =
-            format!("marketlake_answer_cache_total{{face=\"{face}\",outcome=\"{outcome}\"}} ");
+            format!("marketlake_response_cache_total{{api=\"{face}\",outcome=\"{outcome}\"}} ");
         let line = figures.lines().find_map(|line| line.strip_prefix(&start));
         line.map_or(0, |number| number.parse().unwrap())
     };
@@ -114,7 +114,7 @@ async fn the_same_question_is_answered_once_a_commit() {
         server
             .metrics()
             .await
-            .contains("marketlake_answer_cache_hit_ratio{face=\"rest\"} 0.98")
+            .contains("marketlake_response_cache_hit_ratio{api=\"rest\"} 0.98")
     );
     // Errors are not kept.
     for _ in 0..2 {

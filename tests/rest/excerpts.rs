@@ -93,9 +93,9 @@ async fn no_error_of_a_command_or_a_setting_echoes_a_long_value() {
         &["run", "vacuum", "--slot", &long],
         &["rank", &long],
         &["timeseries", &long],
-        &["key", "create", "--scopes", "read", &long],
-        &["key", "revoke", &long],
-        &["tokens", "retire", &long],
+        &["keys", "create", "--scopes", "read", &long],
+        &["keys", "revoke", &long],
+        &["signing-keys", "retire", &long],
         &["deliveries", "requeue", &long],
         &[
             "subscriptions",

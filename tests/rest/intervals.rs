@@ -84,7 +84,7 @@ async fn graphql_and_the_shell_gather_alike() {
         let bad = server.graphql(r#"{ timeseries(metrics: ["hottry"], aggregate: LAST) { times } }"#).await;
         assert_eq!(bad["errors"][0]["extensions"]["code"], "BAD_ARGUMENT");
         let program = Program::on(&base);
-        for engine in ["embedded", "window"] {
+        for engine in ["datafusion", "memory"] {
             let arguments = ["timeseries", "hottry", "--interval", "1h", "--aggregate", "min", "--engine", engine, "--format", "csv"];
             let said = program.ok(&arguments).await;
             assert_eq!(said, format!("metric,timestamp,value\nhottry,{hour},0.0000001\n"));

@@ -237,9 +237,14 @@ async fn an_empty_lake_answers_with_nothing() {
         assert_eq!(
             server.json("/readyz").await,
             json!({"ready": true, "roles": {"api": {"ready": true, "parts":
-                {"catalog": "ok", "store": "ok", "window": "ok"}}}})
+                {"catalog": "ok", "store": "ok", "recent_day": "ok"}}}})
         );
-        assert!(server.metrics().await.contains("marketlake_segments 0"));
+        assert!(
+            server
+                .metrics()
+                .await
+                .contains("marketlake_lake_segments 0")
+        );
     })
     .await;
 }

@@ -44,7 +44,7 @@ async fn answers_come_as_table_json_and_csv() {
             program.ok(&["metrics"]).await,
             "METRIC  ID   MARKET  PAIR  MEASURE\na       x:a  x       a     price\nb       x:b  x       b     price\n"
         );
-        for engine in ["embedded", "window"] {
+        for engine in ["datafusion", "memory"] {
             let rank = program.json(&["rank", "a", "--engine", engine]).await;
             assert_eq!((&rank[0]["display"], &rank[0]["id"]), (&"1/1".into(), &"x:a".into()));
             let unranked = program.json(&["rank", "b", "--engine", engine]).await;
@@ -64,7 +64,7 @@ async fn jumps_show_the_numbers_that_prove_them() {
     lines += "x:a,2026-01-01T01:00:00Z,0.4\n";
     let path = file(&base, "h.csv", &lines);
     program.ok(&["import", &path]).await;
-    for engine in ["embedded", "window"] {
+    for engine in ["datafusion", "memory"] {
         let out = program
             .ok(&[
                 "jumps", "--metric", "a", "--format", "json", "--engine", engine,
@@ -88,7 +88,7 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     let base = Base::local().await;
     let program = Program::on(&base)
         .with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]")
-        .with("MARKETLAKE_JOBS__VACUUM_GRACE", "0s");
+        .with("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "0s");
     for slot in ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"] {
         program.ok(&["run", "ingest-minute", "--slot", slot]).await;
     }
@@ -189,29 +189,29 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
             "found `nyse`",
         ),
         (
-            setting("MARKETLAKE_JOBS__VACUUM_GRACE", "soon"),
+            setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),
             vec!["vacuum"],
-            "setting jobs.vacuum_grace = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
+            "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
         ),
         (
-            setting("MARKETLAKE_ENGINE__DATABASE", "my lake"),
+            setting("MARKETLAKE_ATHENA__DATABASE", "my lake"),
             vec!["athena", "publish"],
-            "setting engine.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
+            "setting athena.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
         ),
         (
-            setting("MARKETLAKE_ENGINE__PATIENCE", "soon"),
+            setting("MARKETLAKE_ATHENA__TIMEOUT", "soon"),
             vec!["metrics"],
-            "setting engine.patience = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
+            "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
         ),
         (
-            setting("MARKETLAKE_ENGINE__OUTPUT", "/tmp"),
+            setting("MARKETLAKE_ATHENA__OUTPUT_LOCATION", "/tmp"),
             vec!["metrics"],
-            "setting engine.output = \"/tmp\": expected s3://bucket/prefix/",
+            "setting athena.output_location = \"/tmp\": expected s3://bucket/prefix/",
         ),
         (
-            setting("MARKETLAKE_ENGINE__WORKGROUPS", "[\"a\"]"),
+            setting("MARKETLAKE_ATHENA__WORKGROUPS", "[\"a\"]"),
             vec!["metrics"],
-            "setting engine.workgroups = \"a\": athena reads S3 only",
+            "setting athena.workgroups = \"a\": athena reads S3 only",
         ),
     ];
     for (program, arguments, expected) in cases {
@@ -360,7 +360,7 @@ async fn logs_can_be_json() {
     let line: serde_json::Value = serde_json::from_str(stopping).unwrap();
     assert_eq!(
         (&line["level"], &line["target"]),
-        (&"INFO".into(), &"marketlake::app".into())
+        (&"INFO".into(), &"marketlake::wiring::shutdown".into())
     );
 }
 

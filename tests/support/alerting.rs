@@ -21,7 +21,7 @@ use super::base::Base;
 use super::samples::{series, start};
 
 /// How long a mail server may take in a test.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+pub const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a trader typed: a metric or a pattern, and the address.
 pub fn wants(metric: &str) -> NewSubscription {
@@ -169,7 +169,7 @@ impl Alerting {
     }
 
     pub fn sender(&self, url: &str, dkim: Option<Dkim>) -> Sender {
-        let mail = SmtpChannel::new(url, "lake.example", Some(PATIENCE)).unwrap();
+        let mail = SmtpChannel::new(url, "lake.example", Some(TIMEOUT)).unwrap();
         let webhook = WebhookChannel::new(Guard::default(), &[], None).unwrap();
         self.sender_over(Arc::new(mail), Arc::new(webhook), dkim)
     }

@@ -123,15 +123,15 @@ impl Standin {
         let options = &self.options;
         vec![
             (
-                "MARKETLAKE_ENGINE__WORKGROUPS".to_owned(),
+                "MARKETLAKE_ATHENA__WORKGROUPS".to_owned(),
                 format!("{:?}", options.workgroups),
             ),
             (
-                "MARKETLAKE_ENGINE__DATABASE".to_owned(),
+                "MARKETLAKE_ATHENA__DATABASE".to_owned(),
                 options.database.clone(),
             ),
             (
-                "MARKETLAKE_ENGINE__ENDPOINT".to_owned(),
+                "MARKETLAKE_ATHENA__ENDPOINT".to_owned(),
                 options.endpoint.clone().unwrap_or_default(),
             ),
         ]

@@ -139,7 +139,7 @@ impl Answer {
 /// A new API key.
 pub async fn key(program: &Program, scopes: &str) -> String {
     let made = program
-        .ok(&["key", "create", "--scopes", scopes, "for a test"])
+        .ok(&["keys", "create", "--scopes", scopes, "for a test"])
         .await;
     made.trim().to_owned()
 }

@@ -39,7 +39,7 @@ pub const DEEP: CheckOptions = CheckOptions {
 };
 
 /// How long anything may take that should happen soon.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Polls until `probe` says how much is done that is all; fails the test when nothing more gets done
 /// for as long as one thing may take.
@@ -61,7 +61,7 @@ pub async fn until_all<T: PartialEq + Debug>(
 
 /// Polls until `probe` gives something; fails the test, saying what for, when it never does.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(found) = probe().await {
             return found;
@@ -69,7 +69,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
         assert!(
             Instant::now() < deadline,
             "waited {} s in vain for {what}",
-            PATIENCE.as_secs()
+            TIMEOUT.as_secs()
         );
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

@@ -9,8 +9,8 @@ use mail_parser::{MessageParser, MimeHeaders, PartType};
 use marketlake_entities::database;
 use marketlake_entities::records::bounces::{self, Kind};
 use marketlake_entities::records::deliveries::{self, Kind as DeliveryKind};
-use marketlake_entities::records::recipients::State as RecipientState;
 use marketlake_entities::records::subscriptions::{self, State};
+use marketlake_entities::records::suppressions::State as RecipientState;
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{

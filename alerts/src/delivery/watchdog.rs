@@ -107,7 +107,7 @@ fn title(row: &Model) -> String {
         }
         Kind::FeedStale => "no new minute comes in".to_owned(),
         Kind::JobFailing => format!("the job {} keeps failing", row.subject),
-        Kind::DeliveriesDying => "deliveries are given up".to_owned(),
+        Kind::DeliveriesFailing => "deliveries are given up".to_owned(),
     }
 }
 
@@ -119,7 +119,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::JobFailing => {
             "jobRuns in GraphQL, or the log; a slot that has failed is done again by: marketlake run JOB --slot TS"
         }
-        Kind::DeliveriesDying => {
+        Kind::DeliveriesFailing => {
             "marketlake deliveries list --state dead; what is mended goes out again by: marketlake deliveries requeue ID"
         }
     }

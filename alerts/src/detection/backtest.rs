@@ -35,7 +35,7 @@ pub struct Backtest {
     /// Mails that they would have been: many at one minute are one.
     pub mails: usize,
     /// Jumps that made no alert, because of cooldown or limits.
-    pub held: usize,
+    pub suppressed: usize,
     /// The sample farthest from its mean, the rule's way, whether or not it jumped.
     pub farthest: Option<Jump>,
     /// Mails by UTC day, every day of the span.
@@ -95,20 +95,20 @@ impl Backtest {
 /// `None` where nothing has been recorded yet.
 ///
 /// # Errors
-/// If the lake fails. Fields that are wrong, a pattern that means nothing or over `most_metrics`,
+/// If the lake fails. Fields that are wrong, a pattern that means nothing or over `max_metrics`,
 /// and a time that is too long are the inner error.
 pub async fn try_out(
     lake: &Lake,
     new: &NewSubscription,
     days: u32,
     at: Option<Minute>,
-    most_metrics: usize,
+    max_metrics: usize,
 ) -> Result<Result<Option<Backtest>, Vec<FieldError>>, AlertError> {
     let (pattern, rule) = match new.check_rule() {
         Ok(checked) => checked,
         Err(errors) => return Ok(Err(errors)),
     };
-    if let Err(error) = check_matches(&pattern, lake.directory().metrics(), most_metrics) {
+    if let Err(error) = check_matches(&pattern, lake.directory().metrics(), max_metrics) {
         return Ok(Err(vec![error]));
     }
     let at = match at {
@@ -288,7 +288,7 @@ impl Run {
             span,
             metrics,
             samples: self.samples,
-            held: jumps - alerts.len(),
+            suppressed: jumps - alerts.len(),
             alerts,
             mails,
             farthest: self.farthest,

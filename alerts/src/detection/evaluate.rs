@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use marketlake_entities::records::watches;
+use marketlake_entities::records::rule_states;
 use marketlake_lake::{Lake, Point, QueryEngine, RuleInput, RuleInputQuery, Span};
 use marketlake_model::{Jump, Metric, Minute, RollingSum};
 use sea_orm::EntityTrait;
@@ -68,11 +68,11 @@ pub async fn evaluate(lake: &Lake, minute: Minute) -> Result<Evaluation, AlertEr
 type Known = HashMap<String, BTreeMap<Metric, RuleState>>;
 
 async fn known(lake: &Lake) -> Result<Known, AlertError> {
-    let rows = watches::Entity::find().all(lake.database()).await?;
+    let rows = rule_states::Entity::find().all(lake.database()).await?;
     let mut known = Known::new();
     for row in rows {
-        let metric = AlertError::parsed("watches", &row.subscription_id, &row.metric)?;
-        let watch = RuleState::from_row(row.state, row.held, row.streak);
+        let metric = AlertError::parsed("rule_states", &row.subscription_id, &row.metric)?;
+        let watch = RuleState::from_row(row.state, row.resume_state, row.streak);
         known
             .entry(row.subscription_id)
             .or_default()

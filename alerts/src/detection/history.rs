@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use marketlake_entities::database;
 use marketlake_entities::records::rule_spans::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::records::watches;
+use marketlake_entities::records::rule_states;
 use marketlake_model::{Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -32,7 +32,7 @@ impl Span {
     pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
         Ok(Self {
             subscription_id: row.subscription_id.clone(),
-            scoped_rule: ScopedRule::read(row.id, &row.judged)?,
+            scoped_rule: ScopedRule::read(row.id, &row.spec)?,
             from: row.from_ts.minute(),
             to: row.to_ts.map(Millis::minute),
         })
@@ -73,7 +73,7 @@ pub(super) async fn changes(
             Some(row) if row.revision == subscription.revision => continue,
             Some(row) => {
                 changes.closed.push(row.id);
-                let before = ScopedRule::read(row.id, &row.judged)?;
+                let before = ScopedRule::read(row.id, &row.spec)?;
                 if !carries_over(&before, &subscription.scoped_rule) {
                     changes.forgotten.push(subscription.id.clone());
                 }
@@ -84,7 +84,7 @@ pub(super) async fn changes(
             id: NotSet,
             subscription_id: Set(subscription.id.clone()),
             revision: Set(subscription.revision),
-            judged: Set(subscription.scoped_rule.write()?),
+            spec: Set(subscription.scoped_rule.write()?),
             from_ts: Set(minute.start()),
             to_ts: Set(None),
         });
@@ -111,8 +111,8 @@ impl SpanChanges {
                 .await?;
         }
         for chunk in self.forgotten.chunks(BATCH_SIZE) {
-            watches::Entity::delete_many()
-                .filter(watches::Column::SubscriptionId.is_in(chunk))
+            rule_states::Entity::delete_many()
+                .filter(rule_states::Column::SubscriptionId.is_in(chunk))
                 .exec(connection)
                 .await?;
         }

@@ -81,7 +81,7 @@ impl Limits {
         let minute = self.minute;
         let tally = self.tally(&subscription.id);
         let admitted = tally.admit(&subscription.scoped_rule, minute, last);
-        let most = subscription.rule().most_alerts;
+        let most = subscription.rule().max_alerts;
         if most.is_some_and(|most| tally.ever >= most) {
             self.spent.insert(subscription.id.clone());
         }

@@ -19,7 +19,7 @@ pub use record::RecordCounts;
 
 use std::sync::Arc;
 
-use marketlake_entities::records::watches::State;
+use marketlake_entities::records::rule_states::State;
 use marketlake_model::{Jump, Metric, Minute};
 
 use crate::rules::evidence::Evidence;

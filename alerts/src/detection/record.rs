@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use marketlake_entities::database;
-use marketlake_entities::records::{alerts, transitions, watches};
+use marketlake_entities::records::{alerts, rule_states, transitions};
 use marketlake_model::{Jump, Millis, Minute};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -73,7 +73,7 @@ async fn write_watches(
     let mut history = Vec::new();
     for change in changes {
         if change.to == RuleState::default() {
-            watches::Entity::delete_by_id((
+            rule_states::Entity::delete_by_id((
                 change.subscription_id.clone(),
                 change.metric.to_string(),
             ))
@@ -90,7 +90,7 @@ async fn write_watches(
                 ts: Set(minute.start()),
                 from_state: Set(change.from),
                 to_state: Set(change.to.state),
-                held: Set(change.to.resume_state),
+                resume_state: Set(change.to.resume_state),
                 streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
                 reason: Set(reason),
                 ratio: Set(change.ratio.filter(|ratio| ratio.is_finite())),
@@ -98,14 +98,17 @@ async fn write_watches(
         }
     }
     let written = history.len() as u64;
-    let again = OnConflict::columns([watches::Column::SubscriptionId, watches::Column::Metric])
-        .update_columns([
-            watches::Column::State,
-            watches::Column::Held,
-            watches::Column::Streak,
-            watches::Column::Since,
-        ])
-        .to_owned();
+    let again = OnConflict::columns([
+        rule_states::Column::SubscriptionId,
+        rule_states::Column::Metric,
+    ])
+    .update_columns([
+        rule_states::Column::State,
+        rule_states::Column::ResumeState,
+        rule_states::Column::Streak,
+        rule_states::Column::Since,
+    ])
+    .to_owned();
     // A minute that is evaluated again by hand leaves what was recorded then.
     let once = OnConflict::columns([
         transitions::Column::SubscriptionId,
@@ -119,12 +122,12 @@ async fn write_watches(
     Ok(written)
 }
 
-fn state(change: &StateChange, minute: Minute) -> watches::ActiveModel {
-    watches::ActiveModel {
+fn state(change: &StateChange, minute: Minute) -> rule_states::ActiveModel {
+    rule_states::ActiveModel {
         subscription_id: Set(change.subscription_id.clone()),
         metric: Set(change.metric.to_string()),
         state: Set(change.to.state),
-        held: Set(change.to.resume_state),
+        resume_state: Set(change.to.resume_state),
         streak: Set(i32::try_from(change.to.streak).unwrap_or(i32::MAX)),
         since: Set(minute.start()),
     }

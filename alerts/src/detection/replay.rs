@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use marketlake_entities::records::alert_notes::{self, Verdict};
-use marketlake_entities::records::watches::State;
+use marketlake_entities::records::rule_states::State;
 use marketlake_entities::records::{alerts, transitions};
 use marketlake_lake::{JumpQuery, Lake, Point, QueryEngine, Span};
 use marketlake_model::{Jump, Metric, Millis, Minute};
@@ -213,7 +213,7 @@ async fn under_way(
     let mut known = HashMap::new();
     for row in rows {
         let row = transitions::Model::from_query_result(&row, "")?;
-        let watch = RuleState::from_row(row.to_state, row.held, row.streak);
+        let watch = RuleState::from_row(row.to_state, row.resume_state, row.streak);
         if watch == RuleState::default() {
             continue;
         }

@@ -73,11 +73,11 @@ struct RuleText {
     window_minutes: Option<i64>,
     min_samples: Option<i64>,
     direction: Option<String>,
-    sustain_minutes: Option<i64>,
-    rearm: Option<String>,
+    for_minutes: Option<i64>,
+    resolve_factor: Option<String>,
     cooldown_minutes: Option<i64>,
-    most_per_day: Option<i64>,
-    most_alerts: Option<i64>,
+    max_per_day: Option<i64>,
+    max_alerts: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -177,11 +177,11 @@ fn scoped_rule(test: &Test, metric: &Metric) -> Result<ScopedRule, (&'static str
         window_minutes: rule.window_minutes,
         min_samples: rule.min_samples,
         direction: rule.direction.clone(),
-        sustain_minutes: rule.sustain_minutes,
-        rearm: rule.rearm.clone(),
+        for_minutes: rule.for_minutes,
+        resolve_factor: rule.resolve_factor.clone(),
         cooldown_minutes: rule.cooldown_minutes,
-        most_per_day: rule.most_per_day,
-        most_alerts: rule.most_alerts,
+        max_per_day: rule.max_per_day,
+        max_alerts: rule.max_alerts,
         ..NewSubscription::default()
     };
     match new.check_rule() {

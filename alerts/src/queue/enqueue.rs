@@ -73,7 +73,7 @@ pub(crate) fn new_row(kind: Kind, channel: Channel, address: String, now: Millis
         token: Set(0),
         attempts: Set(0),
         unknowns: Set(0),
-        handed_at: Set(None),
+        transmit_started_at: Set(None),
         not_before: Set(now),
         lease_until: Set(None),
         error: Set(None),

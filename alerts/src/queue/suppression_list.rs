@@ -1,6 +1,6 @@
 //! Suppression list: addresses that bounce or complained.
 
-use marketlake_entities::records::recipients::{ActiveModel, Column, Entity, State};
+use marketlake_entities::records::suppressions::{ActiveModel, Column, Entity, State};
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};

@@ -139,10 +139,10 @@ impl AlertCounts {
         if last.is_some_and(|last| ts.number() - last.number() < i64::from(rule.cooldown)) {
             return Err(SuppressionReason::Cooldown);
         }
-        if rule.most_alerts.is_some_and(|most| self.ever >= most) {
+        if rule.max_alerts.is_some_and(|most| self.ever >= most) {
             return Err(SuppressionReason::Spent);
         }
-        if rule.most_per_day.is_some_and(|most| self.today >= most) {
+        if rule.max_per_day.is_some_and(|most| self.today >= most) {
             return Err(SuppressionReason::Day);
         }
         self.today += 1;
@@ -159,11 +159,11 @@ impl SuppressionReason {
             Self::Cooldown => format!("no mail: within {} minutes of the last", rule.cooldown),
             Self::Day => format!(
                 "no mail: the day has had its {}",
-                rule.most_per_day.unwrap_or_default()
+                rule.max_per_day.unwrap_or_default()
             ),
             Self::Spent => format!(
                 "no mail: all {} have been sent",
-                rule.most_alerts.unwrap_or_default()
+                rule.max_alerts.unwrap_or_default()
             ),
             Self::Muted => "no mail: snoozed".to_owned(),
         }

@@ -16,20 +16,20 @@ pub(crate) const DEFAULT_COOLDOWN_MINUTES: u32 = 60;
 pub struct Rule {
     /// Condition for a sample to be a jump.
     pub jump: JumpRule,
-    /// Minutes in a row that must jump before it fires; 1 or more. A minute without a sample does
+    /// Consecutive minutes that must jump before it fires; 1 or more. A minute without a sample does
     /// not count and does not break the row.
     pub for_minutes: u32,
     /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the
     /// factor itself where there is none.
     pub resolve_factor: Option<Exact>,
-    /// Minutes after an alert in which the same metric makes no other.
+    /// Cooldown: minutes after an alert without a further one of the metric.
     pub cooldown: u32,
-    /// The most alerts in a UTC day.
-    pub most_per_day: Option<u32>,
+    /// Maximum number of alerts per UTC day.
+    pub max_per_day: Option<u32>,
     /// Minutes from then on are not evaluated.
     pub expires_at: Option<Millis>,
     /// It ends after so many alerts.
-    pub most_alerts: Option<u32>,
+    pub max_alerts: Option<u32>,
 }
 
 impl Rule {
@@ -41,9 +41,9 @@ impl Rule {
             for_minutes: 1,
             resolve_factor: None,
             cooldown: DEFAULT_COOLDOWN_MINUTES,
-            most_per_day: None,
+            max_per_day: None,
             expires_at: None,
-            most_alerts: None,
+            max_alerts: None,
         }
     }
 
@@ -124,12 +124,12 @@ struct RuleJson {
     window_minutes: u32,
     min_samples: u32,
     direction: String,
-    sustain_minutes: u32,
-    rearm: Option<String>,
+    for_minutes: u32,
+    resolve_factor: Option<String>,
     cooldown_minutes: u32,
-    most_per_day: Option<u32>,
+    max_per_day: Option<u32>,
     expires_at: Option<i64>,
-    most_alerts: Option<u32>,
+    max_alerts: Option<u32>,
 }
 
 impl Serialize for Rule {
@@ -139,12 +139,14 @@ impl Serialize for Rule {
             window_minutes: self.jump.window,
             min_samples: self.jump.min_samples,
             direction: self.jump.direction.to_string(),
-            sustain_minutes: self.for_minutes,
-            rearm: self.resolve_factor.map(|rearm| rearm.to_string()),
+            for_minutes: self.for_minutes,
+            resolve_factor: self
+                .resolve_factor
+                .map(|resolve_factor| resolve_factor.to_string()),
             cooldown_minutes: self.cooldown,
-            most_per_day: self.most_per_day,
+            max_per_day: self.max_per_day,
             expires_at: self.expires_at.map(|at| at.0),
-            most_alerts: self.most_alerts,
+            max_alerts: self.max_alerts,
         }
         .serialize(serializer)
     }
@@ -162,12 +164,12 @@ impl<'de> Deserialize<'de> for Rule {
                 min_samples: written.min_samples,
                 direction: written.direction.parse().map_err(D::Error::custom)?,
             },
-            for_minutes: written.sustain_minutes,
-            resolve_factor: written.rearm.as_deref().map(exact).transpose()?,
+            for_minutes: written.for_minutes,
+            resolve_factor: written.resolve_factor.as_deref().map(exact).transpose()?,
             cooldown: written.cooldown_minutes,
-            most_per_day: written.most_per_day,
+            max_per_day: written.max_per_day,
             expires_at: written.expires_at.map(Millis),
-            most_alerts: written.most_alerts,
+            max_alerts: written.max_alerts,
         })
     }
 }

@@ -5,11 +5,11 @@
 //!        beyond the factor            for `for_minutes`
 //!   ok ───────────────────> pending ───────────────────────> firing      (the alert is made here, once)
 //!    ^ <──────────────────────┘ calm                            │
-//!    └──────────────────── not beyond the re-arm ratio ─────────┘
+//!    └──────────────────── not beyond the resolve factor ─────────┘
 //!   any ── too few samples, or a mean not above zero ──> no data ── enough again ──> where it was
 //! ```
 
-use marketlake_entities::records::watches::State;
+use marketlake_entities::records::rule_states::State;
 use marketlake_model::{Exact, NoData, RollingSum};
 
 use super::rule::Rule;
@@ -41,7 +41,7 @@ impl Default for RuleState {
 }
 
 impl RuleState {
-    /// A watch as a row of `watches` or `transitions` has it.
+    /// A watch as a row of `rule_states` or `transitions` has it.
     pub(crate) fn from_row(state: State, resume_state: State, streak: i32) -> Self {
         Self {
             state,

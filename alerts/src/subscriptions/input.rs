@@ -20,25 +20,25 @@ pub struct NewSubscription {
     pub metric: String,
     /// Times the mean, as decimal text; 3 where there is none.
     pub factor: Option<String>,
-    /// Length of the time that the mean is of, in minutes; 60 where there is none.
+    /// Window of the mean, in minutes; 60 where there is none.
     pub window_minutes: Option<i64>,
-    /// The fewest samples in that time; three quarters of it where there is none.
+    /// Minimum number of samples in the window; three quarters of it where there is none.
     pub min_samples: Option<i64>,
     /// `up` or `down`; up where there is none.
     pub direction: Option<String>,
-    /// Minutes in a row that must jump; 1 where there is none.
-    pub sustain_minutes: Option<i64>,
-    /// Calm begins where a sample is no longer beyond so many times the mean; the factor where
+    /// Consecutive minutes that must jump before it fires; 1 where there is none.
+    pub for_minutes: Option<i64>,
+    /// Multiple of the mean at or within which it resolves after firing; the factor where
     /// there is none.
-    pub rearm: Option<String>,
-    /// Minutes of quiet of a metric after an alert; 60 where there is none.
+    pub resolve_factor: Option<String>,
+    /// Cooldown: minutes after an alert without a further one of the metric; 60 where there is none.
     pub cooldown_minutes: Option<i64>,
     /// The most alerts a UTC day.
-    pub most_per_day: Option<i64>,
+    pub max_per_day: Option<i64>,
     /// Time at which it ends.
     pub expires_at: Option<Millis>,
-    /// After how many alerts it ends.
-    pub most_alerts: Option<i64>,
+    /// Number of alerts after which it expires.
+    pub max_alerts: Option<i64>,
     /// Mail address of its owner.
     pub address: String,
     /// The reader's time zone, by its IANA name; UTC where there is none.
@@ -130,10 +130,13 @@ impl NewSubscription {
         let min_samples = collect_error(errors, "minSamples", min_samples);
         let direction = self.direction.as_deref().unwrap_or("up");
         let direction = collect_error(errors, "direction", direction.parse::<Direction>());
-        let sustain = check_count(self.sustain_minutes.unwrap_or(1), 1, MAX_FOR_MINUTES);
-        let sustain = collect_error(errors, "sustainMinutes", sustain);
-        let rearm = self.rearm.as_deref().map(|text| check_rearm(text, factor));
-        let rearm = collect_error(errors, "rearm", rearm.transpose());
+        let for_minutes = check_count(self.for_minutes.unwrap_or(1), 1, MAX_FOR_MINUTES);
+        let for_minutes = collect_error(errors, "forMinutes", for_minutes);
+        let resolve_factor = self
+            .resolve_factor
+            .as_deref()
+            .map(|text| check_resolve_factor(text, factor));
+        let resolve_factor = collect_error(errors, "resolveFactor", resolve_factor.transpose());
         let cooldown = self
             .cooldown_minutes
             .unwrap_or_else(|| i64::from(DEFAULT_COOLDOWN_MINUTES));
@@ -143,12 +146,8 @@ impl NewSubscription {
             check_count(cooldown, 0, MAX_COOLDOWN_MINUTES),
         );
         let limit = |number: Option<i64>, most| number.map(|n| check_count(n, 1, most)).transpose();
-        let most_per_day = collect_error(errors, "mostPerDay", limit(self.most_per_day, 1_440));
-        let most_alerts = collect_error(
-            errors,
-            "mostAlerts",
-            limit(self.most_alerts, MAX_MAX_ALERTS),
-        );
+        let max_per_day = collect_error(errors, "maxPerDay", limit(self.max_per_day, 1_440));
+        let max_alerts = collect_error(errors, "maxAlerts", limit(self.max_alerts, MAX_MAX_ALERTS));
         Some(Rule {
             jump: JumpRule {
                 factor: factor?,
@@ -156,12 +155,12 @@ impl NewSubscription {
                 min_samples: min_samples?,
                 direction: direction?,
             },
-            for_minutes: sustain?,
-            resolve_factor: rearm?,
+            for_minutes: for_minutes?,
+            resolve_factor: resolve_factor?,
             cooldown: cooldown?,
-            most_per_day: most_per_day?,
+            max_per_day: max_per_day?,
             expires_at: self.expires_at,
-            most_alerts: most_alerts?,
+            max_alerts: max_alerts?,
         })
     }
 }
@@ -189,11 +188,11 @@ fn check_factor(text: &str) -> Result<Exact, String> {
     ))
 }
 
-fn check_rearm(text: &str, factor: Option<Exact>) -> Result<Exact, String> {
-    let rearm = text.parse::<Exact>().map_err(|error| error.to_string())?;
-    let most = factor.unwrap_or(rearm);
-    if rearm.to_f64() >= 1.0 && rearm <= most && rearm.scale() <= 6 {
-        return Ok(rearm);
+fn check_resolve_factor(text: &str, factor: Option<Exact>) -> Result<Exact, String> {
+    let resolve_factor = text.parse::<Exact>().map_err(|error| error.to_string())?;
+    let most = factor.unwrap_or(resolve_factor);
+    if resolve_factor.to_f64() >= 1.0 && resolve_factor <= most && resolve_factor.scale() <= 6 {
+        return Ok(resolve_factor);
     }
     Err(format!(
         "expected a number from 1 to the factor with at most 6 decimals, got {}",

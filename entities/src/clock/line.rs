@@ -1,55 +1,55 @@
-//! Which time to go by, decided from readings of two clocks and of what passed between them. Pure:
-//! it reads none.
+//! Estimate of the current time from readings of two clocks and the elapsed uptime between them.
+//! Pure: reads no clock itself.
 
 use std::time::Duration;
 
 use marketlake_model::Millis;
 
-/// A clock that is further than this from where it ought to be was set, rather than slewed.
+/// Offset above which a clock was set rather than slewed.
 pub const STEP_TOLERANCE: Duration = Duration::from_secs(5);
-/// The database's and the application's clock may differ by so much.
+/// Maximum difference of the database's and the application's clock.
 pub const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
-/// A step that both clocks made is gone along with after so long; before, it may be taken back.
+/// Time after which a step of both clocks is accepted; before that it may be reverted.
 pub const STEP_SETTLE_TIME: Duration = Duration::from_secs(180);
 
-/// One look at both clocks.
+/// A reading of both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// What the database's said.
+    /// Database's clock.
     pub database: Millis,
-    /// What the application's said.
+    /// Application's clock.
     pub application: Millis,
     /// The time since the machine's start before the database was asked, and after.
     pub uptime: (Duration, Duration),
 }
 
-/// Something worth a line in the log.
+/// Change that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The clocks differ at the start, by so many milliseconds: no time to go by.
+    /// The clocks differ at the start, by this many milliseconds: the time is unknown.
     Differ(i64),
-    /// The database's clock was set alone; its earlier time is gone by.
+    /// Only the database's clock was set; its earlier time is used.
     DatabaseStepped(i64),
-    /// The application's clock was set alone; it is not gone by.
+    /// Only the application's clock was set; it is not used.
     ApplicationStepped(i64),
-    /// Both were set by the same; their earlier time is gone by until the step has settled.
+    /// Both were set by the same amount; their earlier time is used until the step has settled.
     BothStepped(i64),
     /// They were set to times that differ.
     Apart(i64),
-    /// The step has settled: the clocks are gone by again.
+    /// The step has settled and is accepted.
     Accepted(i64),
-    /// Both are where they ought to be again.
+    /// Both are correct again.
     Returned,
 }
 
-/// A clock's time at an uptime, from which it is expected to go on.
+/// A clock's time at an uptime, from which it is extrapolated.
 #[derive(Clone, Copy, Debug)]
 struct Track {
     at: Millis,
     uptime: Duration,
 }
 
-/// What the readings so far come to.
+/// Conclusion from the readings so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Standing {
     /// No reading yet.
@@ -67,12 +67,12 @@ enum Standing {
     Apart(i64),
 }
 
-/// The time to go by.
+/// Estimate of the current time.
 #[derive(Debug, Default)]
 pub struct Line {
     tracks: Option<(Track, Track)>,
     standing: Standing,
-    /// The step that was last gone along with.
+    /// Last accepted step.
     accepted: Option<(i64, Duration)>,
 }
 
@@ -84,7 +84,7 @@ impl Track {
         }
     }
 
-    /// By how much a clock is off; 0 within the tolerance.
+    /// Offset of a clock from its expected time; 0 within the tolerance.
     fn off(&self, said: Millis, (before, after): (Duration, Duration)) -> i64 {
         let (earliest, latest) = (self.expected(before), self.expected(after));
         if said < earliest.minus(STEP_TOLERANCE) {
@@ -106,7 +106,7 @@ fn near(one: i64, other: i64) -> bool {
 }
 
 impl Line {
-    /// Takes a reading in.
+    /// Processes a reading.
     pub fn observe(&mut self, reading: Reading) -> Option<Event> {
         let (before, after) = reading.uptime;
         let (database, application) = (reading.database, reading.application);
@@ -175,7 +175,7 @@ impl Line {
         self.tracks = Some(both);
     }
 
-    /// Notes how it stands now; says so where that is news.
+    /// Sets the conclusion; returns an event if it changed.
     fn stand(&mut self, now: Standing) -> Option<Event> {
         let was = std::mem::replace(&mut self.standing, now);
         match (was, now) {
@@ -207,7 +207,7 @@ impl Line {
         Some(theirs.expected(uptime))
     }
 
-    /// Why nothing is to be planned: nobody can know what the time is.
+    /// Reason why nothing is planned: the time is unknown.
     #[must_use]
     pub fn held(&self) -> Option<String> {
         let seconds = |by: i64| by / 1_000;
@@ -228,7 +228,7 @@ impl Line {
         }
     }
 
-    /// Which clock is off, where one is.
+    /// Names the clock that is off, if one is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         let off = |clock: &str, by: i64| {
@@ -242,7 +242,7 @@ impl Line {
         }
     }
 
-    /// How long ago a step was gone along with.
+    /// Time since a step was accepted.
     #[must_use]
     pub fn accepted_ago(&self, uptime: Duration) -> Option<Duration> {
         let (_, at) = self.accepted?;

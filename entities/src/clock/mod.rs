@@ -1,5 +1,5 @@
-//! The time by which slots are planned, leases run and links expire: the database's clock, on which all processes
-//! agree, for as long as it runs on steadily.
+//! Clock for slots, leases and links: the database's clock, on which all processes agree, as long
+//! as it runs steadily.
 //!
 //! Each second both clocks are compared with what the machine counts since its start, sleep
 //! included. A clock that was set does not move the time: it goes on as before. Where the
@@ -22,13 +22,13 @@ use marketlake_model::Millis;
 
 pub use line::{Event, Line, MAX_CLOCK_DIFFERENCE, Reading, STEP_SETTLE_TIME, STEP_TOLERANCE};
 
-/// How often the clocks are compared, where anybody asks for the time.
+/// Interval at which the clocks are compared.
 const OBSERVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A clock as a function.
 type Tell<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// The time to go by. Cheap to clone; all clones are the same.
+/// Current time. Cheap to clone; clones share their state.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
@@ -70,7 +70,7 @@ impl Clock {
     /// Compares the clocks, and logs what is new.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn observe(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         let before = (self.0.uptime)();
         let database = database::clock(connection).await?;
@@ -92,10 +92,10 @@ impl Clock {
         Ok(())
     }
 
-    /// The time. Where the clocks were not compared within the last second, they are now.
+    /// Current time. Compares the clocks first if the last comparison is over a second old.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn now(&self, connection: &impl ConnectionTrait) -> Result<Millis, DbErr> {
         let observed = self.0.state.lock().observed;
         let uptime = (self.0.uptime)();
@@ -123,13 +123,13 @@ impl Clock {
         self.0.state.lock().line.now((self.0.uptime)())
     }
 
-    /// Why nothing is to be planned.
+    /// Reason why nothing is planned.
     #[must_use]
     pub fn held(&self) -> Option<String> {
         self.0.state.lock().line.held()
     }
 
-    /// Which clock is off, where one is.
+    /// Names the clock that is off, if one is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         self.0.state.lock().line.describe()

@@ -1,14 +1,14 @@
-//! Time that nobody sets.
+//! Monotonic uptime, sleep included.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Where Linux says how long the machine has been up, sleep included, to a hundredth of a second.
+/// Linux' uptime of the machine, sleep included, to a hundredth of a second.
 const UPTIME_FILE: &str = "/proc/uptime";
-/// A difference below it is that hundredth.
-const LEAST_SLEEP: Duration = Duration::from_millis(100);
+/// Differences below it are rounding.
+const MIN_SLEEP: Duration = Duration::from_millis(100);
 
 static START: LazyLock<Start> = LazyLock::new(|| Start {
     steady: Instant::now(),
@@ -19,7 +19,7 @@ static START: LazyLock<Start> = LazyLock::new(|| Start {
 struct Start {
     steady: Instant,
     up: Option<Duration>,
-    /// How long the machine has slept since: what the steady clock does not count.
+    /// Time that the machine has slept since, which the monotonic clock does not count.
     slept: Mutex<Duration>,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn uptime() -> Duration {
     let mut slept = start.slept.lock();
     if let (Some(then), Some(now)) = (start.up, read()) {
         let missing = now.saturating_sub(then).saturating_sub(counted);
-        if missing > slept.saturating_add(LEAST_SLEEP) {
+        if missing > slept.saturating_add(MIN_SLEEP) {
             *slept = missing;
         }
     }

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{pooler, sqlite, sqlite_file};
 use marketlake_common::{causes, private_file};
 
-/// How long another process's write on `SQLite` is waited for.
+/// Timeout of waiting for another process's write on `SQLite`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a new connection may take where it is only to say why the pool has none.
+/// Timeout of the connection that is made only to diagnose a pool without connections.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Retries that take longer are worth a line in the log.
 const LOGGED_RETRY: Duration = Duration::from_secs(2);
@@ -30,9 +30,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// Size and timeouts of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// Connections at once; they are opened when they are needed.
+    /// Maximum number of connections; they are opened on demand.
     pub max_connections: u32,
-    /// How long a statement waits for a free connection.
+    /// Timeout of a statement waiting for a free connection.
     pub acquire_timeout: Duration,
     /// Time for which a server that refuses connections, or has no socket, is tried again at the
     /// start.
@@ -74,10 +74,10 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
     connect_with(url, &PoolOptions::default()).await
 }
 
-/// Connects with options; a server that refuses connections is tried again until
-/// `refused_timeout` is over, one that starts up or has no room until `acquire_timeout` is. A `SQLite`
-/// file that cannot be written, and that no process has open, is opened for
-/// [reading only](super::is_read_only).
+/// Connects with options; a server that refuses connections is tried again until `refused_timeout`
+/// is over, one that starts up or has no room until `acquire_timeout` is. A `SQLite` file that
+/// cannot be written, and that no process has open, is opened for [reading
+/// only](super::is_read_only).
 ///
 /// # Errors
 /// The last reason why no connection could be made, the network's or the server's own message,
@@ -184,8 +184,8 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// Why the database failed, in a sentence. Where the pool only says that it timed out, one more
-/// connection is tried for the reason.
+/// Describes a failure of the database in one sentence. Where the pool only says that it timed out,
+/// one more connection is tried for the reason.
 pub async fn diagnose(
     database: &DatabaseConnection,
     error: &(dyn std::error::Error + Send + Sync + 'static),
@@ -310,9 +310,9 @@ fn reason(database: &DatabaseConnection, error: &DbErr) -> String {
 /// Whether another attempt at the first connection may help.
 enum Retry {
     Never,
-    /// Nobody listens there.
+    /// Nothing listens there.
     Refused,
-    /// It is starting up, or has no room at the moment.
+    /// Starting up, or out of connections.
     Busy,
 }
 

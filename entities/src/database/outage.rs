@@ -65,7 +65,7 @@ impl Outage {
         }
     }
 
-    /// What the outage that goes on came of.
+    /// Cause of the current outage.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         self.state.lock().cause.clone()
@@ -104,7 +104,7 @@ impl Outage {
 }
 
 impl Reporter {
-    /// It failed, for a reason that is shown where an outage begins with it.
+    /// Reports a failure; its reason is logged if an outage begins with it.
     pub fn fail(&mut self, error: &dyn Display) {
         self.is_failing = true;
         if self.outage.fail(self.id) {
@@ -124,7 +124,7 @@ impl Reporter {
         }
     }
 
-    /// It succeeded.
+    /// Reports a success.
     pub fn succeed(&mut self) {
         if self.is_failing || self.outage.is_orphaned.load(Ordering::Relaxed) {
             self.is_failing = false;

@@ -11,7 +11,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor, P
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::time::timeout;
 
-/// How long the whole check may take.
+/// Timeout of the whole check.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A pooler may happen to hand out what hides its mode.
 const ROUNDS: usize = 4;

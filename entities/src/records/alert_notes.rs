@@ -1,4 +1,5 @@
-//! What a late or corrected sample would have changed. What was sent is never rewritten.
+//! Findings of later reviews: alerts that a late or corrected sample would have added or removed.
+//! Alerts that were sent stay as they are.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// What would have been otherwise.
+/// Difference between the review and what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -14,9 +15,9 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum Verdict {
-    /// There was no alert, and now there would be one.
+    /// No alert was sent; with the corrected samples there would be one.
     WouldHaveFired,
-    /// There was an alert, and now there would be none.
+    /// An alert was sent; with the corrected samples there would be none.
     WouldNotHaveFired,
 }
 
@@ -29,34 +30,34 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A note.
+/// A finding; unique by (subscription, metric, minute, verdict).
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "alert_notes")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Whose.
+    /// Subscription.
     pub subscription_id: String,
-    /// Of which metric.
+    /// Metric.
     pub metric: String,
-    /// The minute.
+    /// Minute.
     pub ts: Millis,
-    /// What would have been otherwise.
+    /// Difference between the review and what was sent.
     pub verdict: Verdict,
-    /// The value as it is known now, as decimal text.
+    /// Value as known at the review, as decimal text.
     pub value: String,
-    /// Mean of the samples before it, as they are known now.
+    /// Mean of the preceding samples as known at the review.
     pub mean: f64,
     /// `value / mean`.
     pub ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples of the mean.
     pub samples: i32,
-    /// When it was found.
+    /// Time of the review.
     pub created_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -11,31 +11,31 @@ pub struct Model {
     /// A UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Whose alert it is.
+    /// Subscription that it was sent for.
     pub subscription_id: String,
-    /// The metric that jumped.
+    /// Metric that jumped.
     pub metric: String,
-    /// The minute at which it jumped.
+    /// Minute of the jump.
     pub ts: Millis,
-    /// The value that jumped, as decimal text.
+    /// Value, as decimal text.
     pub value: String,
-    /// Mean of the samples before it.
+    /// Mean of the preceding samples.
     pub mean: f64,
     /// `value / mean`.
     pub ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples of the mean.
     pub samples: i32,
-    /// When it was decided.
+    /// Time of the evaluation.
     pub created_at: Millis,
-    /// The subscription's revision that was judged by.
+    /// Revision of the subscription that was evaluated.
     pub revision: i32,
-    /// The version of the detector that judged.
+    /// Version of the detector.
     pub detector: i32,
-    /// The rows that prove it.
+    /// Samples that it was decided on (`evidence`).
     pub evidence_id: Option<String>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

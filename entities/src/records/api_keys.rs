@@ -1,4 +1,4 @@
-//! Keys with which programs ask. Only a hash of each is kept.
+//! API keys. Only a hash of each is stored.
 
 use std::collections::HashSet;
 
@@ -8,56 +8,56 @@ use sea_orm::{QueryOrder, QuerySelect, Set};
 
 use marketlake_model::Millis;
 
-/// A key.
+/// An API key.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_keys")]
 pub struct Model {
-    /// The part of the key that is no secret, by which it is found.
+    /// Public part of the key, by which it is looked up.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// SHA-256 of the whole key, in hex. The key has 256 random bits, so that a slow hash would add nothing.
+    /// SHA-256 of the whole key, in hex. A key has 256 random bits, so a slow hash adds nothing.
     pub hash: String,
-    /// What its maker calls it.
+    /// Label given at creation.
     pub name: String,
-    /// What it may do, words parted by spaces.
+    /// Scopes, separated by spaces.
     pub scopes: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Millis,
-    /// From when on it is refused.
+    /// Time from which it is refused.
     pub expires_at: Option<Millis>,
-    /// Since when it is refused.
+    /// Time of revocation.
     pub revoked_at: Option<Millis>,
-    /// When it was last used, to the minute.
+    /// Time of its last use, to the minute.
     pub last_used_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Every key, the newest first.
+/// Lists all keys, newest first.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
     let newest_first = Entity::find().order_by_desc(Column::CreatedAt);
     newest_first.order_by_asc(Column::Id).all(connection).await
 }
 
-/// One key.
+/// Finds a key by its id.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(connection).await
 }
 
-/// Writes a new key.
+/// Inserts a new key.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn insert(connection: &impl ConnectionTrait, key: Model) -> Result<(), DbErr> {
     let row: ActiveModel = key.into();
     Entity::insert(row.reset_all())
@@ -66,10 +66,10 @@ pub async fn insert(connection: &impl ConnectionTrait, key: Model) -> Result<(),
     Ok(())
 }
 
-/// Revokes a key for ever. `false` where there is none that could be revoked.
+/// Revokes a key for ever. `false` if there is no such key or it is revoked already.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn revoke(
     connection: &impl ConnectionTrait,
     id: &str,
@@ -84,10 +84,10 @@ pub async fn revoke(
     Ok(result.rows_affected == 1)
 }
 
-/// The ids among these of keys that are there and were not revoked.
+/// Filters ids of existing keys that are not revoked.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn unrevoked(
     connection: &impl ConnectionTrait,
     ids: &[String],
@@ -103,10 +103,10 @@ pub async fn unrevoked(
     Ok(found.into_iter().collect())
 }
 
-/// Notes that a key was used.
+/// Records the time of a key's last use.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn used(connection: &impl ConnectionTrait, id: &str, now: Millis) -> Result<(), DbErr> {
     let update = ActiveModel {
         last_used_at: Set(Some(now)),

@@ -1,10 +1,10 @@
-//! What mail servers told us later.
+//! Bounces and complaints that mail servers report after delivery.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// How bad a notice is.
+/// Severity of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -12,36 +12,36 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum Kind {
-    /// It never will arrive.
+    /// Permanent failure.
     Hard,
-    /// It did not arrive this time.
+    /// Temporary failure.
     Soft,
-    /// The reader called it spam.
+    /// The recipient reported spam.
     Complaint,
 }
 
-/// A notice; one a delivery, kind and status.
+/// A notice; unique by (delivery, kind, status).
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "bounces")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Who did not get it.
+    /// Recipient's mail address.
     pub address: String,
-    /// What did not arrive.
+    /// Delivery that bounced.
     pub delivery_id: String,
-    /// How bad it is.
+    /// Severity.
     pub kind: Kind,
-    /// The enhanced status code (RFC 3463), or the provider's word.
+    /// Enhanced status code (RFC 3463), or the provider's word.
     pub status: String,
-    /// What the server said.
+    /// Server's message.
     pub detail: String,
-    /// When we were told.
+    /// Time of receipt.
     pub created_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

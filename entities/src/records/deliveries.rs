@@ -1,4 +1,4 @@
-//! A message on its way to one address: the outbox.
+//! Outbox: messages, each to one address.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use marketlake_model::Millis;
 
 pub use super::subscriptions::Channel;
 
-/// What a delivery says.
+/// Kind of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -20,13 +20,13 @@ pub enum Kind {
     Alert,
     /// Several jumps.
     Digest,
-    /// Please confirm your subscription.
+    /// Request to confirm a subscription (double opt-in).
     Confirmation,
-    /// Here is the link to your subscriptions.
+    /// Link to the recipient's subscriptions.
     Manage,
-    /// This is how an alert will look.
+    /// Test alert with made-up data.
     Test,
-    /// An operator ought to look.
+    /// Incident, to an operator.
     Incident,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -44,17 +44,18 @@ impl fmt::Display for Kind {
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// Not tried yet.
+    /// Not attempted yet.
     Pending,
-    /// A worker is at it until `lease_until`.
+    /// Leased by a worker until `lease_until`.
     Sending,
-    /// The server took it.
+    /// Accepted by the server.
     Sent,
-    /// Surely not sent; to be tried again.
+    /// Not sent; waits for its retry.
     Retry,
     /// Given up.
     Dead,
-    /// The connection broke after the mail was handed over: nobody can know. Tried again under the same Message-ID, a few times.
+    /// The connection broke during transmission, so that it may have arrived. Retried a few times
+    /// under the same Message-ID.
     Unknown,
 }
 
@@ -71,46 +72,46 @@ pub struct Model {
     /// A UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// What it says.
+    /// Kind of message.
     pub kind: Kind,
-    /// Whose it is; `None` for digests of many subscriptions and for operators.
+    /// Subscription; `None` for digests of several subscriptions and for operators.
     pub subscription_id: Option<String>,
-    /// How it travels.
+    /// Channel.
     pub channel: Channel,
-    /// To whom: a mail address, or an address of the web.
+    /// Mail address, or URL of the webhook.
     pub address: String,
-    /// What it is about, as JSON, where that is not its alerts.
+    /// Content as JSON, for kinds other than alerts.
     pub content: Option<String>,
-    /// Its bytes, rendered once; gone when it has ended well.
+    /// Rendered bytes; cleared once sent.
     pub message: Option<Vec<u8>>,
-    /// Where it stands.
+    /// State.
     pub state: State,
-    /// The fencing token: rises with each claim.
+    /// Fencing token: rises with each claim.
     pub token: i64,
-    /// How many times it was tried.
+    /// Number of attempts.
     pub attempts: i32,
-    /// How many of those attempts may have arrived though nobody can know.
+    /// Number of attempts with an unknown result.
     pub unknowns: i32,
-    /// When the attempt that runs began to hand the bytes over.
-    pub handed_at: Option<Millis>,
-    /// Not to be tried before this instant.
+    /// Time at which the running attempt began to transmit.
+    pub transmit_started_at: Option<Millis>,
+    /// Earliest time of the next attempt.
     pub not_before: Millis,
-    /// End of the lease of the worker that is at it; without one it is nobody's. It is taken over
-    /// once it was seen unchanged for its time, whatever a clock says.
+    /// End of the worker's lease; `None` if no worker holds it. Another worker takes it over once
+    /// it has seen it unchanged for the length of a lease, whatever a clock says.
     pub lease_until: Option<Millis>,
-    /// What went wrong at the last attempt that failed.
+    /// Error of the last failed attempt.
     pub error: Option<String>,
-    /// When it was decided.
+    /// Time of creation.
     pub created_at: Millis,
-    /// When it ended, as sent or dead.
+    /// Time at which it was sent or given up.
     pub finished_at: Option<Millis>,
-    /// The left part of its Message-ID, derived from what it says; set when it is first rendered.
+    /// Left part of its Message-ID, derived from its content; set when it is first rendered.
     pub message_id: Option<String>,
-    /// The recipient domain (`mail:example.com`) or host (`webhook:example.com:443`).
+    /// Recipient domain (`mail:example.com`) or host (`webhook:example.com:443`).
     pub destination: String,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

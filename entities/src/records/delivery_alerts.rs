@@ -1,19 +1,19 @@
-//! Which alerts a delivery tells of.
+//! Alerts of each delivery.
 
 use sea_orm::entity::prelude::*;
 
-/// An alert within a delivery; each alert is in one.
+/// An alert in a delivery; each alert is in exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "delivery_alerts")]
 pub struct Model {
-    /// The alert.
+    /// Alert.
     #[sea_orm(primary_key, auto_increment = false)]
     pub alert_id: String,
-    /// The delivery.
+    /// Delivery.
     pub delivery_id: String,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,11 +1,10 @@
-//! Throttles of deliveries: a server, domain, host or address that asked for time, or an operator's
-//! stop.
+//! Throttles of deliveries: of a server, domain, host or address after failures, or by an operator.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// Deliveries that a throttle holds back.
+/// Scope of a throttle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -28,23 +27,23 @@ pub enum Scope {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "delivery_throttles")]
 pub struct Model {
-    /// Which deliveries it holds back.
+    /// Scope.
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope: Scope,
     /// The lane, destination or address; `all` for the operator's switch.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// No delivery begins before this instant.
+    /// Time before which no delivery begins.
     pub until: Millis,
     /// Failures in a row; 0 for an operator's.
     pub failures: i32,
     /// Last failure, or the operator's reason.
     pub reason: String,
-    /// When it was set.
+    /// Time at which it was set.
     pub set_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

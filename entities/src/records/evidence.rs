@@ -1,31 +1,31 @@
-//! The rows that an alert was decided on.
+//! Samples that alerts were decided on.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// The rows before and at one minute of one metric; shared by all alerts of that window.
+/// Samples up to one minute of one metric; shared by all alerts of the same window.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "evidence")]
 pub struct Model {
     /// A UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The metric.
+    /// Metric.
     pub metric: String,
-    /// The minute that was judged.
+    /// Minute that was evaluated.
     pub ts: Millis,
-    /// How far back it reaches, in minutes.
+    /// Length of the window, in minutes.
     pub window_minutes: i32,
-    /// `[["ts","value"],..]` as JSON, the judged one last.
+    /// `[["ts","value"],..]` as JSON; the evaluated sample is the last.
     pub samples: String,
-    /// Ids of the live segments that held them, as JSON.
+    /// Ids of the live segments that contained them, as JSON.
     pub segments: String,
-    /// When it was written.
+    /// Time of creation.
     pub created_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,10 +1,10 @@
-//! What an operator was told of.
+//! Incidents that the watchdog reports to operators.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// What can be wrong.
+/// Kind of incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -12,34 +12,34 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum Kind {
-    /// No new minute comes.
+    /// A feed delivers no new minutes.
     FeedStale,
-    /// A job's slots fail.
+    /// Slots of a job fail.
     JobFailing,
     /// Deliveries are given up.
-    DeliveriesDying,
+    DeliveriesFailing,
 }
 
-/// An incident, from when it was found to when it was over.
+/// An incident.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "incidents")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// What is wrong.
+    /// Kind.
     pub kind: Kind,
-    /// With what.
+    /// Feed, job or channel.
     pub subject: String,
-    /// How it looked, for people.
+    /// Description for people.
     pub detail: String,
-    /// When it was found.
+    /// Time at which it was found.
     pub opened_at: Millis,
-    /// When it was over.
+    /// Time at which it was over.
     pub closed_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,11 +1,11 @@
-//! The slot table: one row a scheduled time of a job, for ever. It decides what runs.
+//! Slot table: one row per scheduled time of a job and shard. It decides what runs.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
 
 use marketlake_model::Millis;
 
-/// Where a run stands.
+/// State of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -13,15 +13,15 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// Due, or due again at `not_before`.
+    /// Due at `not_before`.
     Pending,
-    /// Held by a worker until `lease_until`.
+    /// Leased by a worker until `lease_until`.
     Running,
-    /// Its effects are committed.
+    /// Committed.
     Done,
     /// Given up after its last attempt.
     Failed,
-    /// Its time passed while nobody could do it (a live feed cannot be asked for yesterday's price).
+    /// Too late to run: a live feed returns no prices of the past.
     Missed,
 }
 
@@ -29,66 +29,66 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_runs")]
 pub struct Model {
-    /// Key.
+    /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
     /// Name of the job.
     pub job: String,
-    /// The scheduled time that the run stands for.
+    /// Scheduled time.
     pub slot: Millis,
-    /// Part of the slot, where a job is split; else 0.
+    /// Shard of the slot; 0 if the job has one only.
     pub shard: i32,
-    /// Where it stands.
+    /// State.
     pub state: State,
-    /// The fencing token: rises with each claim; a commit with an older one is refused.
+    /// Fencing token: rises with each claim; a commit with an older one is refused.
     pub token: i64,
-    /// How many times it was tried since it was last planned.
+    /// Number of attempts since it was last planned.
     pub attempts: i32,
-    /// Not to be claimed before this instant.
+    /// Earliest time of the next attempt.
     pub not_before: Millis,
-    /// Until when its worker holds it, by the database's clock.
+    /// End of the worker's lease, by the database's clock.
     pub lease_until: Option<Millis>,
-    /// Who holds or held it.
+    /// Worker that claimed it last.
     pub worker: Option<String>,
-    /// What came of it: the job's figures, as JSON text.
+    /// Result as JSON.
     pub outcome: Option<String>,
-    /// What went wrong at the last attempt that failed.
+    /// Error of the last failed attempt.
     pub error: Option<String>,
-    /// When it was planned.
+    /// Time of planning.
     pub created_at: Millis,
-    /// When it was last claimed.
+    /// Time of the last claim.
     pub started_at: Option<Millis>,
-    /// When it ended.
+    /// Time at which it ended.
     pub finished_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Which runs to read: the newest slot first.
+/// Filter and position of a page of runs, newest slot first.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Of one job only.
+    /// Job, or all.
     pub job: Option<String>,
-    /// In one state only.
+    /// State, or all.
     pub state: Option<State>,
-    /// Behind this (slot, id).
+    /// Start after this (slot, id).
     pub after: Option<(i64, i64)>,
-    /// Before this (slot, id).
+    /// End before this (slot, id).
     pub before: Option<(i64, i64)>,
-    /// From the end: the oldest slot first.
+    /// Oldest slot first.
     pub backwards: bool,
-    /// At most so many.
+    /// Maximum number of runs.
     pub limit: u64,
 }
 
 /// Reads a page of runs.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<Model>, DbErr> {
     let mut select = Entity::find();
     if let Some(job) = &page.job {
@@ -118,10 +118,10 @@ pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<
         .await
 }
 
-/// One run.
+/// Finds a run by its id.
 ///
 /// # Errors
-/// Where the database fails.
+/// If the database fails.
 pub async fn find(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(connection).await
 }

@@ -1,4 +1,4 @@
-//! Identity of the lake that the catalog describes; the store holds the same in `lake.json`.
+//! Identity of the lake that the catalog describes; also stored as `lake.json`.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,15 +11,15 @@ pub struct Model {
     pub id: i32,
     /// UUID of the lake.
     pub lake_id: String,
-    /// Number of batches of deletions that were begun.
+    /// Number of deletion batches that were begun.
     pub sequence: i64,
     /// Random token of the batch that was begun last.
     pub token: String,
-    /// Token of the one before, which the store may still hold after a crash.
+    /// Token of the one before, which `lake.json` may still contain after a crash.
     pub previous_token: Option<String>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

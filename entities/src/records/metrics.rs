@@ -1,4 +1,4 @@
-//! The directory: every metric that was ever committed, so that a name can be resolved at any time.
+//! Directory of all metrics that were ever committed.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,20 +8,20 @@ use marketlake_model::Millis;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "metrics")]
 pub struct Model {
-    /// Its id, `market:pair[:measure]`.
+    /// Id, `market:pair[:measure]`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The exchange.
+    /// Exchange.
     pub market: String,
-    /// The pair.
+    /// Trading pair.
     pub pair: String,
-    /// What is measured.
+    /// Measure, such as `price` or `volume`.
     pub measure: String,
-    /// When it was first committed.
+    /// Time of its first commit.
     pub created_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,5 @@
-//! The tables of the catalog, one sea-orm entity a file. Instants are [`Millis`](marketlake_model::Millis).
+//! Tables of the database, one sea-orm entity a file. Times are
+//! [`Millis`](marketlake_model::Millis).
 
 pub mod alert_notes;
 pub mod alerts;
@@ -13,12 +14,12 @@ pub mod job_runs;
 pub mod lake_identity;
 pub mod manifests;
 pub mod metrics;
-pub mod recipients;
 pub mod rule_spans;
+pub mod rule_states;
 pub mod segments;
 pub mod signing_keys;
 pub mod subscription_events;
 pub mod subscriptions;
+pub mod suppressions;
 pub mod transitions;
 pub mod upload_intents;
-pub mod watches;

@@ -1,29 +1,29 @@
-//! Which minutes were judged by which rule of a subscription.
+//! Revisions of each subscription's rule, with the minutes that they were in force for.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// A span of minutes.
+/// A revision and its minutes.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "rule_spans")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Whose rule it is.
+    /// Subscription.
     pub subscription_id: String,
-    /// The subscription's revision.
+    /// Revision of the subscription.
     pub revision: i32,
     /// Pattern, rule and mute, as JSON.
-    pub judged: String,
-    /// The first minute that was judged by it.
+    pub spec: String,
+    /// First minute that was evaluated with it.
     pub from_ts: Millis,
-    /// The first minute that was not any more.
+    /// First minute that was not; `None` while it is in force.
     pub to_ts: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,10 +1,10 @@
-//! One row a Parquet object that the lake has or had. Only what is live here is part of the lake.
+//! Catalog of segments: one row per Parquet object. Only live ones are part of the lake.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// What kind of rows a segment holds.
+/// Tier of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -12,15 +12,15 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum Tier {
-    /// Samples as one ingest wrote them.
+    /// Samples of one ingest run.
     Raw,
-    /// An hour's samples, sorted and merged.
+    /// Samples of an hour, sorted and merged.
     Hour,
-    /// A day's samples, sorted and merged.
+    /// Samples of a day, sorted and merged.
     Day,
 }
 
-/// How a segment came to be.
+/// Origin of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -30,13 +30,13 @@ pub enum Tier {
 pub enum Origin {
     /// New samples, from a feed.
     Ingest,
-    /// New samples, from files, perhaps with old ones of the same hour.
+    /// New samples from files, with existing ones of the same hour.
     Import,
-    /// Old samples only, rewritten.
+    /// Rewritten existing samples.
     Compact,
 }
 
-/// Whether a segment is part of the lake.
+/// State of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -44,11 +44,11 @@ pub enum Origin {
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// Part of every answer.
+    /// Part of the lake.
     Live,
     /// Replaced; kept for running readers until vacuum deletes it.
     Retired,
-    /// Found broken and taken out of the lake; its object, where there is one, stays to be looked at.
+    /// Broken and taken out of the lake; its object is kept for inspection.
     SetAside,
 }
 
@@ -59,32 +59,32 @@ pub struct Model {
     /// Rises with each commit.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Key of the object below the store's root.
+    /// Object key, relative to the store's root.
     #[sea_orm(unique)]
     pub path: String,
-    /// What kind of rows it holds.
+    /// Tier.
     pub tier: Tier,
-    /// How it came to be.
+    /// Origin.
     pub origin: Origin,
-    /// Whether it is part of the lake.
+    /// State.
     pub state: State,
-    /// Start of the hour that its samples lie in; of the day, for a day's segment.
+    /// Start of the hour of its samples; of the day, for a day's segment.
     pub hour: Millis,
-    /// The earliest `ts` in it.
+    /// Earliest `ts`.
     pub min_ts: Millis,
-    /// The latest `ts` in it.
+    /// Latest `ts`.
     pub max_ts: Millis,
-    /// How many rows it holds.
+    /// Number of rows.
     pub row_count: i64,
-    /// How many metrics it holds.
+    /// Number of metrics.
     pub metric_count: i64,
     /// Size of the object, in bytes.
     pub byte_count: i64,
     /// SHA-256 of the object, in hexadecimal.
     pub sha256: String,
-    /// CRC-32 of each 64 KiB of the object, four bytes each, little endian: each read is checked against it.
+    /// CRC-32 of each 64 KiB of the object, four bytes each, little endian; each read is verified.
     pub crcs: Option<Vec<u8>>,
-    /// Key of the object with its rollups, a row a metric and hour; raw segments have none.
+    /// Key of the object with its rollups, one row per metric and hour; raw segments have none.
     pub rollup_path: Option<String>,
     /// Size of the rollups' object, in bytes.
     pub rollup_byte_count: Option<i64>,
@@ -92,13 +92,13 @@ pub struct Model {
     pub rollup_sha256: Option<String>,
     /// CRC-32 of each 64 KiB of the rollups' object.
     pub rollup_crcs: Option<Vec<u8>>,
-    /// When it became live.
+    /// Time of the commit.
     pub created_at: Millis,
-    /// When it was replaced.
+    /// Time of its replacement.
     pub retired_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,25 +1,25 @@
-//! The keys with which links are signed.
+//! Keys that sign the links of mails.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// A key. The newest that is not retired signs; every one that is not retired verifies.
+/// A key. The newest that is not retired signs; all that are not retired verify.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "signing_keys")]
 pub struct Model {
-    /// Named in each token.
+    /// Id, part of each token.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     /// 32 random bytes, base64url.
     pub secret: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Millis,
-    /// Since when its tokens are refused.
+    /// Time from which its tokens are refused.
     pub retired_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,27 +1,28 @@
-//! The life of a subscription.
+//! Events in the lifecycle of subscriptions.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// One step of it.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subscription_events")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Whose.
+    /// Subscription.
     pub subscription_id: String,
-    /// `created`, `confirmed`, `paused`, `resumed`, `snoozed`, `edited`, `unsubscribed`, `suspended`, `expired`.
+    /// `created`, `confirmed`, `paused`, `resumed`, `snoozed`, `edited`, `unsubscribed`,
+    /// `suspended` or `expired`.
     pub kind: String,
-    /// What changed, for people.
+    /// Change, for people.
     pub detail: String,
-    /// When.
+    /// Time of the event.
     pub created_at: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

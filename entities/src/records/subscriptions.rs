@@ -1,4 +1,4 @@
-//! Who wants to hear of which jumps.
+//! Subscriptions to jumps.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// Where a subscription's life stands.
+/// State of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -14,21 +14,21 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// Its owner has not confirmed it.
+    /// Not confirmed yet.
     Pending,
-    /// Each jump makes an alert.
+    /// Evaluated; jumps become alerts.
     Active,
-    /// Its owner has stopped it for a while: nothing is judged.
+    /// Paused by its owner; not evaluated.
     Paused,
-    /// Its address does not take mail.
+    /// Its address is on the suppression list.
     Suspended,
-    /// Its last day or its last mail is over.
+    /// Past its end or its maximum number of alerts.
     Expired,
     /// Ended by its owner; kept for its history.
     Deleted,
 }
 
-/// How alerts travel.
+/// Channel of alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -36,11 +36,11 @@ pub enum State {
     rename_all = "snake_case"
 )]
 pub enum Channel {
-    /// By mail.
+    /// Mail.
     Mail,
-    /// As signed JSON to an address of the web.
+    /// Signed JSON to a URL.
     Webhook,
-    /// As a message to a chat that takes Slack's webhooks.
+    /// Message to a Slack-compatible webhook.
     Slack,
 }
 
@@ -57,47 +57,47 @@ pub struct Model {
     /// A random UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Where its life stands.
+    /// State.
     pub state: State,
-    /// The metrics that it is about.
+    /// Pattern of metrics.
     pub pattern: String,
-    /// Times the mean, as decimal text.
+    /// Factor of the rule, as decimal text.
     pub factor: String,
-    /// Length of the time that the mean is of, in minutes.
+    /// Window of the mean, in minutes.
     pub window_minutes: i32,
-    /// The fewest samples in that time.
+    /// Minimum number of samples in the window.
     pub min_samples: i32,
-    /// Mail address of its owner.
+    /// Owner's mail address.
     pub address: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Millis,
-    /// When it was deleted.
+    /// Time of deletion.
     pub deleted_at: Option<Millis>,
-    /// Rises with each change of what is judged.
+    /// Revision: rises with each change of the pattern, the rule or the mute.
     pub revision: i32,
-    /// The whole rule, as JSON; the default around the three columns above where there is none.
+    /// Complete rule as JSON; `None`: the default with the three columns above.
     pub rule: Option<String>,
-    /// How its alerts travel.
+    /// Channel of its alerts.
     pub channel: Channel,
-    /// Where to, for channels other than mail.
+    /// URL, for channels other than mail.
     pub endpoint: Option<String>,
-    /// With which its webhooks are signed.
+    /// Secret that signs its webhooks.
     pub secret: Option<String>,
-    /// The reader's zone, by its IANA name.
+    /// Recipient's time zone, by its IANA name.
     pub time_zone: String,
-    /// Who asked for it, until it is confirmed: the asker's network address.
+    /// Network address of the request, until it is confirmed.
     pub source: Option<String>,
-    /// When its owner said yes.
+    /// Time of confirmation.
     pub confirmed_at: Option<Millis>,
-    /// Until when it is judged without a word.
+    /// End of the mute: it is evaluated, and no alert is sent.
     pub muted_until: Option<Millis>,
-    /// Why it is in its state, where that was not its owner's wish.
+    /// Reason of its state, if the owner did not choose it.
     pub reason: Option<String>,
-    /// Who asked for it with a key or as a user of an identity provider.
+    /// API key or OIDC user that created it.
     pub owner: Option<String>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,39 +1,39 @@
-//! Each change of a watch's state, and why: the history by which "why did it fire" is answered.
+//! History of rule states, with the reason of each change.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-pub use super::watches::State;
+pub use super::rule_states::State;
 
-/// A change.
+/// A change of state.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "transitions")]
 pub struct Model {
     /// Rises.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Whose.
+    /// Subscription.
     pub subscription_id: String,
-    /// Of which metric.
+    /// Metric.
     pub metric: String,
-    /// The minute at which it changed.
+    /// Minute of the change.
     pub ts: Millis,
-    /// The state before.
+    /// State before.
     pub from_state: State,
-    /// The state after.
+    /// State after.
     pub to_state: State,
-    /// The state to which it goes back when there is data again.
-    pub held: State,
-    /// Minutes beyond the factor without a calm one between.
+    /// State that it resumes when data returns after `no_data`.
+    pub resume_state: State,
+    /// Consecutive minutes beyond the factor.
     pub streak: i32,
-    /// Why, for people.
+    /// Reason, for people.
     pub reason: String,
-    /// Value over mean, where there was one.
+    /// `value / mean`, if there was a mean.
     pub ratio: Option<f64>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

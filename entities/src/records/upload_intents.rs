@@ -1,28 +1,29 @@
-//! Keys of objects that are about to be written: committed before the object is, removed by the
-//! commit that makes it live. What stays is the leftover of a crash, which vacuum deletes.
+//! Upload intents: keys of objects that are about to be written. Committed before the upload,
+//! removed by the commit that makes the object live. Intents that remain are of crashes; vacuum
+//! deletes their objects.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// An object that may lie in the store without being part of the lake.
+/// An object that may be in the store without being part of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "upload_intents")]
 pub struct Model {
-    /// Key of the object below the store's root.
+    /// Object key, relative to the store's root.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// When it was recorded, or last renewed, by the database's clock.
+    /// Time of creation or of the last renewal, by the database's clock.
     pub created_at: Millis,
-    /// Vacuum leaves the object alone until then, where it is later than the grace.
+    /// Time until which vacuum keeps the object, if later than the grace period.
     pub keep_until: Option<Millis>,
-    /// When vacuum took it away from its writer: from then on the object cannot become live.
+    /// Time at which vacuum condemned it: from then on the object cannot become live.
     pub condemned_at: Option<Millis>,
-    /// When vacuum deleted the object for the first time.
+    /// Time at which vacuum first deleted the object.
     pub deleted_at: Option<Millis>,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -82,7 +82,7 @@ impl From<outbox::DeliverySummary> for Delivery {
 
 /// What holds deliveries back.
 #[derive(SimpleObject)]
-struct Brake {
+struct DeliveryThrottle {
     /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
     /// or a masked address.
     name: String,
@@ -110,9 +110,9 @@ struct RequeueDeliveryInput {
 
 /// What came of it: everything that holds deliveries back now.
 #[derive(SimpleObject)]
-struct BrakesPayload {
+struct DeliveryThrottlesPayload {
     /// What holds deliveries back.
-    brakes: Vec<Brake>,
+    throttles: Vec<DeliveryThrottle>,
     /// What is wrong with the input; empty where nothing is.
     user_errors: Vec<UserError>,
 }
@@ -124,18 +124,18 @@ struct StopDeliveriesInput {
     reason: String,
 }
 
-async fn brakes(lake: &Lake) -> Result<Vec<Brake>> {
+async fn throttles(lake: &Lake) -> Result<Vec<DeliveryThrottle>> {
     let failed = |error| errors::unavailable(&error);
     let now = lake.now().await.map_err(failed)?;
     let held = outbox::list_throttles(lake.database(), now)
         .await
         .map_err(failed)?;
-    let brakes = held.into_iter().map(|row| Brake {
+    let throttles = held.into_iter().map(|row| DeliveryThrottle {
         until: (row.until.0 < i64::MAX).then(|| row.until.into()),
         name: row.name,
         reason: row.reason,
     });
-    Ok(brakes.collect())
+    Ok(throttles.collect())
 }
 
 #[derive(Default)]
@@ -169,8 +169,8 @@ impl DeliveriesQuery {
 
     /// What holds deliveries back at the moment. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
-    async fn delivery_brakes(&self, context: &Context<'_>) -> Result<Vec<Brake>> {
-        brakes(context.data::<Arc<Lake>>()?).await
+    async fn delivery_throttles(&self, context: &Context<'_>) -> Result<Vec<DeliveryThrottle>> {
+        throttles(context.data::<Arc<Lake>>()?).await
     }
 }
 
@@ -216,26 +216,26 @@ impl DeliveriesMutation {
         &self,
         context: &Context<'_>,
         input: StopDeliveriesInput,
-    ) -> Result<BrakesPayload> {
+    ) -> Result<DeliveryThrottlesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
         let failed = |error| errors::unavailable(&error);
         let now = lake.now().await.map_err(failed)?;
         let stopped = outbox::pause_sending(lake.database(), &input.reason, now).await;
         stopped.map_err(failed)?;
-        Ok(BrakesPayload {
-            brakes: brakes(lake).await?,
+        Ok(DeliveryThrottlesPayload {
+            throttles: throttles(lake).await?,
             user_errors: Vec::new(),
         })
     }
 
     /// Lets all deliveries go on. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
-    async fn resume_deliveries(&self, context: &Context<'_>) -> Result<BrakesPayload> {
+    async fn resume_deliveries(&self, context: &Context<'_>) -> Result<DeliveryThrottlesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
         let released = outbox::resume_sending(lake.database()).await;
         released.map_err(|error| errors::unavailable(&error))?;
-        Ok(BrakesPayload {
-            brakes: brakes(lake).await?,
+        Ok(DeliveryThrottlesPayload {
+            throttles: throttles(lake).await?,
             user_errors: Vec::new(),
         })
     }

@@ -19,13 +19,13 @@ use super::scalars::{DateTime, Decimal};
 /// strictly below the mean divided by the factor.
 #[derive(InputObject, Default)]
 pub(super) struct JumpRuleInput {
-    /// Times the mean, above 1; 3, if none is given.
+    /// Times the mean, above 1; default 3.
     factor: Option<Decimal>,
-    /// up or down; up, if none is given.
+    /// up or down; default up.
     direction: Option<String>,
-    /// Length of the time that the mean is of, in minutes, 1 to 1,440; 60, if none is given.
+    /// Window of the mean, in minutes, 1 to 1,440; default 60.
     window_minutes: Option<i64>,
-    /// The fewest samples in that time; three quarters of it, if none is given.
+    /// Minimum number of samples in the window; default three quarters of it.
     min_samples: Option<i64>,
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Metric {
 }
 
 impl Metric {
-    /// A metric whose answers stand for a minute; the newest, if none is given.
+    /// A metric whose answers stand for a minute; default the newest.
     pub(super) fn new(NamedMetric { name, metric }: NamedMetric, at: Option<Minute>) -> Self {
         Self {
             id: metric.id().into(),

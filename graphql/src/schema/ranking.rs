@@ -56,7 +56,7 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    /// A place at a minute; the newest, if none is given.
+    /// A place at a minute; default the newest.
     pub(super) fn new(rank: marketlake_lake::MetricRank, at: Option<Minute>) -> Self {
         let standing = rank.ranked.as_ref();
         Self {

@@ -141,7 +141,7 @@ impl LiveSubscription {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "A metric, a list parted by commas, or a pattern: *usdt. All metrics, if none is given."
+            desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics, if none is given."
         )]
         metric: Option<String>,
         #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,

@@ -87,7 +87,7 @@ pub(crate) async fn upgrade(
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
-            gauge!("marketlake_websockets").increment(1);
+            gauge!("marketlake_websocket_connections").increment(1);
             let connection = Connection {
                 session: executor.authenticator.session(&caller.permissions),
                 executor,
@@ -99,7 +99,7 @@ pub(crate) async fn upgrade(
                 results: SelectAll::new(),
             };
             connection.run().await;
-            gauge!("marketlake_websockets").decrement(1);
+            gauge!("marketlake_websocket_connections").decrement(1);
             drop(permit);
         })
 }

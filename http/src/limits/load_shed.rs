@@ -42,7 +42,7 @@ pub async fn shed_load(
     };
     let begun = Instant::now();
     let response = next.run(request).await;
-    histogram!("marketlake_request_seconds").record(begun.elapsed());
+    histogram!("marketlake_http_request_duration_seconds").record(begun.elapsed());
     load_shedder
         .buffers
         .hold(response)
@@ -50,6 +50,6 @@ pub async fn shed_load(
 }
 
 fn overloaded() -> Response {
-    counter!("marketlake_requests_shed_total").increment(1);
+    counter!("marketlake_http_requests_shed_total").increment(1);
     Problem::overloaded().into_response()
 }

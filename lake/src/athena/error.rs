@@ -12,11 +12,11 @@ pub enum AthenaError {
     #[error("athena reads S3 only, and store.url is {0}")]
     NeedsBucket(String),
     /// Nobody is named who could run queries.
-    #[error("no workgroup is named: set engine.workgroups")]
+    #[error("no workgroup is named: set athena.workgroups")]
     NoneNamed,
     /// None of the workgroups can be used.
     #[error(
-        "athena: no workgroup can be used ({0}): look at engine.workgroups, and at what docs/aws.md says who asks must be allowed"
+        "athena: no workgroup can be used ({0}): look at athena.workgroups, and at what docs/aws.md says who asks must be allowed"
     )]
     NoWorkgroup(String),
     /// All were busy for too long.
@@ -31,7 +31,7 @@ pub enum AthenaError {
     },
     /// It would have to read more than may be read.
     #[error(
-        "athena: the question would read up to {bytes} bytes, more than engine.most_scanned_gigabytes allows, {max}: ask for a shorter time, or raise it"
+        "athena: the question would read up to {bytes} bytes, more than athena.max_scanned_gigabytes allows, {max}: ask for a shorter time, or raise it"
     )]
     TooLarge {
         /// Bytes in the queried days.
@@ -62,7 +62,7 @@ pub enum AthenaError {
     },
     /// The query did not end in time, and was stopped.
     #[error(
-        "athena: query {id} had not ended after {seconds} s and was stopped: ask for a shorter time, or raise engine.patience"
+        "athena: query {id} had not ended after {seconds} s and was stopped: ask for a shorter time, or raise athena.timeout"
     )]
     Slow {
         /// The query.

@@ -76,7 +76,7 @@ impl Pool {
                 let Ok(place) = Arc::clone(&group.free).acquire_owned().await else {
                     continue;
                 };
-                gauge!("marketlake_athena_running", "workgroup" => group.name.clone())
+                gauge!("marketlake_athena_queries_running", "workgroup" => group.name.clone())
                     .increment(1.0);
                 return Ok(Lease {
                     group,
@@ -164,13 +164,14 @@ impl Lease {
         counter!("marketlake_athena_scanned_bytes_total", "workgroup" => name.clone())
             .increment(scanned);
         gauge!("marketlake_athena_cost_dollars", "workgroup" => name.clone()).increment(dollars);
-        histogram!("marketlake_athena_query_seconds", "workgroup" => name.clone())
+        histogram!("marketlake_athena_query_duration_seconds", "workgroup" => name.clone())
             .record(taken.as_secs_f64());
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        gauge!("marketlake_athena_running", "workgroup" => self.group.name.clone()).decrement(1.0);
+        gauge!("marketlake_athena_queries_running", "workgroup" => self.group.name.clone())
+            .decrement(1.0);
     }
 }

@@ -21,34 +21,34 @@ pub(crate) enum Number {
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionInput {
-    /// A metric, a list parted by commas, or a pattern.
+    /// A metric, a list separated by commas, or a pattern.
     #[schema(example = "hottry:volume")]
     metric: String,
     /// Mail address of its owner, who is asked to confirm it. Not to be changed later.
     address: Option<String>,
-    /// Times the mean; 3, if none is given.
+    /// Times the mean; default 3.
     factor: Option<Number>,
-    /// up or down; up, if nothing is said.
+    /// up or down; default up.
     direction: Option<String>,
-    /// Length of the time that the mean is of, in minutes; 60, if none is given.
+    /// Window of the mean, in minutes; default 60.
     window_minutes: Option<i64>,
-    /// The fewest samples in that time; three quarters of it, if none is given.
+    /// Minimum number of samples in the window; default three quarters of it.
     min_samples: Option<i64>,
-    /// Minutes in a row that must jump; 1, if none is given.
-    sustain_minutes: Option<i64>,
-    /// Calm begins where a sample is no longer beyond so many times the mean; the factor, if none is given.
-    rearm: Option<Number>,
-    /// Minutes of quiet of a metric after an alert; 60, if none is given.
+    /// Consecutive minutes that must jump before it fires; default 1.
+    for_minutes: Option<i64>,
+    /// Multiple of the mean at or within which it resolves after firing; default the factor.
+    resolve_factor: Option<Number>,
+    /// Cooldown: minutes after an alert without a further one of the metric; default 60.
     cooldown_minutes: Option<i64>,
-    /// The most alerts in a UTC day.
-    most_per_day: Option<i64>,
+    /// Maximum number of alerts per UTC day.
+    max_per_day: Option<i64>,
     /// When it ends, as RFC 3339.
     expires_at: Option<String>,
-    /// After how many alerts it ends.
-    most_alerts: Option<i64>,
-    /// The reader's time zone, by its IANA name; UTC, if none is given.
+    /// Number of alerts after which it expires.
+    max_alerts: Option<i64>,
+    /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
-    /// mail, webhook or slack; mail, if nothing is said.
+    /// mail, webhook or slack; default mail.
     channel: Option<String>,
     /// Where webhooks go: an https address.
     endpoint: Option<String>,
@@ -75,11 +75,11 @@ pub(crate) struct SubscriptionAnswer {
     direction: String,
     window_minutes: u32,
     min_samples: u32,
-    sustain_minutes: u32,
+    for_minutes: u32,
     cooldown_minutes: u32,
-    most_per_day: Option<u32>,
+    max_per_day: Option<u32>,
     expires_at: Option<String>,
-    most_alerts: Option<u32>,
+    max_alerts: Option<u32>,
     snoozed_until: Option<String>,
     address: String,
     channel: String,
@@ -118,12 +118,12 @@ impl SubscriptionInput {
             direction: self.direction,
             window_minutes: self.window_minutes,
             min_samples: self.min_samples,
-            sustain_minutes: self.sustain_minutes,
-            rearm: self.rearm.map(text),
+            for_minutes: self.for_minutes,
+            resolve_factor: self.resolve_factor.map(text),
             cooldown_minutes: self.cooldown_minutes,
-            most_per_day: self.most_per_day,
+            max_per_day: self.max_per_day,
             expires_at: expires_at.transpose()?,
-            most_alerts: self.most_alerts,
+            max_alerts: self.max_alerts,
             address: self.address.unwrap_or_default(),
             time_zone: self.time_zone,
             channel: self.channel,
@@ -142,11 +142,11 @@ impl From<Subscription> for SubscriptionAnswer {
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window,
             min_samples: rule.jump.min_samples,
-            sustain_minutes: rule.for_minutes,
+            for_minutes: rule.for_minutes,
             cooldown_minutes: rule.cooldown,
-            most_per_day: rule.most_per_day,
+            max_per_day: rule.max_per_day,
             expires_at: rule.expires_at.map(|at| at.to_string()),
-            most_alerts: rule.most_alerts,
+            max_alerts: rule.max_alerts,
             snoozed_until: record.scoped_rule.muted_until.map(|at| at.to_string()),
             address: record.address,
             channel: record.channel.to_string(),

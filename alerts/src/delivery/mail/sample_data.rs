@@ -121,7 +121,7 @@ pub(super) fn delivery(kind: Kind, now: Millis) -> Model {
         token: 0,
         attempts: 0,
         unknowns: 0,
-        handed_at: None,
+        transmit_started_at: None,
         not_before: now,
         lease_until: None,
         error: None,

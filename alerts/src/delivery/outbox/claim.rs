@@ -94,8 +94,8 @@ pub(super) async fn claim(
            where {due} order by {first} limit {limit} {skip}) \
          update deliveries set state = 'sending', token = token + 1, attempts = attempts + 1, \
            lease_until = {lease}, unknowns = unknowns + \
-           (case when state = 'sending' and handed_at is not null then 1 else 0 end), \
-           handed_at = null \
+           (case when state = 'sending' and transmit_started_at is not null then 1 else 0 end), \
+           transmit_started_at = null \
          where id in (select id from taken) returning *",
         lease = now.plus(LEASE).0,
         // Others may take some of them meanwhile.
@@ -129,7 +129,7 @@ pub(super) async fn begin_transmit(
     let backend = database.get_database_backend();
     let now = clock.now(database).await?;
     let sql = format!(
-        "update deliveries set handed_at = {now}, lease_until = {lease}, \
+        "update deliveries set transmit_started_at = {now}, lease_until = {lease}, \
          message = $1, message_id = $2 where id = $3 and token = $4 and state = 'sending'",
         now = now.0,
         lease = now.plus(LEASE).0,
@@ -155,7 +155,7 @@ pub(super) async fn give_back(
         // A delivery that was unknown before stays so by its count.
         let sql = "update deliveries set state = 'retry', attempts = attempts - 1, \
              lease_until = null \
-             where id = $1 and token = $2 and state = 'sending' and handed_at is null";
+             where id = $1 and token = $2 and state = 'sending' and transmit_started_at is null";
         let values: Vec<Value> = vec![delivery.id.into(), delivery.token.into()];
         database
             .execute_raw(Statement::from_sql_and_values(backend, sql, values))

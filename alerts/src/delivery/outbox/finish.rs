@@ -131,7 +131,7 @@ pub(super) async fn put_off(
         .filter(Column::Id.eq(delivery.id.as_str()))
         .filter(Column::Token.eq(delivery.token))
         .filter(Column::State.eq(State::Sending))
-        .filter(Column::HandedAt.is_null())
+        .filter(Column::TransmitStartedAt.is_null())
         .exec(database)
         .await?;
     Ok(())
@@ -188,7 +188,7 @@ async fn record(
         state: Set(end.state),
         not_before: Set(end.not_before),
         unknowns: Set(end.unknowns),
-        handed_at: Set(None),
+        transmit_started_at: Set(None),
         lease_until: Set(None),
         error: Set(end.error),
         finished_at: Set(ended.then_some(now)),

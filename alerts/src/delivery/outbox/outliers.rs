@@ -149,7 +149,7 @@ mod tests {
             token: 1,
             attempts: 1,
             unknowns: 0,
-            handed_at: None,
+            transmit_started_at: None,
             not_before: Millis(0),
             lease_until: None,
             error: None,

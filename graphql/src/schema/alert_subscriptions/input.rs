@@ -8,24 +8,24 @@ use super::super::scalars::{DateTime, Decimal};
 /// When somebody is told of a metric.
 #[derive(InputObject)]
 pub(in crate::schema) struct RuleInput {
-    /// A metric, a list parted by commas, or a pattern: binance:hottry, *usdt, binance:*:volume. Without a market it is about that pair on every market.
+    /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume. Without a market it is about that pair on every market.
     metric: String,
-    /// Times the mean; 3, if none is given.
+    /// Times the mean; default 3.
     factor: Option<Decimal>,
-    /// up: strictly above the mean times the factor; down: strictly below the mean divided by it. up, if none is given.
+    /// up: strictly above the mean times the factor; down: strictly below the mean divided by it; default up.
     direction: Option<String>,
-    /// Length of the time that the mean is of, in minutes, 1 to 1,440; 60, if none is given.
+    /// Window of the mean, in minutes, 1 to 1,440; default 60.
     window_minutes: Option<i64>,
-    /// The fewest samples in that time; three quarters of it, if none is given.
+    /// Minimum number of samples in the window; default three quarters of it.
     min_samples: Option<i64>,
-    /// Minutes in a row that must jump, 1 to 60; 1, if none is given.
-    sustain_minutes: Option<i64>,
-    /// Calm begins where a sample is no longer beyond so many times the mean, 1 to the factor; the factor, if none is given.
-    rearm: Option<Decimal>,
-    /// Minutes of quiet of a metric after an alert, up to a week; 60, if none is given.
+    /// Consecutive minutes that must jump before it fires, 1 to 60; default 1.
+    for_minutes: Option<i64>,
+    /// Multiple of the mean at or within which it resolves after firing, 1 to the factor; default the factor.
+    resolve_factor: Option<Decimal>,
+    /// Cooldown: minutes after an alert without a further one of the metric, up to a week; default 60.
     cooldown_minutes: Option<i64>,
-    /// The most alerts in a UTC day.
-    most_per_day: Option<i64>,
+    /// Maximum number of alerts per UTC day.
+    max_per_day: Option<i64>,
 }
 
 impl RuleInput {
@@ -36,10 +36,12 @@ impl RuleInput {
             window_minutes: self.window_minutes,
             min_samples: self.min_samples,
             direction: self.direction.clone(),
-            sustain_minutes: self.sustain_minutes,
-            rearm: self.rearm.map(|rearm| rearm.0.to_string()),
+            for_minutes: self.for_minutes,
+            resolve_factor: self
+                .resolve_factor
+                .map(|resolve_factor| resolve_factor.0.to_string()),
             cooldown_minutes: self.cooldown_minutes,
-            most_per_day: self.most_per_day,
+            max_per_day: self.max_per_day,
             ..NewSubscription::default()
         }
     }
@@ -50,15 +52,15 @@ impl RuleInput {
 pub(in crate::schema) struct CreateSubscriptionInput {
     #[graphql(flatten)]
     rule: RuleInput,
-    /// When it ends.
+    /// Time at which it expires.
     expires_at: Option<DateTime>,
-    /// After how many alerts it ends.
-    most_alerts: Option<i64>,
-    /// The reader's time zone, by its IANA name; UTC, if none is given.
+    /// Number of alerts after which it expires.
+    max_alerts: Option<i64>,
+    /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
     /// Mail address of its owner, who is asked to confirm it.
     address: String,
-    /// mail, webhook or slack; mail, if none is given.
+    /// mail, webhook or slack; default mail.
     channel: Option<String>,
     /// Where webhooks go: an https address.
     endpoint: Option<String>,
@@ -69,11 +71,11 @@ pub(in crate::schema) struct CreateSubscriptionInput {
 pub(in crate::schema) struct EditSubscriptionInput {
     #[graphql(flatten)]
     rule: RuleInput,
-    /// When it ends.
+    /// Time at which it expires.
     expires_at: Option<DateTime>,
-    /// After how many alerts it ends.
-    most_alerts: Option<i64>,
-    /// The reader's time zone, by its IANA name; UTC, if none is given.
+    /// Number of alerts after which it expires.
+    max_alerts: Option<i64>,
+    /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
     /// The token of the link to one's subscriptions; none where a key says who asks.
     pub(super) token: Option<String>,
@@ -85,7 +87,7 @@ impl CreateSubscriptionInput {
     pub(super) fn to_new(&self) -> NewSubscription {
         NewSubscription {
             expires_at: self.expires_at.map(|at| at.0),
-            most_alerts: self.most_alerts,
+            max_alerts: self.max_alerts,
             time_zone: self.time_zone.clone(),
             address: self.address.clone(),
             channel: self.channel.clone(),
@@ -99,7 +101,7 @@ impl EditSubscriptionInput {
     pub(super) fn to_new(&self) -> NewSubscription {
         NewSubscription {
             expires_at: self.expires_at.map(|at| at.0),
-            most_alerts: self.most_alerts,
+            max_alerts: self.max_alerts,
             time_zone: self.time_zone.clone(),
             ..self.rule.to_new()
         }

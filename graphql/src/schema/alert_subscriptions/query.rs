@@ -31,7 +31,7 @@ struct Backtest {
     /// The jumps that they would have told of, by time.
     jumps: Vec<BacktestJump>,
     /// Jumps that made no mail, because of cooldown or other limits.
-    held: usize,
+    suppressed: usize,
     /// The sample farthest from its mean, whether or not it jumped; null where there was none to compare.
     farthest: Option<BacktestJump>,
     /// Mails by UTC day.
@@ -100,7 +100,7 @@ impl From<marketlake_alerts::Backtest> for Backtest {
             metrics: found.metrics,
             samples: found.samples,
             mails: found.mails,
-            held: found.held,
+            suppressed: found.suppressed,
             quiet_days: found.quiet_days(),
             noisy_days: found.noisy_days(),
             warning: found.warning().map(marketlake_alerts::Warning::in_words),
@@ -129,9 +129,10 @@ impl SubscriptionsQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The rule, and the metrics.")] input: RuleInput,
-        #[graphql(desc = "How many days, 1 to 366; 90, if none is given.")] days: Option<i32>,
-        #[graphql(desc = "The last minute that is judged; the newest, if none is given.")]
-        at: Option<DateTime>,
+        #[graphql(desc = "How many days, 1 to 366; default 90.")] days: Option<i32>,
+        #[graphql(desc = "The last minute that is judged; default the newest.")] at: Option<
+            DateTime,
+        >,
     ) -> Result<BacktestPayload> {
         let state = context.data::<AppState>()?;
         let at = at.map(|at| at.0.minute());

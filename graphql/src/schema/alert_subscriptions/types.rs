@@ -28,22 +28,22 @@ pub(in crate::schema) struct Subscription {
     factor: Decimal,
     /// up or down.
     direction: String,
-    /// Length of the time that the mean is of, in minutes.
+    /// Window of the mean, in minutes.
     window_minutes: i64,
-    /// The fewest samples in that time with which the rule speaks at all.
+    /// Minimum number of samples in the window.
     min_samples: i64,
-    /// Minutes in a row that must jump before it fires.
-    sustain_minutes: i64,
-    /// Once it fired it is over when a sample is no longer beyond so many times the mean.
-    rearm: Decimal,
-    /// Minutes after an alert in which the same metric makes no other.
+    /// Consecutive minutes that must jump before it fires.
+    for_minutes: i64,
+    /// Multiple of the mean at or within which it resolves after firing.
+    resolve_factor: Decimal,
+    /// Cooldown: minutes after an alert without a further one of the metric.
     cooldown_minutes: i64,
-    /// The most alerts in a UTC day; null where there is no limit.
-    most_per_day: Option<i64>,
-    /// When it ends; null where it does not.
+    /// Maximum number of alerts per UTC day; null where there is no limit.
+    max_per_day: Option<i64>,
+    /// Time at which it expires; null: never.
     expires_at: Option<DateTime>,
-    /// After how many alerts it ends; null where it does not.
-    most_alerts: Option<i64>,
+    /// Number of alerts after which it expires; null: never.
+    max_alerts: Option<i64>,
     /// Until when it is judged without a word; null where it is not.
     snoozed_until: Option<DateTime>,
     /// Mail address of its owner.
@@ -176,12 +176,12 @@ impl From<Record> for Subscription {
             direction: rule.jump.direction.to_string(),
             window_minutes: rule.jump.window.into(),
             min_samples: rule.jump.min_samples.into(),
-            sustain_minutes: rule.for_minutes.into(),
-            rearm: Decimal(rule.resolve_threshold()),
+            for_minutes: rule.for_minutes.into(),
+            resolve_factor: Decimal(rule.resolve_threshold()),
             cooldown_minutes: rule.cooldown.into(),
-            most_per_day: rule.most_per_day.map(i64::from),
+            max_per_day: rule.max_per_day.map(i64::from),
             expires_at: rule.expires_at.map(DateTime::from),
-            most_alerts: rule.most_alerts.map(i64::from),
+            max_alerts: rule.max_alerts.map(i64::from),
             snoozed_until: record.scoped_rule.muted_until.map(DateTime::from),
             address: record.address,
             channel: record.channel.to_string(),

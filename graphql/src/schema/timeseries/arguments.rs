@@ -38,7 +38,7 @@ pub(in crate::schema) enum TransformKind {
 pub(in crate::schema) struct TransformInput {
     /// Which it is.
     kind: TransformKind,
-    /// Length of the time that moving average and z-score look back over, 1 to 10,080; 60, if none is given.
+    /// Length of the time that moving average and z-score look back over, 1 to 10,080; default 60.
     minutes: Option<i32>,
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::task_local;
 
 /// The engines, the fastest first.
-const NAMES: [&str; 3] = ["window", "embedded", "athena"];
+const NAMES: [&str; 3] = ["memory", "datafusion", "athena"];
 
 /// Engine, by its index in the names.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ task_local! {
     static RECORDER: Arc<AtomicU8>;
 }
 
-/// Runs a future and returns the engines that answered within it: `window`, `embedded`, `athena`.
+/// Runs a future and returns the engines that answered within it: `memory`, `datafusion`, `athena`.
 pub async fn record_engines<T>(doing: impl Future<Output = T>) -> (T, Vec<&'static str>) {
     let recorder = Arc::new(AtomicU8::new(0));
     let done = RECORDER.scope(Arc::clone(&recorder), doing).await;

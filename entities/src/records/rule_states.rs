@@ -1,4 +1,4 @@
-//! What the detector knows of a subscription and a metric, where that is not simply ok.
+//! State of a subscription's rule on a metric. No row: ok.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// The state of a watch.
+/// State of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -14,13 +14,13 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// Nothing stands out.
+    /// No jump.
     Ok,
-    /// Beyond the factor, but not for long enough yet.
+    /// Beyond the factor, for fewer minutes than `for_minutes`.
     Pending,
-    /// It jumped, and has not come back.
+    /// Jumped and not resolved.
     Firing,
-    /// The rule cannot speak.
+    /// Too few samples, or a mean that is not above zero.
     NoData,
 }
 
@@ -30,27 +30,27 @@ impl fmt::Display for State {
     }
 }
 
-/// A watch.
+/// State of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "watches")]
+#[sea_orm(table_name = "rule_states")]
 pub struct Model {
-    /// Whose.
+    /// Subscription.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subscription_id: String,
-    /// Of which metric.
+    /// Metric.
     #[sea_orm(primary_key, auto_increment = false)]
     pub metric: String,
-    /// Its state.
+    /// State.
     pub state: State,
-    /// The state to which it goes back when there is data again.
-    pub held: State,
-    /// Minutes beyond the factor without a calm one between.
+    /// State that it resumes when data returns after `no_data`.
+    pub resume_state: State,
+    /// Consecutive minutes beyond the factor.
     pub streak: i32,
-    /// The minute since when it is in its state.
+    /// Minute since which it is in its state.
     pub since: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

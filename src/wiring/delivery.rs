@@ -1,4 +1,4 @@
-//! Makes what alerts need of the settings.
+//! Delivery of alerts: mail and webhook channels, and the writer of mails.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use url::Url;
 
 use crate::config::{ConfigError, Settings, within};
 
-/// Limits of `mail.patience`; a worker holds a delivery for 90 seconds a step.
-const MIN_PATIENCE: Duration = Duration::from_secs(1);
-const MAX_PATIENCE: Duration = Duration::from_secs(75);
+/// Bounds of `mail.timeout`; a worker's lease of a delivery lasts 90 seconds a step.
+const MIN_MAIL_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_MAIL_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// What sends deliveries.
+/// Creates the sender of deliveries.
 pub(crate) fn sender(
     settings: &Settings,
     database: &DatabaseConnection,
@@ -32,27 +32,30 @@ pub(crate) fn sender(
         webhook: webhook(settings)?,
     };
     let pace = SendRate {
-        lines: at_once("mail.connections", settings.mail.connections)?,
-        per_second: settings.mail.rate,
-        webhooks: at_once("webhooks.connections", settings.webhooks.connections)?,
-        webhooks_per_host: at_once(
-            "webhooks.connections_per_host",
-            settings.webhooks.connections_per_host,
+        lines: max_connections("mail.max_connections", settings.mail.max_connections)?,
+        per_second: settings.mail.rate_limit_per_second,
+        webhooks: max_connections(
+            "webhooks.max_connections",
+            settings.webhooks.max_connections,
+        )?,
+        webhooks_per_host: max_connections(
+            "webhooks.max_connections_per_host",
+            settings.webhooks.max_connections_per_host,
         )?,
         retry_for: settings.alerts.retry_for()?,
     };
     if pace.per_second == 0 {
         return Err(ConfigError::setting(
-            "mail.rate",
+            "mail.rate_limit_per_second",
             "0",
-            "expected a number of mails a second above 0",
+            "expected a number above 0",
         ));
     }
     Ok(Sender::new(database.clone(), channels, writer, pace))
 }
 
-/// Connections at once.
-fn at_once(name: &str, number: usize) -> Result<usize, ConfigError> {
+/// Checks a maximum number of connections.
+fn max_connections(name: &str, number: usize) -> Result<usize, ConfigError> {
     if (1..=256).contains(&number) {
         return Ok(number);
     }
@@ -64,7 +67,7 @@ fn at_once(name: &str, number: usize) -> Result<usize, ConfigError> {
     ))
 }
 
-/// What makes their bytes.
+/// Creates the writer of mails.
 pub(crate) fn writer(settings: &Settings) -> Result<Writer, ConfigError> {
     let folder = settings.mail.templates.as_deref();
     let templates = match folder {
@@ -120,16 +123,16 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
     };
     let url = Url::parse(text).map_err(|error| unusable(&error))?;
     let from = from(settings)?;
-    let hello = settings
+    let ehlo_name = settings
         .mail
-        .hello
+        .ehlo_name
         .as_deref()
         .unwrap_or_else(|| from.email.domain());
-    let patience = within(
-        "mail.patience",
-        &settings.mail.patience,
-        MIN_PATIENCE,
-        MAX_PATIENCE,
+    let timeout = within(
+        "mail.timeout",
+        &settings.mail.timeout,
+        MIN_MAIL_TIMEOUT,
+        MAX_MAIL_TIMEOUT,
     )?;
     match url.scheme() {
         "file" => {
@@ -140,7 +143,7 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
             Ok(Arc::new(channel))
         }
         "smtp" | "smtps" => {
-            let channel = SmtpChannel::new(text, hello, Some(patience));
+            let channel = SmtpChannel::new(text, ehlo_name, Some(timeout));
             Ok(Arc::new(channel.map_err(|error| unusable(&error))?))
         }
         other => Err(unusable(&format!(

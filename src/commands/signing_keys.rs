@@ -1,4 +1,4 @@
-//! `marketlake tokens`.
+//! `marketlake signing-keys`.
 
 use std::process::ExitCode;
 
@@ -7,47 +7,47 @@ use marketlake_alerts::Keyring;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 
-use crate::app;
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
+use crate::wiring;
 
-/// Rules the keys with which links in mails are signed.
+/// Manages the keys that sign the links of mails.
 #[derive(Args)]
-pub(super) struct Tokens {
+pub(super) struct SigningKeys {
     #[command(subcommand)]
-    command: TokensCommand,
+    command: SigningKeysCommand,
 }
 
 #[derive(Subcommand)]
-enum TokensCommand {
+enum SigningKeysCommand {
     /// Lists the keys, without their secrets.
     ///
-    /// Example: marketlake tokens list
+    /// Example: marketlake signing-keys list
     List,
-    /// Makes a new key, which signs from now on; links signed by the others stay good.
+    /// Creates a new key, which signs from now on; links signed by the others stay valid.
     ///
-    /// Example: marketlake tokens rotate
+    /// Example: marketlake signing-keys rotate
     Rotate,
-    /// Retires a key: every link that it signed is refused from now on.
+    /// Retires a key: all links that it signed are refused from now on.
     ///
-    /// Example: marketlake tokens retire a1b2c3
+    /// Example: marketlake signing-keys retire a1b2c3
     Retire {
-        /// The key's id.
+        /// Id of the key.
         id: String,
     },
 }
 
-impl Tokens {
+impl SigningKeys {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let database = app::open_database(settings).await?;
+        let database = wiring::database::open(settings).await?;
         let now = database::clock(&database).await?;
         let keys = match self.command {
-            TokensCommand::List => Keyring::load(&database, now).await?,
-            TokensCommand::Rotate => Keyring::rotate(&database, now).await?,
-            TokensCommand::Retire { id } => {
+            SigningKeysCommand::List => Keyring::load(&database, now).await?,
+            SigningKeysCommand::Rotate => Keyring::rotate(&database, now).await?,
+            SigningKeysCommand::Retire { id } => {
                 if !Keyring::retire(&database, &id, now).await? {
                     output::line(&format!(
-                        "tokens: there is no key {:?} that could be retired",
+                        "signing-keys: no key {:?}, or it is retired already",
                         excerpt(&id)
                     ))?;
                     return Ok(ExitCode::FAILURE);

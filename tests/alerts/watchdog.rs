@@ -73,7 +73,7 @@ async fn each_incident_is_two_mails_however_long_it_lasts() {
 
 /// The job itself finds all three: a feed that does not answer, a job that fails for it, deliveries that die.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_watchman_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
+async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
     let base = Base::local().await;
     let alerting = Alerting::on(&base).await;
     let now = alerting.now().await;
@@ -99,7 +99,7 @@ async fn the_watchman_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
         .unwrap();
     let program = Program::on(&base).with("MARKETLAKE_ALERTS__OPERATOR", "ops@lake.example");
     let said = program
-        .ok(&["run", "watchman", "--slot", &minute(0).to_string()])
+        .ok(&["run", "watchdog", "--slot", &minute(0).to_string()])
         .await;
     assert!(
         said.contains(r#"{"closed":0,"findings":3,"opened":3}"#),
@@ -146,7 +146,7 @@ async fn one_of_several_feeds_that_gives_nothing_for_long_is_an_incident_of_its_
     }
     let program = Program::on(&base).with("MARKETLAKE_ALERTS__OPERATOR", "ops@lake.example");
     let slot = now.minute().start().to_string();
-    let said = program.ok(&["run", "watchman", "--slot", &slot]).await;
+    let said = program.ok(&["run", "watchdog", "--slot", &slot]).await;
     assert!(said.contains(r#""findings":1,"opened":1"#), "{said}");
     let letters = alerting.deliveries().await.into_iter();
     let content: Vec<String> = letters.filter_map(|row| row.content).collect();

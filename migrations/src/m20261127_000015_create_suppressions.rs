@@ -5,7 +5,7 @@ use sea_orm_migration::schema::*;
 
 use crate::table::{create, drop};
 
-const TABLE: &str = "recipients";
+const TABLE: &str = "suppressions";
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;

@@ -5,7 +5,7 @@ use sea_orm_migration::schema::*;
 
 use crate::table::{create, drop};
 
-const TABLE: &str = "watches";
+const TABLE: &str = "rule_states";
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -18,7 +18,7 @@ impl MigrationTrait for Migration {
             .col(text("subscription_id"))
             .col(text("metric"))
             .col(text("state"))
-            .col(text("held"))
+            .col(text("resume_state"))
             .col(integer("streak"))
             .col(big_integer("since"))
             .primary_key(Index::create().col("subscription_id").col("metric"))

@@ -1,4 +1,4 @@
-//! What the asking commands share.
+//! Flags and session that the querying commands share.
 
 use std::sync::Arc;
 
@@ -8,66 +8,66 @@ use marketlake_lake::{Lake, QueryEngine, Span};
 use marketlake_model::{Jump, Metric, Minute, parse_time};
 
 use super::Usage;
-use crate::app;
 use crate::config::Settings;
 use crate::output::{Cell, Format};
+use crate::wiring;
 
-/// Who answers.
+/// Query engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Engine {
-    /// The Parquet files, any period.
+    /// DataFusion over the Parquet files, any period.
     #[default]
-    Embedded,
-    /// The last 24 hours, read into memory first.
-    Window,
-    /// Athena, any period; `engine.workgroups` must name one.
+    Datafusion,
+    /// Memory, the last 24 hours.
+    Memory,
+    /// Athena, any period; needs `athena.workgroups`.
     Athena,
 }
 
-/// How to answer.
+/// Flags of the querying commands.
 #[derive(Args)]
-pub(super) struct Asking {
-    /// Who answers.
+pub(super) struct QueryArgs {
+    /// Query engine.
     #[arg(long, value_enum, default_value_t)]
     engine: Engine,
-    /// How the answer looks.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
 }
 
-/// A lake that can be asked.
-pub(super) struct Asked {
+/// An open lake with the engine that answers.
+pub(super) struct QuerySession {
     pub(super) lake: Arc<Lake>,
     pub(super) engine: Box<dyn QueryEngine>,
 }
 
-impl Asking {
-    /// From the files.
-    pub(super) fn files() -> Self {
+impl QueryArgs {
+    /// DataFusion over the files.
+    pub(super) fn datafusion() -> Self {
         Self {
-            engine: Engine::Embedded,
+            engine: Engine::Datafusion,
             format: Format::default(),
         }
     }
 
-    pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<Asked> {
-        let lake = app::open_lake_to_read(settings).await?;
+    pub(super) async fn open(&self, settings: &Settings) -> anyhow::Result<QuerySession> {
+        let lake = wiring::lake::open_to_read(settings).await?;
         let engine: Box<dyn QueryEngine> = match self.engine {
-            Engine::Embedded => Box::new(lake.datafusion()),
-            Engine::Window => {
+            Engine::Datafusion => Box::new(lake.datafusion()),
+            Engine::Memory => {
                 lake.follow(0).await?;
                 Box::new(lake.engine())
             }
             Engine::Athena => Box::new(lake.athena().ok_or_else(|| {
-                Usage("--engine athena: expected engine.workgroups to name a workgroup".to_owned())
+                Usage("--engine athena: expected athena.workgroups to name a workgroup".to_owned())
             })?),
         };
-        Ok(Asked { lake, engine })
+        Ok(QuerySession { lake, engine })
     }
 }
 
-impl Drop for Asked {
-    /// What is paid for by the byte is told.
+impl Drop for QuerySession {
+    /// Prints the cost of Athena's queries.
     #[expect(clippy::print_stderr, reason = "data is on stdout")]
     fn drop(&mut self) {
         let spent = self.lake.athena().map(|athena| athena.query_cost());
@@ -77,7 +77,7 @@ impl Drop for Asked {
     }
 }
 
-impl Asked {
+impl QuerySession {
     pub(super) async fn resolve(&self, name: &str) -> anyhow::Result<Metric> {
         let metric = self.lake.resolve(name).await?;
         Ok(metric.ok_or_else(|| {
@@ -88,7 +88,8 @@ impl Asked {
         })?)
     }
 
-    /// `from` to `to`; without `from` 24 hours, without `to` up to the newest minute. `None` where the lake is empty.
+    /// Span from `from` to `to`; by default the last 24 hours up to the newest minute. `None` if
+    /// the lake is empty.
     pub(super) async fn span(
         &self,
         from: Option<&str>,
@@ -101,7 +102,7 @@ impl Asked {
     }
 }
 
-/// The minute in which a time given as a flag lies.
+/// Parses a time given as a flag to its minute.
 pub(super) fn minute(flag: &str, text: Option<&str>) -> Result<Option<Minute>, Usage> {
     text.map(|text| match parse_time(text) {
         Ok(time) => Ok(time.minute()),
@@ -110,10 +111,10 @@ pub(super) fn minute(flag: &str, text: Option<&str>) -> Result<Option<Minute>, U
     .transpose()
 }
 
-/// What a table of jumps shows.
+/// Columns of a table of jumps.
 pub(super) const JUMP_COLUMNS: [&str; 5] = ["metric", "timestamp", "value", "mean", "ratio"];
 
-/// A jump in such a table, its metric by whatever it is called there.
+/// Row of a jump in such a table.
 pub(super) fn jump_cells(metric: impl ToString, jump: &Jump) -> Vec<Cell> {
     vec![
         Cell::text(metric),

@@ -1,10 +1,10 @@
-//! Addresses that are not to be written to.
+//! Suppression list: mail addresses that get no mail.
 
 use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-/// What an address is.
+/// Cause of a suppression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -12,28 +12,28 @@ use marketlake_model::Millis;
     rename_all = "snake_case"
 )]
 pub enum State {
-    /// It does not take mail; a confirmation by its owner lifts this.
+    /// Mail bounced. A confirmation by the owner lifts it.
     Suspended,
-    /// Its owner called a mail of ours spam: nothing is sent any more.
+    /// The owner reported spam. Permanent.
     Complained,
 }
 
-/// An address with a past.
+/// A suppressed address.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "recipients")]
+#[sea_orm(table_name = "suppressions")]
 pub struct Model {
-    /// The address.
+    /// Mail address.
     #[sea_orm(primary_key, auto_increment = false)]
     pub address: String,
-    /// What it is.
+    /// Cause.
     pub state: State,
-    /// Why.
+    /// Bounce or complaint, for people.
     pub reason: String,
-    /// Since when.
+    /// Time of the suppression.
     pub since: Millis,
 }
 
-/// It has none.
+/// No relations.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

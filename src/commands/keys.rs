@@ -1,4 +1,4 @@
-//! `marketlake key`.
+//! `marketlake keys`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,80 +16,80 @@ use super::Usage;
 use super::portable::{self, Content};
 use crate::config::Settings;
 use crate::output::{self, Cell, Format};
-use crate::{app, operator_key};
+use crate::{operator_key, wiring};
 
 const MAX_NAME_CHARS: usize = 100;
-/// Ten years; a key for longer than that is one without an end.
+/// Ten years.
 const MAX_EXPIRY: Duration = Duration::from_secs(3_653 * 86_400);
 
-/// Rules the API keys with which programs ask.
+/// Manages API keys.
 #[derive(Args)]
-pub(super) struct Key {
+pub(super) struct Keys {
     #[command(subcommand)]
-    command: KeyCommand,
+    command: KeysCommand,
 }
 
 #[derive(Subcommand)]
-enum KeyCommand {
-    /// Makes a key and shows it, this once: only a hash of it is kept.
+enum KeysCommand {
+    /// Creates a key and prints it once: only a hash of it is stored.
     ///
-    /// Example: marketlake key create --scopes read,alerts --expires 90d dashboard
+    /// Example: marketlake keys create --scopes read,alerts --expires 90d dashboard
     Create {
-        /// What it is for, in 1 to 100 characters.
+        /// Label of 1 to 100 characters.
         name: String,
-        /// What it may do: read (prices), alerts (subscriptions of its own), metrics (/metrics), admin
-        /// (everything).
+        /// Scopes, separated by commas: read (prices), alerts (its own subscriptions), metrics
+        /// (/metrics), admin (everything).
         #[arg(long, default_value = "read", value_name = "SCOPES")]
         scopes: Scopes,
-        /// How long it is good for, up to ten years; for ever, if nothing is said.
+        /// Time until it expires, up to ten years; never by default.
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         expires: Option<Duration>,
     },
-    /// Puts a new operator key in the place of the one in the data folder; running servers refuse
-    /// the old one within a second.
+    /// Replaces the operator key in the data folder; running servers refuse the old one within a
+    /// second.
     ///
-    /// Example: marketlake key rotate-operator
+    /// Example: marketlake keys rotate-operator
     RotateOperator,
-    /// Lists the keys, the newest first; without their secrets, which nobody knows.
+    /// Lists the keys, newest first, without their secrets.
     ///
-    /// Example: marketlake key list
+    /// Example: marketlake keys list
     List {
-        /// How the answer looks.
+        /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Revokes a key for ever; running servers refuse it within a second.
     ///
-    /// Example: marketlake key revoke a1b2c3d4e5
+    /// Example: marketlake keys revoke a1b2c3d4e5
     Revoke {
-        /// The key's id: what stands between ml_ and the next _.
+        /// Id of the key: the part between ml_ and the next _.
         id: String,
     },
-    /// Writes all keys to a file, as hashes: nobody can use a key that it holds, but the database that takes it in accepts
-    /// them.
+    /// Exports all keys to a file, as hashes: the file reveals no key, and a database that imports
+    /// it accepts the same keys.
     ///
-    /// Example: marketlake key export keys.jsonl
+    /// Example: marketlake keys export keys.jsonl
     Export {
-        /// Where to; an older file is replaced.
+        /// File to write; an existing one is replaced.
         file: PathBuf,
     },
-    /// Takes in what an export wrote. What is there already stays as it is.
+    /// Imports an exported file. Existing keys stay as they are.
     ///
-    /// Example: marketlake key import keys.jsonl
+    /// Example: marketlake keys import keys.jsonl
     Import {
-        /// What an export wrote.
+        /// Exported file.
         file: PathBuf,
     },
 }
 
-impl Key {
+impl Keys {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        if let KeyCommand::RotateOperator = self.command {
+        if let KeysCommand::RotateOperator = self.command {
             let path = operator_key::rotate(settings)?;
             output::line(&format!("a new operator key is in {}", path.display()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        if let KeyCommand::Create {
+        if let KeysCommand::Create {
             name,
             scopes,
             expires,
@@ -97,11 +97,11 @@ impl Key {
         {
             check(name, *scopes, *expires)?;
         }
-        let database = app::open_database(settings).await?;
+        let database = wiring::database::open(settings).await?;
         let now = database::clock(&database).await?;
         match self.command {
-            KeyCommand::RotateOperator => (),
-            KeyCommand::Create {
+            KeysCommand::RotateOperator => (),
+            KeysCommand::Create {
                 name,
                 scopes,
                 expires,
@@ -113,7 +113,7 @@ impl Key {
                 output::line(key.reveal())?;
                 output::note("this is the only time that it is shown");
             }
-            KeyCommand::List { format } => {
+            KeysCommand::List { format } => {
                 let time = |time: Option<Millis>| time.map_or(Cell::Null, Cell::text);
                 let keys = api_keys::all(&database).await?.into_iter();
                 let rows: Vec<Vec<Cell>> = keys
@@ -140,16 +140,16 @@ impl Key {
                 ];
                 output::print(format, &columns, &rows)?;
             }
-            KeyCommand::Export { file } => {
+            KeysCommand::Export { file } => {
                 portable::export(settings, Content::Keys, &file).await?;
             }
-            KeyCommand::Import { file } => {
+            KeysCommand::Import { file } => {
                 portable::import(settings, Content::Keys, &file).await?;
             }
-            KeyCommand::Revoke { id } => {
+            KeysCommand::Revoke { id } => {
                 if !api_keys::revoke(&database, &id, now).await? {
                     output::line(&format!(
-                        "key: there is no key {:?} that could be revoked",
+                        "keys: no key {:?}, or it is revoked already",
                         excerpt(&id)
                     ))?;
                     return Ok(ExitCode::FAILURE);
