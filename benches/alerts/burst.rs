@@ -1,4 +1,5 @@
-//! Ten thousand jumps of as many metrics to as many addresses: a mail each, with its own picture and proof.
+//! Ten thousand jumps of as many metrics to as many addresses: a mail each, with its own picture
+//! and proof.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -24,7 +24,8 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     let mut seen = 0;
     for minute in 0..8 {
         let ts = now.plus(minute);
-        // The first begins with ten thousand rules that it has not seen; the sixth has ten jumps, the last one ten thousand.
+        // The first begins with ten thousand rules that it has not seen; the sixth has ten jumps,
+        // the last one ten thousand.
         let jumps = match minute {
             5 => 10,
             7 => METRICS,

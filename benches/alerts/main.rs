@@ -1,4 +1,5 @@
-//! What we claim about alerts, measured: `benches/run alerts`, or `cargo bench --bench alerts -- run [PART ..]`.
+//! What we claim about alerts, measured: `benches/run alerts`, or `cargo bench --bench alerts --
+//! run [PART ..]`.
 //!
 //! Parts: judge, burst, live, chart, backtest. All without any.
 

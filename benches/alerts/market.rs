@@ -47,7 +47,8 @@ pub async fn calm(lake: &Arc<Lake>, to: Minute, metrics: usize) -> anyhow::Resul
     Ok(())
 }
 
-/// So many subscriptions in force: nine tenths name a metric each, a tenth are patterns of a hundred metrics, each with a factor of its own.
+/// So many subscriptions in force: nine tenths name a metric each, a tenth are patterns of a
+/// hundred metrics, each with a factor of its own.
 pub async fn subscribe(lake: &Arc<Lake>, count: usize, only_named: bool) -> anyhow::Result<()> {
     let now = database::clock(lake.database()).await?;
     let first = NewSubscription {
@@ -55,7 +56,8 @@ pub async fn subscribe(lake: &Arc<Lake>, count: usize, only_named: bool) -> anyh
         address: "x@example.com".to_owned(),
         ..NewSubscription::default()
     };
-    // One by the front door; the others are its copies, since ten thousand commits are not what is measured.
+    // One by the front door; the others are its copies, since ten thousand commits are not what is
+    // measured.
     let made = Subscription::create(lake.database(), &first, now).await?;
     let made = made.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let row = subscriptions::Entity::find_by_id(&made.id)

@@ -1,5 +1,5 @@
-//! 500 requests a second of mixed questions while a minute a second is ingested and an hour compacted; then four times as many, then more than it
-//! can bear.
+//! 500 requests a second of mixed questions while a minute a second is ingested and an hour
+//! compacted; then four times as many, then more than it can bear.
 
 use std::io::Write;
 use std::path::Path;
@@ -104,7 +104,8 @@ impl Load<'_> {
     }
 }
 
-/// How long it takes until ten questions in a row, a tenth of a second apart, are answered well and soon.
+/// How long it takes until ten questions in a row, a tenth of a second apart, are answered well and
+/// soon.
 async fn recover(address: &str, after: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     let http = reqwest::Client::builder()

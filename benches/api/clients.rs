@@ -26,7 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// By minute: how many have heard of it, and when the last one did.
 type Heard = Arc<Mutex<BTreeMap<i64, (usize, i64)>>>;
 
-/// Says `ready` once all have heard of the minute that is there; when each has heard of so many more, `minute NUMBER COUNT MICROS` for each.
+/// Says `ready` once all have heard of the minute that is there; when each has heard of so many
+/// more, `minute NUMBER COUNT MICROS` for each.
 pub async fn run(address: &str, count: usize, slots: usize) -> anyhow::Result<()> {
     let heard = Heard::default();
     let connecting = Arc::new(Semaphore::new(AT_ONCE));

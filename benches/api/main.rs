@@ -1,7 +1,8 @@
-//! What we claim about the API under load, measured: `benches/run api`, or `cargo bench --bench api -- run OHA [PART ..]`, where OHA is the load
-//! generator's program.
+//! What we claim about the API under load, measured: `benches/run api`, or `cargo bench --bench api
+//! -- run OHA [PART ..]`, where OHA is the load generator's program.
 //!
-//! Parts: busy, subscribers. Both without any. The server and those who ask are processes of their own.
+//! Parts: busy, subscribers. Both without any. The server and those who ask are processes of their
+//! own.
 
 #![expect(unreachable_pub, reason = "a program of its own")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured")]

@@ -1,5 +1,5 @@
-//! A server with a day of 10,000 metrics, on which a minute a second is ingested, and each hour that is whole compacted: by the jobs that do it
-//! otherwise, sixty times as often.
+//! A server with a day of 10,000 metrics, on which a minute a second is ingested, and each hour
+//! that is whole compacted: by the jobs that do it otherwise, sixty times as often.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ const DAY: i64 = 1_440;
 const AHEAD: i64 = 180;
 const SLOT: Duration = Duration::from_secs(1);
 
-/// Says `ready ADDRESS`, then for each minute `minute NUMBER MICROS`: when its commit was over. Ends with its standard input.
+/// Says `ready ADDRESS`, then for each minute `minute NUMBER MICROS`: when its commit was over.
+/// Ends with its standard input.
 pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> {
     let lake = place.lake(name).await?;
     let now = database::clock(lake.database()).await?.minute();

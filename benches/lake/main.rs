@@ -1,6 +1,8 @@
-//! What we claim about speed and size, measured: `benches/run` makes the data, calls this, and asks the peers the same.
+//! What we claim about speed and size, measured: `benches/run` makes the data, calls this, and asks
+//! the peers the same.
 //!
-//! `lake DAY.parquet [PART ..]`: one day of 10,000 metrics; parts: files, answers, ingest, window, import, growth. All without any.
+//! `lake DAY.parquet [PART ..]`: one day of 10,000 metrics; parts: files, answers, ingest, window,
+//! import, growth. All without any.
 
 #![expect(unreachable_pub, reason = "a program of its own")]
 

@@ -1,4 +1,5 @@
-//! Memory of the window and of a day's merge, each in a process of its own, and a minute's way through the window.
+//! Memory of the window and of a day's merge, each in a process of its own, and a minute's way
+//! through the window.
 
 use std::process::Command;
 use std::time::Instant;

@@ -1,11 +1,11 @@
 //! Load drill: a server under idle, slow and hostile clients beside ordinary requests.
 //!
-//! `scripts/drill load [MINUTES]` runs it, by default for 60 minutes. It starts `marketlake up` on a
-//! simulated market, then for the whole time: 2,000 idle, 200 slow and 50 hostile clients from many
-//! addresses of 127.0.0.0/8, and 200 requests a second whose latency is measured from when each was
-//! due. It fails unless no minute is missed, the 99th percentile is below 50 ms, memory at the end
-//! is within 20 % of its value after 10 minutes (or after a sixth of a shorter run), and the
-//! number of open descriptors does not grow.
+//! `scripts/drill load [MINUTES]` runs it, by default for 60 minutes. It starts `marketlake up` on
+//! a simulated market, then for the whole time: 2,000 idle, 200 slow and 50 hostile clients from
+//! many addresses of 127.0.0.0/8, and 200 requests a second whose latency is measured from when
+//! each was due. It fails unless no minute is missed, the 99th percentile is below 50 ms, memory at
+//! the end is within 20 % of its value after 10 minutes (or after a sixth of a shorter run), and
+//! the number of open descriptors does not grow.
 
 #![expect(unreachable_pub, reason = "a program of its own")]
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Doublings after which no pause grows any more.
 const MAX_DOUBLINGS: u32 = 20;
 
-/// Exponential backoff with full jitter: a random share of `first`, doubled with each attempt that failed, up to `longest`.
-/// `chance` is a random number from 0 to 1; the caller draws it.
+/// Exponential backoff with full jitter: a random share of `first`, doubled with each attempt that
+/// failed, up to `longest`. `chance` is a random number from 0 to 1; the caller draws it.
 ///
 /// Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 #[must_use]

@@ -39,10 +39,10 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     missing.into_iter().try_for_each(sync_folder)
 }
 
-/// Creates an empty file with mode 0600, behind a symbolic link that leads nowhere too, unless there
-/// is a file already, which is not opened: by POSIX a process that closes a file gives up all its
-/// locks on it, and those of an `SQLite` database are what keeps another process from taking its
-/// write-ahead log away.
+/// Creates an empty file with mode 0600, behind a symbolic link that leads nowhere too, unless
+/// there is a file already, which is not opened: by POSIX a process that closes a file gives up all
+/// its locks on it, and those of an `SQLite` database are what keeps another process from taking
+/// its write-ahead log away.
 ///
 /// # Errors
 /// Where it cannot be created.

@@ -3,7 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The form of the media type with the greatest weight; of equal ones the first. `usual` where nothing is said, `None` where none is acceptable.
+/// The form of the media type with the greatest weight; of equal ones the first. `usual` where
+/// nothing is said, `None` where none is acceptable.
 pub fn best<F>(
     headers: &HeaderMap,
     usual: F,

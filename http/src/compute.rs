@@ -1,5 +1,5 @@
-//! Work of many milliseconds: on threads of its own, of which only so many run at once, for one client
-//! half of them at most, and charged by its time.
+//! Work of many milliseconds: on threads of its own, of which only so many run at once, for one
+//! client half of them at most, and charged by its time.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,4 +1,5 @@
-//! Opaque cursors: where a page ended, so that the next begins behind it whatever was added meanwhile.
+//! Opaque cursors: where a page ended, so that the next begins behind it whatever was added
+//! meanwhile.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,7 +1,7 @@
 //! Health checks: `/healthz` and `/readyz`.
 //!
-//! A look at how the process does waits for nobody: [`watch_health`] asks the catalog and the store from
-//! time to time, jobs say how they go, and what was said last is the answer.
+//! A look at how the process does waits for nobody: [`watch_health`] asks the catalog and the store
+//! from time to time, jobs say how they go, and what was said last is the answer.
 
 use std::sync::Arc;
 use std::time::Duration;

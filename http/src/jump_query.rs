@@ -28,7 +28,8 @@ pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, St
     }
 }
 
-/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of one.
+/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of
+/// one.
 async fn span(
     lake: &Lake,
     is_of_one: bool,

@@ -37,7 +37,8 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     let told = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    // The usual level takes longer than the answer itself did, to make 6 kB of a day's 84 rather than 10.
+    // The usual level takes longer than the answer itself did, to make 6 kB of a day's 84 rather
+    // than 10.
     let light = CompressionLevel::Fastest;
     let streams = NotForContentType::const_new(MULTIPART_MIXED);
     let mut routes = routes

@@ -74,8 +74,8 @@ impl IngestMinute {
         })
     }
 
-    /// Fetches from all feeds of a shard. What one cannot give does not cost what the others gave; it is an
-    /// error where none gave anything.
+    /// Fetches from all feeds of a shard. What one cannot give does not cost what the others gave;
+    /// it is an error where none gave anything.
     async fn fetch(&self, shard: &Shard, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
         let mut whole = Batch::default();
         let mut failures = Vec::new();

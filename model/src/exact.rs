@@ -74,8 +74,8 @@ impl Exact {
         Self { unscaled, scale }
     }
 
-    /// The decimal nearest to a float with so many significant digits (at most 17), for what is computed: means,
-    /// sums. `None` for what is no number or does not fit.
+    /// The decimal nearest to a float with so many significant digits (at most 17), for what is
+    /// computed: means, sums. `None` for what is no number or does not fit.
     #[must_use]
     pub fn rounded(value: f64, digits: usize) -> Option<Self> {
         format!("{value:.*e}", digits.clamp(1, 17) - 1).parse().ok()
@@ -148,7 +148,8 @@ impl Exact {
         self.scale
     }
 
-    /// The same number's whole part at another scale, or `None` where that would lose a digit or overflow.
+    /// The same number's whole part at another scale, or `None` where that would lose a digit or
+    /// overflow.
     #[must_use]
     pub fn at_scale(self, scale: i8) -> Option<i64> {
         let up = u32::try_from(i32::from(scale) - i32::from(self.scale)).ok()?;

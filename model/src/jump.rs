@@ -51,8 +51,9 @@ pub enum NoData {
     MeanNotAboveZero,
 }
 
-/// When a sample is a jump: its value is strictly above `factor` times the mean of the samples
-/// in the `window` minutes before it, itself left out; or downwards strictly below the mean divided by `factor`.
+/// When a sample is a jump: its value is strictly above `factor` times the mean of the samples in
+/// the `window` minutes before it, itself left out; or downwards strictly below the mean divided by
+/// `factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JumpRule {
     /// How many times the mean a value must exceed; above zero.
@@ -78,7 +79,8 @@ impl Default for JumpRule {
 }
 
 impl JumpRule {
-    /// The rule for another window with the default's share of samples (three quarters, rounded up).
+    /// The rule for another window with the default's share of samples (three quarters, rounded
+    /// up).
     #[must_use]
     pub fn with_window(factor: Exact, window: u32) -> Self {
         Self {
@@ -116,7 +118,8 @@ impl JumpRule {
         }
     }
 
-    /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x mean, or below mean / `times`.
+    /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x
+    /// mean, or below mean / `times`.
     #[must_use]
     pub fn beyond(&self, times: Exact, value: Exact, before: &RollingSum) -> bool {
         exceeds(self.direction, times, value, before).unwrap_or_else(|| {
@@ -129,7 +132,8 @@ impl JumpRule {
     }
 }
 
-/// `value * count > times * sum`, or `value * count * times < sum`, in integers; `None` where 128 bits do not hold it.
+/// `value * count > times * sum`, or `value * count * times < sum`, in integers; `None` where 128
+/// bits do not hold it.
 fn exceeds(direction: Direction, times: Exact, value: Exact, before: &RollingSum) -> Option<bool> {
     let (sum, scale) = before.exact_sum()?;
     let common = scale.max(i32::from(value.scale()));
@@ -172,7 +176,8 @@ impl RollingSum {
         self.approximate += value.to_f64();
     }
 
-    /// Lets go of a sample that it holds. `false` where only an approximate sum is left, which must be made anew.
+    /// Lets go of a sample that it holds. `false` where only an approximate sum is left, which must
+    /// be made anew.
     #[must_use]
     pub fn pop(&mut self, value: Exact) -> bool {
         let negated = value
@@ -200,7 +205,8 @@ impl RollingSum {
         sum.checked_add(value)
     }
 
-    /// Whether its sum is exact: then it does not depend on the order in which samples came and went.
+    /// Whether its sum is exact: then it does not depend on the order in which samples came and
+    /// went.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.count == 0 || self.sum.is_some()
@@ -269,7 +275,8 @@ pub struct Jump {
 }
 
 impl Jump {
-    /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever finds it.
+    /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever
+    /// finds it.
     #[must_use]
     pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &RollingSum) -> Self {
         let mean = before.mean();

@@ -16,7 +16,8 @@ pub const SIMULATED: &str = "simulated";
 
 /// One series, known by its id: `market:pair` for a price, `market:pair:measure` for anything else.
 ///
-/// Parts are lower case, hold no white space and no `:`, and are at most 64 bytes long. Cheap to clone.
+/// Parts are lower case, hold no white space and no `:`, and are at most 64 bytes long. Cheap to
+/// clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric(Arc<str>);
 
@@ -29,7 +30,8 @@ impl Metric {
     /// The metric of a pair on a market; all parts are put in lower case.
     ///
     /// # Errors
-    /// Where a part is empty, longer than 64 bytes, or holds `:`, `*`, `,`, a quote, `/`, white space or a control character.
+    /// Where a part is empty, longer than 64 bytes, or holds `:`, `*`, `,`, a quote, `/`, white
+    /// space or a control character.
     pub fn new(market: &str, pair: &str, measure: &str) -> Result<Self, ParseMetricError> {
         let id = if measure == PRICE {
             format!("{market}:{pair}")
@@ -89,7 +91,8 @@ fn is_part(part: &str) -> bool {
     !part.is_empty() && part.len() <= 64 && !part.contains(forbidden)
 }
 
-/// Whether a text is surely an id as it is kept; what is not plain takes the longer way. Every row that is read comes by here.
+/// Whether a text is surely an id as it is kept; what is not plain takes the longer way. Every row
+/// that is read comes by here.
 fn is_canonical(text: &str) -> bool {
     let plain =
         |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');

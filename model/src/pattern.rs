@@ -6,8 +6,8 @@ use std::str::FromStr;
 use crate::Metric;
 use marketlake_common::excerpt;
 
-/// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`, `binance:*:volume`;
-/// or a list of such, parted by commas.
+/// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`,
+/// `binance:*:volume`; or a list of such, parted by commas.
 ///
 /// Without `:` it is about prices of that pair on any market; with one it is compared with
 /// the whole id and with the short name. `*` stands for any run of characters but `:`;

@@ -1,7 +1,8 @@
 //! Prometheus' HTTP API for reading (`/prometheus/api/v1/..`), for Grafana and promtool.
 //!
-//! A metric is `MEASURE{market="..",pair=".."}`. Ranges leave their begin out, as in Prometheus since version 3. What is covered of PromQL is
-//! computed here; what is not is an error that says so.
+//! A metric is `MEASURE{market="..",pair=".."}`. Ranges leave their begin out, as in Prometheus
+//! since version 3. What is covered of PromQL is computed here; what is not is an error that says
+//! so.
 
 mod aggregate;
 mod answer;

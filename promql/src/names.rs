@@ -95,7 +95,8 @@ fn described(name: &str) -> Json {
     json!([{"type": "gauge", "help": help, "unit": ""}])
 }
 
-/// The metrics of `match[]`, all of them where nothing is said; with `start` or `end` those that have a sample between.
+/// The metrics of `match[]`, all of them where nothing is said; with `start` or `end` those that
+/// have a sample between.
 async fn wanted(
     lake: &Lake,
     parameters: &Parameters,

@@ -32,7 +32,8 @@ const KNOWN: [&str; 10] = [
     "format",
 ];
 
-/// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
+/// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a
+/// day.
 #[utoipa::path(
     get,
     operation_id = "list_jumps",

@@ -17,7 +17,8 @@ pub(super) const MAX_ROWS: usize = 10_000;
 pub(super) struct QueryParams(HashMap<String, String>);
 
 impl QueryParams {
-    /// The parameters, all of which the route must know: a misspelt one is an error, not a surprise.
+    /// The parameters, all of which the route must know: a misspelt one is an error, not a
+    /// surprise.
     pub(super) fn new(
         query: Query<HashMap<String, String>>,
         known: &[&str],

@@ -57,7 +57,8 @@ pub(crate) enum DirectionName {
     Down,
 }
 
-/// With `format=columns`: what the rows share said once, the columns' names, and for each an array that is named in the plural.
+/// With `format=columns`: what the rows share said once, the columns' names, and for each an array
+/// that is named in the plural.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Columns {
     /// The columns' names.

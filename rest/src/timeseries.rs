@@ -193,7 +193,8 @@ fn gathering(params: &QueryParams) -> Result<Option<(Interval, Gathering)>, Prob
     Ok(Some((interval, aggregate)))
 }
 
-/// `from` to `to`; without `from` 24 hours, without `to` up to `at`, which is the newest minute unless given.
+/// `from` to `to`; without `from` 24 hours, without `to` up to `at`, which is the newest minute
+/// unless given.
 async fn span(lake: &Lake, params: &QueryParams) -> Result<Span, Problem> {
     // Each is looked at, also where another one decides.
     let (from, to, at) = (

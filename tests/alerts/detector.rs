@@ -145,7 +145,8 @@ async fn no_data_neither_fires_nor_resolves() {
             ..wants("hottry:volume")
         };
         let (alerting, subscription) = watched(&base, fresh).await;
-        // It fires; then samples are missing; when they are back it is still firing, without another mail.
+        // It fires; then samples are missing; when they are back it is still firing, without
+        // another mail.
         alerting
             .play(
                 ID,

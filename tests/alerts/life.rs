@@ -150,7 +150,8 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
     .await;
 }
 
-/// Tokens that are no good do nothing, on every page and in GraphQL; another's subscription answers as one that never was.
+/// Tokens that are no good do nothing, on every page and in GraphQL; another's subscription answers
+/// as one that never was.
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_links_do_nothing_and_say_why() {
     let base = Base::local().await;

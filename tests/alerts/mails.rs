@@ -239,7 +239,8 @@ fn a_key_that_is_none_is_refused() {
     assert!(matches!(error, AlertError::Message(_)), "{error}");
 }
 
-/// `dkimpy` verifies the signature of the mail as it came over the wire, and that both unsubscribe headers are under it.
+/// `dkimpy` verifies the signature of the mail as it came over the wire, and that both unsubscribe
+/// headers are under it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dkim_signature_is_good_to_another_library_and_covers_the_unsubscribe_headers() {
     let python =

@@ -137,7 +137,8 @@ fn points(candles: &[(i64, String)]) -> Vec<Point> {
     points.collect()
 }
 
-/// Every minute that is beyond the rule, whether or not the one before was: what the machine sees, without its memory.
+/// Every minute that is beyond the rule, whether or not the one before was: what the machine sees,
+/// without its memory.
 fn beyond(rule: &JumpRule, points: &[Point]) -> Vec<i64> {
     let id = metric("test:pair");
     let mut found = Vec::new();
@@ -189,7 +190,8 @@ fn real_volumes_jump_as_often_as_was_counted_by_others() {
         (beyond(&thirty, &points).len(), judged(&thirty, &points)),
         (907, 14_367)
     );
-    // With our 45 the same minutes are jumps; 15 minutes fewer are judged, all of them at the series' begin.
+    // With our 45 the same minutes are jumps; 15 minutes fewer are judged, all of them at the
+    // series' begin.
     let ours = JumpRule::default();
     assert_eq!(beyond(&ours, &points), beyond(&thirty, &points));
     assert_eq!(judged(&ours, &points), 14_352);
@@ -224,7 +226,8 @@ fn on_every_recording_machine_and_loops_agree_price_and_volume() {
                 beyond_in_floats(&JumpRule::default(), &candles),
                 "{name} {column}"
             );
-            // The machine fires where a jump follows none: each of its firings is a jump, and the first of each run of them fires.
+            // The machine fires where a jump follows none: each of its firings is a jump, and the
+            // first of each run of them fires.
             let rule = Rule::new(JumpRule::default());
             let (first, last) = (candles[0].0, candles[candles.len() - 1].0);
             let fired = fires(&rule, &metric("test:pair"), &points, first, last);

@@ -1,4 +1,5 @@
-//! Twelve ways of a mail server to behave, and what the outbox makes of each: sent, to be tried again, dead, unknown.
+//! Twelve ways of a mail server to behave, and what the outbox makes of each: sent, to be tried
+//! again, dead, unknown.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Any stretch of time judged again gives the alert table again, bit for bit; late samples are noted, and rewrite nothing.
+//! Any stretch of time judged again gives the alert table again, bit for bit; late samples are
+//! noted, and rewrite nothing.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,8 @@ async fn judged(alerting: &Alerting) -> BTreeSet<Minute> {
         .unwrap()
 }
 
-/// Plays wild minutes with all kinds of subscriptions, which are paused, snoozed and changed in between.
+/// Plays wild minutes with all kinds of subscriptions, which are paused, snoozed and changed in
+/// between.
 async fn wild(base: &Base) -> Alerting {
     let alerting = Alerting::on(base).await;
     let mut random = StdRng::seed_from_u64(7);

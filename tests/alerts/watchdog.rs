@@ -71,7 +71,8 @@ async fn each_incident_is_two_mails_however_long_it_lasts() {
     .await;
 }
 
-/// The job itself finds all three: a feed that does not answer, a job that fails for it, deliveries that die.
+/// The job itself finds all three: a feed that does not answer, a job that fails for it, deliveries
+/// that die.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
     let base = Base::local().await;

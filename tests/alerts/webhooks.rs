@@ -291,7 +291,8 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
             "{host}: {sending:?}"
         );
     }
-    // A name that resolves to a public address when it is looked at, and to loopback when it is dialled.
+    // A name that resolves to a public address when it is looked at, and to loopback when it is
+    // dialled.
     let looks = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&looks);
     let lookup: Lookup = Arc::new(move |_| {

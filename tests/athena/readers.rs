@@ -204,7 +204,8 @@ async fn vacuum_leaves_what_a_reader_may_come_upon_and_every_manifest() {
     let hour_on = now(lake).await.plus(later(61));
     assert!(results(&asked) >= 3);
     let vacuumed = lake.vacuum(hour_on, later(60)).await.unwrap();
-    // Results of queries go; the merged minutes stay, for those who read by what was published last.
+    // Results of queries go; the merged minutes stay, for those who read by what was published
+    // last.
     assert_eq!(vacuumed.retired, 0, "{vacuumed}");
     assert!(vacuumed.unlisted >= 3, "{vacuumed}");
     assert_eq!(results(&asked), 0);

@@ -78,7 +78,8 @@ async fn environment_and_profile_are_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_s_credentials_are_fetched_anew_before_they_end() {
-    // Good for an hour: asked once. Ending in a minute: before each use, of which an import has three: probe, samples, rollups.
+    // Good for an hour: asked once. Ending in a minute: before each use, of which an import has
+    // three: probe, samples, rollups.
     for (minutes, expected) in [(60, 1..=1), (1, 3..=100)] {
         let (base, program) = keyless().await;
         let asked = Arc::new(AtomicUsize::new(0));

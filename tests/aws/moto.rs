@@ -35,7 +35,8 @@ async fn a_bucket_s_set_up_is_looked_at() {
         finding(&said, "public access"),
         ("good".to_owned(), "blocked".to_owned())
     );
-    // Moto names the answer's root otherwise than S3 does: what cannot be read is no fault of the bucket.
+    // Moto names the answer's root otherwise than S3 does: what cannot be read is no fault of the
+    // bucket.
     assert_eq!(finding(&said, "versioning").0, "unknown", "{said:?}");
 }
 

@@ -1,4 +1,5 @@
-//! S3 over a bad connection, and one that refuses: the same lake in the end, and errors that say what to do.
+//! S3 over a bad connection, and one that refuses: the same lake in the end, and errors that say
+//! what to do.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
-//! SIGKILL at random moments of detection and delivery: no alert is lost, none is doubled, and a mail comes twice only where the kill
-//! fell between its DATA and the commit, which is counted.
+//! SIGKILL at random moments of detection and delivery: no alert is lost, none is doubled, and a
+//! mail comes twice only where the kill fell between its DATA and the commit, which is counted.
 //!
-//! `MARKETLAKE_TEST_KILLS` says how often, on each base; few where it says nothing, so that the suite stays fast.
+//! `MARKETLAKE_TEST_KILLS` says how often, on each base; few where it says nothing, so that the
+//! suite stays fast.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -65,7 +66,8 @@ async fn subscribe(program: &Program) {
 }
 
 async fn free(database: &DatabaseConnection) {
-    // The leases of the dead would run out by themselves, within half a minute and a minute and a half.
+    // The leases of the dead would run out by themselves, within half a minute and a minute and a
+    // half.
     for sql in [
         // Killed as soon as they have begun, some slots would be given up after ten deaths.
         "update job_runs set lease_until = 1, attempts = 0 where state = 'running'",

@@ -195,7 +195,8 @@ async fn compare(program: &Program, engine: &str, all: &BTreeMap<String, Series>
         for row in ranks {
             let name = row["metric"].as_str().unwrap();
             let spread = spreads[name];
-            // The twin's float may differ in its last digit from a plain loop's; a real difference is larger.
+            // The twin's float may differ in its last digit from a plain loop's; a real difference
+            // is larger.
             let above = spreads
                 .values()
                 .filter(|other| **other > spread * (1.0 + 1e-9))

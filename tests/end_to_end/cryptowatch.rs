@@ -13,7 +13,8 @@ use crate::support::recordings;
 
 const MARKETS: usize = 10_625;
 
-/// Reads the Parquet files by `DuckDB` and compares every value with the recording, digit for digit.
+/// Reads the Parquet files by `DuckDB` and compares every value with the recording, digit for
+/// digit.
 const COMPARE: &str = r#"
 import decimal, duckdb, json, sys
 files, recording, minute = sys.argv[1:4]

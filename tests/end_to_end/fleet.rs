@@ -27,7 +27,8 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
     );
     let program = Program::on(&base).with("MARKETLAKE_FEEDS", feed);
     let database = base.database().await;
-    // The first stops in the middle of a part: its object is written, its commit is not. There it is killed.
+    // The first stops in the middle of a part: its object is written, its commit is not. There it
+    // is killed.
     let doomed = program
         .clone()
         .with("FAILPOINTS", "between-object-and-commit=3*off->pause");
@@ -81,7 +82,8 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
         again.partition(|row| row.id == held.id);
     assert_eq!(taken_over.len(), 1);
     assert_ne!(taken_over[0].worker, held.worker);
-    // A minute of long ago is merged at once: a commit that meets such a merge is staged again, and says so.
+    // A minute of long ago is merged at once: a commit that meets such a merge is staged again, and
+    // says so.
     for row in &staged_again {
         let error = row.error.as_deref().unwrap_or_default();
         assert!(error.contains("was changed by another commit"), "{row:?}");

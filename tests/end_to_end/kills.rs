@@ -1,7 +1,8 @@
-//! SIGKILL at random moments of ingest, delivery, compaction, vacuum, import and rebuild: what was committed is there once, and the
-//! lake is whole.
+//! SIGKILL at random moments of ingest, delivery, compaction, vacuum, import and rebuild: what was
+//! committed is there once, and the lake is whole.
 //!
-//! `MARKETLAKE_TEST_KILLS` says how often, on each base; few where it says nothing, so that the suite stays fast.
+//! `MARKETLAKE_TEST_KILLS` says how often, on each base; few where it says nothing, so that the
+//! suite stays fast.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -26,7 +26,8 @@ pub fn first() -> Minute {
     minute("2018-01-21T00:00:00Z")
 }
 
-/// Real prices of ETH/BTC on Bittrex, 2018-01-21, one a minute, in hundred-millionths; the one at `tripled` times three and a bit.
+/// Real prices of ETH/BTC on Bittrex, 2018-01-21, one a minute, in hundred-millionths; the one at
+/// `tripled` times three and a bit.
 const PRICES: [u32; 16] = [
     8_994_001, 8_990_000, 8_999_999, 9_005_000, 8_980_010, 8_985_000, 8_991_200, 9_000_000,
     9_012_345, 8_999_000, 8_987_654, 8_976_543, 8_990_001, 8_995_000, 8_998_765, 9_001_000,

@@ -26,7 +26,8 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     server.interrupt().await;
     assert!(mailbox.mails()[0].contains(value), "{}", mailbox.mails()[0]);
 
-    // A second start has nothing to do; slots done again change nothing; nor does the whole replay anew.
+    // A second start has nothing to do; slots done again change nothing; nor does the whole replay
+    // anew.
     let samples = base.lake().await.stats().await.unwrap().samples;
     database
         .execute_unprepared("delete from job_runs")

@@ -29,7 +29,8 @@ impl Talk {
             let headers = request.headers_mut();
             headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
         }
-        // Without one the server accepts and closes, which the library takes for an error of its own.
+        // Without one the server accepts and closes, which the library takes for an error of its
+        // own.
         Self(connect_async(request).await.unwrap().0)
     }
 

@@ -1,4 +1,5 @@
-//! Who may do what: every query and mutation, asked for with no key, a read key, another owner's key, the owner's and an operator's.
+//! Who may do what: every query and mutation, asked for with no key, a read key, another owner's
+//! key, the owner's and an operator's.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,7 +24,8 @@ enum Got {
 
 use Got::{No, Unknown, Who, Yes};
 
-/// Of nobody, a read key, another owner's, the owner's, an admin key. The operator key gets what the last one does.
+/// Of nobody, a read key, another owner's, the owner's, an admin key. The operator key gets what
+/// the last one does.
 const TABLE: [(&str, [Got; 5]); 29] = [
     ("{ metrics { nodes { id } } }", [Yes, Yes, Yes, Yes, Yes]),
     (

@@ -1,5 +1,5 @@
-//! What nests, or goes on, deeper than any parser's stack: refused with a sentence by a process that
-//! lives on.
+//! What nests, or goes on, deeper than any parser's stack: refused with a sentence by a process
+//! that lives on.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -17,7 +17,8 @@ use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::samples::minute;
 
-/// An exchange that knows three pairs' minutes of some days, with holes, and bans those who ask too much.
+/// An exchange that knows three pairs' minutes of some days, with holes, and bans those who ask too
+/// much.
 #[derive(Clone, Default)]
 struct Exchange {
     asked: Arc<Mutex<Vec<String>>>,

@@ -41,7 +41,8 @@ async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
         assert_eq!(due(&job).await, []);
         alerting.commit(series(ID, 5, &["700"])).await;
         let hour = start().hour().start();
-        // It concerns the minute itself, and those of the longest window after it that were judged: all in one hour.
+        // It concerns the minute itself, and those of the longest window after it that were judged:
+        // all in one hour.
         assert_eq!(due(&job).await, [hour]);
         assert_eq!(due(&job).await, []);
         let runner = Runner::new(
@@ -58,7 +59,8 @@ async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
             .await
             .unwrap();
         assert_eq!((notes.len(), notes[0].ts), (1, start().plus(5).start()));
-        // Another process that starts anew finds nothing to do either; the next late sample opens the hour again.
+        // Another process that starts anew finds nothing to do either; the next late sample opens
+        // the hour again.
         assert_eq!(due(&ReviewJumps::new(Arc::clone(&alerting.lake))).await, []);
         alerting.commit(series(ID, 7, &["9000"])).await;
         assert_eq!(due(&job).await, [hour]);

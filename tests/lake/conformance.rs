@@ -66,7 +66,8 @@ async fn filled(base: &Base, state: State, samples: &[Sample]) -> Arc<Lake> {
     lake
 }
 
-/// Runs a check on each engine, store, database and state; all at once, since most of it is waiting for disks.
+/// Runs a check on each engine, store, database and state; all at once, since most of it is waiting
+/// for disks.
 pub(super) async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn QueryEngine, Span)) {
     let check = &check;
     let runs = STATES.into_iter().map(|state| async move {
@@ -294,7 +295,8 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
             .iter()
             .map(|bucket| Aggregate::ALL.map(|a| value(bucket, a)).to_vec())
             .collect();
-        // Minutes 1 to 20 and 31 to 60, each and a half: 1,575 + 25 in all; then 61 to 90: 2,265 + 15 in all.
+        // Minutes 1 to 20 and 31 to 60, each and a half: 1,575 + 25 in all; then 61 to 90: 2,265 +
+        // 15 in all.
         let expected = [
             ["32", "1.5", "60.5", "1.5", "60.5", "1600", "50"],
             ["76", "61.5", "90.5", "61.5", "90.5", "2280", "30"],

@@ -183,7 +183,8 @@ async fn repair_keeps_the_hours_of_a_damaged_file_that_its_rollups_vouch_for() {
     let kept = lake.stats().await.unwrap().samples;
     assert!(report.is_whole(), "{report:?}");
     assert_eq!(kept + report.lost, 24_000);
-    // The flip costs a page of one column at most, or nothing where it decodes to other values in one hour.
+    // The flip costs a page of one column at most, or nothing where it decodes to other values in
+    // one hour.
     assert!(kept > 0, "{report:?}");
     let whole = lake.check(DEEP).await.unwrap();
     assert_eq!(whole.problems, Vec::<String>::new());

@@ -49,7 +49,8 @@ pub async fn live_hashes(lake: &Lake) -> Vec<String> {
     hashes
 }
 
-/// Every row, and in how many segments they lie: files of the same rows differ by when they were written.
+/// Every row, and in how many segments they lie: files of the same rows differ by when they were
+/// written.
 pub async fn live_rows(lake: &Lake) -> (i64, Vec<Sample>) {
     let rows = lake.datafusion().samples(Span::ALL).await.unwrap();
     (lake.stats().await.unwrap().segments, rows)

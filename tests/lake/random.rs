@@ -16,7 +16,8 @@ use crate::support::samples::{metric, start};
 
 type Series = BTreeMap<Metric, BTreeMap<i64, Exact>>;
 
-/// Up to six metrics, two hours and a half of minutes with holes, values of few digits so that ties come about.
+/// Up to six metrics, two hours and a half of minutes with holes, values of few digits so that ties
+/// come about.
 fn any_lake() -> impl Strategy<Value = Vec<(u8, i64, i64)>> {
     prop::collection::vec((0_u8..6, 0_i64..150, 0_i64..40), 1..400)
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{read, root, visit};
 
-/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `http`; `http` <- `graphql`,
-/// `rest`, `promql`, `web` <- the binary. No protocol knows another.
+/// `common` <- `model` <- `entities`, `feeds` <- `lake` <- `alerts` <- `jobs`, `http`; `http` <-
+/// `graphql`, `rest`, `promql`, `web` <- the binary. No protocol knows another.
 #[test]
 fn arrows_between_crates_point_one_way() {
     let allowed = BTreeMap::from([

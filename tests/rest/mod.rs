@@ -103,7 +103,8 @@ async fn rank_shares_a_place_between_ties_and_knows_the_unranked() {
         assert_eq!(server.json("/v1/metric/hottry/rank").await["display"], "3/3");
         let unranked = server.json("/v1/metric/single/rank").await;
         assert_eq!((&unranked["rank"], &unranked["value"], &unranked["of"]), (&Value::Null, &Value::Null, &json!(3)));
-        // Only metrics of the same measure compete; nobody else has a volume, and one sample is not enough.
+        // Only metrics of the same measure compete; nobody else has a volume, and one sample is not
+        // enough.
         assert_eq!(server.json("/v1/metric/hottry:volume/rank").await["of"], 0);
     })
     .await;

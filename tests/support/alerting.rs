@@ -1,4 +1,5 @@
-//! A lake with subscriptions, judged minute by minute, and an outbox that is emptied when a test says so.
+//! A lake with subscriptions, judged minute by minute, and an outbox that is emptied when a test
+//! says so.
 
 use std::sync::Arc;
 use std::time::Duration;

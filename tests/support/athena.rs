@@ -1,4 +1,5 @@
-//! Athena on loopback: one stand-in for all tests, in which each lake has a database and workgroups of its own.
+//! Athena on loopback: one stand-in for all tests, in which each lake has a database and workgroups
+//! of its own.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

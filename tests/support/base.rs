@@ -53,7 +53,8 @@ impl Base {
         }
     }
 
-    /// Postgres and S3: s3s-fs, or with `MARKETLAKE_TEST_S3=moto` moto, where nobody can look at the files below it.
+    /// Postgres and S3: s3s-fs, or with `MARKETLAKE_TEST_S3=moto` moto, where nobody can look at
+    /// the files below it.
     pub async fn remote() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (endpoint, bucket) = if on_moto() {

@@ -53,7 +53,8 @@ impl Faulty {
         self.failed.load(Ordering::SeqCst)
     }
 
-    /// By a fixed sequence, so that a failing test fails again: of ten calls the third fails, the seventh loses its answer.
+    /// By a fixed sequence, so that a failing test fails again: of ten calls the third fails, the
+    /// seventh loses its answer.
     fn fate(&self) -> Fate {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let fate = match (call * 7 + call / 10) % 10 {

@@ -1,4 +1,5 @@
-//! What tests stand on: real databases, real stores, a mail server, exchanges, and the program itself.
+//! What tests stand on: real databases, real stores, a mail server, exchanges, and the program
+//! itself.
 
 pub mod alerting;
 pub mod athena;
@@ -41,8 +42,8 @@ pub const DEEP: CheckOptions = CheckOptions {
 /// How long anything may take that should happen soon.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Polls until `probe` says how much is done that is all; fails the test when nothing more gets done
-/// for as long as one thing may take.
+/// Polls until `probe` says how much is done that is all; fails the test when nothing more gets
+/// done for as long as one thing may take.
 pub async fn until_all<T: PartialEq + Debug>(
     what: &str,
     all: T,

@@ -278,8 +278,8 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// Ctrl-C, once the program waits for it: whoever runs the tests may have it ignored until then.
-    /// Returns the exit status and how long it took.
+    /// Ctrl-C, once the program waits for it: whoever runs the tests may have it ignored until
+    /// then. Returns the exit status and how long it took.
     pub async fn interrupt(&mut self) -> (i32, Duration) {
         let id = self.child.id().to_string();
         super::eventually("the program to wait for Ctrl-C", async || {

@@ -1,4 +1,5 @@
-//! What can happen between a program and a server: a proxy on loopback that loses, delays and refuses.
+//! What can happen between a program and a server: a proxy on loopback that loses, delays and
+//! refuses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,8 @@ use super::loopback;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weather {
     Calm,
-    /// Of twenty calls four fail: two are refused, of two nothing is heard; of two more that are done the answer is late, or lost.
+    /// Of twenty calls four fail: two are refused, of two nothing is heard; of two more that are
+    /// done the answer is late, or lost.
     Stormy,
     /// Every call that writes is refused, with this status and code.
     Refused(u16, &'static str),

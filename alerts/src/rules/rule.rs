@@ -16,8 +16,8 @@ pub(crate) const DEFAULT_COOLDOWN_MINUTES: u32 = 60;
 pub struct Rule {
     /// Condition for a sample to be a jump.
     pub jump: JumpRule,
-    /// Consecutive minutes that must jump before it fires; 1 or more. A minute without a sample does
-    /// not count and does not break the row.
+    /// Consecutive minutes that must jump before it fires; 1 or more. A minute without a sample
+    /// does not count and does not break the row.
     pub for_minutes: u32,
     /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the
     /// factor itself where there is none.

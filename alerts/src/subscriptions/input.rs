@@ -31,7 +31,8 @@ pub struct NewSubscription {
     /// Multiple of the mean at or within which it resolves after firing; the factor where
     /// there is none.
     pub resolve_factor: Option<String>,
-    /// Cooldown: minutes after an alert without a further one of the metric; 60 where there is none.
+    /// Cooldown: minutes after an alert without a further one of the metric; 60 where there is
+    /// none.
     pub cooldown_minutes: Option<i64>,
     /// The most alerts a UTC day.
     pub max_per_day: Option<i64>,

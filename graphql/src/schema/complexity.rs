@@ -1,7 +1,8 @@
 //! Query cost, and sanitized errors.
 //!
-//! async-graphql tells a document's complexity to extensions only, and an extension slows down each field and each item of a list that is
-//! resolved: a day as rows takes half as long again. So a schema of its own validates, and the one that executes has no extension.
+//! async-graphql tells a document's complexity to extensions only, and an extension slows down each
+//! field and each item of a list that is resolved: a day as rows takes half as long again. So a
+//! schema of its own validates, and the one that executes has no extension.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,8 +48,9 @@ impl Extension for ComplexityRecorder {
     }
 }
 
-/// Points that a request costs, one at least; else the response that says what is wrong with it. `validation_schema` is a schema with the [`ComplexityRecorder`];
-/// `introspected` are fields that it does not know to be many.
+/// Points that a request costs, one at least; else the response that says what is wrong with it.
+/// `validation_schema` is a schema with the [`ComplexityRecorder`]; `introspected` are fields that
+/// it does not know to be many.
 pub(crate) async fn query_cost(
     validation_schema: &Schema,
     request: &mut Request,
@@ -112,8 +114,8 @@ pub(crate) fn sanitize_errors(response: &mut Response) {
     }
 }
 
-/// Whether an error is of a root field that the data has nothing of: one that cannot be null, so that all of the data is (GraphQL, October 2021,
-/// section 6.4.4).
+/// Whether an error is of a root field that the data has nothing of: one that cannot be null, so
+/// that all of the data is (GraphQL, October 2021, section 6.4.4).
 fn is_left_out(error: &ServerError, data: &Value) -> bool {
     match (error.path.first(), data) {
         (Some(PathSegment::Field(name)), Value::Object(fields)) => {

@@ -15,8 +15,8 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::{DateTime, Decimal};
 
-/// When a sample is a jump: its value is strictly above the factor times the mean of the samples before it, itself left out; or downwards
-/// strictly below the mean divided by the factor.
+/// When a sample is a jump: its value is strictly above the factor times the mean of the samples
+/// before it, itself left out; or downwards strictly below the mean divided by the factor.
 #[derive(InputObject, Default)]
 pub(super) struct JumpRuleInput {
     /// Times the mean, above 1; default 3.
@@ -102,7 +102,8 @@ pub(super) struct JumpsQuery;
 
 #[Object]
 impl JumpsQuery {
-    /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a day.
+    /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to
+    /// a day.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
         guard = "RequireScope(Scope::Read)",

@@ -29,7 +29,8 @@ struct LakeFigures {
     oldest: Option<DateTime>,
     /// The newest minute with a sample; null where there is none.
     newest: Option<DateTime>,
-    /// How long ago the newest minute began, in seconds; null where there is none. Of a lake that keeps up it is below 120.
+    /// How long ago the newest minute began, in seconds; null where there is none. Of a lake that
+    /// keeps up it is below 120.
     freshness_seconds: Option<i64>,
 }
 

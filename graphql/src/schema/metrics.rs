@@ -157,7 +157,8 @@ enum MetricOrder {
     Id,
     /// By name, from a to z.
     Name,
-    /// By place in the ranking of their measure by standard deviation; the unranked last. Of several measures those of price first.
+    /// By place in the ranking of their measure by standard deviation; the unranked last. Of
+    /// several measures those of price first.
     Rank,
 }
 
@@ -257,7 +258,8 @@ impl MetricsQuery {
         })
     }
 
-    /// One metric by name or id; an error with the code `UNKNOWN_METRIC` where none was ever recorded.
+    /// One metric by name or id; an error with the code `UNKNOWN_METRIC` where none was ever
+    /// recorded.
     #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn metric(
         &self,

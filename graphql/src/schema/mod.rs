@@ -1,4 +1,5 @@
-//! The GraphQL schema: one file a subject. `schema.graphql` at the top of the project is its export.
+//! The GraphQL schema: one file a subject. `schema.graphql` at the top of the project is its
+//! export.
 
 mod alert_subscriptions;
 pub(crate) mod complexity;
@@ -31,7 +32,8 @@ pub(crate) use loaders::Loaders;
 use marketlake_http::state::AppState;
 use paging::Page;
 
-/// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine wrappers of a type.
+/// Levels of fields. Tools that read the schema nest 15: types, fields, arguments, and nine
+/// wrappers of a type.
 const MAX_DEPTH: usize = 16;
 /// Fields in all, those of a page counted once a row.
 const MAX_COMPLEXITY: usize = 50_000;

@@ -1,4 +1,5 @@
-//! Objects by their ids alone, for clients that refetch (the GraphQL Global Object Identification Specification).
+//! Objects by their ids alone, for clients that refetch (the GraphQL Global Object Identification
+//! Specification).
 
 use std::sync::Arc;
 

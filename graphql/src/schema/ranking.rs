@@ -30,16 +30,19 @@ pub(super) enum Statistic {
     Change,
     /// The same in percent of the earliest's absolute value; unranked where that is zero.
     PercentChange,
-    /// What was traded of the metric's pair: the latest volume24h, or where there is none the sum of volume; unranked where neither is recorded.
+    /// What was traded of the metric's pair: the latest volume24h, or where there is none the sum
+    /// of volume; unranked where neither is recorded.
     Volume,
 }
 
-/// A metric's place among all of its measure, over 24 hours; highest first, ties share a place (1, 2, 2, 4).
+/// A metric's place among all of its measure, over 24 hours; highest first, ties share a place (1,
+/// 2, 2, 4).
 #[derive(SimpleObject, Clone)]
 pub(super) struct Rank {
     /// The metric.
     metric: Metric,
-    /// Its place from 1; null with fewer than two samples, and where it does not have the statistic.
+    /// Its place from 1; null with fewer than two samples, and where it does not have the
+    /// statistic.
     rank: Option<i64>,
     /// How many are ranked.
     of: i64,

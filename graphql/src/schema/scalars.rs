@@ -64,8 +64,8 @@ impl ScalarType for DateTime {
     }
 }
 
-/// Many scalars: a `Vec` in the schema. That one resolves each of its items as a field of its own, which takes longer than all else that a day's
-/// samples take.
+/// Many scalars: a `Vec` in the schema. That one resolves each of its items as a field of its own,
+/// which takes longer than all else that a day's samples take.
 pub(super) struct Column<T>(pub(super) Vec<T>);
 
 impl<T: ScalarType + OutputType> OutputType for Column<T> {

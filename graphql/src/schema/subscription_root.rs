@@ -1,6 +1,7 @@
 //! GraphQL subscriptions: events of each committed minute.
 //!
-//! Each stream looks at the newest minute when it is polled, and waits for the next one: who reads slowly misses minutes, and holds nothing up.
+//! Each stream looks at the newest minute when it is polled, and waits for the next one: who reads
+//! slowly misses minutes, and holds nothing up.
 
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ struct SlotRanking {
     timestamp: DateTime,
     /// The first places, by place, then id.
     places: Vec<Rank>,
-    /// The ids of those that stand at another place than at the minute that was pushed before, or were not there; of all of them at first.
+    /// The ids of those that stand at another place than at the minute that was pushed before, or
+    /// were not there; of all of them at first.
     changed: Vec<String>,
 }
 
@@ -99,7 +101,8 @@ impl LiveSubscription {
             .then(move |minute| samples(Arc::clone(&lake), Arc::clone(&metrics), minute)))
     }
 
-    /// The first places of a measure at each minute that is committed, the newest at once; nothing at minutes that change none.
+    /// The first places of a measure at each minute that is committed, the newest at once; nothing
+    /// at minutes that change none.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "paging::complexity(first, child_complexity)"
@@ -165,7 +168,8 @@ impl LiveSubscription {
     }
 }
 
-/// The newest minute, and each that is committed after it; of those that come while nobody looks the last one.
+/// The newest minute, and each that is committed after it; of those that come while nobody looks
+/// the last one.
 fn minutes(lake: &Lake) -> impl Stream<Item = Minute> + use<> {
     let mut newest = lake.recent_day().subscribe();
     newest.mark_changed();

@@ -1,7 +1,8 @@
 //! Analysis of a document before it is executed: its size, and whether its answer can be cached.
 //!
-//! async-graphql limits depth, complexity and directives, but reads a document without any limit, and walks into each fragment as often as
-//! it is spread. So brackets are counted before it is parsed, and spreads before it is validated.
+//! async-graphql limits depth, complexity and directives, but reads a document without any limit,
+//! and walks into each fragment as often as it is spread. So brackets are counted before it is
+//! parsed, and spreads before it is validated.
 
 use std::collections::{HashMap, HashSet};
 

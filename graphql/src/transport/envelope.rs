@@ -103,7 +103,8 @@ impl GraphqlRequest {
         })
     }
 
-    /// Takes over what async-graphql has read. An empty query is none: it may be one that was sent before.
+    /// Takes over what async-graphql has read. An empty query is none: it may be one that was sent
+    /// before.
     pub(super) fn of_request(request: Request) -> Result<Self, RequestError> {
         let mut fields = Map::new();
         fields.insert("variables".to_owned(), json(&request.variables)?);

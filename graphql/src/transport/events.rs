@@ -1,4 +1,5 @@
-//! GraphQL over SSE, distinct connections: one event `next` a result, one event `complete` at the end. A query and a mutation have one result.
+//! GraphQL over SSE, distinct connections: one event `next` a result, one event `complete` at the
+//! end. A query and a mutation have one result.
 
 use std::convert::Infallible;
 use std::sync::Arc;

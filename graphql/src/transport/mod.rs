@@ -1,6 +1,7 @@
-//! GraphQL over HTTP (the specification's draft of 2025): queries by POST or GET; mutations by POST with `application/json` only, so that no
-//! foreign page can send one without a preflight; subscriptions as events (GraphQL over SSE, distinct connections), as `multipart/mixed`, or
-//! over a WebSocket ([`websocket`]).
+//! GraphQL over HTTP (the specification's draft of 2025): queries by POST or GET; mutations by POST
+//! with `application/json` only, so that no foreign page can send one without a preflight;
+//! subscriptions as events (GraphQL over SSE, distinct connections), as `multipart/mixed`, or over
+//! a WebSocket ([`websocket`]).
 
 mod body;
 mod document;

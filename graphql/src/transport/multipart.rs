@@ -1,5 +1,5 @@
-//! Subscriptions as `multipart/mixed`: how Apollo Client asks for them over HTTP (multipart subscription protocol, version 1.0). The parts are
-//! framed by async-graphql.
+//! Subscriptions as `multipart/mixed`: how Apollo Client asks for them over HTTP (multipart
+//! subscription protocol, version 1.0). The parts are framed by async-graphql.
 
 use std::sync::Arc;
 use std::time::Duration;

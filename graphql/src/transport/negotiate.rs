@@ -33,7 +33,8 @@ impl ResponseFormat {
     }
 }
 
-/// The form that is liked best of those that there are; `None` where none is acceptable. JSON where nothing is said.
+/// The form that is liked best of those that there are; `None` where none is acceptable. JSON where
+/// nothing is said.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<ResponseFormat> {
     accept::best(headers, ResponseFormat::Json, ResponseFormat::of)
 }

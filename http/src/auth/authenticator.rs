@@ -160,7 +160,8 @@ impl Authenticator {
         Ok(row)
     }
 
-    /// Permissions of a key that was good lately, while the database cannot say whether it still is.
+    /// Permissions of a key that was good lately, while the database cannot say whether it still
+    /// is.
     async fn reading(&self, row: &api_keys::Model) -> Result<Permissions, AuthError> {
         check(row, self.now().await?)?;
         Ok(granted(row).unverified())

@@ -1,4 +1,5 @@
-//! Functions of the samples of a range. Formulas as Prometheus has them (promql/functions.go), so that charts look alike.
+//! Functions of the samples of a range. Formulas as Prometheus has them (promql/functions.go), so
+//! that charts look alike.
 
 use super::arguments::Arguments;
 use crate::function::OverTime;
@@ -83,7 +84,8 @@ fn run_blocking(of: OverTime, range: &Range<'_>, parameter: f64) -> Option<f64> 
     })
 }
 
-/// The change over the whole range, as far as the samples at its ends let one think that they go on beyond.
+/// The change over the whole range, as far as the samples at its ends let one think that they go on
+/// beyond.
 #[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
 fn delta(range: &Range<'_>) -> Option<f64> {
     let (first, last) = (range.samples.first()?, range.samples.last()?);

@@ -27,7 +27,8 @@ pub(super) struct Column {
 pub(super) enum Values {
     Text(Vec<String>),
     Time(Vec<Minute>),
-    /// Exact numbers; in binary forms as the nearest float, and beside it exactly, as the lake's own files have them.
+    /// Exact numbers; in binary forms as the nearest float, and beside it exactly, as the lake's
+    /// own files have them.
     Exact(Vec<Exact>),
     /// Exact numbers; in binary forms as the nearest float.
     Number(Vec<Exact>),

@@ -1,4 +1,5 @@
-//! `/manage`: the link to one's subscriptions by mail; `/manage/TOKEN`: the subscriptions, their history, and what can be done with them.
+//! `/manage`: the link to one's subscriptions by mail; `/manage/TOKEN`: the subscriptions, their
+//! history, and what can be done with them.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The few pages that mails lead to. GET shows, POST acts: mail scanners open every link.
 //!
-//! No script, nothing from elsewhere; the token in the address is all that is needed, so no page tells it to another.
+//! No script, nothing from elsewhere; the token in the address is all that is needed, so no page
+//! tells it to another.
 
 mod confirm;
 mod html;

@@ -1,4 +1,5 @@
-//! `/unsubscribe/TOKEN`: one click ends it (RFC 8058). The POST needs nothing but its address: no cookie, no field, no second step.
+//! `/unsubscribe/TOKEN`: one click ends it (RFC 8058). The POST needs nothing but its address: no
+//! cookie, no field, no second step.
 
 use axum::extract::{Path, State};
 use marketlake_alerts::{Purpose, subscriptions};

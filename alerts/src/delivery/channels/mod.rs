@@ -81,8 +81,8 @@ pub trait Channel: Send + Sync {
 ///
 /// All that fails in [`prepare`](Self::prepare) is surely not sent. From the begin of
 /// [`transmit`](Self::transmit) on the message may have arrived: what fails there without the
-/// receiver's word is [`SendOutcome::Unknown`]. Neither waits without a limit. A transport whose step
-/// failed is good for the next message all the same.
+/// receiver's word is [`SendOutcome::Unknown`]. Neither waits without a limit. A transport whose
+/// step failed is good for the next message all the same.
 #[async_trait]
 pub trait Transport: Send {
     /// Everything up to the point at which the message itself would go over.

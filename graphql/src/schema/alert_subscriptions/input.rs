@@ -8,11 +8,13 @@ use super::super::scalars::{DateTime, Decimal};
 /// When somebody is told of a metric.
 #[derive(InputObject)]
 pub(in crate::schema) struct RuleInput {
-    /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume. Without a market it is about that pair on every market.
+    /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume.
+    /// Without a market it is about that pair on every market.
     metric: String,
     /// Times the mean; default 3.
     factor: Option<Decimal>,
-    /// up: strictly above the mean times the factor; down: strictly below the mean divided by it; default up.
+    /// up: strictly above the mean times the factor; down: strictly below the mean divided by it;
+    /// default up.
     direction: Option<String>,
     /// Window of the mean, in minutes, 1 to 1,440; default 60.
     window_minutes: Option<i64>,
@@ -20,9 +22,11 @@ pub(in crate::schema) struct RuleInput {
     min_samples: Option<i64>,
     /// Consecutive minutes that must jump before it fires, 1 to 60; default 1.
     for_minutes: Option<i64>,
-    /// Multiple of the mean at or within which it resolves after firing, 1 to the factor; default the factor.
+    /// Multiple of the mean at or within which it resolves after firing, 1 to the factor; default
+    /// the factor.
     resolve_factor: Option<Decimal>,
-    /// Cooldown: minutes after an alert without a further one of the metric, up to a week; default 60.
+    /// Cooldown: minutes after an alert without a further one of the metric, up to a week; default
+    /// 60.
     cooldown_minutes: Option<i64>,
     /// Maximum number of alerts per UTC day.
     max_per_day: Option<i64>,

@@ -22,7 +22,8 @@ use super::types::{Subscription, UserError};
 /// What came of it: the subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct CreateSubscriptionPayload {
-    /// The new subscription, pending until its owner confirms it by the link in the mail; null where there are errors.
+    /// The new subscription, pending until its owner confirms it by the link in the mail; null
+    /// where there are errors.
     subscription: Option<Subscription>,
     /// With which its webhooks are signed, shown this once; null for mail.
     secret: Option<String>,
@@ -71,8 +72,9 @@ pub(in crate::schema) struct SubscriptionsMutation;
 
 #[Object]
 impl SubscriptionsMutation {
-    /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again makes nothing new. Its owner is asked by mail to confirm it; nothing else is sent until then. The answer is the same
-    /// whether or not the address is known.
+    /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again
+    /// makes nothing new. Its owner is asked by mail to confirm it; nothing else is sent until
+    /// then. The answer is the same whether or not the address is known.
     #[graphql(guard = "RequireScope(Scope::Subscribe)")]
     async fn create_subscription(
         &self,

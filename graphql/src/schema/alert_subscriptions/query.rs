@@ -32,7 +32,8 @@ struct Backtest {
     jumps: Vec<BacktestJump>,
     /// Jumps that made no mail, because of cooldown or other limits.
     suppressed: usize,
-    /// The sample farthest from its mean, whether or not it jumped; null where there was none to compare.
+    /// The sample farthest from its mean, whether or not it jumped; null where there was none to
+    /// compare.
     farthest: Option<BacktestJump>,
     /// Mails by UTC day.
     days: Vec<BacktestDay>,
@@ -120,7 +121,8 @@ pub(in crate::schema) struct SubscriptionsQuery;
 
 #[Object]
 impl SubscriptionsQuery {
-    /// What a subscription would have sent over the last days, judged by the very machine that will judge it.
+    /// What a subscription would have sent over the last days, judged by the very machine that will
+    /// judge it.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "1_000 + child_complexity"
@@ -150,8 +152,9 @@ impl SubscriptionsQuery {
         })
     }
 
-    /// One's subscriptions, oldest first: those of the address to which the link with the token was mailed; or those that were asked for with
-    /// the key that comes with the request; all of them for an operator.
+    /// One's subscriptions, oldest first: those of the address to which the link with the token was
+    /// mailed; or those that were asked for with the key that comes with the request; all of them
+    /// for an operator.
     async fn subscriptions(
         &self,
         context: &Context<'_>,

@@ -20,11 +20,13 @@ const ENTRIES: u64 = 100;
 pub(in crate::schema) struct Subscription {
     /// Its key, by which it can be deleted.
     pub(in crate::schema) id: ID,
-    /// pending, active, paused, suspended (its address does not take mail), expired or unsubscribed.
+    /// pending, active, paused, suspended (its address does not take mail), expired or
+    /// unsubscribed.
     state: String,
     /// The metrics that it is about.
     metric: String,
-    /// A sample is a jump when it is strictly above so many times the mean before it (or below the mean divided by it).
+    /// A sample is a jump when it is strictly above so many times the mean before it (or below the
+    /// mean divided by it).
     factor: Decimal,
     /// up or down.
     direction: String,

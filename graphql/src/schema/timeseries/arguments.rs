@@ -29,7 +29,8 @@ pub(in crate::schema) enum TransformKind {
     PercentChange,
     /// Mean of the values of the last `minutes`, its own included.
     MovingAverage,
-    /// By how many standard deviations a value lies above the mean of the last `minutes`, its own included.
+    /// By how many standard deviations a value lies above the mean of the last `minutes`, its own
+    /// included.
     ZScore,
 }
 

@@ -19,8 +19,8 @@ pub(in crate::schema) struct TimeseriesQuery;
 
 #[Object]
 impl TimeseriesQuery {
-    /// The samples of some metrics, from `from` to `to`, both within; by default of the newest 24 hours. With `interval`, one value
-    /// each, at its start.
+    /// The samples of some metrics, from `from` to `to`, both within; by default of the newest 24
+    /// hours. With `interval`, one value each, at its start.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
         guard = "RequireScope(Scope::Read)",
