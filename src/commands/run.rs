@@ -6,9 +6,10 @@ use clap::Args;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_jobs::{
-    CompactDaily, CompactHourly, IngestMinute, PublishManifests, RunOnce, Runner, Vacuum,
+    CompactDaily, CompactHourly, IngestMinute, Job, PlanningTime, PublishManifests, RunOnce,
+    Runner, Vacuum,
 };
-use marketlake_model::parse_time;
+use marketlake_model::{Millis, parse_time};
 
 use super::Usage;
 use crate::config::Settings;
@@ -32,9 +33,9 @@ pub(super) struct Run {
     /// Job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, expire-subscriptions,
     /// watchdog, compact-hourly, compact-daily, publish-manifests, vacuum.
     job: String,
-    /// Scheduled time of the slot, RFC 3339.
+    /// Scheduled time of the slot, RFC 3339; by default the newest slot that is due.
     #[arg(long, value_name = "TS")]
-    slot: String,
+    slot: Option<String>,
     /// Shard of the slot, for feeds with shards; by default all.
     #[arg(long, value_name = "N")]
     shard: Option<i32>,
@@ -45,10 +46,11 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let slot = parse_time(&self.slot).map_err(|error| Usage(format!("--slot: {error}")))?;
+        let slot = self.slot.as_deref().map(parse_time).transpose();
+        let slot = slot.map_err(|error| Usage(format!("--slot: {error}")))?;
         let lake = wiring::lake::open(settings).await?;
         let now = database::clock(lake.database()).await?;
-        if slot > now {
+        if let Some(slot) = slot.filter(|slot| *slot > now) {
             return Err(Usage(format!("--slot: {slot} lies in the future")).into());
         }
         let stop = wiring::shutdown::stop_on_signal()?;
@@ -65,13 +67,21 @@ impl Run {
         if WRITERS.contains(&job.name()) {
             lake.prepare_writes().await?;
         }
+        let slot = match slot {
+            Some(slot) => Some(Slot::new(slot, self.again)),
+            None => newest_due(job.as_ref(), now, self.again).await?,
+        };
+        let Some(slot) = slot else {
+            output::note(&format!("{}: no slot is due", self.job));
+            return Ok(ExitCode::SUCCESS);
+        };
         let runner = Runner::new(lake.database().clone(), service::worker(), stop);
         let all = || (0..job.shards().max(1)).collect::<Vec<i32>>();
         let shards = self.shard.map_or_else(all, |shard| vec![shard]);
         let mut all_done = true;
         for shard in shards {
             let ran = runner
-                .run_once(job.as_ref(), slot, shard, self.again)
+                .run_once(job.as_ref(), slot.time, shard, slot.again)
                 .await?;
             let (word, detail) = match ran {
                 RunOnce::Done(outcome) => ("done", outcome),
@@ -85,7 +95,8 @@ impl Run {
                     ("failed", error)
                 }
             };
-            output::line(format!("{} {slot}: {word} {detail}", self.job).trim_end())?;
+            let line = format!("{} {}: {word} {detail}", self.job, slot.time);
+            output::line(line.trim_end())?;
         }
         Ok(if all_done {
             ExitCode::SUCCESS
@@ -93,4 +104,26 @@ impl Run {
             ExitCode::FAILURE
         })
     }
+}
+
+/// A slot to run.
+#[derive(Clone, Copy)]
+struct Slot {
+    time: Millis,
+    /// Whether it is run although it has ended.
+    again: bool,
+}
+
+impl Slot {
+    fn new(time: Millis, again: bool) -> Self {
+        Self { time, again }
+    }
+}
+
+/// The newest slot that a job plans by now.
+async fn newest_due(job: &dyn Job, now: Millis, again: bool) -> anyhow::Result<Option<Slot>> {
+    let minute = now.minute();
+    let planned = job.plan(PlanningTime { now, minute }).await?;
+    let newest = planned.into_iter().max_by_key(|planned| planned.slot);
+    Ok(newest.map(|planned| Slot::new(planned.slot, again || planned.reopen)))
 }

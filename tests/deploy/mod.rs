@@ -1,5 +1,7 @@
 //! What puts it on AWS: the templates, and the script that applies them.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
