@@ -3,13 +3,14 @@
 use std::io::IsTerminal;
 
 use crate::config::{ConfigError, Settings};
-use crate::service::Service;
+use crate::service::{Role, Service};
 use crate::{exposed_files, operator_key, output};
 
 /// Creates the operator key and prints the address of health and `/metrics`. On a terminal it
 /// prints a link with the key in its fragment, which browsers send to no server; a log never
 /// contains it.
-pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn print(service: &Service, settings: &Settings, roles: &[Role]) -> anyhow::Result<()> {
+    log_start(service, settings, roles);
     let key = operator_key::ensure(settings);
     exposed_files::warn(settings);
     output::line(&match service.operations_address() {
@@ -29,6 +30,29 @@ pub(crate) fn print(service: &Service, settings: &Settings) -> anyhow::Result<()
         ))?;
     }
     Ok(())
+}
+
+/// Logs one line about what runs, and on what.
+fn log_start(service: &Service, settings: &Settings, roles: &[Role]) {
+    let feeds: Vec<String> = settings
+        .feeds
+        .iter()
+        .map(|feed| format!("{:?}", feed.kind).to_lowercase())
+        .collect();
+    let roles: Vec<String> = roles
+        .iter()
+        .map(|role| format!("{role:?}").to_lowercase())
+        .collect();
+    let address = service.address().map(|address| address.to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = %settings.database_url(),
+        store = settings.store_url(),
+        feeds = feeds.join(","),
+        roles = roles.join(","),
+        address,
+        "marketlake starts"
+    );
 }
 
 /// URL of the API for browsers.

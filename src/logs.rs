@@ -3,11 +3,20 @@
 use std::backtrace::Backtrace;
 use std::io::IsTerminal;
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use marketlake_common::panic_message;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
+
+/// Whether each line of the log is a JSON object.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether logging has started, and each of its lines is a JSON object.
+pub(crate) fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
 
 /// Starts logging; `RUST_LOG` filters, by default `info` of marketlake and warnings of the rest.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
@@ -27,6 +36,7 @@ pub(crate) fn start(format: LogFormat, quiet: bool) {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     panic::set_hook(Box::new(|panic| {
         let message = panic_message(panic.payload());
         let place = panic.location().map(ToString::to_string);

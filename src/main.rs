@@ -70,5 +70,9 @@ async fn run() -> ExitCode {
 #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
 fn report(error: &anyhow::Error) {
     let error = database::with_sqlite_help(format!("{error:#}"));
-    eprintln!("marketlake: {error}");
+    if logs::is_json() {
+        tracing::error!("{error}");
+    } else {
+        eprintln!("marketlake: {error}");
+    }
 }

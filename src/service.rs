@@ -40,6 +40,11 @@ pub(crate) enum Role {
     Deliver,
 }
 
+impl Role {
+    /// All roles.
+    pub(crate) const ALL: [Self; 3] = [Self::Api, Self::Scheduler, Self::Deliver];
+}
+
 /// A process that is ready to run.
 pub(crate) struct Service {
     lake: Arc<Lake>,

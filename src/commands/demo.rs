@@ -47,7 +47,7 @@ impl Demo {
         if let Some(address) = service.address() {
             welcome(&address.to_string(), settings.mail_url().expose())?;
         }
-        greeting::print(&service, &settings)?;
+        greeting::print(&service, &settings, &Role::ALL)?;
         if let Some(duration) = self.duration {
             tokio::spawn(async move {
                 sleep(duration).await;
@@ -69,8 +69,7 @@ async fn prepare(
     let begun = database::clock(lake.database()).await?;
     write_history(&lake, begun).await?;
     subscribe(&lake, begun).await?;
-    let roles = [Role::Api, Role::Scheduler, Role::Deliver];
-    let service = Service::prepare(settings, Arc::clone(&lake), &roles, stop).await?;
+    let service = Service::prepare(settings, Arc::clone(&lake), &Role::ALL, stop).await?;
     Ok((lake, begun, service))
 }
 

@@ -19,9 +19,8 @@ pub(super) struct Up {
 
 impl Up {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let all = [Role::Api, Role::Scheduler, Role::Deliver];
         let roles = if self.roles.is_empty() {
-            &all[..]
+            &Role::ALL[..]
         } else {
             &self.roles
         };
@@ -33,7 +32,7 @@ impl Up {
         if let Some(address) = service.address() {
             output::line(&format!("marketlake answers at http://{address}"))?;
         }
-        greeting::print(&service, settings)?;
+        greeting::print(&service, settings, roles)?;
         service.run().await
     }
 }

@@ -1,5 +1,6 @@
 //! The shell: what it prints, and with what status it ends.
 
+mod logs;
 mod smoke;
 
 use crate::support::base::{Base, on_both};
