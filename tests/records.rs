@@ -16,7 +16,7 @@ fn segment(path: &str) -> segments::ActiveModel {
         path: Set(path.to_owned()),
         tier: Set(segments::Tier::Raw),
         origin: Set(segments::Origin::Ingest),
-        state: Set(segments::State::Live),
+        state: Set(segments::SegmentState::Live),
         hour: Set(Millis(0)),
         min_ts: Set(Millis(-1)),
         max_ts: Set(Millis(i64::MAX)),
@@ -41,7 +41,7 @@ fn run(slot: i64) -> job_runs::ActiveModel {
         job: Set("a".to_owned()),
         slot: Set(Millis(slot)),
         shard: Set(0),
-        state: Set(job_runs::State::Pending),
+        state: Set(job_runs::JobRunState::Pending),
         token: Set(0),
         attempts: Set(0),
         not_before: Set(Millis(0)),
@@ -92,7 +92,7 @@ async fn every_record_comes_back_as_it_was_written() {
         );
         let subscription = subscriptions::ActiveModel {
             id: Set("s".to_owned()),
-            state: Set(subscriptions::State::Active),
+            state: Set(subscriptions::SubscriptionState::Active),
             pattern: Set("*".to_owned()),
             factor: Set("3".to_owned()),
             window_minutes: Set(60),
@@ -144,7 +144,7 @@ async fn every_record_comes_back_as_it_was_written() {
         );
         let delivery = deliveries::ActiveModel {
             id: Set("d".to_owned()),
-            kind: Set(deliveries::Kind::Digest),
+            kind: Set(deliveries::DeliveryKind::Digest),
             subscription_id: Set(None),
             channel: Set(subscriptions::Channel::Mail),
             content: Set(None),
@@ -152,7 +152,7 @@ async fn every_record_comes_back_as_it_was_written() {
             unknowns: Set(1),
             transmit_started_at: Set(Some(Millis(9))),
             address: Set("a@b.c".to_owned()),
-            state: Set(deliveries::State::Unknown),
+            state: Set(deliveries::DeliveryState::Unknown),
             token: Set(1),
             attempts: Set(2),
             not_before: Set(Millis(i64::MAX)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, State};
+use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, JobRunState};
 use marketlake_lake::{Adoption, FeedParts};
 use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -187,7 +187,11 @@ async fn finish(
         .add(Column::Slot.is_in(minutes.iter().map(|minute| minute.start().0)))
         .add(Column::Shard.eq(shard))
         // A worker that holds one finds its samples there.
-        .add(Column::State.is_in([State::Missed, State::Failed, State::Pending]));
+        .add(Column::State.is_in([
+            JobRunState::Missed,
+            JobRunState::Failed,
+            JobRunState::Pending,
+        ]));
     let slots: Vec<i64> = Entity::find()
         .select_only()
         .column(Column::Slot)
@@ -202,7 +206,7 @@ async fn finish(
         .collect();
     slots::enqueue(transaction, DetectJumps::NAME, &unjudged, now).await?;
     let updated = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Done))
+        .col_expr(Column::State, Expr::value(JobRunState::Done))
         .col_expr(Column::FinishedAt, Expr::value(now.0))
         .col_expr(Column::Outcome, Expr::value(OUTCOME))
         .col_expr(Column::Error, Expr::value(None::<String>))
@@ -218,7 +222,7 @@ fn done(minute: Minute, shard: i32, now: Millis) -> ActiveModel {
         job: Set(IngestMinute::NAME.to_owned()),
         slot: Set(minute.start()),
         shard: Set(shard),
-        state: Set(State::Done),
+        state: Set(JobRunState::Done),
         token: Set(0),
         attempts: Set(0),
         not_before: Set(now),

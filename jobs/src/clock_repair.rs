@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_entities::records::job_runs::{Column, Entity, JobRunState};
 use marketlake_model::Millis;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -27,7 +27,7 @@ pub(crate) async fn repair_slots(database: &DatabaseConnection, now: Millis) -> 
         .await?;
     if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
         let in_state = |state| rows.iter().filter(|row| row.state == state).count();
-        let (done, missed) = (in_state(State::Done), in_state(State::Missed));
+        let (done, missed) = (in_state(JobRunState::Done), in_state(JobRunState::Missed));
         Entity::delete_many().filter(ahead).exec(database).await?;
         tracing::error!(
             slots = rows.len(),
@@ -40,10 +40,10 @@ pub(crate) async fn repair_slots(database: &DatabaseConnection, now: Millis) -> 
         );
     }
     let leased = Column::State
-        .eq(State::Running)
+        .eq(JobRunState::Running)
         .and(Column::LeaseUntil.gt(now.plus(2 * LEASE)));
     let put_off = Column::State
-        .eq(State::Pending)
+        .eq(JobRunState::Pending)
         .and(Column::NotBefore.gt(now.plus(2 * MAX_SLOT_PAUSE)));
     let found = Entity::find()
         .filter(leased.clone().or(put_off.clone()))

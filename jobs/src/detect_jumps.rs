@@ -9,7 +9,7 @@ use fail::fail_point;
 use marketlake_alerts::delivery::outbox::{EnqueueOptions, TOO_OLD_REASON};
 use marketlake_alerts::detection;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_lake::Lake;
 use marketlake_model::Millis;
 use metrics::counter;
@@ -65,7 +65,7 @@ impl DetectJumps {
         let shards = slots::shards(self.lake.database(), IngestMinute::NAME, slot).await?;
         let missing = shards
             .into_iter()
-            .filter(|(_, state)| *state != State::Done);
+            .filter(|(_, state)| *state != JobRunState::Done);
         Ok(missing.map(|(shard, _)| shard).collect())
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_common::failure_log::FailureLog;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_feeds::{Batch, Coverage, ReplayClock};
 use marketlake_lake::{Lake, LakeError};
 use marketlake_model::{Millis, Minute};
@@ -208,9 +208,9 @@ impl Job for IngestMinute {
             slot: minute.start(),
             shard,
             state: if missed(minute) {
-                State::Missed
+                JobRunState::Missed
             } else {
-                State::Pending
+                JobRunState::Pending
             },
             reopen: false,
         });

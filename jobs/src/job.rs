@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_common::Health;
-use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_entities::records::job_runs::{Column, Entity, JobRunState};
 use marketlake_model::{Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
@@ -29,7 +29,7 @@ pub struct PlannedSlot {
     /// Shard of the slot, or 0.
     pub shard: i32,
     /// The state in which it enters: pending, or missed.
-    pub state: State,
+    pub state: JobRunState,
     /// Whether a run that is done is to be done again (new raw segments in an hour that was
     /// compacted).
     pub reopen: bool,
@@ -42,7 +42,7 @@ impl PlannedSlot {
         Self {
             slot,
             shard: 0,
-            state: State::Pending,
+            state: JobRunState::Pending,
             reopen: false,
         }
     }
@@ -155,13 +155,13 @@ impl JobContext {
     ) -> Result<(), JobError> {
         let now = self.now(transaction).await?;
         let result = Entity::update_many()
-            .col_expr(Column::State, Expr::value(State::Done))
+            .col_expr(Column::State, Expr::value(JobRunState::Done))
             .col_expr(Column::FinishedAt, Expr::value(now.0))
             .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(Column::Outcome, Expr::value(outcome.to_string()))
             .filter(Column::Id.eq(self.id))
             .filter(Column::Token.eq(self.token))
-            .filter(Column::State.eq(State::Running))
+            .filter(Column::State.eq(JobRunState::Running))
             .exec(transaction)
             .await?;
         if result.rows_affected == 1 {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use marketlake_alerts::MAX_WINDOW_MINUTES;
 use marketlake_alerts::detection::replay;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_lake::{Lake, Span};
 use marketlake_model::{Millis, Minute};
 use sea_orm::{
@@ -131,7 +131,7 @@ pub async fn judged(
         .select_only()
         .column(Column::Slot)
         .filter(Column::Job.eq(DetectJumps::NAME))
-        .filter(Column::State.eq(State::Done))
+        .filter(Column::State.eq(JobRunState::Done))
         .filter(Column::Slot.gte(span.from.plus(-LOOKBACK_MINUTES).start()))
         .filter(Column::Slot.lte(span.to.start()))
         .into_tuple()

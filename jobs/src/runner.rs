@@ -10,7 +10,7 @@ use marketlake_common::failure_log::FailureLog;
 use marketlake_common::health::{Part, Role};
 use marketlake_common::{Health, backoff, panic_message};
 use marketlake_entities::database::outage;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_model::Millis;
 use metrics::{counter, histogram};
 use sea_orm::DatabaseConnection;
@@ -217,10 +217,12 @@ impl Runner {
         let row =
             row.ok_or_else(|| sea_orm::DbErr::RecordNotFound(format!("{} {slot}", job.name())))?;
         Ok(match row.state {
-            State::Done if claimed.is_some() => RunOnce::Done(row.outcome.unwrap_or_default()),
-            State::Done => RunOnce::AlreadyDone(row.outcome.unwrap_or_default()),
-            State::Running => RunOnce::Held,
-            State::Pending | State::Failed | State::Missed => {
+            JobRunState::Done if claimed.is_some() => {
+                RunOnce::Done(row.outcome.unwrap_or_default())
+            }
+            JobRunState::Done => RunOnce::AlreadyDone(row.outcome.unwrap_or_default()),
+            JobRunState::Running => RunOnce::Held,
+            JobRunState::Pending | JobRunState::Failed | JobRunState::Missed => {
                 RunOnce::Failed(row.error.unwrap_or_default())
             }
         })
@@ -320,10 +322,12 @@ impl Runner {
         let deadline = job.deadline(run.slot);
         let (state, word) = match retry_at {
             // Not the slot's fault: it does not count as a failure.
-            Some(_) if matches!(error, JobError::Stopped) => (State::Pending, "stopped"),
-            Some(at) if deadline.is_some_and(|deadline| at > deadline) => (State::Missed, "missed"),
-            Some(_) if run.attempts < job.policy().attempts => (State::Pending, "retry"),
-            _ => (State::Failed, "failed"),
+            Some(_) if matches!(error, JobError::Stopped) => (JobRunState::Pending, "stopped"),
+            Some(at) if deadline.is_some_and(|deadline| at > deadline) => {
+                (JobRunState::Missed, "missed")
+            }
+            Some(_) if run.attempts < job.policy().attempts => (JobRunState::Pending, "retry"),
+            _ => (JobRunState::Failed, "failed"),
         };
         let not_before = retry_at.unwrap_or(now).min(now.plus(MAX_SLOT_PAUSE));
         let error: String = outage::with_cause(error)

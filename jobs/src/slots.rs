@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, Model, State};
+use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, JobRunState, Model};
 use marketlake_model::Millis;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -37,7 +37,15 @@ pub async fn enqueue(
     let entered = database::insert_all(connection, rows, Some(once)).await?;
     for due in due.iter().filter(|due| due.reopen) {
         // What was given up stays so until a person requests it again.
-        reopen(connection, job, due.slot, due.shard, &[State::Done], now).await?;
+        reopen(
+            connection,
+            job,
+            due.slot,
+            due.shard,
+            &[JobRunState::Done],
+            now,
+        )
+        .await?;
     }
     Ok(entered)
 }
@@ -55,15 +63,15 @@ fn row(job: &str, due: PlannedSlot, now: Millis) -> ActiveModel {
         lease_until: Set(None),
         worker: Set(None),
         outcome: Set(None),
-        error: Set((due.state == State::Missed).then(|| "nobody asked in time".to_owned())),
+        error: Set((due.state == JobRunState::Missed).then(|| "nobody asked in time".to_owned())),
         created_at: Set(now),
         started_at: Set(None),
-        finished_at: Set((due.state == State::Missed).then_some(now)),
+        finished_at: Set((due.state == JobRunState::Missed).then_some(now)),
     }
 }
 
 /// The states in which a slot has ended.
-pub const ENDED: [State; 3] = [State::Done, State::Failed, State::Missed];
+pub const ENDED: [JobRunState; 3] = [JobRunState::Done, JobRunState::Failed, JobRunState::Missed];
 
 /// Makes a slot that is in one of some states due again. Returns whether it was.
 ///
@@ -74,11 +82,11 @@ pub async fn reopen(
     job: &str,
     slot: Millis,
     shard: i32,
-    from: &[State],
+    from: &[JobRunState],
     now: Millis,
 ) -> Result<bool, DbErr> {
     let result = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Pending))
+        .col_expr(Column::State, Expr::value(JobRunState::Pending))
         .col_expr(Column::Attempts, Expr::value(0))
         .col_expr(Column::NotBefore, Expr::value(now.0))
         .filter(Column::Job.eq(job))
@@ -116,7 +124,7 @@ pub async fn shards(
     connection: &impl ConnectionTrait,
     job: &str,
     slot: Millis,
-) -> Result<Vec<(i32, State)>, DbErr> {
+) -> Result<Vec<(i32, JobRunState)>, DbErr> {
     Entity::find()
         .select_only()
         .column(Column::Shard)
@@ -267,7 +275,7 @@ pub async fn renew(database: &DatabaseConnection, run: &JobContext) -> Result<bo
 pub async fn give_back(
     database: &DatabaseConnection,
     run: &JobContext,
-    state: State,
+    state: JobRunState,
     not_before: Millis,
     error: &str,
 ) -> Result<(), DbErr> {
@@ -277,7 +285,7 @@ pub async fn give_back(
         .col_expr(Column::NotBefore, Expr::value(not_before.0))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(Column::Error, Expr::value(error));
-    if state != State::Pending {
+    if state != JobRunState::Pending {
         update = update.col_expr(Column::FinishedAt, Expr::value(now.0));
     }
     update.exec(database).await?;
@@ -288,5 +296,5 @@ fn held(run: &JobContext) -> sea_orm::UpdateMany<Entity> {
     Entity::update_many()
         .filter(Column::Id.eq(run.id))
         .filter(Column::Token.eq(run.token))
-        .filter(Column::State.eq(State::Running))
+        .filter(Column::State.eq(JobRunState::Running))
 }

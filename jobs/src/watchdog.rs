@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_alerts::delivery::outbox;
-use marketlake_alerts::delivery::watchdog::{self, Finding, Kind};
-use marketlake_entities::records::job_runs::{Column, Entity, State};
+use marketlake_alerts::delivery::watchdog::{self, Finding, IncidentKind};
+use marketlake_entities::records::job_runs::{Column, Entity, JobRunState};
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -106,7 +106,7 @@ impl Watchdog {
     async fn stale(&self, now: Millis) -> Result<Option<Finding>, DbErr> {
         let ingest = || Entity::find().filter(Column::Job.eq(IngestMinute::NAME));
         let newest = ingest()
-            .filter(Column::State.eq(State::Done))
+            .filter(Column::State.eq(JobRunState::Done))
             .order_by_desc(Column::Slot)
             .one(&self.database)
             .await?;
@@ -122,7 +122,7 @@ impl Watchdog {
         };
         let stale = since.filter(|since| now > since.plus(self.watch.feed_stale_after));
         Ok(stale.map(|since| Finding {
-            kind: Kind::FeedStale,
+            kind: IncidentKind::FeedStale,
             subject: "all".to_owned(),
             detail: format!("the last minute that came in ended at {since}"),
         }))
@@ -137,7 +137,7 @@ impl Watchdog {
         // One more than the span, so that its first minute is known to lie before it.
         let rows = Entity::find()
             .filter(Column::Job.eq(IngestMinute::NAME))
-            .filter(Column::State.eq(State::Done))
+            .filter(Column::State.eq(JobRunState::Done))
             .filter(Column::Slot.gte(since.minus(MINUTE)))
             .order_by_asc(Column::Slot)
             .all(&self.database)
@@ -156,7 +156,7 @@ impl Watchdog {
         let long_enough = failing.into_values().filter(|(first, _)| *first <= since);
         let feeds: BTreeSet<String> = long_enough.flat_map(|(_, feeds)| feeds).collect();
         let findings = feeds.into_iter().map(|feed| Finding {
-            kind: Kind::FeedStale,
+            kind: IncidentKind::FeedStale,
             detail: format!(
                 "{feed} gave nothing for over {} minutes; other feeds went on",
                 after.as_secs() / 60
@@ -182,7 +182,7 @@ async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Findi
     let jobs: Vec<String> = Entity::find()
         .select_only()
         .column(Column::Job)
-        .filter(Column::State.eq(State::Failed))
+        .filter(Column::State.eq(JobRunState::Failed))
         .filter(Column::FinishedAt.gt(now.minus(FAILURE_WINDOW)))
         .distinct()
         .into_tuple()
@@ -192,18 +192,18 @@ async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Findi
     for job in jobs {
         let last = Entity::find()
             .filter(Column::Job.eq(job.as_str()))
-            .filter(Column::State.is_in([State::Done, State::Failed]))
+            .filter(Column::State.is_in([JobRunState::Done, JobRunState::Failed]))
             .filter(Column::FinishedAt.gt(now.minus(FAILURE_WINDOW)))
             .order_by_desc(Column::FinishedAt)
             .limit(MIN_FAILURES as u64)
             .all(database)
             .await?;
-        if last.len() == MIN_FAILURES && last.iter().all(|row| row.state == State::Failed) {
+        if last.len() == MIN_FAILURES && last.iter().all(|row| row.state == JobRunState::Failed) {
             findings.push(finding(&job, MIN_FAILURES, last[0].error.as_deref()));
         }
     }
     let worn = Entity::find()
-        .filter(Column::State.is_in([State::Pending, State::Running]))
+        .filter(Column::State.is_in([JobRunState::Pending, JobRunState::Running]))
         .filter(Column::Attempts.gte(i32::try_from(MIN_FAILURES).unwrap_or(i32::MAX)))
         .order_by_asc(Column::Slot)
         .all(database)
@@ -220,7 +220,7 @@ async fn failing(database: &DatabaseConnection, now: Millis) -> Result<Vec<Findi
 fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
     let error: String = error.unwrap_or("no word").chars().take(500).collect();
     Finding {
-        kind: Kind::JobFailing,
+        kind: IncidentKind::JobFailing,
         subject: job.to_owned(),
         detail: format!("{times} times in a row, the last time: {error}"),
     }
@@ -229,7 +229,7 @@ fn finding(job: &str, times: usize, error: Option<&str>) -> Finding {
 async fn dying(database: &DatabaseConnection, now: Millis) -> Result<Option<Finding>, DbErr> {
     let dead = outbox::count_dead(database, now.minus(DEAD_DELIVERY_WINDOW)).await?;
     Ok((dead >= MIN_DEAD_DELIVERIES).then(|| Finding {
-        kind: Kind::DeliveriesFailing,
+        kind: IncidentKind::DeliveriesFailing,
         subject: "all".to_owned(),
         detail: format!(
             "{dead} in the last {} minutes",

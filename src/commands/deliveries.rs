@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::State;
+use marketlake_entities::records::deliveries::DeliveryState;
 use sea_orm::DatabaseConnection;
 
 use crate::config::Settings;
@@ -68,7 +68,7 @@ enum StateFlag {
     Unknown,
 }
 
-impl From<StateFlag> for State {
+impl From<StateFlag> for DeliveryState {
     fn from(flag: StateFlag) -> Self {
         match flag {
             StateFlag::Pending => Self::Pending,
@@ -116,7 +116,7 @@ async fn list(
     most: u64,
     format: Format,
 ) -> anyhow::Result<()> {
-    let listed = outbox::list(database, state.map(State::from), most).await?;
+    let listed = outbox::list(database, state.map(DeliveryState::from), most).await?;
     let rows: Vec<Vec<Cell>> = listed
         .into_iter()
         .map(|row| {

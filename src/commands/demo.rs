@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{self, State as RunState};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_entities::records::{alerts, deliveries};
 use marketlake_feeds::Simulated;
 use marketlake_lake::{Lake, LakeStats};
@@ -143,7 +143,7 @@ fn welcome(address: &str, mail: &str) -> anyhow::Result<()> {
 async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
     let database = lake.database();
     let slots = job_runs::Entity::find()
-        .filter(job_runs::Column::State.eq(RunState::Done))
+        .filter(job_runs::Column::State.eq(JobRunState::Done))
         .filter(job_runs::Column::FinishedAt.gte(begun))
         .count(database)
         .await?;
@@ -152,7 +152,7 @@ async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
         .count(database)
         .await?;
     let mails = deliveries::Entity::find()
-        .filter(deliveries::Column::State.eq(deliveries::State::Sent))
+        .filter(deliveries::Column::State.eq(deliveries::DeliveryState::Sent))
         .filter(deliveries::Column::FinishedAt.gte(begun))
         .count(database)
         .await?;

@@ -1,6 +1,6 @@
 //! What anybody may ask for, and how much of it.
 
-use marketlake_entities::records::subscriptions::State;
+use marketlake_entities::records::subscriptions::SubscriptionState;
 use serde_json::{Value, json};
 
 use crate::support::alerting::{Alerting, wants};
@@ -183,7 +183,7 @@ async fn the_form_shows_what_it_would_have_sent_and_asks_for_it() {
             .unwrap()
             .contains("A mail is on its way to a@example.com")
     );
-    assert_eq!(states(&alerting).await, [State::Pending]);
+    assert_eq!(states(&alerting).await, [SubscriptionState::Pending]);
     let bad = post(
         &server,
         "/subscribe",

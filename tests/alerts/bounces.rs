@@ -1,7 +1,9 @@
 //! What mail servers tell us later.
 
 use marketlake_alerts::delivery::bounces::{self, BounceError, BounceOutcome};
-use marketlake_alerts::subscriptions::{self, Access, SignupLimits, SignupRequester, State};
+use marketlake_alerts::subscriptions::{
+    self, Access, SignupLimits, SignupRequester, SubscriptionState,
+};
 use marketlake_alerts::{Keyring, Subscription};
 use serde_json::json;
 
@@ -57,7 +59,7 @@ async fn take(alerting: &Alerting, raw: &[u8]) -> Result<BounceOutcome, BounceEr
         .unwrap()
 }
 
-async fn state(alerting: &Alerting, subscription: &Subscription) -> State {
+async fn state(alerting: &Alerting, subscription: &Subscription) -> SubscriptionState {
     Subscription::find(&alerting.database, &subscription.id)
         .await
         .unwrap()
@@ -85,7 +87,7 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(after.state, State::Suspended);
+        assert_eq!(after.state, SubscriptionState::Suspended);
         assert_eq!(
             after.reason.unwrap(),
             "mail did not arrive: 5.1.1 smtp; 550 5.1.1 no such user"
@@ -102,7 +104,10 @@ async fn a_hard_notice_suspends_once_and_a_new_confirmation_lifts_it() {
         .await
         .unwrap()
         .unwrap();
-        assert_eq!(state(&alerting, &subscription).await, State::Active);
+        assert_eq!(
+            state(&alerting, &subscription).await,
+            SubscriptionState::Active
+        );
     })
     .await;
 }
@@ -112,7 +117,10 @@ async fn soft_notices_suspend_when_there_are_five_of_them() {
     let base = Base::local().await;
     let (alerting, subscription, back) = sent(&base).await;
     for number in 0..5 {
-        assert_eq!(state(&alerting, &subscription).await, State::Active);
+        assert_eq!(
+            state(&alerting, &subscription).await,
+            SubscriptionState::Active
+        );
         take(
             &alerting,
             &notice(&back, "failed", &format!("4.2.{number}")),
@@ -120,7 +128,10 @@ async fn soft_notices_suspend_when_there_are_five_of_them() {
         .await
         .unwrap();
     }
-    assert_eq!(state(&alerting, &subscription).await, State::Suspended);
+    assert_eq!(
+        state(&alerting, &subscription).await,
+        SubscriptionState::Suspended
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +142,10 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
             take(&alerting, &complaint(&back)).await,
             Ok(BounceOutcome::Recorded(1))
         );
-        assert_eq!(state(&alerting, &subscription).await, State::Deleted);
+        assert_eq!(
+            state(&alerting, &subscription).await,
+            SubscriptionState::Deleted
+        );
         let before = alerting.deliveries().await.len();
         let now = alerting.now().await;
         let asked = subscriptions::request(
@@ -147,7 +161,7 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         )
         .await;
         // The answer is that of an address that nobody knows.
-        assert_eq!(asked.unwrap().unwrap().state, State::Pending);
+        assert_eq!(asked.unwrap().unwrap().state, SubscriptionState::Pending);
         assert_eq!(alerting.deliveries().await.len(), before);
     })
     .await;
@@ -199,7 +213,10 @@ async fn notices_that_are_no_notices_or_not_ours_change_nothing() {
         .await,
         Err(BounceError::NotOurs(_))
     ));
-    assert_eq!(state(&alerting, &subscription).await, State::Active);
+    assert_eq!(
+        state(&alerting, &subscription).await,
+        SubscriptionState::Active
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +239,10 @@ async fn the_notifications_of_ses_are_understood_in_an_envelope_and_bare() {
             .await
             .unwrap();
         assert_eq!(taken, Ok(BounceOutcome::Recorded(1)));
-        assert_eq!(state(&alerting, &subscription).await, State::Suspended);
+        assert_eq!(
+            state(&alerting, &subscription).await,
+            SubscriptionState::Suspended
+        );
         let complaint = json!({"eventType": "Complaint", "complaint": {"complaintFeedbackType": "abuse"}, "mail": {"source": back}});
         let taken = bounces::process_ses(&alerting.database, complaint.to_string().as_bytes(), now)
             .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox::{self, NewDelivery};
 use marketlake_alerts::subscriptions::Channel;
-use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
@@ -18,7 +18,7 @@ use crate::support::skew::{set, with_clock};
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
-async fn post(alerting: &Alerting, kind: Kind, at: Millis) {
+async fn post(alerting: &Alerting, kind: DeliveryKind, at: Millis) {
     let delivery = NewDelivery::new(kind, Channel::Mail, "trader@example.com");
     outbox::enqueue(&alerting.database, delivery, at)
         .await
@@ -32,7 +32,7 @@ async fn a_mail_that_leaves_while_the_database_clock_is_set_arrives_once() {
     for by in ["1 day", "50 seconds", "-1 day"] {
         set(&clock, "0").await;
         let alerting = Alerting::on(&base).await;
-        post(&alerting, Kind::Manage, alerting.now().await).await;
+        post(&alerting, DeliveryKind::Manage, alerting.now().await).await;
         let mailbox = Mailbox::open(Fault::SlowAfterData(Duration::from_millis(1_500))).await;
         // Another process that knows the time from before, and one that does not.
         let other = alerting.sender(&mailbox.url, None);
@@ -54,7 +54,11 @@ async fn a_mail_that_leaves_while_the_database_clock_is_set_arrives_once() {
         assert_eq!(sending.await.unwrap().unwrap().sent, 1, "{by}");
         assert_eq!(mailbox.mails().len(), 1, "{by}");
         let last = alerting.deliveries().await.pop().unwrap();
-        assert_eq!((last.state, last.attempts), (State::Sent, 1), "{by}");
+        assert_eq!(
+            (last.state, last.attempts),
+            (DeliveryState::Sent, 1),
+            "{by}"
+        );
     }
 }
 
@@ -76,7 +80,7 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             ("retry", 9, 0, DAY),
             ("unknown", 1, 0, DAY),
         ] {
-            post(&alerting, Kind::Manage, now).await;
+            post(&alerting, DeliveryKind::Manage, now).await;
             let (created_at, not_before) = (at(created_at).0, at(not_before).0);
             set(format!(
                 "update deliveries set state = '{state}', attempts = {attempts}, \
@@ -108,7 +112,7 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             assert_eq!(alerting.send(&mailbox.url).await.sent, 1, "{state}");
         }
         // What is as it ought to be.
-        post(&alerting, Kind::Manage, now).await;
+        post(&alerting, DeliveryKind::Manage, now).await;
         for (state, attempts, not_before) in [
             ("pending", 0, at(HOUR)),
             ("retry", 8, at(HOUR - 60_000)),

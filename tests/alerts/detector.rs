@@ -189,7 +189,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
             .unwrap();
         assert_eq!(
             after.state,
-            marketlake_alerts::subscriptions::State::Expired
+            marketlake_alerts::subscriptions::SubscriptionState::Expired
         );
         let daily = NewSubscription {
             cooldown_minutes: Some(0),
@@ -308,7 +308,7 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
     let delivery = alerting.delivery().await;
     assert_eq!(
         delivery.state,
-        marketlake_entities::records::deliveries::State::Dead
+        marketlake_entities::records::deliveries::DeliveryState::Dead
     );
     assert_eq!(alerting.alerts().await.len(), 1);
 }

@@ -1,7 +1,7 @@
 //! One mail for many jumps.
 
 use marketlake_alerts::NewSubscription;
-use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::{Alerting, link, wants};
@@ -71,18 +71,24 @@ async fn an_address_that_has_had_its_mails_for_the_day_gets_hourly_digests() {
             }
             alerting.judge(start().plus(minute)).await;
         }
-        let kinds: Vec<Kind> = alerting
+        let kinds: Vec<DeliveryKind> = alerting
             .deliveries()
             .await
             .into_iter()
             .map(|row| row.kind)
             .collect();
         assert_eq!(
-            kinds.iter().filter(|kind| **kind == Kind::Alert).count(),
+            kinds
+                .iter()
+                .filter(|kind| **kind == DeliveryKind::Alert)
+                .count(),
             30
         );
         assert_eq!(
-            kinds.iter().filter(|kind| **kind == Kind::Digest).count(),
+            kinds
+                .iter()
+                .filter(|kind| **kind == DeliveryKind::Digest)
+                .count(),
             1
         );
         // What comes within the hour joins the digest that waits.
@@ -120,7 +126,10 @@ async fn what_was_unsubscribed_meanwhile_is_not_sent() {
     let mailbox = Mailbox::open(Fault::None).await;
     alerting.send(&mailbox.url).await;
     let delivery = alerting.delivery().await;
-    assert_eq!((delivery.state, mailbox.mails().len()), (State::Dead, 0));
+    assert_eq!(
+        (delivery.state, mailbox.mails().len()),
+        (DeliveryState::Dead, 0)
+    );
     assert_eq!(
         delivery.error.unwrap(),
         "not wanted any more: its subscription has ended"

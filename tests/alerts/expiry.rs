@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox;
-use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::{Alerting, wants};
@@ -29,10 +29,10 @@ async fn two_deliveries(base: &Base) -> Alerting {
         alerting.commit(series(id, 1, &["340"])).await;
     }
     alerting.judge(start().plus(1)).await;
-    let mut kinds: Vec<Kind> = Vec::new();
+    let mut kinds: Vec<DeliveryKind> = Vec::new();
     kinds.extend(alerting.deliveries().await.iter().map(|row| row.kind));
     kinds.sort();
-    assert_eq!(kinds, [Kind::Alert, Kind::Digest]);
+    assert_eq!(kinds, [DeliveryKind::Alert, DeliveryKind::Digest]);
     alerting
 }
 
@@ -58,7 +58,7 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
         outbox::resume_sending(&alerting.database).await.unwrap();
         let round = alerting.send(&mailbox.url).await;
         assert_eq!((round.sent, round.dead), (0, 2));
-        let dead = outbox::list(&alerting.database, Some(State::Dead), 10)
+        let dead = outbox::list(&alerting.database, Some(DeliveryState::Dead), 10)
             .await
             .unwrap();
         assert_eq!(dead.len(), 2);
@@ -117,7 +117,7 @@ async fn a_mail_that_may_have_arrived_stays_unknown_when_it_expires() {
     let round = alerting.send(&mailbox.url).await;
     assert_eq!((round.unknown, mailbox.mails().len()), (2, came));
     for row in alerting.deliveries().await {
-        assert_eq!(row.state, State::Unknown);
+        assert_eq!(row.state, DeliveryState::Unknown);
         assert!(row.error.unwrap().starts_with("expired: "));
     }
 }

@@ -7,9 +7,9 @@ use marketlake_alerts::delivery::channels::{
     Channel, FileChannel, Guard, OutgoingMessage, SendOutcome, WebhookChannel,
 };
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
-use marketlake_alerts::subscriptions::{Channel as Kind, State as Life};
+use marketlake_alerts::subscriptions::{Channel as Kind, SubscriptionState};
 use marketlake_alerts::{NewSubscription, Subscription};
-use marketlake_entities::records::deliveries::{Kind as Says, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 
 use crate::support::alerting::{Alerting, TIMEOUT, wants};
 use crate::support::base::{Base, on_both};
@@ -41,7 +41,7 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
     ] {
         let base = Base::local().await;
         let alerting = Alerting::on(&base).await;
-        let delivery = NewDelivery::new(Says::Manage, Kind::Mail, "trader@example.com");
+        let delivery = NewDelivery::new(DeliveryKind::Manage, Kind::Mail, "trader@example.com");
         let now = alerting.now().await;
         outbox::enqueue(&alerting.database, delivery, now)
             .await
@@ -51,7 +51,7 @@ async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_n
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
         let error = delivery.error.unwrap();
-        assert_eq!(delivery.state, State::Retry, "{fault:?}: {error}");
+        assert_eq!(delivery.state, DeliveryState::Retry, "{fault:?}: {error}");
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(begun.elapsed() < 2 * TIMEOUT, "{fault:?}");
         let held = outbox::list_throttles(&alerting.database, now)
@@ -131,7 +131,7 @@ fn hooked(hook: &Hook) -> NewSubscription {
 async fn post_test(alerting: &Alerting, subscription: &Subscription) {
     let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..NewDelivery::new(Says::Test, Kind::Webhook, subscription.target())
+        ..NewDelivery::new(DeliveryKind::Test, Kind::Webhook, subscription.target())
     };
     let now = alerting.now().await;
     outbox::enqueue(&alerting.database, delivery, now)
@@ -164,7 +164,7 @@ async fn a_webhook_that_is_gone_ends_its_subscription_and_what_waits_for_it() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(found.state, Life::Deleted);
+        assert_eq!(found.state, SubscriptionState::Deleted);
         assert_eq!(
             found.reason.as_deref(),
             Some("the receiver answered 410 Gone")
@@ -177,7 +177,7 @@ async fn a_webhook_that_is_gone_ends_its_subscription_and_what_waits_for_it() {
             (kind.as_str(), detail.as_str()),
             ("ended", "the receiver answered 410 Gone")
         );
-        let waiting = outbox::list(&alerting.database, Some(State::Dead), 10)
+        let waiting = outbox::list(&alerting.database, Some(DeliveryState::Dead), 10)
             .await
             .unwrap();
         let errors: Vec<_> = waiting.into_iter().filter_map(|row| row.error).collect();
@@ -194,7 +194,7 @@ async fn a_webhook_that_is_gone_ends_its_subscription_and_what_waits_for_it() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(found.state, Life::Active);
+        assert_eq!(found.state, SubscriptionState::Active);
     })
     .await;
 }
@@ -215,9 +215,9 @@ async fn a_webhook_that_refuses_ten_times_in_a_row_is_suspended() {
         let found = Subscription::find(&alerting.database, &subscription.id).await;
         let state = found.unwrap().unwrap().state;
         let expected = if times < 10 {
-            Life::Active
+            SubscriptionState::Active
         } else {
-            Life::Suspended
+            SubscriptionState::Suspended
         };
         assert_eq!(state, expected, "after {times}");
     }

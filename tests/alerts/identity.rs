@@ -9,7 +9,7 @@ use marketlake_alerts::delivery::outbox::{self, NewDelivery};
 use marketlake_alerts::subscriptions::Channel;
 use marketlake_alerts::{Keyring, NewSubscription, subscriptions};
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::Kind;
+use marketlake_entities::records::deliveries::DeliveryKind;
 use marketlake_lake::{Lake, Store};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -171,11 +171,11 @@ async fn every_kind_of_message_in_a_restored_outbox_has_its_id_again_and_two_req
                 .unwrap();
         };
         let incident = r#"{"title":"a","detail":"b","since":"c","over":null,"advice":"d"}"#;
-        post(Kind::Confirmation, None, now).await;
-        post(Kind::Manage, None, now).await;
-        post(Kind::Manage, None, Millis(now.0 - 1)).await;
-        post(Kind::Test, None, now).await;
-        post(Kind::Incident, Some(incident), now).await;
+        post(DeliveryKind::Confirmation, None, now).await;
+        post(DeliveryKind::Manage, None, now).await;
+        post(DeliveryKind::Manage, None, Millis(now.0 - 1)).await;
+        post(DeliveryKind::Test, None, now).await;
+        post(DeliveryKind::Incident, Some(incident), now).await;
         let copy = dump(&base, &alerting.database).await;
         let restored = restored(&base, &copy).await;
         let (before, after) = (

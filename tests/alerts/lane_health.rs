@@ -1,6 +1,6 @@
 //! Lanes of deliveries that panic, and receivers that are gone: who hears of it, and how often.
 
-use marketlake_entities::records::deliveries::{Entity, Model, State};
+use marketlake_entities::records::deliveries::{DeliveryState, Entity, Model};
 use marketlake_entities::records::delivery_throttles;
 use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
@@ -103,7 +103,8 @@ async fn a_mail_whose_attempt_panics_waits_and_holds_no_other_up() {
     .await;
     let waiting = eventually("the first to be put off", async || {
         let all = deliveries(&database).await;
-        all.into_iter().find(|row| row.state == State::Retry)
+        all.into_iter()
+            .find(|row| row.state == DeliveryState::Retry)
     })
     .await;
     let error = waiting.error.unwrap();

@@ -9,7 +9,7 @@ use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
 use marketlake_alerts::subscriptions::Channel;
 use marketlake_alerts::{NewSubscription, Subscription};
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{Kind, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use tokio::net::TcpListener;
 
 use crate::support::alerting::{Alerting, TIMEOUT, wants};
@@ -24,7 +24,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     at.0 -= 60_000;
     for address in addresses {
         at.0 += 1;
-        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
         outbox::enqueue(&transaction, delivery, at).await.unwrap();
     }
     transaction.commit().await.unwrap();
@@ -196,7 +196,7 @@ async fn webhook(alerting: &Alerting, url: &str) -> Subscription {
     let subscription = alerting.subscribe(new).await;
     let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..NewDelivery::new(Kind::Test, Channel::Webhook, url)
+        ..NewDelivery::new(DeliveryKind::Test, Channel::Webhook, url)
     };
     let now = alerting.now().await;
     outbox::enqueue(&alerting.database, delivery, now)
@@ -235,7 +235,7 @@ async fn webhooks_that_hang_delay_no_mail() {
             let states = alerting.states().await;
             let busy = states
                 .iter()
-                .filter(|state| **state == State::Sending)
+                .filter(|state| **state == DeliveryState::Sending)
                 .count();
             (busy >= 32).then_some(())
         })

@@ -2,7 +2,7 @@
 
 use marketlake_alerts::Keyring;
 use marketlake_entities::records::subscriptions;
-use marketlake_entities::records::subscriptions::State;
+use marketlake_entities::records::subscriptions::SubscriptionState;
 use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(super) async fn create(server: &Running, metric: &str, address: &str) -> Val
     server.graphql(&mutation).await["data"]["createSubscription"].clone()
 }
 
-pub(super) async fn states(alerting: &Alerting) -> Vec<State> {
+pub(super) async fn states(alerting: &Alerting) -> Vec<SubscriptionState> {
     let rows = subscriptions::Entity::find()
         .all(&alerting.database)
         .await
@@ -77,10 +77,10 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
             assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
             assert!(page.text().await.unwrap().contains("<button type=\"submit\">Confirm</button>"));
         }
-        assert_eq!(states(&alerting).await, [State::Pending]);
+        assert_eq!(states(&alerting).await, [SubscriptionState::Pending]);
         for _ in 0..2 {
             assert_eq!(post(&server, &confirm, "").await.status(), 200);
-            assert_eq!(states(&alerting).await, [State::Active]);
+            assert_eq!(states(&alerting).await, [SubscriptionState::Active]);
         }
         alerting.play(ID, 2, &["350", "100"]).await;
         let told = mails(&alerting, &mailbox).await.remove(1);
@@ -92,7 +92,7 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
             assert!(page.contains(expected), "{expected} is not in\n{page}");
         }
         let id = made["subscription"]["id"].as_str().unwrap();
-        for (action, state) in [("resume", State::Active), ("pause", State::Paused), ("resume", State::Active)] {
+        for (action, state) in [("resume", SubscriptionState::Active), ("pause", SubscriptionState::Paused), ("resume", SubscriptionState::Active)] {
             let done = post(&server, &manage, &format!("id={id}&action={action}")).await;
             assert_eq!((done.status().as_u16(), done.headers()["location"].to_str().unwrap()), (303, manage.as_str()));
             assert_eq!(states(&alerting).await, [state]);
@@ -106,16 +106,16 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
         assert_eq!(own["alerts"][0]["delivery"], "sent");
         // One click: a POST with the body of RFC 8058, no cookie, no second step.
         assert_eq!(server.get(&unsubscribe).await.status(), 200);
-        assert_eq!(states(&alerting).await, [State::Active]);
+        assert_eq!(states(&alerting).await, [SubscriptionState::Active]);
         for _ in 0..2 {
             let done = post(&server, &unsubscribe, "List-Unsubscribe=One-Click").await;
             assert_eq!(done.status(), 200);
-            assert_eq!(states(&alerting).await, [State::Deleted]);
+            assert_eq!(states(&alerting).await, [SubscriptionState::Deleted]);
         }
         alerting.play(ID, 4, &["9000"]).await;
         assert_eq!(alerting.alerts().await.len(), 1);
         assert_eq!(post(&server, &confirm, "").await.status(), 410);
-        assert_eq!(states(&alerting).await, [State::Deleted]);
+        assert_eq!(states(&alerting).await, [SubscriptionState::Deleted]);
     })
     .await;
 }
@@ -145,7 +145,10 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
         );
         let mut left = states(&alerting).await;
         left.sort();
-        assert_eq!(left, [State::Pending, State::Expired]);
+        assert_eq!(
+            left,
+            [SubscriptionState::Pending, SubscriptionState::Expired]
+        );
     })
     .await;
 }
@@ -245,7 +248,10 @@ async fn bad_links_do_nothing_and_say_why() {
         );
         refused += 1;
     }
-    assert_eq!(states(&alerting).await, [State::Active, State::Active]);
+    assert_eq!(
+        states(&alerting).await,
+        [SubscriptionState::Active, SubscriptionState::Active]
+    );
     assert!(refused >= 44, "{refused}");
     assert_eq!(
         server.graphql(&pause(&manage, &mine.id)).await["data"]["pauseSubscription"]["subscription"]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox;
-use marketlake_entities::records::deliveries::State;
+use marketlake_entities::records::deliveries::DeliveryState;
 use sea_orm::ConnectionTrait;
 
 use crate::support::alerting::{Alerting, wants};
@@ -53,40 +53,59 @@ enum Stage {
 }
 
 /// How a server behaves; what becomes of the delivery; how often the mail arrived.
-fn modes() -> [(&'static str, Option<Fault>, State, usize); 12] {
+fn modes() -> [(&'static str, Option<Fault>, DeliveryState, usize); 12] {
     let late = Duration::from_millis(100);
     [
-        ("ok", Some(Fault::None), State::Sent, 1),
-        ("slow 250", Some(Fault::SlowAfterData(late)), State::Sent, 1),
+        ("ok", Some(Fault::None), DeliveryState::Sent, 1),
+        (
+            "slow 250",
+            Some(Fault::SlowAfterData(late)),
+            DeliveryState::Sent,
+            1,
+        ),
         (
             "drop after DATA",
             Some(Fault::DropAfterData),
-            State::Unknown,
+            DeliveryState::Unknown,
             1,
         ),
         (
             "mute after DATA",
             Some(Fault::MuteAfterData),
-            State::Unknown,
+            DeliveryState::Unknown,
             1,
         ),
         (
             "slow banner",
             Some(Fault::SlowBanner(Duration::from_secs(60))),
-            State::Retry,
+            DeliveryState::Retry,
             0,
         ),
-        ("refused", None, State::Retry, 0),
-        ("421", Some(Fault::Greeting(421)), State::Retry, 0),
-        ("451", Some(Fault::Data(451)), State::Retry, 0),
-        ("550", Some(Fault::Recipient(550)), State::Dead, 0),
-        ("552", Some(Fault::Data(552)), State::Dead, 0),
-        ("a byte a second", Some(Fault::ByteASecond), State::Retry, 0),
-        ("STARTTLS stripped", Some(Fault::None), State::Retry, 0),
+        ("refused", None, DeliveryState::Retry, 0),
+        ("421", Some(Fault::Greeting(421)), DeliveryState::Retry, 0),
+        ("451", Some(Fault::Data(451)), DeliveryState::Retry, 0),
+        ("550", Some(Fault::Recipient(550)), DeliveryState::Dead, 0),
+        ("552", Some(Fault::Data(552)), DeliveryState::Dead, 0),
+        (
+            "a byte a second",
+            Some(Fault::ByteASecond),
+            DeliveryState::Retry,
+            0,
+        ),
+        (
+            "STARTTLS stripped",
+            Some(Fault::None),
+            DeliveryState::Retry,
+            0,
+        ),
     ]
 }
 
-async fn meet(name: &str, fault: Option<Fault>, stage: Stage) -> (State, usize, Alerting, Base) {
+async fn meet(
+    name: &str,
+    fault: Option<Fault>,
+    stage: Stage,
+) -> (DeliveryState, usize, Alerting, Base) {
     let base = Base::local().await;
     let alerting = match stage {
         Stage::First | Stage::Retry => one_delivery(&base).await,
@@ -95,7 +114,7 @@ async fn meet(name: &str, fault: Option<Fault>, stage: Stage) -> (State, usize, 
     if matches!(stage, Stage::Retry) {
         let refusing = Mailbox::open(Fault::Data(451)).await;
         alerting.send(&refusing.url).await;
-        assert_eq!(alerting.states().await, [State::Retry]);
+        assert_eq!(alerting.states().await, [DeliveryState::Retry]);
         alerting.make_due().await;
     }
     let mailbox = Mailbox::open(fault.unwrap_or(Fault::None)).await;
@@ -108,12 +127,12 @@ async fn meet(name: &str, fault: Option<Fault>, stage: Stage) -> (State, usize, 
     let delivery = alerting.delivery().await;
     assert_eq!(
         delivery.error.is_none(),
-        delivery.state == State::Sent,
+        delivery.state == DeliveryState::Sent,
         "{delivery:?}"
     );
     assert_eq!(
         delivery.unknowns,
-        i32::from(delivery.state == State::Unknown),
+        i32::from(delivery.state == DeliveryState::Unknown),
         "{delivery:?}"
     );
     let identity = delivery.message_id.clone().unwrap_or_default();
@@ -223,7 +242,10 @@ async fn an_unknown_outcome_is_tried_once_more_with_the_same_bytes_and_counted()
         alerting.make_due().await;
     }
     let delivery = alerting.delivery().await;
-    assert_eq!((delivery.state, delivery.unknowns), (State::Unknown, 2));
+    assert_eq!(
+        (delivery.state, delivery.unknowns),
+        (DeliveryState::Unknown, 2)
+    );
     let mails = mailbox.mails();
     assert_eq!((mails.len(), mailbox.counts().len()), (2, 1));
     assert_eq!(mails[0], mails[1]);
@@ -240,12 +262,12 @@ async fn a_worker_that_died_before_it_handed_over_is_no_doubt_and_one_that_died_
         alerting.database.execute_unprepared("update deliveries set lease_until = null").await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
-        assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (State::Sent, 2, 0));
+        assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (DeliveryState::Sent, 2, 0));
         let again = "update deliveries set state = 'sending', lease_until = null, transmit_started_at = 1, not_before = 0";
         alerting.database.execute_unprepared(again).await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
-        assert_eq!((delivery.state, delivery.unknowns), (State::Sent, 1));
+        assert_eq!((delivery.state, delivery.unknowns), (DeliveryState::Sent, 1));
         assert_eq!(mailbox.counts().into_values().collect::<Vec<_>>(), [2]);
     })
     .await;
@@ -257,7 +279,7 @@ async fn what_is_given_up_is_listed_and_goes_out_again_when_an_operator_says_so(
     let alerting = one_delivery(&base).await;
     let mailbox = Mailbox::open(Fault::Recipient(550)).await;
     alerting.send(&mailbox.url).await;
-    let listed = outbox::list(&alerting.database, Some(State::Dead), 10)
+    let listed = outbox::list(&alerting.database, Some(DeliveryState::Dead), 10)
         .await
         .unwrap();
     assert_eq!(
@@ -281,7 +303,7 @@ async fn what_is_given_up_is_listed_and_goes_out_again_when_an_operator_says_so(
     );
     mailbox.set(Fault::None);
     alerting.send(&mailbox.url).await;
-    assert_eq!(alerting.states().await, [State::Sent]);
+    assert_eq!(alerting.states().await, [DeliveryState::Sent]);
     assert!(
         !outbox::requeue(&alerting.database, &listed[0].id, now)
             .await
@@ -298,7 +320,7 @@ async fn stale_news_is_given_up() {
     let mailbox = Mailbox::open(Fault::Data(451)).await;
     alerting.send(&mailbox.url).await;
     let delivery = alerting.delivery().await;
-    assert_eq!(delivery.state, State::Dead);
+    assert_eq!(delivery.state, DeliveryState::Dead);
     assert!(
         delivery
             .error

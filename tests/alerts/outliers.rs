@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
 use marketlake_alerts::subscriptions::Channel;
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{Kind, State};
-use marketlake_entities::records::delivery_throttles::{self, Scope};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
+use marketlake_entities::records::delivery_throttles::{self, ThrottleScope};
 use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     let transaction = database::begin_write(&alerting.database).await.unwrap();
     let now = database::clock(&transaction).await.unwrap();
     for address in addresses {
-        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
         outbox::enqueue(&transaction, delivery, now).await.unwrap();
     }
     transaction.commit().await.unwrap();
@@ -50,18 +50,29 @@ async fn until_arrived(sender: &Sender, mailbox: &Mailbox, count: usize) {
 
 async fn holds_all_mail(database: &DatabaseConnection) -> bool {
     let rows = delivery_throttles::Entity::find().all(database).await;
-    rows.unwrap().iter().any(|row| row.scope == Scope::Channel)
+    rows.unwrap()
+        .iter()
+        .any(|row| row.scope == ThrottleScope::Channel)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_at_which_the_server_breaks_off_delays_nobody_at_any_retry() {
     on_both(async |base: Base| {
         for (fault, ends) in [
-            (Fault::Refuse("closes", CLOSE), State::Retry),
-            (Fault::Refuse("closes", "421 4.7.0 closing"), State::Retry),
-            (Fault::RefuseData("closes", CLOSE), State::Unknown),
-            (Fault::RefuseData("closes", "451 local error"), State::Retry),
-            (Fault::RefuseData("closes", "421 closing"), State::Retry),
+            (Fault::Refuse("closes", CLOSE), DeliveryState::Retry),
+            (
+                Fault::Refuse("closes", "421 4.7.0 closing"),
+                DeliveryState::Retry,
+            ),
+            (Fault::RefuseData("closes", CLOSE), DeliveryState::Unknown),
+            (
+                Fault::RefuseData("closes", "451 local error"),
+                DeliveryState::Retry,
+            ),
+            (
+                Fault::RefuseData("closes", "421 closing"),
+                DeliveryState::Retry,
+            ),
         ] {
             let base = base.again().await;
             let alerting = Alerting::on(&base).await;
@@ -79,7 +90,8 @@ async fn an_address_at_which_the_server_breaks_off_delays_nobody_at_any_retry() 
                 assert!(!holds_all_mail(&alerting.database).await, "{fault:?}");
                 let rows = delivery_throttles::Entity::find();
                 let rows = rows.all(&alerting.database).await.unwrap();
-                let of_domain = |row: &delivery_throttles::Model| row.scope == Scope::Destination;
+                let of_domain =
+                    |row: &delivery_throttles::Model| row.scope == ThrottleScope::Destination;
                 // Once others of its domain got their mails, it waits alone.
                 assert!(
                     round < 3 || !rows.iter().any(of_domain),

@@ -1,6 +1,6 @@
 //! The operator hears of what is wrong once when it begins, and once when it is over.
 
-use marketlake_alerts::delivery::watchdog::{Finding, Kind, reconcile};
+use marketlake_alerts::delivery::watchdog::{Finding, IncidentKind, reconcile};
 use marketlake_entities::records::deliveries;
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -23,8 +23,8 @@ async fn each_incident_is_two_mails_however_long_it_lasts() {
     on_both(async |base: Base| {
         let alerting = Alerting::on(&base).await;
         let (feed, job) = (
-            finding(Kind::FeedStale, "all"),
-            finding(Kind::JobFailing, "ingest-minute"),
+            finding(IncidentKind::FeedStale, "all"),
+            finding(IncidentKind::JobFailing, "ingest-minute"),
         );
         let mut settled = Vec::new();
         let begun = alerting.now().await.0 - 600_000;
@@ -110,7 +110,7 @@ async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
         .deliveries()
         .await
         .into_iter()
-        .filter(|row| row.kind == deliveries::Kind::Incident);
+        .filter(|row| row.kind == deliveries::DeliveryKind::Incident);
     let content: Vec<String> = letters.filter_map(|row| row.content).collect();
     for expected in [
         "no new minute comes in",

@@ -13,7 +13,7 @@ use marketlake_alerts::delivery::outbox::{self, Sender};
 use marketlake_alerts::subscriptions::Access;
 use marketlake_alerts::subscriptions::check_endpoint;
 use marketlake_alerts::{NewSubscription, Subscription, subscriptions};
-use marketlake_entities::records::deliveries::State;
+use marketlake_entities::records::deliveries::DeliveryState;
 use sha2::Sha256;
 
 use crate::support::alerting::{Alerting, wants};
@@ -167,24 +167,24 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receivers_answers_have_their_outcomes() {
     for (answer, expected) in [
-        (OK, State::Sent),
+        (OK, DeliveryState::Sent),
         (
             "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            State::Retry,
+            DeliveryState::Retry,
         ),
         (
             "HTTP/1.1 429 Slow\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            State::Retry,
+            DeliveryState::Retry,
         ),
         (
             "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            State::Dead,
+            DeliveryState::Dead,
         ),
         (
             "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            State::Dead,
+            DeliveryState::Dead,
         ),
-        ("", State::Unknown),
+        ("", DeliveryState::Unknown),
     ] {
         let base = Base::local().await;
         let hook = Hook::open(answer).await;

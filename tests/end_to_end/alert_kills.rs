@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use marketlake_entities::records::deliveries::{self, State};
+use marketlake_entities::records::deliveries::{self, DeliveryState};
 use marketlake_entities::records::{alerts, delivery_alerts};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 
@@ -112,7 +112,8 @@ async fn survive(base: Base, kills: usize) {
     until_all("deliveries to end", 0, async || {
         let all = deliveries::Entity::find().all(&database).await.unwrap();
         let waits = |row: &&deliveries::Model| {
-            !matches!(row.state, State::Sent | State::Dead) && row.not_before.0 != i64::MAX
+            !matches!(row.state, DeliveryState::Sent | DeliveryState::Dead)
+                && row.not_before.0 != i64::MAX
         };
         all.iter().filter(waits).count()
     })
@@ -179,7 +180,10 @@ async fn verify(
         .collect();
     for alert in made {
         let row = &rows[&told[&alert.id]];
-        assert!(matches!(row.state, State::Sent | State::Unknown), "{row:?}");
+        assert!(
+            matches!(row.state, DeliveryState::Sent | DeliveryState::Unknown),
+            "{row:?}"
+        );
         let came = counts
             .get(&format!("{}@localhost", row.message_id.as_deref().unwrap()))
             .copied()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_lake::Span;
 use sea_orm::EntityTrait;
 
@@ -36,7 +36,9 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
     let held = eventually("the first to hold its fourth part", async || {
         let all = job_runs::Entity::find().all(&database).await.unwrap();
         let parts = all.into_iter().filter(|row| row.job == "ingest-minute");
-        let mut running: Vec<_> = parts.filter(|row| row.state == State::Running).collect();
+        let mut running: Vec<_> = parts
+            .filter(|row| row.state == JobRunState::Running)
+            .collect();
         let done = runs(&database, "ingest-minute", "done").await;
         running.pop().filter(|_| done == 3)
     })
@@ -76,7 +78,7 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
         (ingested.len(), of_slots.len()),
         (MINUTES * SHARDS, MINUTES * SHARDS)
     );
-    assert!(ingested.iter().all(|row| row.state == State::Done));
+    assert!(ingested.iter().all(|row| row.state == JobRunState::Done));
     let again = ingested.iter().copied().filter(|row| row.token > 1);
     let (taken_over, staged_again): (Vec<&job_runs::Model>, Vec<&job_runs::Model>) =
         again.partition(|row| row.id == held.id);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use sea_orm::EntityTrait;
 
 use super::{history, replaying, wait_for_minutes};
@@ -31,7 +31,7 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
         for row in of_job {
             assert_eq!(
                 (row.state, row.attempts, row.token),
-                (State::Done, 1, 1),
+                (JobRunState::Done, 1, 1),
                 "{row:?}"
             );
             *by_worker.entry(row.worker.clone().unwrap()).or_default() += 1;
@@ -67,7 +67,7 @@ async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
         eventually("a minute", async || {
             let rows = job_runs::Entity::find().all(&database).await.unwrap();
             rows.iter()
-                .any(|row| row.job == "detect-jumps" && row.state == State::Done)
+                .any(|row| row.job == "detect-jumps" && row.state == JobRunState::Done)
                 .then_some(())
         })
         .await;
@@ -76,7 +76,7 @@ async fn ctrl_c_finishes_what_runs_and_ends_within_ten_seconds() {
         assert!(took < Duration::from_secs(10), "{took:?}");
         let rows = job_runs::Entity::find().all(&database).await.unwrap();
         assert!(
-            rows.iter().all(|row| row.state != State::Running),
+            rows.iter().all(|row| row.state != JobRunState::Running),
             "{rows:?}"
         );
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox::{self, EnqueueOptions};
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::State;
+use marketlake_entities::records::deliveries::DeliveryState;
 use marketlake_entities::records::job_runs;
 use marketlake_jobs::{DetectJumps, DetectOptions, RunOnce, Runner};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -66,7 +66,7 @@ async fn a_minute_that_is_healed_or_imported_late_makes_alerts_and_no_mail() {
     on_both(async |base: Base| {
         let alerting = judged(&base, 12, true).await;
         let delivery = alerting.delivery().await;
-        assert_eq!(delivery.state, State::Dead);
+        assert_eq!(delivery.state, DeliveryState::Dead);
         let error = delivery.error.unwrap();
         let expected =
             "expired: older than alerts.max_age: judged 11 minutes after its minute ended";
@@ -77,7 +77,7 @@ async fn a_minute_that_is_healed_or_imported_late_makes_alerts_and_no_mail() {
                 .await
                 .unwrap()
         );
-        let list = outbox::list(&alerting.database, Some(State::Dead), 10).await;
+        let list = outbox::list(&alerting.database, Some(DeliveryState::Dead), 10).await;
         assert_eq!(list.unwrap().len(), 1, "an operator sees why");
     })
     .await;
@@ -88,7 +88,11 @@ async fn a_minute_of_the_present_is_mailed_and_so_is_a_replays() {
     for (minutes_ago, is_live) in [(2, true), (9, true), (3 * 1_440, false)] {
         let base = Base::local().await;
         let alerting = judged(&base, minutes_ago, is_live).await;
-        assert_eq!(alerting.states().await, [State::Pending], "{minutes_ago}");
+        assert_eq!(
+            alerting.states().await,
+            [DeliveryState::Pending],
+            "{minutes_ago}"
+        );
         assert_eq!(slots_of_delivery(&alerting).await, 1);
         let now = database::clock(&alerting.database).await.unwrap();
         assert!(alerting.delivery().await.not_before <= now);

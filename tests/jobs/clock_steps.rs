@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{Column, Entity, Model, State};
+use marketlake_entities::records::job_runs::{Column, Entity, JobRunState, Model};
 use marketlake_jobs::{Clock, PlannedSlot, slots};
 use marketlake_model::Millis;
 use reqwest::Method;
@@ -40,7 +40,10 @@ async fn within_two_minutes(what: &str, mut probe: impl AsyncFnMut() -> bool) {
 async fn a_minute_is_done(database: &DatabaseConnection) -> usize {
     eventually("a minute", async || {
         let done = ingests(database).await;
-        let count = done.iter().filter(|row| row.state == State::Done).count();
+        let count = done
+            .iter()
+            .filter(|row| row.state == JobRunState::Done)
+            .count();
         (count > 0).then_some(count)
     })
     .await
@@ -51,7 +54,7 @@ async fn nothing_lies_ahead(database: &DatabaseConnection) {
     let now = true_now();
     for row in ingests(database).await {
         assert!(row.slot <= now, "{row:?}");
-        assert_ne!(row.state, State::Missed, "{row:?}");
+        assert_ne!(row.state, JobRunState::Missed, "{row:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_feeds::{Binance, Cryptowatch, DEFAULT_PAUSE, Feed, MAX_BAN};
 use marketlake_jobs::{IngestMinute, Job, PlannedSlot, Runner, Source, slots};
 use marketlake_model::Millis;
@@ -142,7 +142,7 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
                 .unwrap();
             eventually("the slot to be done", async || {
                 let row = slots::find(&database, job.name(), slot, 0).await.unwrap();
-                (row.unwrap().state == State::Done).then_some(())
+                (row.unwrap().state == JobRunState::Done).then_some(())
             })
             .await;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::Utc;
-use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_model::{Millis, Minute};
 use sea_orm::EntityTrait;
 
@@ -15,7 +15,7 @@ use crate::support::program::Program;
 const OUTAGE_MINUTES: i64 = 20;
 
 /// The state of each minute of `ingest-minute`.
-async fn minutes(base: &Base) -> BTreeMap<Minute, State> {
+async fn minutes(base: &Base) -> BTreeMap<Minute, JobRunState> {
     let rows = job_runs::Entity::find()
         .all(&base.database().await)
         .await
@@ -36,7 +36,7 @@ async fn after_an_outage_every_missing_minute_is_ingested_and_judged() {
         let minutes = eventually("the outage to be caught up", async || {
             let minutes = minutes(&base).await;
             let whole = minutes.len() > usize::try_from(OUTAGE_MINUTES).unwrap();
-            (whole && minutes.values().all(|state| *state == State::Done)).then_some(minutes)
+            (whole && minutes.values().all(|state| *state == JobRunState::Done)).then_some(minutes)
         })
         .await;
         let numbers: Vec<i64> = minutes.keys().map(|minute| minute.number()).collect();
@@ -69,7 +69,7 @@ async fn a_minute_that_a_live_feed_was_not_asked_for_is_missed_and_never_made_up
             let minutes = minutes(&base).await;
             let done = minutes
                 .values()
-                .filter(|state| **state == State::Done)
+                .filter(|state| **state == JobRunState::Done)
                 .count();
             (done >= 2).then_some(minutes)
         })
@@ -77,7 +77,7 @@ async fn a_minute_that_a_live_feed_was_not_asked_for_is_missed_and_never_made_up
         server.interrupt().await;
         let missed = minutes
             .values()
-            .filter(|state| **state == State::Missed)
+            .filter(|state| **state == JobRunState::Missed)
             .count();
         assert!(
             missed >= usize::try_from(OUTAGE_MINUTES).unwrap() - 1,

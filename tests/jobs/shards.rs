@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use marketlake_entities::records::job_runs::{Entity, State};
+use marketlake_entities::records::job_runs::{Entity, JobRunState};
 use marketlake_feeds::{Batch, Coverage, Feed, FeedError, Simulated};
 use marketlake_jobs::{
     Clock, DetectJumps, DetectOptions, IngestMinute, Job, MarkIngested, PlannedSlot, PlanningTime,
@@ -95,7 +95,7 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
 }
 
 /// Which parts of a minute stand how.
-async fn parts(lake: &marketlake_lake::Lake, slot: Minute) -> Vec<(i32, State)> {
+async fn parts(lake: &marketlake_lake::Lake, slot: Minute) -> Vec<(i32, JobRunState)> {
     let all = Entity::find().all(lake.database()).await.unwrap();
     let of_slot = all
         .into_iter()
@@ -130,7 +130,7 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
         };
         let did = lake.rebuild_catalog(&feeds().with_history(true)).await;
         assert_eq!(did.unwrap().slots, 3);
-        let (done, pending) = (State::Done, State::Pending);
+        let (done, pending) = (JobRunState::Done, JobRunState::Pending);
         let expected = [(0, done), (1, pending), (2, done), (3, pending)];
         assert_eq!(parts(&lake, minutes[0]).await, expected);
         let expected = [(0, pending), (1, pending), (2, pending), (3, done)];
@@ -181,7 +181,7 @@ async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
     let lake = base.lake().await;
     let did = lake.rebuild_catalog(&MarkIngested::new(2)).await.unwrap();
     assert_eq!(did.slots, 1);
-    assert_eq!(parts(&lake, slot).await, [(1, State::Done)]);
+    assert_eq!(parts(&lake, slot).await, [(1, JobRunState::Done)]);
     // Two feeds of the same market: nobody knows whose a sample was.
     base.lose_database().await;
     let lake = base.lake().await;
@@ -246,7 +246,7 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let failed = slots::find(lake.database(), IngestMinute::NAME, slot, 1)
             .await
             .unwrap();
-        assert_eq!(failed.unwrap().state, State::Failed);
+        assert_eq!(failed.unwrap().state, JobRunState::Failed);
         let detected = runner.run_once(&detect, slot, 0, false).await.unwrap();
         let RunOnce::Done(outcome) = detected else {
             panic!("{detected:?}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_jobs::{
     Clock, Dependency, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, RunOnce,
     Runner, slots,
@@ -78,7 +78,7 @@ async fn enter(database: &DatabaseConnection, job: &str, slots: &[i64]) -> u64 {
     slots::enqueue(database, job, &due, now).await.unwrap()
 }
 
-async fn state(database: &DatabaseConnection, slot: i64) -> State {
+async fn state(database: &DatabaseConnection, slot: i64) -> JobRunState {
     slots::find(database, "count", Millis(slot), 0)
         .await
         .unwrap()
@@ -125,7 +125,7 @@ async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
             .await
             .unwrap();
         assert!(matches!(first, RunOnce::Failed(_)), "{first:?}");
-        assert_eq!(state(&database, 1).await, State::Pending);
+        assert_eq!(state(&database, 1).await, JobRunState::Pending);
         let second = runner
             .run_once(job.as_ref(), Millis(1), 0, false)
             .await
@@ -146,7 +146,7 @@ async fn a_failed_slot_is_tried_again_and_in_the_end_given_up() {
                 .await
                 .unwrap();
         }
-        assert_eq!(state(&database, 2).await, State::Failed);
+        assert_eq!(state(&database, 2).await, JobRunState::Failed);
         assert_eq!(hopeless.failures.load(Ordering::SeqCst), 97);
     })
     .await;
@@ -188,7 +188,7 @@ async fn a_worker_that_lost_its_lease_commits_nothing() {
             .unwrap();
         assert_eq!(
             (row.state, row.token, row.worker.as_deref()),
-            (State::Done, 2, Some("quick"))
+            (JobRunState::Done, 2, Some("quick"))
         );
     })
     .await;
@@ -243,8 +243,8 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
         slots::enqueue(&database, "count", &[reopening(1), reopening(2)], now)
             .await
             .unwrap();
-        assert_eq!(state(&database, 1).await, State::Pending);
-        assert_eq!(state(&database, 2).await, State::Failed);
+        assert_eq!(state(&database, 1).await, JobRunState::Pending);
+        assert_eq!(state(&database, 2).await, JobRunState::Failed);
         // A person may ask for it.
         let asked = runner(&database, "w")
             .run_once(Count::new(&database, 0).as_ref(), Millis(2), 0, true)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::State;
+use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_jobs::supervisor::{Restarts, supervise};
 use marketlake_jobs::{
     Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, Runner, slots,
@@ -113,7 +113,7 @@ async fn a_run_that_panics_fails_and_its_worker_goes_on() {
         };
         eventually("both slots to end", async || {
             let (one, two) = (state(1).await.0, state(2).await.0);
-            ((one, two) == (State::Failed, State::Done)).then_some(())
+            ((one, two) == (JobRunState::Failed, JobRunState::Done)).then_some(())
         })
         .await;
         assert_eq!(

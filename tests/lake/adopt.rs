@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_entities::records::job_runs::{self, State};
+use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_entities::records::upload_intents;
 use marketlake_jobs::{DetectJumps, IngestMinute, MarkIngested, PlannedSlot, slots};
 use marketlake_lake::{CheckOptions, LakeError, MismatchError};
@@ -38,7 +38,7 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
         let lake = base.lake().await;
         let now = database::clock(lake.database()).await.unwrap();
         let missed = PlannedSlot {
-            state: State::Missed,
+            state: JobRunState::Missed,
             ..PlannedSlot::pending(start().plus(4).start())
         };
         slots::enqueue(lake.database(), IngestMinute::NAME, &[missed], now)
@@ -53,16 +53,16 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
         assert_eq!(rows(&lake).await, after);
         assert_eq!(problems(&lake).await, Vec::<String>::new());
         let runs = job_runs::Entity::find().all(lake.database()).await.unwrap();
-        let of = |job: &str, state: State| {
+        let of = |job: &str, state: JobRunState| {
             let runs = runs
                 .iter()
                 .filter(|run| run.job == job && run.state == state);
             let minutes = runs.map(|run| run.slot.minute().number() - start().number());
             minutes.collect::<BTreeSet<i64>>()
         };
-        assert_eq!(of(IngestMinute::NAME, State::Done), (0..5).collect());
+        assert_eq!(of(IngestMinute::NAME, JobRunState::Done), (0..5).collect());
         // What this database had planned was not judged yet; the others were, by lost commits.
-        assert_eq!(of(DetectJumps::NAME, State::Pending), [4].into());
+        assert_eq!(of(DetectJumps::NAME, JobRunState::Pending), [4].into());
         assert_eq!(runs.len(), 6);
     })
     .await;

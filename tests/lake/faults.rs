@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_entities::records::segments::{Column, Entity, State};
+use marketlake_entities::records::segments::{Column, Entity, SegmentState};
 use marketlake_lake::{Lake, LakeError, QueryEngine, Span, Store};
 use marketlake_model::{Millis, Sample};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -37,7 +37,7 @@ pub async fn faulty(base: &Base) -> (Arc<Lake>, Arc<Faulty>) {
 }
 
 pub async fn live_hashes(lake: &Lake) -> Vec<String> {
-    let live = Entity::find().filter(Column::State.eq(State::Live));
+    let live = Entity::find().filter(Column::State.eq(SegmentState::Live));
     let mut hashes: Vec<String> = live
         .all(lake.database())
         .await

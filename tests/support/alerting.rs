@@ -10,7 +10,7 @@ use marketlake_alerts::delivery::outbox::{EnqueueOptions, SendCounts, SendRate, 
 use marketlake_alerts::detection::{self, RecordCounts};
 use marketlake_alerts::{Channels, NewSubscription, Subscription};
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{self, State};
+use marketlake_entities::records::deliveries::{self, DeliveryState};
 use marketlake_entities::records::{alerts, job_runs};
 use marketlake_lake::Lake;
 use marketlake_model::{Millis, Minute, Sample};
@@ -87,7 +87,7 @@ impl Alerting {
             job: Set("detect-jumps".to_owned()),
             slot: Set(minute.start()),
             shard: Set(0),
-            state: Set(job_runs::State::Done),
+            state: Set(job_runs::JobRunState::Done),
             token: Set(1),
             attempts: Set(1),
             not_before: Set(now),
@@ -146,7 +146,7 @@ impl Alerting {
         all.remove(0)
     }
 
-    pub async fn states(&self) -> Vec<State> {
+    pub async fn states(&self) -> Vec<DeliveryState> {
         self.deliveries()
             .await
             .into_iter()

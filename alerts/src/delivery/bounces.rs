@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 use marketlake_entities::database;
-use marketlake_entities::records::bounces::{self, Kind};
-use marketlake_entities::records::deliveries::{self, Kind as DeliveryKind};
-use marketlake_entities::records::subscriptions::{self, State};
-use marketlake_entities::records::suppressions::State as RecipientState;
+use marketlake_entities::records::bounces::{self, BounceKind};
+use marketlake_entities::records::deliveries::{self, DeliveryKind};
+use marketlake_entities::records::subscriptions::{self, SubscriptionState};
+use marketlake_entities::records::suppressions::SuppressionState;
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -43,7 +43,7 @@ pub enum BounceError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Notice {
     return_paths: Vec<String>,
-    kind: Kind,
+    kind: BounceKind,
     status: String,
     detail: String,
 }
@@ -125,7 +125,7 @@ fn of_mail(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
                 }
                 let what = field(&text, "Feedback-Type").unwrap_or_default();
                 let detail = format!("feedback report: {what}");
-                found = Some(Some((Kind::Complaint, what, detail)));
+                found = Some(Some((BounceKind::Complaint, what, detail)));
             }
             _ => (),
         }
@@ -161,7 +161,7 @@ fn field(text: &str, name: &str) -> Option<String> {
 }
 
 /// `None` where it says that nothing failed.
-fn delivery_status(text: &str) -> Result<Option<(Kind, String, String)>, BounceError> {
+fn delivery_status(text: &str) -> Result<Option<(BounceKind, String, String)>, BounceError> {
     let action = field(text, "Action").ok_or_else(|| unreadable("there is no Action"))?;
     if !action.eq_ignore_ascii_case("failed") {
         return Ok(None);
@@ -177,11 +177,11 @@ fn delivery_status(text: &str) -> Result<Option<(Kind, String, String)>, BounceE
 }
 
 /// RFC 3463: 5.x.x is for good, but for a full mailbox and a server that cannot be found.
-fn hardness(status: &str) -> Kind {
+fn hardness(status: &str) -> BounceKind {
     if status.starts_with("5.") && status != "5.2.2" && status != "5.4.4" {
-        Kind::Hard
+        BounceKind::Hard
     } else {
-        Kind::Soft
+        BounceKind::Soft
     }
 }
 
@@ -251,9 +251,9 @@ fn of_ses(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
     let (kind, status, detail) = match (ses.notification_type.as_str(), ses.bounce, ses.complaint) {
         ("Bounce", Some(bounce), _) => {
             let kind = if bounce.bounce_type == "Permanent" {
-                Kind::Hard
+                BounceKind::Hard
             } else {
-                Kind::Soft
+                BounceKind::Soft
             };
             let first = bounce.bounced_recipients.into_iter().next();
             let (status, said) = first.map_or((None, None), |r| (r.status, r.diagnostic_code));
@@ -267,7 +267,7 @@ fn of_ses(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
             let what = complaint.and_then(|c| c.complaint_feedback_type);
             let what = what.unwrap_or_else(|| "complaint".to_owned());
             (
-                Kind::Complaint,
+                BounceKind::Complaint,
                 what.clone(),
                 format!("SES complaint: {what}"),
             )
@@ -355,22 +355,24 @@ async fn act(
 ) -> Result<u64, AlertError> {
     let reason = format!("{} {}", notice.status, notice.detail);
     let (state, change) = match notice.kind {
-        Kind::Complaint => {
+        BounceKind::Complaint => {
             let change = Transition::Unsubscribe("its owner called a mail spam");
-            (RecipientState::Complained, change)
+            (SuppressionState::Complained, change)
         }
-        Kind::Soft if softs(connection, address, now).await? < MAX_SOFT_BOUNCES => return Ok(0),
-        Kind::Hard | Kind::Soft => {
+        BounceKind::Soft if softs(connection, address, now).await? < MAX_SOFT_BOUNCES => {
+            return Ok(0);
+        }
+        BounceKind::Hard | BounceKind::Soft => {
             let change = Transition::Suspend(format!("mail did not arrive: {reason}"));
-            (RecipientState::Suspended, change)
+            (SuppressionState::Suspended, change)
         }
     };
     suppression_list::remember(connection, address, state, &reason, now).await?;
     let mut concerned = subscriptions::Entity::find()
         .filter(subscriptions::Column::Address.eq(address))
-        .filter(subscriptions::Column::State.ne(State::Deleted));
-    if notice.kind != Kind::Complaint {
-        let told = [State::Active, State::Paused];
+        .filter(subscriptions::Column::State.ne(SubscriptionState::Deleted));
+    if notice.kind != BounceKind::Complaint {
+        let told = [SubscriptionState::Active, SubscriptionState::Paused];
         concerned = concerned.filter(subscriptions::Column::State.is_in(told));
     }
     let mut touched = 0;
@@ -391,7 +393,7 @@ async fn softs(
 ) -> Result<u64, AlertError> {
     let count = bounces::Entity::find()
         .filter(bounces::Column::Address.eq(address))
-        .filter(bounces::Column::Kind.eq(Kind::Soft))
+        .filter(bounces::Column::Kind.eq(BounceKind::Soft))
         .filter(bounces::Column::CreatedAt.gt(now.minus(SOFT_BOUNCE_WINDOW)))
         .count(connection)
         .await?;

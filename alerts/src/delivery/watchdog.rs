@@ -1,7 +1,7 @@
 //! Mails the operator when an incident begins and when it is over.
 
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::Kind as DeliveryKind;
+use marketlake_entities::records::deliveries::DeliveryKind;
 use marketlake_entities::records::incidents::{ActiveModel, Column, Entity, Model};
 use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::Millis;
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-pub use marketlake_entities::records::incidents::Kind;
+pub use marketlake_entities::records::incidents::IncidentKind;
 
 use crate::error::AlertError;
 use crate::queue::enqueue::{NewDelivery, enqueue};
@@ -20,7 +20,7 @@ use crate::queue::enqueue::{NewDelivery, enqueue};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Kind of incident.
-    pub kind: Kind,
+    pub kind: IncidentKind,
     /// With what: a job's name, `all`. Findings of the same kind and subject are one incident.
     pub subject: String,
     /// Description for people.
@@ -102,24 +102,24 @@ pub async fn reconcile(
 
 fn title(row: &Model) -> String {
     match row.kind {
-        Kind::FeedStale if row.subject != "all" => {
+        IncidentKind::FeedStale if row.subject != "all" => {
             format!("the feed {} gives nothing", row.subject)
         }
-        Kind::FeedStale => "no new minute comes in".to_owned(),
-        Kind::JobFailing => format!("the job {} keeps failing", row.subject),
-        Kind::DeliveriesFailing => "deliveries are given up".to_owned(),
+        IncidentKind::FeedStale => "no new minute comes in".to_owned(),
+        IncidentKind::JobFailing => format!("the job {} keeps failing", row.subject),
+        IncidentKind::DeliveriesFailing => "deliveries are given up".to_owned(),
     }
 }
 
-fn advice(kind: Kind) -> &'static str {
+fn advice(kind: IncidentKind) -> &'static str {
     match kind {
-        Kind::FeedStale => {
+        IncidentKind::FeedStale => {
             "whether a scheduler runs, what it logs about ingest-minute, and whether the exchange answers. Jumps are not judged meanwhile: no data neither fires nor resolves."
         }
-        Kind::JobFailing => {
+        IncidentKind::JobFailing => {
             "jobRuns in GraphQL, or the log; a slot that has failed is done again by: marketlake run JOB --slot TS"
         }
-        Kind::DeliveriesFailing => {
+        IncidentKind::DeliveriesFailing => {
             "marketlake deliveries list --state dead; what is mended goes out again by: marketlake deliveries requeue ID"
         }
     }
@@ -140,7 +140,7 @@ fn incident_context(row: &Model) -> String {
 pub(crate) fn sample_incident(now: Millis) -> String {
     incident_context(&Model {
         id: 0,
-        kind: Kind::FeedStale,
+        kind: IncidentKind::FeedStale,
         subject: "all".to_owned(),
         detail: "the newest minute is 12 minutes old".to_owned(),
         opened_at: now,

@@ -19,7 +19,7 @@ pub use record::RecordCounts;
 
 use std::sync::Arc;
 
-use marketlake_entities::records::rule_states::State;
+use marketlake_entities::records::rule_states::RuleStatus;
 use marketlake_model::{Jump, Metric, Minute};
 
 use crate::rules::evidence::Evidence;
@@ -49,7 +49,7 @@ pub struct Evaluation {
 struct StateChange {
     subscription_id: String,
     metric: Metric,
-    from: State,
+    from: RuleStatus,
     to: RuleState,
     /// Reason, if the state changed.
     reason: Option<String>,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use marketlake_entities::records::alert_notes::{self, Verdict};
-use marketlake_entities::records::rule_states::State;
+use marketlake_entities::records::rule_states::RuleStatus;
 use marketlake_entities::records::{alerts, transitions};
 use marketlake_lake::{JumpQuery, Lake, Point, QueryEngine, Span};
 use marketlake_model::{Jump, Metric, Millis, Minute};
@@ -218,7 +218,7 @@ async fn under_way(
             continue;
         }
         let metric = AlertError::parsed("transitions", subscription_id, &row.metric)?;
-        let pending = row.to_state == State::Pending;
+        let pending = row.to_state == RuleStatus::Pending;
         known.insert(metric, (watch, pending.then(|| row.ts.minute())));
     }
     Ok(known)

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, Model, State};
+use marketlake_entities::records::deliveries::{
+    ActiveModel, Column, DeliveryKind, DeliveryState, Entity, Model,
+};
 use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::Millis;
 use sea_orm::{
@@ -19,13 +21,13 @@ pub struct DeliverySummary {
     /// Its key.
     pub id: String,
     /// Kind of message.
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     /// Channel.
     pub channel: Channel,
     /// To whom, masked.
     pub to: String,
     /// State.
-    pub state: State,
+    pub state: DeliveryState,
     /// Number of attempts.
     pub attempts: i32,
     /// Number of attempts that may have arrived though nobody can know.
@@ -64,7 +66,7 @@ impl From<Model> for DeliverySummary {
 /// If the database fails.
 pub async fn list(
     connection: &impl ConnectionTrait,
-    state: Option<State>,
+    state: Option<DeliveryState>,
     most: u64,
 ) -> Result<Vec<DeliverySummary>, DbErr> {
     let mut all = Entity::find();
@@ -115,7 +117,7 @@ pub(crate) async fn find_by_message_id(
 /// If the database fails.
 pub async fn count_dead(connection: &impl ConnectionTrait, since: Millis) -> Result<u64, DbErr> {
     Entity::find()
-        .filter(Column::State.eq(State::Dead))
+        .filter(Column::State.eq(DeliveryState::Dead))
         .filter(Column::Error.not_like(format!("{UNWANTED_REASON_PREFIX}%")))
         .filter(Column::Error.not_like(format!("{TOO_OLD_REASON}%")))
         .filter(Column::FinishedAt.gt(since))
@@ -135,7 +137,7 @@ pub async fn requeue(
 ) -> Result<bool, DbErr> {
     let result = Entity::update_many()
         .set(ActiveModel {
-            state: Set(State::Retry),
+            state: Set(DeliveryState::Retry),
             not_before: Set(now),
             attempts: Set(0),
             unknowns: Set(0),
@@ -145,7 +147,7 @@ pub async fn requeue(
             ..Default::default()
         })
         .filter(Column::Id.eq(id))
-        .filter(Column::State.is_in([State::Dead, State::Unknown]))
+        .filter(Column::State.is_in([DeliveryState::Dead, DeliveryState::Unknown]))
         .exec(connection)
         .await?;
     Ok(result.rows_affected == 1)
@@ -164,7 +166,7 @@ pub async fn prune_messages(connection: &impl ConnectionTrait, now: Millis) -> R
             message: Set(None),
             ..Default::default()
         })
-        .filter(Column::State.is_in([State::Dead, State::Unknown]))
+        .filter(Column::State.is_in([DeliveryState::Dead, DeliveryState::Unknown]))
         .filter(Column::CreatedAt.lt(now.minus(MESSAGE_TTL)))
         .filter(Column::Message.is_not_null())
         .exec(connection)

@@ -1,6 +1,6 @@
 //! Writes deliveries into the outbox, within the transaction of the decision.
 
-use marketlake_entities::records::deliveries::{self, ActiveModel, Kind, State};
+use marketlake_entities::records::deliveries::{self, ActiveModel, DeliveryKind, DeliveryState};
 use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
@@ -12,7 +12,7 @@ use super::lane::destination;
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
     /// Kind of message.
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     /// Subscription that it is about.
     pub subscription_id: Option<String>,
     /// Channel.
@@ -26,7 +26,7 @@ pub struct NewDelivery {
 impl NewDelivery {
     /// A delivery of a kind to an address.
     #[must_use]
-    pub fn new(kind: Kind, channel: Channel, address: &str) -> Self {
+    pub fn new(kind: DeliveryKind, channel: Channel, address: &str) -> Self {
         Self {
             kind,
             subscription_id: None,
@@ -58,7 +58,12 @@ pub async fn enqueue(
     Ok(id)
 }
 
-pub(crate) fn new_row(kind: Kind, channel: Channel, address: String, now: Millis) -> ActiveModel {
+pub(crate) fn new_row(
+    kind: DeliveryKind,
+    channel: Channel,
+    address: String,
+    now: Millis,
+) -> ActiveModel {
     ActiveModel {
         id: Set(Uuid::new_v4().to_string()),
         message_id: Set(None),
@@ -69,7 +74,7 @@ pub(crate) fn new_row(kind: Kind, channel: Channel, address: String, now: Millis
         address: Set(address),
         content: Set(None),
         message: Set(None),
-        state: Set(State::Pending),
+        state: Set(DeliveryState::Pending),
         token: Set(0),
         attempts: Set(0),
         unknowns: Set(0),

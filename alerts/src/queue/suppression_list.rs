@@ -1,6 +1,6 @@
 //! Suppression list: addresses that bounce or complained.
 
-use marketlake_entities::records::suppressions::{ActiveModel, Column, Entity, State};
+use marketlake_entities::records::suppressions::{ActiveModel, Column, Entity, SuppressionState};
 use marketlake_model::Millis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
@@ -11,18 +11,18 @@ pub(crate) async fn complained(
     address: &str,
 ) -> Result<bool, DbErr> {
     let row = Entity::find_by_id(address).one(connection).await?;
-    Ok(row.is_some_and(|row| row.state == State::Complained))
+    Ok(row.is_some_and(|row| row.state == SuppressionState::Complained))
 }
 
 /// Remembers what an address is; a complaint is never forgotten for less.
 pub(crate) async fn remember(
     connection: &impl ConnectionTrait,
     address: &str,
-    state: State,
+    state: SuppressionState,
     reason: &str,
     now: Millis,
 ) -> Result<(), DbErr> {
-    if state == State::Suspended && complained(connection, address).await? {
+    if state == SuppressionState::Suspended && complained(connection, address).await? {
         return Ok(());
     }
     let row = ActiveModel {
@@ -46,7 +46,7 @@ pub(crate) async fn remember(
 pub(crate) async fn lift(connection: &impl ConnectionTrait, address: &str) -> Result<(), DbErr> {
     Entity::delete_many()
         .filter(Column::Address.eq(address))
-        .filter(Column::State.eq(State::Suspended))
+        .filter(Column::State.eq(SuppressionState::Suspended))
         .exec(connection)
         .await?;
     Ok(())

@@ -9,7 +9,7 @@
 //!   any ── too few samples, or a mean not above zero ──> no data ── enough again ──> where it was
 //! ```
 
-use marketlake_entities::records::rule_states::State;
+use marketlake_entities::records::rule_states::RuleStatus;
 use marketlake_model::{Exact, NoData, RollingSum};
 
 use super::rule::Rule;
@@ -22,10 +22,10 @@ pub const DETECTOR_VERSION: i32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleState {
     /// Its state.
-    pub state: State,
+    pub state: RuleStatus,
     /// The state to which it goes back when there is data again; the state itself unless that is
     /// no-data.
-    pub resume_state: State,
+    pub resume_state: RuleStatus,
     /// Minutes beyond the factor without a calm one between.
     pub streak: u32,
 }
@@ -33,8 +33,8 @@ pub struct RuleState {
 impl Default for RuleState {
     fn default() -> Self {
         Self {
-            state: State::Ok,
-            resume_state: State::Ok,
+            state: RuleStatus::Ok,
+            resume_state: RuleStatus::Ok,
             streak: 0,
         }
     }
@@ -42,7 +42,7 @@ impl Default for RuleState {
 
 impl RuleState {
     /// A watch as a row of `rule_states` or `transitions` has it.
-    pub(crate) fn from_row(state: State, resume_state: State, streak: i32) -> Self {
+    pub(crate) fn from_row(state: RuleStatus, resume_state: RuleStatus, streak: i32) -> Self {
         Self {
             state,
             resume_state,
@@ -79,12 +79,12 @@ impl Rule {
         let was = watch.resume_state;
         let beyond = self.jump.beyond(self.jump.factor, value, before);
         let (state, streak) = match was {
-            State::Firing if self.jump.beyond(self.resolve_threshold(), value, before) => {
-                (State::Firing, watch.streak)
+            RuleStatus::Firing if self.jump.beyond(self.resolve_threshold(), value, before) => {
+                (RuleStatus::Firing, watch.streak)
             }
-            _ if !beyond || was == State::Firing => (State::Ok, 0),
-            _ if watch.streak + 1 >= self.for_minutes => (State::Firing, watch.streak + 1),
-            _ => (State::Pending, watch.streak + 1),
+            _ if !beyond || was == RuleStatus::Firing => (RuleStatus::Ok, 0),
+            _ if watch.streak + 1 >= self.for_minutes => (RuleStatus::Firing, watch.streak + 1),
+            _ => (RuleStatus::Pending, watch.streak + 1),
         };
         let reason = (state != watch.state).then(|| self.why(was, state, streak, ratio));
         Step {
@@ -93,7 +93,7 @@ impl Rule {
                 resume_state: state,
                 streak,
             },
-            fires: state == State::Firing && was != State::Firing,
+            fires: state == RuleStatus::Firing && was != RuleStatus::Firing,
             reason,
             ratio: Some(ratio),
         }
@@ -111,30 +111,30 @@ impl Rule {
         };
         Step {
             watch: RuleState {
-                state: State::NoData,
+                state: RuleStatus::NoData,
                 ..watch
             },
             fires: false,
-            reason: (watch.state != State::NoData).then(reason),
+            reason: (watch.state != RuleStatus::NoData).then(reason),
             ratio: None,
         }
     }
 
-    fn why(&self, was: State, is: State, streak: u32, ratio: f64) -> String {
+    fn why(&self, was: RuleStatus, is: RuleStatus, streak: u32, ratio: f64) -> String {
         let factor = self.jump.factor;
         match is {
-            State::Firing if was == State::Firing => {
+            RuleStatus::Firing if was == RuleStatus::Firing => {
                 format!("there is data again, and it still fires: {ratio:.2}x the mean")
             }
-            State::Firing if self.for_minutes > 1 => {
+            RuleStatus::Firing if self.for_minutes > 1 => {
                 format!("{ratio:.2}x the mean, beyond {factor}x for {streak} minutes in a row")
             }
-            State::Firing => format!("{ratio:.2}x the mean, beyond {factor}x"),
-            State::Pending => format!(
+            RuleStatus::Firing => format!("{ratio:.2}x the mean, beyond {factor}x"),
+            RuleStatus::Pending => format!(
                 "{ratio:.2}x the mean, beyond {factor}x for {streak} of {} minutes",
                 self.for_minutes
             ),
-            _ if was == State::Firing => format!(
+            _ if was == RuleStatus::Firing => format!(
                 "{ratio:.2}x the mean, no longer beyond {}x",
                 self.resolve_threshold()
             ),

@@ -1,7 +1,7 @@
 //! Limits queries to the subscriptions that a requester may see and change. The filter is in the
 //! SQL: a foreign id is answered like one that does not exist.
 
-use marketlake_entities::records::subscriptions::{Column, Entity, State};
+use marketlake_entities::records::subscriptions::{Column, Entity, SubscriptionState};
 use sea_orm::sea_query::Condition;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
@@ -40,7 +40,7 @@ impl Subscription {
     ) -> Result<Vec<Self>, AlertError> {
         let rows = Entity::find()
             .filter(access.condition())
-            .filter(Column::State.ne(State::Deleted))
+            .filter(Column::State.ne(SubscriptionState::Deleted))
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id)
             .all(connection)
@@ -59,7 +59,7 @@ impl Subscription {
     ) -> Result<Option<Self>, AlertError> {
         let row = Entity::find_by_id(id)
             .filter(access.condition())
-            .filter(Column::State.ne(State::Deleted))
+            .filter(Column::State.ne(SubscriptionState::Deleted))
             .one(connection)
             .await?;
         row.map(Self::from_row).transpose()

@@ -26,7 +26,7 @@ pub struct PastAlert {
     /// Value over mean.
     pub ratio: f64,
     /// State of its delivery.
-    pub delivery: Option<deliveries::State>,
+    pub delivery: Option<deliveries::DeliveryState>,
 }
 
 /// A change of state of one metric, and why.
@@ -37,9 +37,9 @@ pub struct Why {
     /// The minute.
     pub ts: Millis,
     /// The state before.
-    pub from: transitions::State,
+    pub from: transitions::RuleStatus,
     /// The state after.
-    pub to: transitions::State,
+    pub to: transitions::RuleStatus,
     /// Reason, for people.
     pub reason: String,
 }
@@ -95,7 +95,7 @@ pub async fn alert(
     Ok(Some((row.subscription_id.clone(), past(row, &states))))
 }
 
-fn past(row: alerts::Model, states: &HashMap<String, deliveries::State>) -> PastAlert {
+fn past(row: alerts::Model, states: &HashMap<String, deliveries::DeliveryState>) -> PastAlert {
     PastAlert {
         delivery: states.get(&row.id).copied(),
         id: row.id,
@@ -111,7 +111,7 @@ fn past(row: alerts::Model, states: &HashMap<String, deliveries::State>) -> Past
 async fn deliveries_of(
     connection: &impl ConnectionTrait,
     rows: &[alerts::Model],
-) -> Result<HashMap<String, deliveries::State>, DbErr> {
+) -> Result<HashMap<String, deliveries::DeliveryState>, DbErr> {
     let alerts = rows.iter().map(|row| row.id.as_str());
     let members = delivery_alerts::Entity::find()
         .filter(delivery_alerts::Column::AlertId.is_in(alerts))
@@ -122,7 +122,7 @@ async fn deliveries_of(
         .filter(deliveries::Column::Id.is_in(ids))
         .all(connection)
         .await?;
-    let states: HashMap<&str, deliveries::State> = deliveries
+    let states: HashMap<&str, deliveries::DeliveryState> = deliveries
         .iter()
         .map(|delivery| (delivery.id.as_str(), delivery.state))
         .collect();

@@ -6,7 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_entities::records::subscription_events;
-use marketlake_entities::records::subscriptions::{ActiveModel, Channel, Column, Entity, State};
+use marketlake_entities::records::subscriptions::{
+    ActiveModel, Channel, Column, Entity, SubscriptionState,
+};
 use marketlake_model::Millis;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, NotSet,
@@ -85,7 +87,7 @@ impl Subscription {
             Err(errors) => return Ok(Err(errors)),
         };
         let transaction = database::begin_write(database).await?;
-        let fresh = row(&valid, State::Active, now);
+        let fresh = row(&valid, SubscriptionState::Active, now);
         let made = insert(&transaction, &valid, fresh, now).await?;
         transaction.commit().await?;
         Ok(Ok(made))
@@ -128,7 +130,7 @@ pub(super) async fn insert(
 }
 
 /// A new row, not written yet.
-pub(super) fn row(valid: &ValidSubscription, state: State, now: Millis) -> ActiveModel {
+pub(super) fn row(valid: &ValidSubscription, state: SubscriptionState, now: Millis) -> ActiveModel {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let jump = valid.rule.jump;
     let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
@@ -149,7 +151,7 @@ pub(super) fn row(valid: &ValidSubscription, state: State, now: Millis) -> Activ
         secret: Set((valid.channel != Channel::Mail).then(secret)),
         time_zone: Set(valid.time_zone.name().to_owned()),
         source: Set(None),
-        confirmed_at: Set((state == State::Active).then_some(now)),
+        confirmed_at: Set((state == SubscriptionState::Active).then_some(now)),
         muted_until: Set(None),
         reason: Set(None),
         owner: Set(None),
@@ -175,7 +177,7 @@ async fn apply_transition_of(
 ) -> Result<Result<Subscription, LifecycleError>, AlertError> {
     let one = Entity::find_by_id(id).filter(access.condition());
     let row = one.one(connection).await?;
-    let Some(row) = row.filter(|row| row.state != State::Deleted) else {
+    let Some(row) = row.filter(|row| row.state != SubscriptionState::Deleted) else {
         return Ok(Err(LifecycleError::Unknown(excerpt(id).into_owned())));
     };
     let revision = row.revision;
@@ -219,7 +221,7 @@ fn plan(
     before: &Subscription,
     now: Millis,
 ) -> Result<Option<Planned>, LifecycleError> {
-    let only = |states: &[State], expected| {
+    let only = |states: &[SubscriptionState], expected| {
         let state = in_words(before.state);
         let fits = states.contains(&before.state);
         fits.then_some(())
@@ -235,63 +237,73 @@ fn plan(
         ..to(state)
     };
     let (update, kind, detail) = match change {
-        Transition::Confirm if before.state == State::Active => return Ok(None),
-        Transition::Pause if before.state == State::Paused => return Ok(None),
+        Transition::Confirm if before.state == SubscriptionState::Active => return Ok(None),
+        Transition::Pause if before.state == SubscriptionState::Paused => return Ok(None),
         Transition::Resume
-            if before.state == State::Active && before.scoped_rule.muted_until.is_none() =>
+            if before.state == SubscriptionState::Active
+                && before.scoped_rule.muted_until.is_none() =>
         {
             return Ok(None);
         }
         Transition::Confirm => {
-            only(&[State::Pending, State::Suspended], "pending")?;
+            only(
+                &[SubscriptionState::Pending, SubscriptionState::Suspended],
+                "pending",
+            )?;
             let update = ActiveModel {
                 confirmed_at: Set(Some(now)),
                 source: Set(None),
-                ..to(State::Active)
+                ..to(SubscriptionState::Active)
             };
             (update, "confirmed", "by the link in the mail".to_owned())
         }
         Transition::Pause => {
-            only(&[State::Active], "active")?;
-            (to(State::Paused), "paused", String::new())
+            only(&[SubscriptionState::Active], "active")?;
+            (to(SubscriptionState::Paused), "paused", String::new())
         }
-        Transition::Resume if before.state == State::Active => {
+        Transition::Resume if before.state == SubscriptionState::Active => {
             let update = ActiveModel {
                 muted_until: Set(None),
-                ..to(State::Active)
+                ..to(SubscriptionState::Active)
             };
             (update, "resumed", "no longer snoozed".to_owned())
         }
         Transition::Resume => {
-            only(&[State::Paused], "active or paused")?;
-            (to(State::Active), "resumed", String::new())
+            only(&[SubscriptionState::Paused], "active or paused")?;
+            (to(SubscriptionState::Active), "resumed", String::new())
         }
         Transition::Snooze(until) => {
-            only(&[State::Active], "active")?;
+            only(&[SubscriptionState::Active], "active")?;
             let update = ActiveModel {
                 muted_until: Set(Some(*until)),
-                ..to(State::Active)
+                ..to(SubscriptionState::Active)
             };
             (update, "snoozed", format!("until {until}"))
         }
         Transition::Unsubscribe(reason) => {
             let update = ActiveModel {
                 deleted_at: Set(Some(now)),
-                ..to(State::Deleted)
+                ..to(SubscriptionState::Deleted)
             };
             (update, "unsubscribed", (*reason).to_owned())
         }
         Transition::End(reason) => {
             let update = ActiveModel {
                 deleted_at: Set(Some(now)),
-                ..ended(State::Deleted, reason)
+                ..ended(SubscriptionState::Deleted, reason)
             };
             (update, "ended", reason.clone())
         }
-        Transition::Expire(reason) => (ended(State::Expired, reason), "expired", reason.clone()),
-        Transition::Suspend(reason) => {
-            (ended(State::Suspended, reason), "suspended", reason.clone())
-        }
+        Transition::Expire(reason) => (
+            ended(SubscriptionState::Expired, reason),
+            "expired",
+            reason.clone(),
+        ),
+        Transition::Suspend(reason) => (
+            ended(SubscriptionState::Suspended, reason),
+            "suspended",
+            reason.clone(),
+        ),
         Transition::Edit(new) => edit(new, before)?,
     };
     Ok(Some((update, kind, detail)))
@@ -303,13 +315,13 @@ fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, Lifecyc
     new.channel = None;
     new.endpoint = None;
     let valid = new.check().map_err(LifecycleError::Fields)?;
-    if before.state == State::Suspended {
+    if before.state == SubscriptionState::Suspended {
         return Err(LifecycleError::Not {
             expected: "pending, active, paused or expired",
             state: in_words(before.state),
         });
     }
-    let fresh = row(&valid, State::Active, before.created_at);
+    let fresh = row(&valid, SubscriptionState::Active, before.created_at);
     let update = ActiveModel {
         pattern: fresh.pattern,
         factor: fresh.factor,
@@ -319,7 +331,7 @@ fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, Lifecyc
         time_zone: fresh.time_zone,
         // A new last day brings an expired one back.
         state: Set(match before.state {
-            State::Expired => State::Active,
+            SubscriptionState::Expired => SubscriptionState::Active,
             state => state,
         }),
         reason: Set(None),
@@ -334,14 +346,19 @@ pub(super) async fn in_force(
     connection: &impl ConnectionTrait,
     address: &str,
 ) -> Result<u64, DbErr> {
-    count(connection, address, &[State::Active, State::Paused]).await
+    count(
+        connection,
+        address,
+        &[SubscriptionState::Active, SubscriptionState::Paused],
+    )
+    .await
 }
 
 /// Counts the subscriptions of an address in some states.
 pub(super) async fn count(
     connection: &impl ConnectionTrait,
     address: &str,
-    states: &[State],
+    states: &[SubscriptionState],
 ) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::Address.eq(address))
@@ -372,13 +389,13 @@ async fn note(
 
 /// A state in a word, as its owner sees it.
 #[must_use]
-pub fn in_words(state: State) -> &'static str {
+pub fn in_words(state: SubscriptionState) -> &'static str {
     match state {
-        State::Pending => "pending",
-        State::Active => "active",
-        State::Paused => "paused",
-        State::Suspended => "suspended",
-        State::Expired => "expired",
-        State::Deleted => "unsubscribed",
+        SubscriptionState::Pending => "pending",
+        SubscriptionState::Active => "active",
+        SubscriptionState::Paused => "paused",
+        SubscriptionState::Suspended => "suspended",
+        SubscriptionState::Expired => "expired",
+        SubscriptionState::Deleted => "unsubscribed",
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{self, Kind};
-use marketlake_entities::records::subscriptions::State;
+use marketlake_entities::records::deliveries::{self, DeliveryKind};
+use marketlake_entities::records::subscriptions::SubscriptionState;
 use marketlake_entities::records::{alerts, delivery_alerts};
 use marketlake_model::Millis;
 use sea_orm::{
@@ -88,13 +88,17 @@ pub async fn test(
 ) -> Result<bool, AlertError> {
     let transaction = database::begin_write(database).await?;
     let found = Subscription::find_of(&transaction, id, access).await?;
-    let Some(subscription) = found.filter(|s| matches!(s.state, State::Active | State::Paused))
-    else {
+    let Some(subscription) = found.filter(|s| {
+        matches!(
+            s.state,
+            SubscriptionState::Active | SubscriptionState::Paused
+        )
+    }) else {
         return Ok(false);
     };
     let lately = deliveries::Entity::find()
         .filter(deliveries::Column::Address.eq(subscription.target()))
-        .filter(deliveries::Column::Kind.eq(Kind::Test))
+        .filter(deliveries::Column::Kind.eq(DeliveryKind::Test))
         .filter(deliveries::Column::CreatedAt.gt(now.minus(TEST_INTERVAL)))
         .count(&transaction)
         .await?;
@@ -103,7 +107,11 @@ pub async fn test(
     }
     let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..NewDelivery::new(Kind::Test, subscription.channel, subscription.target())
+        ..NewDelivery::new(
+            DeliveryKind::Test,
+            subscription.channel,
+            subscription.target(),
+        )
     };
     enqueue(&transaction, delivery, now).await?;
     transaction.commit().await?;

@@ -18,7 +18,7 @@ pub use access::Access;
 pub use input::{NewSubscription, ValidSubscription, check_matches};
 pub use lifecycle::{LifecycleError, Transition, in_words};
 pub use links::{test, unsubscribe};
-pub use marketlake_entities::records::subscriptions::{Channel, State};
+pub use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
 pub use signup::{
     SignupLimits, SignupRequester, delete_unconfirmed, expire, request, request_manage_link,
 };
@@ -32,7 +32,7 @@ pub struct Subscription {
     /// A random UUID.
     pub id: String,
     /// State of its lifecycle.
-    pub state: State,
+    pub state: SubscriptionState,
     /// Rises with each change of what is evaluated.
     pub revision: i32,
     /// The metrics, the rule, and whether it is mute.
@@ -62,7 +62,7 @@ impl Subscription {
     /// If the database fails or holds what no code of ours writes.
     pub async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Self>, AlertError> {
         let rows = Entity::find()
-            .filter(Column::State.eq(State::Active))
+            .filter(Column::State.eq(SubscriptionState::Active))
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id)
             .all(connection)

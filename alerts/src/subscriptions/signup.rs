@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{self, Kind};
+use marketlake_entities::records::deliveries::{self, DeliveryKind};
 use marketlake_entities::records::subscription_events;
-use marketlake_entities::records::subscriptions::{Channel, Column, Entity, Model, State};
+use marketlake_entities::records::subscriptions::{
+    Channel, Column, Entity, Model, SubscriptionState,
+};
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait,
@@ -98,7 +100,7 @@ pub async fn request(
         Ok(valid) => valid,
         Err(errors) => return Ok(Err(errors)),
     };
-    let mut fresh = lifecycle::row(&valid, State::Pending, now);
+    let mut fresh = lifecycle::row(&valid, SubscriptionState::Pending, now);
     fresh.source = Set(Some(requester.source.to_owned()));
     fresh.owner = Set(requester.owner.map(str::to_owned));
     let transaction = database::begin_write(database).await?;
@@ -121,7 +123,7 @@ pub async fn request(
         return Ok(Err(vec![too_many("address", message.to_owned())]));
     }
     let address = &valid.address;
-    let full = lifecycle::count(&transaction, address, &[State::Pending]).await?
+    let full = lifecycle::count(&transaction, address, &[SubscriptionState::Pending]).await?
         >= MAX_SUBSCRIPTIONS_PER_ADDRESS
         || lifecycle::in_force(&transaction, address).await? >= MAX_SUBSCRIPTIONS_PER_ADDRESS;
     if full || suppression_list::complained(&transaction, address).await? {
@@ -131,7 +133,7 @@ pub async fn request(
     if count_mails(&transaction, Some(address), since).await? < limits.max_mails_per_address {
         let delivery = NewDelivery {
             subscription_id: Some(made.id.clone()),
-            ..NewDelivery::new(Kind::Confirmation, Channel::Mail, address)
+            ..NewDelivery::new(DeliveryKind::Confirmation, Channel::Mail, address)
         };
         enqueue(&transaction, delivery, now).await?;
     }
@@ -190,7 +192,7 @@ pub async fn request_manage_link(
     let had = count_mails(&transaction, Some(&address), now.minus(DAY)).await?;
     let complained = suppression_list::complained(&transaction, &address).await?;
     if known && !complained && had < limits.max_mails_per_address {
-        let delivery = NewDelivery::new(Kind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
         enqueue(&transaction, delivery, now).await?;
         transaction.commit().await?;
     }
@@ -208,7 +210,7 @@ pub async fn delete_unconfirmed(
     let ids: Vec<String> = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::State.eq(State::Pending))
+        .filter(Column::State.eq(SubscriptionState::Pending))
         .filter(Column::CreatedAt.lt(now.minus(PENDING_TTL)))
         .into_tuple()
         .all(connection)
@@ -281,8 +283,8 @@ async fn count_mails(
     let some = match address {
         Some(address) => all
             .filter(Column::Address.eq(address))
-            .filter(Column::Kind.is_in([Kind::Confirmation, Kind::Manage])),
-        None => all.filter(Column::Kind.eq(Kind::Confirmation)),
+            .filter(Column::Kind.is_in([DeliveryKind::Confirmation, DeliveryKind::Manage])),
+        None => all.filter(Column::Kind.eq(DeliveryKind::Confirmation)),
     };
     some.count(connection).await
 }

@@ -11,7 +11,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum Kind {
+pub enum BounceKind {
     /// Permanent failure.
     Hard,
     /// Temporary failure.
@@ -32,7 +32,7 @@ pub struct Model {
     /// Delivery that bounced.
     pub delivery_id: String,
     /// Severity.
-    pub kind: Kind,
+    pub kind: BounceKind,
     /// Enhanced status code (RFC 3463), or the provider's word.
     pub status: String,
     /// Server's message.

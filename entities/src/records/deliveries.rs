@@ -15,7 +15,7 @@ pub use super::subscriptions::Channel;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum Kind {
+pub enum DeliveryKind {
     /// One jump.
     Alert,
     /// Several jumps.
@@ -30,7 +30,7 @@ pub enum Kind {
     Incident,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for DeliveryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_value())
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Kind {
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum DeliveryState {
     /// Not attempted yet.
     Pending,
     /// Leased by a worker until `lease_until`.
@@ -59,7 +59,7 @@ pub enum State {
     Unknown,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for DeliveryState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_value())
     }
@@ -73,7 +73,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     /// Kind of message.
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     /// Subscription; `None` for digests of several subscriptions and for operators.
     pub subscription_id: Option<String>,
     /// Channel.
@@ -85,7 +85,7 @@ pub struct Model {
     /// Rendered bytes; cleared once sent.
     pub message: Option<Vec<u8>>,
     /// State.
-    pub state: State,
+    pub state: DeliveryState,
     /// Fencing token: rises with each claim.
     pub token: i64,
     /// Number of attempts.

@@ -11,7 +11,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum Scope {
+pub enum ThrottleScope {
     /// Every delivery: the operator's switch.
     All,
     /// Every delivery of a lane: `mail` or `webhook`.
@@ -29,7 +29,7 @@ pub enum Scope {
 pub struct Model {
     /// Scope.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub scope: Scope,
+    pub scope: ThrottleScope,
     /// The lane, destination or address; `all` for the operator's switch.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,

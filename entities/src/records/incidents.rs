@@ -11,7 +11,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum Kind {
+pub enum IncidentKind {
     /// A feed delivers no new minutes.
     FeedStale,
     /// Slots of a job fail.
@@ -28,7 +28,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     /// Kind.
-    pub kind: Kind,
+    pub kind: IncidentKind,
     /// Feed, job or channel.
     pub subject: String,
     /// Description for people.

@@ -12,7 +12,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum JobRunState {
     /// Due at `not_before`.
     Pending,
     /// Leased by a worker until `lease_until`.
@@ -39,7 +39,7 @@ pub struct Model {
     /// Shard of the slot; 0 if the job has one only.
     pub shard: i32,
     /// State.
-    pub state: State,
+    pub state: JobRunState,
     /// Fencing token: rises with each claim; a commit with an older one is refused.
     pub token: i64,
     /// Number of attempts since it was last planned.
@@ -74,7 +74,7 @@ pub struct Page {
     /// Job, or all.
     pub job: Option<String>,
     /// State, or all.
-    pub state: Option<State>,
+    pub state: Option<JobRunState>,
     /// Start after this (slot, id).
     pub after: Option<(i64, i64)>,
     /// End before this (slot, id).

@@ -13,7 +13,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum RuleStatus {
     /// No jump.
     Ok,
     /// Beyond the factor, for fewer minutes than `for_minutes`.
@@ -24,7 +24,7 @@ pub enum State {
     NoData,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for RuleStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_value())
     }
@@ -41,9 +41,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub metric: String,
     /// State.
-    pub state: State,
-    /// State that it resumes when data returns after `no_data`.
-    pub resume_state: State,
+    pub state: RuleStatus,
+    /// RuleStatus that it resumes when data returns after `no_data`.
+    pub resume_state: RuleStatus,
     /// Consecutive minutes beyond the factor.
     pub streak: i32,
     /// Minute since which it is in its state.

@@ -43,7 +43,7 @@ pub enum Origin {
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum SegmentState {
     /// Part of the lake.
     Live,
     /// Replaced; kept for running readers until vacuum deletes it.
@@ -67,7 +67,7 @@ pub struct Model {
     /// Origin.
     pub origin: Origin,
     /// State.
-    pub state: State,
+    pub state: SegmentState,
     /// Start of the hour of its samples; of the day, for a day's segment.
     pub hour: Millis,
     /// Earliest `ts`.

@@ -13,7 +13,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum SubscriptionState {
     /// Not confirmed yet.
     Pending,
     /// Evaluated; jumps become alerts.
@@ -58,7 +58,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     /// State.
-    pub state: State,
+    pub state: SubscriptionState,
     /// Pattern of metrics.
     pub pattern: String,
     /// Factor of the rule, as decimal text.

@@ -11,7 +11,7 @@ use marketlake_model::Millis;
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum State {
+pub enum SuppressionState {
     /// Mail bounced. A confirmation by the owner lifts it.
     Suspended,
     /// The owner reported spam. Permanent.
@@ -26,7 +26,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub address: String,
     /// Cause.
-    pub state: State,
+    pub state: SuppressionState,
     /// Bounce or complaint, for people.
     pub reason: String,
     /// Time of the suppression.

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-pub use super::rule_states::State;
+pub use super::rule_states::RuleStatus;
 
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -20,11 +20,11 @@ pub struct Model {
     /// Minute of the change.
     pub ts: Millis,
     /// State before.
-    pub from_state: State,
+    pub from_state: RuleStatus,
     /// State after.
-    pub to_state: State,
-    /// State that it resumes when data returns after `no_data`.
-    pub resume_state: State,
+    pub to_state: RuleStatus,
+    /// RuleStatus that it resumes when data returns after `no_data`.
+    pub resume_state: RuleStatus,
     /// Consecutive minutes beyond the factor.
     pub streak: i32,
     /// Reason, for people.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use marketlake_alerts::delivery::outbox;
 use marketlake_common::excerpt;
-use marketlake_entities::records::deliveries::State;
+use marketlake_entities::records::deliveries;
 use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
@@ -19,7 +19,7 @@ const MAX_ROWS: i32 = 1_000;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
-#[graphql(remote = "State")]
+#[graphql(remote = "deliveries::DeliveryState")]
 enum DeliveryState {
     /// Not tried yet.
     Pending,
@@ -161,7 +161,12 @@ impl DeliveriesQuery {
         }
         let lake = context.data::<Arc<Lake>>()?;
         let most = u64::try_from(first).unwrap_or_default();
-        let rows = outbox::list(lake.database(), state.map(State::from), most).await;
+        let rows = outbox::list(
+            lake.database(),
+            state.map(deliveries::DeliveryState::from),
+            most,
+        )
+        .await;
         let rows = rows.map_err(|error| errors::unavailable(&error))?;
         let deliveries = rows.into_iter().map(Delivery::from);
         Ok(deliveries.collect())

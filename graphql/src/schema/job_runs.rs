@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
-use marketlake_entities::records::job_runs::{self, Model, Page, State};
+use marketlake_entities::records::job_runs::{self, Model, Page};
 use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 
@@ -14,7 +14,7 @@ use super::scalars::DateTime;
 
 /// Where a run stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "State")]
+#[graphql(remote = "job_runs::JobRunState")]
 pub(super) enum JobRunState {
     /// Due, or due again.
     Pending,
@@ -115,7 +115,7 @@ impl JobRunsQuery {
         let read = paging.read(parse_place)?;
         let page = Page {
             job,
-            state: state.map(State::from),
+            state: state.map(job_runs::JobRunState::from),
             after: read.after,
             before: read.before,
             backwards: read.backwards,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use marketlake_entities::records::segments::{Model, State as Live, Tier};
+use marketlake_entities::records::segments::{Model, SegmentState as Live, Tier};
 use marketlake_http::auth::scope::Scope;
 use marketlake_lake::Lake;
 

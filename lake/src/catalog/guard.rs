@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use marketlake_entities::database;
-use marketlake_entities::records::segments::{Column, Entity, State};
+use marketlake_entities::records::segments::{Column, Entity, SegmentState};
 use marketlake_model::{Millis, Minute};
 use object_store::path::Path;
 use sea_orm::{
@@ -98,7 +98,7 @@ pub(crate) async fn refuse_empty(
 /// that is there is proof.
 pub(crate) async fn is_own(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     let newest = Entity::find()
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .order_by_desc(Column::Id)
         .limit(PROOF_ROWS)
         .all(database)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use marketlake_entities::database;
 use marketlake_entities::records::metrics;
-use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State, Tier};
+use marketlake_entities::records::segments::{Column, Entity, Model, Origin, SegmentState, Tier};
 use marketlake_model::{Metric, Millis, Minute};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -24,7 +24,7 @@ pub(crate) async fn live(
 
 fn live_in(span: Span) -> Select<Entity> {
     Entity::find()
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(Column::MinTs.lte(span.to.start()))
         .filter(Column::MaxTs.gte(span.from.start()))
 }
@@ -38,7 +38,7 @@ pub(crate) async fn live_days(
         .select_only()
         .column(Column::Id)
         .column(Column::Hour)
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(Column::Hour.gte(days.from.start()))
         .filter(Column::Hour.lt(days.to.plus(DAY).start()))
         .order_by_asc(Column::Id)
@@ -155,7 +155,7 @@ pub(crate) async fn out_of_range(
     let future = Column::MaxTs.gt(latest_minute(now).start());
     let past = Column::MinTs.lt(EARLIEST_MINUTE.start());
     Entity::find()
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(future.or(past))
         .order_by_asc(Column::Id)
         .all(connection)
@@ -171,7 +171,7 @@ async fn bound(
     let bound: Option<Option<i64>> = Entity::find()
         .select_only()
         .column_as(bound, "bound")
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(possible)
         .into_tuple()
         .one(connection)
@@ -218,7 +218,7 @@ async fn first_minutes(
         .select_only()
         .column(Column::Hour)
         .distinct()
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(Column::Tier.is_in(tiers.iter().copied()))
         .filter(Column::Hour.lt(before.start()))
         .order_by_asc(Column::Hour)
@@ -241,7 +241,7 @@ pub(crate) async fn totals(
         .column_as(sum("row_count"), "samples")
         .column_as(sum("byte_count + coalesce(rollup_byte_count, 0)"), "bytes")
         .column_as(sum("coalesce(rollup_byte_count, 0)"), "rollup_bytes")
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .into_tuple()
         .one(connection)
         .await?;
@@ -265,7 +265,7 @@ pub(crate) async fn retire(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    end_live(transaction, ids, State::Retired, now).await
+    end_live(transaction, ids, SegmentState::Retired, now).await
 }
 
 /// Takes broken segments out of the lake. Returns how many of them were live.
@@ -274,13 +274,13 @@ pub(crate) async fn set_aside(
     ids: &[i64],
     now: Millis,
 ) -> Result<u64, DbErr> {
-    end_live(transaction, ids, State::SetAside, now).await
+    end_live(transaction, ids, SegmentState::SetAside, now).await
 }
 
 async fn end_live(
     transaction: &DatabaseTransaction,
     ids: &[i64],
-    state: State,
+    state: SegmentState,
     now: Millis,
 ) -> Result<u64, DbErr> {
     if ids.is_empty() {
@@ -290,7 +290,7 @@ async fn end_live(
         .col_expr(Column::State, Expr::value(state))
         .col_expr(Column::RetiredAt, Expr::value(now.0))
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .exec(transaction)
         .await?;
     Ok(result.rows_affected)
@@ -325,9 +325,9 @@ pub(crate) async fn expire(
     now: Millis,
 ) -> Result<u64, DbErr> {
     let result = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Retired))
+        .col_expr(Column::State, Expr::value(SegmentState::Retired))
         .col_expr(Column::RetiredAt, Expr::value(now.0))
-        .filter(Column::State.eq(State::Live))
+        .filter(Column::State.eq(SegmentState::Live))
         .filter(Column::Tier.eq(tier))
         .filter(Column::MaxTs.lt(before))
         .exec(connection)
@@ -341,7 +341,7 @@ pub(crate) async fn retired(
     before: Millis,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find()
-        .filter(Column::State.eq(State::Retired))
+        .filter(Column::State.eq(SegmentState::Retired))
         .filter(Column::RetiredAt.lt(before))
         .all(connection)
         .await
@@ -371,7 +371,7 @@ pub(crate) async fn replaced_by(
     segment: &Model,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find()
-        .filter(Column::State.eq(State::Retired))
+        .filter(Column::State.eq(SegmentState::Retired))
         .filter(Column::RetiredAt.eq(segment.created_at))
         .filter(Column::Id.lt(segment.id))
         .filter(Column::MinTs.gte(segment.min_ts))

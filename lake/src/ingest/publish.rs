@@ -1,6 +1,6 @@
 //! Catalog row of a new segment, inserted in the transaction that makes its objects live.
 
-use marketlake_entities::records::segments::{ActiveModel, Entity, State};
+use marketlake_entities::records::segments::{ActiveModel, Entity, SegmentState};
 use marketlake_model::{Millis, Minute};
 use sea_orm::{DatabaseTransaction, EntityTrait, NotSet, Set};
 
@@ -32,7 +32,7 @@ fn row(first: Minute, segment: &Segment, now: Millis) -> ActiveModel {
         path: Set(samples.key.to_string()),
         tier: Set(segment.tier),
         origin: Set(segment.origin),
-        state: Set(State::Live),
+        state: Set(SegmentState::Live),
         hour: Set(first.start()),
         min_ts: Set(segment.span.from.start()),
         max_ts: Set(segment.span.to.start()),

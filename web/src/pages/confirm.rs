@@ -1,7 +1,7 @@
 //! `/confirm/TOKEN`: confirmation of a subscription by the owner of its address.
 
 use axum::extract::{Path, State};
-use marketlake_alerts::subscriptions::{Access, State as LifeState, Transition};
+use marketlake_alerts::subscriptions::{Access, SubscriptionState, Transition};
 use marketlake_alerts::{Purpose, Subscription};
 use marketlake_http::state::AppState;
 
@@ -15,16 +15,18 @@ pub(super) async fn get(
     let now = token::now(&state).await?;
     let id = token::verify(&state, Purpose::Confirm, &token, now).await?;
     let found = Subscription::find(state.lake.database(), &id).await?;
-    Ok(match found.filter(|s| s.state != LifeState::Deleted) {
-        None => Page::message(
-            "There is no such subscription any more",
-            "It has ended, or was not confirmed in time.",
-        ),
-        Some(s) if s.state == LifeState::Active => {
-            Page::message("This subscription is confirmed", &said(&s))
-        }
-        Some(s) => Page::confirmation("Confirm your subscription", &said(&s), "Confirm"),
-    })
+    Ok(
+        match found.filter(|s| s.state != SubscriptionState::Deleted) {
+            None => Page::message(
+                "There is no such subscription any more",
+                "It has ended, or was not confirmed in time.",
+            ),
+            Some(s) if s.state == SubscriptionState::Active => {
+                Page::message("This subscription is confirmed", &said(&s))
+            }
+            Some(s) => Page::confirmation("Confirm your subscription", &said(&s), "Confirm"),
+        },
+    )
 }
 
 pub(super) async fn post(

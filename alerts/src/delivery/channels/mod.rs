@@ -14,14 +14,14 @@ use marketlake_model::Millis;
 
 use crate::queue::lane::Lane;
 pub use file::FileChannel;
-pub use marketlake_entities::records::delivery_throttles::Scope;
+pub use marketlake_entities::records::delivery_throttles::ThrottleScope;
 pub use smtp::SmtpChannel;
 pub use webhook::{Guard, WebhookChannel};
 
 /// Outcome of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// BounceOutcome; the receiver is answerable for it now.
+    /// Taken; the receiver is answerable for it now.
     Sent,
     /// Surely not sent, and a later attempt may help.
     Retry(String),
@@ -31,7 +31,7 @@ pub enum SendOutcome {
     /// host, or of the address.
     Throttled {
         /// Deliveries to throttle.
-        scope: Scope,
+        scope: ThrottleScope,
         /// The server's reply.
         reason: String,
         /// For how long the receiver asked to be left alone; at most an hour of it is kept to.

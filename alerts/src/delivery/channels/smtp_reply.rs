@@ -7,7 +7,7 @@ use std::fmt;
 use lettre::transport::smtp::Error as SmtpError;
 use marketlake_common::reason;
 
-use super::{Scope, SendOutcome};
+use super::{SendOutcome, ThrottleScope};
 
 /// Stage of an SMTP transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> SendOutcome {
     let said = error.source().map(ToString::to_string);
     let said = said.unwrap_or_default();
     match scope(stage, code, subject(code, &said)) {
-        Scope::All | Scope::Channel => broken(stage, reason),
+        ThrottleScope::All | ThrottleScope::Channel => broken(stage, reason),
         _ if code >= 500 => SendOutcome::Permanent(reason),
         scope => SendOutcome::Throttled {
             scope,
@@ -74,21 +74,21 @@ fn subject(code: u16, said: &str) -> Option<u16> {
 }
 
 /// Whom a refusal concerns.
-fn scope(stage: Stage, code: u16, subject: Option<u16>) -> Scope {
+fn scope(stage: Stage, code: u16, subject: Option<u16>) -> ThrottleScope {
     let is_final = code >= 500;
     match (stage, subject) {
         // The server closes its doors (RFC 5321, 3.8); it does not know the mail's receiver yet.
-        (Stage::Connect | Stage::Sender, _) => Scope::Channel,
-        _ if code == 421 => Scope::Channel,
-        _ if is_final => Scope::Address,
+        (Stage::Connect | Stage::Sender, _) => ThrottleScope::Channel,
+        _ if code == 421 => ThrottleScope::Channel,
+        _ if is_final => ThrottleScope::Address,
         // Addressing, mailbox: busy, full, greylisted.
-        (_, Some(1 | 2)) => Scope::Address,
-        (_, None) if code == 450 => Scope::Address,
+        (_, Some(1 | 2)) => ThrottleScope::Address,
+        (_, None) if code == 450 => ThrottleScope::Address,
         // After the recipient was accepted: the server's own disk or queue, unless it speaks of the
         // receiver.
-        (Stage::Data, None | Some(0 | 3)) => Scope::Channel,
+        (Stage::Data, None | Some(0 | 3)) => ThrottleScope::Channel,
         // Policy, routing, or the receiving domain's server.
-        (Stage::Recipient | Stage::Data, _) => Scope::Destination,
+        (Stage::Recipient | Stage::Data, _) => ThrottleScope::Destination,
     }
 }
 
@@ -100,29 +100,39 @@ mod tests {
     fn a_refusal_concerns_the_server_a_domain_or_an_address_by_stage_and_code() {
         use Stage::{Connect, Data, Recipient, Sender};
         for (stage, code, said, expected) in [
-            (Connect, 421, "busy", Scope::Channel),
-            (Connect, 554, "no service here", Scope::Channel),
-            (Sender, 451, "4.7.1 slow down", Scope::Channel),
-            (Sender, 550, "5.7.1 sender rejected", Scope::Channel),
-            (Recipient, 421, "4.7.0 closing", Scope::Channel),
-            (Data, 421, "4.3.0 closing", Scope::Channel),
-            (Recipient, 450, "mailbox unavailable", Scope::Address),
-            (Recipient, 450, "4.2.0 greylisted", Scope::Address),
-            (Recipient, 452, "4.2.2 mailbox full", Scope::Address),
-            (Recipient, 450, "4.7.1 try again later", Scope::Destination),
-            (Recipient, 451, "local error", Scope::Destination),
+            (Connect, 421, "busy", ThrottleScope::Channel),
+            (Connect, 554, "no service here", ThrottleScope::Channel),
+            (Sender, 451, "4.7.1 slow down", ThrottleScope::Channel),
+            (Sender, 550, "5.7.1 sender rejected", ThrottleScope::Channel),
+            (Recipient, 421, "4.7.0 closing", ThrottleScope::Channel),
+            (Data, 421, "4.3.0 closing", ThrottleScope::Channel),
+            (
+                Recipient,
+                450,
+                "mailbox unavailable",
+                ThrottleScope::Address,
+            ),
+            (Recipient, 450, "4.2.0 greylisted", ThrottleScope::Address),
+            (Recipient, 452, "4.2.2 mailbox full", ThrottleScope::Address),
+            (
+                Recipient,
+                450,
+                "4.7.1 try again later",
+                ThrottleScope::Destination,
+            ),
+            (Recipient, 451, "local error", ThrottleScope::Destination),
             (
                 Recipient,
                 451,
                 "4.4.1 no answer from host",
-                Scope::Destination,
+                ThrottleScope::Destination,
             ),
-            (Recipient, 550, "5.1.1 no such user", Scope::Address),
-            (Data, 451, "local error", Scope::Channel),
-            (Data, 452, "4.3.1 disk full", Scope::Channel),
-            (Data, 451, "4.7.1 rate limited", Scope::Destination),
-            (Data, 452, "4.2.2 mailbox full", Scope::Address),
-            (Data, 552, "5.3.4 too big", Scope::Address),
+            (Recipient, 550, "5.1.1 no such user", ThrottleScope::Address),
+            (Data, 451, "local error", ThrottleScope::Channel),
+            (Data, 452, "4.3.1 disk full", ThrottleScope::Channel),
+            (Data, 451, "4.7.1 rate limited", ThrottleScope::Destination),
+            (Data, 452, "4.2.2 mailbox full", ThrottleScope::Address),
+            (Data, 552, "5.3.4 too big", ThrottleScope::Address),
         ] {
             let is = scope(stage, code, subject(code, said));
             assert_eq!(is, expected, "{stage}: {code} {said}");

@@ -24,7 +24,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::{Host, Url};
 
-use super::{Channel, ChannelError, OutgoingMessage, Scope, SendOutcome, Transport};
+use super::{Channel, ChannelError, OutgoingMessage, SendOutcome, ThrottleScope, Transport};
 use crate::address::check_endpoint;
 use crate::token::keyed;
 
@@ -281,7 +281,7 @@ fn outcome_of_status(status: StatusCode, retry_after: Option<Duration>) -> SendO
     if passing {
         // Many receivers share a host: what one of them says holds back its own deliveries.
         SendOutcome::Throttled {
-            scope: Scope::Address,
+            scope: ThrottleScope::Address,
             reason,
             retry_after,
         }
@@ -301,7 +301,7 @@ fn failed(error: reqwest::Error) -> SendOutcome {
         SendOutcome::Permanent(reason)
     } else if error.is_connect() {
         SendOutcome::Throttled {
-            scope: Scope::Destination,
+            scope: ThrottleScope::Destination,
             reason,
             retry_after: None,
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use marketlake_entities::records::deliveries::{Kind, Model};
-use marketlake_entities::records::subscriptions::State;
+use marketlake_entities::records::deliveries::{DeliveryKind, Model};
+use marketlake_entities::records::subscriptions::SubscriptionState;
 use marketlake_entities::records::{alerts, delivery_alerts, evidence};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
@@ -28,7 +28,7 @@ pub(super) async fn refusal(
     connection: &impl ConnectionTrait,
     delivery: &Model,
 ) -> Result<Option<String>, AlertError> {
-    if delivery.kind != Kind::Incident
+    if delivery.kind != DeliveryKind::Incident
         && suppression_list::complained(connection, &delivery.address).await?
     {
         return Ok(Some("its receiver wants no mail".to_owned()));
@@ -41,7 +41,7 @@ pub(super) async fn members(
     connection: &impl ConnectionTrait,
     delivery: &Model,
 ) -> Result<Vec<alerts::Model>, AlertError> {
-    if !matches!(delivery.kind, Kind::Alert | Kind::Digest) {
+    if !matches!(delivery.kind, DeliveryKind::Alert | DeliveryKind::Digest) {
         return Ok(Vec::new());
     }
     let members = delivery_alerts::Entity::find()
@@ -99,7 +99,12 @@ pub(super) async fn alerts(
     for alert in found {
         if !subscriptions.contains_key(&alert.subscription_id) {
             let subscription = Subscription::find(connection, &alert.subscription_id).await?;
-            let wanted = |s: &Subscription| !matches!(s.state, State::Deleted | State::Suspended);
+            let wanted = |s: &Subscription| {
+                !matches!(
+                    s.state,
+                    SubscriptionState::Deleted | SubscriptionState::Suspended
+                )
+            };
             subscriptions.insert(alert.subscription_id.clone(), subscription.filter(wanted));
         }
         if let Some(Some(subscription)) = subscriptions.get(&alert.subscription_id) {

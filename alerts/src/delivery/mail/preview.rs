@@ -1,7 +1,7 @@
 //! Renders mails of every kind with sample data, for authors of templates.
 
 use chrono_tz::Tz;
-use marketlake_entities::records::deliveries::{Kind, Model};
+use marketlake_entities::records::deliveries::{DeliveryKind, Model};
 use marketlake_model::Millis;
 
 use super::context::LinkBuilder;
@@ -51,29 +51,33 @@ pub fn preview(
     let many = many.collect::<Result<Vec<_>, AlertError>>()?;
     let incident = Model {
         content: Some(watchdog::sample_incident(now)),
-        ..delivery(Kind::Incident, now)
+        ..delivery(DeliveryKind::Incident, now)
     };
     let of = |kind| delivery(kind, now);
     Ok(vec![
         Preview {
             name: "alert",
-            bytes: writer.write_one(&of(Kind::Alert), &one, &linked, false)?,
+            bytes: writer.write_one(&of(DeliveryKind::Alert), &one, &linked, false)?,
         },
         Preview {
             name: "test",
-            bytes: writer.write_one(&of(Kind::Test), &one, &linked, true)?,
+            bytes: writer.write_one(&of(DeliveryKind::Test), &one, &linked, true)?,
         },
         Preview {
             name: "digest",
-            bytes: writer.write_many(&of(Kind::Digest), &many, &linked)?,
+            bytes: writer.write_many(&of(DeliveryKind::Digest), &many, &linked)?,
         },
         Preview {
             name: "confirmation",
-            bytes: writer.write_confirmation(&of(Kind::Confirmation), &subscription, &linked)?,
+            bytes: writer.write_confirmation(
+                &of(DeliveryKind::Confirmation),
+                &subscription,
+                &linked,
+            )?,
         },
         Preview {
             name: "manage",
-            bytes: writer.write_link(&of(Kind::Manage), 2, &linked)?,
+            bytes: writer.write_link(&of(DeliveryKind::Manage), 2, &linked)?,
         },
         Preview {
             name: "incident",

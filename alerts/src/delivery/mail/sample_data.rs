@@ -2,8 +2,8 @@
 
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
-use marketlake_entities::records::deliveries::{Kind, Model, State as DeliveryState};
-use marketlake_entities::records::subscriptions::{Channel, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState, Model};
+use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
 use marketlake_lake::Point;
 use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, RollingSum, SIMULATED, VOLUME};
 
@@ -90,7 +90,7 @@ pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError>
     let pattern = pattern.map_err(|error| AlertError::Message(format!("{error}")))?;
     Ok(Subscription {
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
-        state: State::Pending,
+        state: SubscriptionState::Pending,
         revision: 1,
         scoped_rule: ScopedRule {
             pattern,
@@ -108,7 +108,7 @@ pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError>
     })
 }
 
-pub(super) fn delivery(kind: Kind, now: Millis) -> Model {
+pub(super) fn delivery(kind: DeliveryKind, now: Millis) -> Model {
     Model {
         id: "00000000-0000-4000-8000-00000000000d".to_owned(),
         kind,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use lettre::message::Mailbox;
 use marketlake_entities::records::alerts;
-use marketlake_entities::records::deliveries::{Kind, Model};
-use marketlake_entities::records::subscriptions::{Channel, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, Model};
+use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -133,20 +133,25 @@ impl Writer {
             now: delivery.created_at,
         };
         match delivery.kind {
-            Kind::Alert | Kind::Digest => {
+            DeliveryKind::Alert | DeliveryKind::Digest => {
                 let gathered = load::alerts(connection, members).await?;
                 self.write_alerts(delivery, &gathered, &linked)
             }
-            Kind::Test => match self.subscription(connection, delivery).await? {
+            DeliveryKind::Test => match self.subscription(connection, delivery).await? {
                 None => Ok(Err("its subscription has ended".to_owned())),
                 Some(subscription) => {
                     let made_up = sample_data::made_up(&subscription, delivery.created_at)?;
                     self.write_one(delivery, &made_up, &linked, true).map(Ok)
                 }
             },
-            Kind::Confirmation => {
+            DeliveryKind::Confirmation => {
                 let subscription = self.subscription(connection, delivery).await?;
-                let waits = |s: &Subscription| matches!(s.state, State::Pending | State::Suspended);
+                let waits = |s: &Subscription| {
+                    matches!(
+                        s.state,
+                        SubscriptionState::Pending | SubscriptionState::Suspended
+                    )
+                };
                 match subscription.filter(waits) {
                     None => Ok(Err(
                         "its subscription does not wait to be confirmed".to_owned()
@@ -156,13 +161,13 @@ impl Writer {
                         .map(Ok),
                 }
             }
-            Kind::Manage => {
+            DeliveryKind::Manage => {
                 let count = Subscription::of(connection, Access::Address(&delivery.address))
                     .await?
                     .len();
                 self.write_link(delivery, count, &linked).map(Ok)
             }
-            Kind::Incident => self.write_incident(delivery).map(Ok),
+            DeliveryKind::Incident => self.write_incident(delivery).map(Ok),
         }
     }
 
@@ -175,7 +180,7 @@ impl Writer {
             return Ok(None);
         };
         let found = Subscription::find(connection, id).await?;
-        Ok(found.filter(|subscription| subscription.state != State::Deleted))
+        Ok(found.filter(|subscription| subscription.state != SubscriptionState::Deleted))
     }
 
     fn write_alerts(
@@ -294,7 +299,7 @@ impl Writer {
             _ => json!({
                 "type": "jumps",
                 "delivery": identity(delivery),
-                "test": delivery.kind == Kind::Test,
+                "test": delivery.kind == DeliveryKind::Test,
                 "created": delivery.created_at.to_string(),
                 "alerts": proofs,
             }),

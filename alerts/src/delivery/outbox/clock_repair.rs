@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketlake_entities::clock::MAX_CLOCK_DIFFERENCE;
-use marketlake_entities::records::deliveries::{Column, Entity, State};
+use marketlake_entities::records::deliveries::{Column, DeliveryState, Entity};
 use marketlake_entities::records::delivery_throttles;
 use marketlake_model::Millis;
 use sea_orm::sea_query::Expr;
@@ -32,14 +32,18 @@ pub async fn repair_backoffs(connection: &impl ConnectionTrait, now: Millis) -> 
         .add(Column::CreatedAt.gt(ahead(Duration::ZERO)))
         .add(Column::NotBefore.gt(ahead(HOUR)));
     for attempts in 1..=MAX_COUNTED_ATTEMPTS {
-        let tried = Column::State.is_in([State::Retry, State::Unknown]);
+        let tried = Column::State.is_in([DeliveryState::Retry, DeliveryState::Unknown]);
         let is_counted = tried.and(Column::Attempts.lte(attempts));
         let put_off = Column::NotBefore.gt(ahead(max_backoff(attempts)));
         too_long = too_long.add(is_counted.and(put_off));
     }
     let deliveries = Entity::update_many()
         .col_expr(Column::NotBefore, Expr::value(now.0))
-        .filter(Column::State.is_in([State::Pending, State::Retry, State::Unknown]))
+        .filter(Column::State.is_in([
+            DeliveryState::Pending,
+            DeliveryState::Retry,
+            DeliveryState::Unknown,
+        ]))
         .filter(waits)
         .filter(too_long)
         .exec(connection)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Kind, State};
+use marketlake_entities::records::deliveries::{
+    ActiveModel, Column, DeliveryKind, DeliveryState, Entity,
+};
 use marketlake_entities::records::delivery_alerts;
 use marketlake_entities::records::subscriptions::Channel;
 use marketlake_model::{Jump, Millis};
@@ -88,14 +90,14 @@ pub async fn enqueue_alerts(
         } else if told.len() >= MIN_DIGEST_ALERTS {
             let row = ActiveModel {
                 subscription_id: Set(only(&told)),
-                ..new_row(Kind::Digest, channel, address, now)
+                ..new_row(DeliveryKind::Digest, channel, address, now)
             };
             plan.add(row, told.into_iter().map(|one| one.alert_id));
         } else {
             for one in told {
                 let row = ActiveModel {
                     subscription_id: Set(Some(one.subscription.id.clone())),
-                    ..new_row(Kind::Alert, channel, address.clone(), now)
+                    ..new_row(DeliveryKind::Alert, channel, address.clone(), now)
                 };
                 plan.add(row, [one.alert_id]);
             }
@@ -122,7 +124,7 @@ async fn lately(
     Entity::find()
         .filter(Column::Address.eq(address))
         .filter(Column::CreatedAt.gt(now.minus(DAY)))
-        .filter(Column::Kind.is_in([Kind::Alert, Kind::Digest]))
+        .filter(Column::Kind.is_in([DeliveryKind::Alert, DeliveryKind::Digest]))
         .filter(
             Column::Error
                 .is_null()
@@ -143,8 +145,8 @@ async fn waiting(
     let found = Entity::find()
         .filter(Column::Address.eq(address))
         .filter(Column::Channel.eq(channel))
-        .filter(Column::Kind.eq(Kind::Digest))
-        .filter(Column::State.eq(State::Pending))
+        .filter(Column::Kind.eq(DeliveryKind::Digest))
+        .filter(Column::State.eq(DeliveryState::Pending))
         .filter(waits(Column::NotBefore))
         .order_by_asc(Column::CreatedAt)
         .one(connection)
@@ -157,7 +159,7 @@ async fn waiting(
             ..Default::default()
         })
         .filter(Column::Id.eq(found.id.as_str()))
-        .filter(Column::State.eq(State::Pending))
+        .filter(Column::State.eq(DeliveryState::Pending))
         .exec(connection)
         .await?;
     Ok((held.rows_affected == 1).then_some(found.id))
@@ -203,7 +205,7 @@ impl Plan {
             None => {
                 let row = ActiveModel {
                     not_before: Set(now.plus(HOUR)),
-                    ..new_row(Kind::Digest, channel, address.to_owned(), now)
+                    ..new_row(DeliveryKind::Digest, channel, address.to_owned(), now)
                 };
                 self.add(row, alerts);
             }
@@ -220,7 +222,7 @@ impl Plan {
         let mut rows = self.deliveries;
         if let Some(reason) = stale {
             for row in &mut rows {
-                row.state = Set(State::Dead);
+                row.state = Set(DeliveryState::Dead);
                 row.error = Set(Some(reason.to_owned()));
                 row.finished_at = Set(Some(now));
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketlake_common::backoff;
-use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
+use marketlake_entities::records::deliveries::{ActiveModel, Column, DeliveryState, Entity, Model};
 use marketlake_entities::{Clock, database};
 use marketlake_model::Millis;
 use metrics::counter;
@@ -15,7 +15,7 @@ use super::outliers::Outliers;
 use super::throttle::{Cause, Key, Throttles, is_outage};
 use super::{SendCounts, gone};
 use crate::address::masked;
-use crate::delivery::channels::{OutgoingMessage, Scope, SendOutcome};
+use crate::delivery::channels::{OutgoingMessage, SendOutcome, ThrottleScope};
 use crate::error::AlertError;
 use crate::queue::lane::Lane;
 
@@ -52,10 +52,14 @@ pub(super) async fn finish(
 ) -> Result<Option<Key>, AlertError> {
     let now = clock.now(database).await?;
     let delivery = tried.delivery;
-    let well: &[Scope] = match sending {
-        SendOutcome::Sent => &[Scope::Channel, Scope::Destination, Scope::Address],
+    let well: &[ThrottleScope] = match sending {
+        SendOutcome::Sent => &[
+            ThrottleScope::Channel,
+            ThrottleScope::Destination,
+            ThrottleScope::Address,
+        ],
         // Who speaks of a recipient has taken the sender: the server itself is well.
-        SendOutcome::Throttled { .. } => &[Scope::Channel],
+        SendOutcome::Throttled { .. } => &[ThrottleScope::Channel],
         _ => &[],
     };
     match sending {
@@ -78,7 +82,7 @@ pub(super) async fn finish(
         gone::end(&transaction, delivery, &reason, now).await?;
         transaction.commit().await?;
     } else {
-        let dead = end.state == State::Dead;
+        let dead = end.state == DeliveryState::Dead;
         record(database, tried, end, now, counts, is_outage).await?;
         if dead {
             gone::suspend_if_refused(database, delivery, &reason, now).await?;
@@ -97,7 +101,7 @@ pub(super) async fn give_up(
 ) -> Result<(), AlertError> {
     let now = clock.now(database).await?;
     let end = End {
-        state: State::Unknown,
+        state: DeliveryState::Unknown,
         not_before: NEVER,
         unknowns: delivery.unknowns,
         error: Some(reason),
@@ -120,7 +124,7 @@ pub(super) async fn put_off(
 ) -> Result<(), AlertError> {
     let now = clock.now(database).await?;
     let update = ActiveModel {
-        state: Set(State::Retry),
+        state: Set(DeliveryState::Retry),
         not_before: Set(now.plus(max_backoff(delivery.attempts))),
         lease_until: Set(None),
         error: Set(Some(format!("the attempt panicked: {words}"))),
@@ -130,7 +134,7 @@ pub(super) async fn put_off(
         .set(update)
         .filter(Column::Id.eq(delivery.id.as_str()))
         .filter(Column::Token.eq(delivery.token))
-        .filter(Column::State.eq(State::Sending))
+        .filter(Column::State.eq(DeliveryState::Sending))
         .filter(Column::TransmitStartedAt.is_null())
         .exec(database)
         .await?;
@@ -142,9 +146,9 @@ fn cause(delivery: &Model, sending: &SendOutcome, outliers: &Outliers) -> Option
     let lane = Lane::of(delivery.channel);
     let mut max_backoff = None;
     let (scope, reason, retry_after) = match sending {
-        SendOutcome::Unavailable(reason) => (Scope::Channel, reason, None),
+        SendOutcome::Unavailable(reason) => (ThrottleScope::Channel, reason, None),
         SendOutcome::Throttled {
-            scope: Scope::Destination,
+            scope: ThrottleScope::Destination,
             reason,
             retry_after,
         } => (outliers.fail(delivery), reason, *retry_after),
@@ -157,7 +161,7 @@ fn cause(delivery: &Model, sending: &SendOutcome, outliers: &Outliers) -> Option
         // to all of its own.
         SendOutcome::Ambiguous(reason) | SendOutcome::Unknown(reason) if lane == Lane::Mail => {
             let scope = outliers.fail_at_server(delivery);
-            max_backoff = (scope == Scope::Channel).then_some(MAX_AMBIGUOUS_BACKOFF);
+            max_backoff = (scope == ThrottleScope::Channel).then_some(MAX_AMBIGUOUS_BACKOFF);
             (scope, reason, None)
         }
         SendOutcome::Ambiguous(reason) | SendOutcome::Unknown(reason) => {
@@ -183,7 +187,7 @@ async fn record(
 ) -> Result<(), DbErr> {
     let Tried { delivery, message } = tried;
     let (state, error) = (end.state, end.error.clone());
-    let ended = matches!(state, State::Sent | State::Dead);
+    let ended = matches!(state, DeliveryState::Sent | DeliveryState::Dead);
     let mut update = ActiveModel {
         state: Set(end.state),
         not_before: Set(end.not_before),
@@ -198,7 +202,7 @@ async fn record(
         update.message_id = Set(Some(message.message_id.clone()));
         update.message = Set(Some(message.bytes.to_vec()));
     }
-    if end.state == State::Sent {
+    if end.state == DeliveryState::Sent {
         update.message = Set(None);
     }
     let result = Entity::update_many()
@@ -232,7 +236,7 @@ async fn record(
 }
 
 struct End {
-    state: State,
+    state: DeliveryState,
     not_before: Millis,
     unknowns: i32,
     error: Option<String>,
@@ -247,26 +251,26 @@ fn decide(delivery: &Model, sending: SendOutcome, now: Millis) -> End {
     };
     let own = || now.plus(pause(delivery.attempts));
     match sending {
-        SendOutcome::Sent => end(State::Sent, NEVER, None),
+        SendOutcome::Sent => end(DeliveryState::Sent, NEVER, None),
         SendOutcome::Retry(reason)
         | SendOutcome::Throttled {
-            scope: Scope::Address,
+            scope: ThrottleScope::Address,
             reason,
             ..
-        } => end(State::Retry, own(), Some(reason)),
+        } => end(DeliveryState::Retry, own(), Some(reason)),
         SendOutcome::Unavailable(reason)
         | SendOutcome::Ambiguous(reason)
         | SendOutcome::Throttled { reason, .. } => {
             let at = now.plus(shared_backoff(delivery.attempts));
-            end(State::Retry, at, Some(reason))
+            end(DeliveryState::Retry, at, Some(reason))
         }
         SendOutcome::Permanent(reason) | SendOutcome::Gone(reason) => {
-            end(State::Dead, NEVER, Some(reason))
+            end(DeliveryState::Dead, NEVER, Some(reason))
         }
         SendOutcome::Unknown(reason) => {
             let unknowns = delivery.unknowns + 1;
             End {
-                state: State::Unknown,
+                state: DeliveryState::Unknown,
                 not_before: if unknowns < MAX_BROKEN_TRANSFERS {
                     own()
                 } else {

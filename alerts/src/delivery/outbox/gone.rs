@@ -2,9 +2,9 @@
 //! suspend them.
 
 use marketlake_entities::database;
-use marketlake_entities::records::deliveries::{ActiveModel, Column, Entity, Model, State};
+use marketlake_entities::records::deliveries::{ActiveModel, Column, DeliveryState, Entity, Model};
 use marketlake_entities::records::subscriptions;
-use marketlake_entities::records::subscriptions::State as Life;
+use marketlake_entities::records::subscriptions::SubscriptionState;
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
@@ -29,7 +29,12 @@ pub(super) async fn end(
     now: Millis,
 ) -> Result<(), AlertError> {
     let change = Transition::End(reason.to_owned());
-    let lives = [Life::Pending, Life::Active, Life::Paused, Life::Suspended];
+    let lives = [
+        SubscriptionState::Pending,
+        SubscriptionState::Active,
+        SubscriptionState::Paused,
+        SubscriptionState::Suspended,
+    ];
     change_all(connection, &delivery.address, &lives, &change, now).await?;
     close(connection, delivery, reason, now).await?;
     Ok(())
@@ -46,23 +51,23 @@ pub(super) async fn suspend_if_refused(
     if Lane::of(delivery.channel) != Lane::Webhook || !reason.starts_with(STATUS_REASON_PREFIX) {
         return Ok(());
     }
-    let last: Vec<(State, Option<String>)> = Entity::find()
+    let last: Vec<(DeliveryState, Option<String>)> = Entity::find()
         .select_only()
         .column(Column::State)
         .column(Column::Error)
         .filter(Column::Address.eq(delivery.address.as_str()))
         .filter(Column::Channel.eq(delivery.channel))
-        .filter(Column::State.is_in([State::Sent, State::Dead]))
+        .filter(Column::State.is_in([DeliveryState::Sent, DeliveryState::Dead]))
         .order_by_desc(Column::FinishedAt)
         .limit(MAX_REFUSALS as u64)
         .into_tuple()
         .all(database)
         .await?;
-    let is_refusal = |(state, error): &(State, Option<String>)| {
+    let is_refusal = |(state, error): &(DeliveryState, Option<String>)| {
         let answered = error
             .as_deref()
             .is_some_and(|e| e.starts_with(STATUS_REASON_PREFIX));
-        *state == State::Dead && answered
+        *state == DeliveryState::Dead && answered
     };
     if last.len() < MAX_REFUSALS || !last.iter().all(is_refusal) {
         return Ok(());
@@ -70,7 +75,7 @@ pub(super) async fn suspend_if_refused(
     let reason = format!("{MAX_REFUSALS} deliveries in a row were refused, the last: {reason}");
     let transaction = database::begin_write(database).await?;
     let change = Transition::Suspend(reason.clone());
-    let lives = [Life::Active, Life::Paused];
+    let lives = [SubscriptionState::Active, SubscriptionState::Paused];
     change_all(&transaction, &delivery.address, &lives, &change, now).await?;
     close(&transaction, delivery, &reason, now).await?;
     transaction.commit().await?;
@@ -80,7 +85,7 @@ pub(super) async fn suspend_if_refused(
 async fn change_all(
     connection: &impl ConnectionTrait,
     endpoint: &str,
-    lives: &[Life],
+    lives: &[SubscriptionState],
     change: &Transition,
     now: Millis,
 ) -> Result<(), AlertError> {
@@ -109,14 +114,14 @@ async fn close(
 ) -> Result<(), DbErr> {
     Entity::update_many()
         .set(ActiveModel {
-            state: Set(State::Dead),
+            state: Set(DeliveryState::Dead),
             error: Set(Some(format!("{UNWANTED_REASON_PREFIX}{reason}"))),
             finished_at: Set(Some(now)),
             ..Default::default()
         })
         .filter(Column::Address.eq(delivery.address.as_str()))
         .filter(Column::Channel.eq(delivery.channel))
-        .filter(Column::State.is_in([State::Pending, State::Retry]))
+        .filter(Column::State.is_in([DeliveryState::Pending, DeliveryState::Retry]))
         .exec(connection)
         .await?;
     Ok(())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use marketlake_entities::Clock;
 use marketlake_entities::clock::MAX_CLOCK_DIFFERENCE;
-use marketlake_entities::records::deliveries::{Column, Entity, State};
+use marketlake_entities::records::deliveries::{Column, DeliveryState, Entity};
 use marketlake_model::Millis;
 use parking_lot::Mutex;
 use sea_orm::sea_query::Expr;
@@ -48,7 +48,7 @@ impl Leases {
         let held: Vec<Lease> = Entity::find()
             .select_only()
             .columns([Column::Id, Column::Token, Column::LeaseUntil])
-            .filter(Column::State.eq(State::Sending))
+            .filter(Column::State.eq(DeliveryState::Sending))
             .filter(Column::LeaseUntil.is_not_null())
             .limit(MAX_WATCHED)
             .into_tuple()
@@ -61,7 +61,7 @@ impl Leases {
                 .filter(Column::Id.eq(id.as_str()))
                 .filter(Column::Token.eq(token))
                 .filter(Column::LeaseUntil.eq(until))
-                .filter(Column::State.eq(State::Sending))
+                .filter(Column::State.eq(DeliveryState::Sending))
                 .exec(database)
                 .await?;
             if result.rows_affected == 1 {

@@ -12,7 +12,7 @@ use std::mem::take;
 use marketlake_entities::records::deliveries::Model as Delivery;
 use parking_lot::Mutex;
 
-use crate::delivery::channels::Scope;
+use crate::delivery::channels::ThrottleScope;
 use crate::queue::lane::Lane;
 
 /// Domains that fail in a row, without a success in between, where the mail server is down.
@@ -80,22 +80,22 @@ impl Outliers {
     }
 
     /// Scope to hold back if the failure is not the mail server's.
-    pub(super) fn fail(&self, delivery: &Delivery) -> Scope {
+    pub(super) fn fail(&self, delivery: &Delivery) -> ThrottleScope {
         self.0.lock().fail(delivery)
     }
 
     /// Scope to hold back if the failure may be the mail server's.
-    pub(super) fn fail_at_server(&self, delivery: &Delivery) -> Scope {
+    pub(super) fn fail_at_server(&self, delivery: &Delivery) -> ThrottleScope {
         let mut groups = self.0.lock();
         let scope = groups.fail(delivery);
         let mail = &mut groups.mail;
-        if scope == Scope::Address || mail.outliers.contains(&delivery.destination) {
+        if scope == ThrottleScope::Address || mail.outliers.contains(&delivery.destination) {
             return scope;
         }
         mail.fail(&delivery.destination, MAX_DOMAINS);
         match mail.failing.len() < MIN_FAILING_DOMAINS {
             true => scope,
-            false => Scope::Channel,
+            false => ThrottleScope::Channel,
         }
     }
 
@@ -112,23 +112,23 @@ impl Groups {
         }
     }
 
-    fn fail(&mut self, delivery: &Delivery) -> Scope {
+    fn fail(&mut self, delivery: &Delivery) -> ThrottleScope {
         let (known, name) = (self.destinations.len(), &delivery.destination);
         if known >= MAX_DOMAINS && !self.destinations.contains_key(name) {
-            return Scope::Destination;
+            return ThrottleScope::Destination;
         }
         let group = self.destinations.entry(name.clone()).or_default();
         if group.outliers.contains(&delivery.address) {
-            return Scope::Address;
+            return ThrottleScope::Address;
         }
         group.fail(&delivery.address, MAX_OUTLIERS_PER_DOMAIN + 1);
-        Scope::Destination
+        ThrottleScope::Destination
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use marketlake_entities::records::deliveries::{Kind, State};
+    use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
     use marketlake_entities::records::subscriptions::Channel;
     use marketlake_model::Millis;
 
@@ -139,13 +139,13 @@ mod tests {
             id: String::new(),
             message_id: None,
             destination: crate::queue::lane::destination(Channel::Mail, address),
-            kind: Kind::Test,
+            kind: DeliveryKind::Test,
             subscription_id: None,
             channel: Channel::Mail,
             address: address.to_owned(),
             content: None,
             message: None,
-            state: State::Sending,
+            state: DeliveryState::Sending,
             token: 1,
             attempts: 1,
             unknowns: 0,
@@ -162,14 +162,14 @@ mod tests {
     fn an_address_fails_alone_once_another_one_of_its_domain_succeeded() {
         let outliers = Outliers::default();
         let (bad, good) = (to("bad@one.example"), to("good@one.example"));
-        assert_eq!(outliers.fail_at_server(&bad), Scope::Destination);
+        assert_eq!(outliers.fail_at_server(&bad), ThrottleScope::Destination);
         outliers.succeed(&good);
         for _ in 0..3 {
-            assert_eq!(outliers.fail_at_server(&bad), Scope::Address);
+            assert_eq!(outliers.fail_at_server(&bad), ThrottleScope::Address);
         }
-        assert_eq!(outliers.fail_at_server(&good), Scope::Destination);
+        assert_eq!(outliers.fail_at_server(&good), ThrottleScope::Destination);
         outliers.succeed(&bad);
-        assert_eq!(outliers.fail_at_server(&bad), Scope::Destination);
+        assert_eq!(outliers.fail_at_server(&bad), ThrottleScope::Destination);
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
         for counts in 0..3 {
             for number in 0..=MAX_OUTLIERS_PER_DOMAIN {
                 let scope = outliers.fail(&bad(number));
-                assert_eq!(scope, Scope::Destination, "{counts}");
+                assert_eq!(scope, ThrottleScope::Destination, "{counts}");
             }
             outliers.succeed(&to("good@one.example"));
         }
@@ -191,17 +191,17 @@ mod tests {
         let domain = |number: usize| to(&format!("reader@d{number}.example"));
         let fail = |number: usize| outliers.fail_at_server(&domain(number));
         for _ in 0..10 {
-            assert_eq!(fail(0), Scope::Destination);
+            assert_eq!(fail(0), ThrottleScope::Destination);
         }
         for number in 1..MIN_FAILING_DOMAINS - 1 {
-            assert_eq!(fail(number), Scope::Destination);
+            assert_eq!(fail(number), ThrottleScope::Destination);
         }
-        assert_eq!(fail(100), Scope::Channel);
+        assert_eq!(fail(100), ThrottleScope::Channel);
         assert!(outliers.is_failing(Lane::Mail) && !outliers.is_failing(Lane::Webhook));
         outliers.answer(&domain(200));
         // They fail while others do not: whatever they do, the server is well.
         for number in 0..MIN_FAILING_DOMAINS - 1 {
-            assert_eq!(fail(number), Scope::Destination);
+            assert_eq!(fail(number), ThrottleScope::Destination);
         }
         assert!(!outliers.is_failing(Lane::Mail));
     }

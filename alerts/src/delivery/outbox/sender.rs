@@ -9,7 +9,7 @@ use fail::fail_point;
 use futures::FutureExt;
 use marketlake_common::{Health, backoff};
 use marketlake_entities::Clock;
-use marketlake_entities::records::deliveries::{Kind, Model, State};
+use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState, Model};
 use marketlake_model::Millis;
 use sea_orm::DatabaseConnection;
 use tokio::task::JoinSet;
@@ -89,7 +89,7 @@ impl SendRate {
 /// Counts of deliveries by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendCounts {
-    /// BounceOutcome by the channel.
+    /// Taken by the channel.
     pub sent: u64,
     /// To be tried again.
     pub retry: u64,
@@ -100,11 +100,11 @@ pub struct SendCounts {
 }
 
 impl SendCounts {
-    pub(super) fn count(&mut self, state: State) -> &'static str {
+    pub(super) fn count(&mut self, state: DeliveryState) -> &'static str {
         let (count, word) = match state {
-            State::Sent => (&mut self.sent, "sent"),
-            State::Retry => (&mut self.retry, "retry"),
-            State::Dead => (&mut self.dead, "dead"),
+            DeliveryState::Sent => (&mut self.sent, "sent"),
+            DeliveryState::Retry => (&mut self.retry, "retry"),
+            DeliveryState::Dead => (&mut self.dead, "dead"),
             _ => (&mut self.unknown, "unknown"),
         };
         *count += 1;
@@ -328,7 +328,7 @@ impl Sender {
     /// old it is: then it is tried.
     async fn expired(&self, delivery: &Model) -> Result<Option<String>, AlertError> {
         let (life, setting) = match delivery.kind {
-            Kind::Alert | Kind::Digest => (self.pace.retry_for, EXPIRED_REASON),
+            DeliveryKind::Alert | DeliveryKind::Digest => (self.pace.retry_for, EXPIRED_REASON),
             _ => (RETRY_OTHERS_FOR, "expired: not delivered within a day"),
         };
         let now = self.clock.now(&self.database).await?;

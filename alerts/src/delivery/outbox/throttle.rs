@@ -20,7 +20,7 @@ use sea_orm::{
 
 use super::outliers::Outliers;
 use crate::address::masked;
-use crate::delivery::channels::Scope;
+use crate::delivery::channels::ThrottleScope;
 use crate::queue::lane::Lane;
 
 /// The name of the throttle that holds everything: the operator's switch.
@@ -55,7 +55,7 @@ impl From<Model> for Throttle {
     fn from(row: Model) -> Self {
         Self {
             name: match row.scope {
-                Scope::Address => masked(&row.name),
+                ThrottleScope::Address => masked(&row.name),
                 _ => row.name,
             },
             until: row.until,
@@ -75,7 +75,7 @@ pub async fn pause_sending(
     reason: &str,
     now: Millis,
 ) -> Result<(), DbErr> {
-    let key = (Scope::All, EVERYTHING.to_owned());
+    let key = (ThrottleScope::All, EVERYTHING.to_owned());
     set(connection, key, NEVER, 0, reason, now).await
 }
 
@@ -84,7 +84,7 @@ pub async fn pause_sending(
 /// # Errors
 /// If the database fails.
 pub async fn resume_sending(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    let switch = Entity::delete_by_id((Scope::All, EVERYTHING.to_owned()));
+    let switch = Entity::delete_by_id((ThrottleScope::All, EVERYTHING.to_owned()));
     Ok(switch.exec(connection).await?.rows_affected == 1)
 }
 
@@ -118,7 +118,7 @@ pub async fn prune_throttles(connection: &impl ConnectionTrait, now: Millis) -> 
     Ok(result.rows_affected)
 }
 
-pub(super) type Key = (Scope, String);
+pub(super) type Key = (ThrottleScope, String);
 
 /// Whether a throttle holds a delivery back.
 pub(super) fn is_held_by(delivery: &Delivery, held: &Key) -> bool {
@@ -126,12 +126,12 @@ pub(super) fn is_held_by(delivery: &Delivery, held: &Key) -> bool {
 }
 
 /// The throttle of a scope that holds a delivery back.
-fn key(delivery: &Delivery, scope: Scope) -> Key {
+fn key(delivery: &Delivery, scope: ThrottleScope) -> Key {
     let name = match scope {
-        Scope::All => EVERYTHING,
-        Scope::Channel => Lane::of(delivery.channel).name(),
-        Scope::Destination => &delivery.destination,
-        Scope::Address => &delivery.address,
+        ThrottleScope::All => EVERYTHING,
+        ThrottleScope::Channel => Lane::of(delivery.channel).name(),
+        ThrottleScope::Destination => &delivery.destination,
+        ThrottleScope::Address => &delivery.address,
     };
     (scope, name.to_owned())
 }
@@ -162,7 +162,7 @@ impl Throttles {
     /// Whether a lane's server has failed, and taken nothing since. One that takes connections may
     /// fail for some receivers only: that shows where many are tried.
     pub(super) fn has_lane(&self, lane: Lane) -> bool {
-        let key = (Scope::Channel, lane.name().to_owned());
+        let key = (ThrottleScope::Channel, lane.name().to_owned());
         self.known.lock().contains(&key) && !self.outliers.is_failing(lane)
     }
 
@@ -208,7 +208,7 @@ impl Throttles {
         &self,
         connection: &impl ConnectionTrait,
         delivery: &Delivery,
-        scopes: &[Scope],
+        scopes: &[ThrottleScope],
     ) -> Result<(), DbErr> {
         let keys: Vec<Key> = {
             let mut known = self.known.lock();
@@ -227,14 +227,14 @@ impl Throttles {
 }
 
 /// Whether what is throttled serves many: a server, a domain or a host.
-pub(super) fn is_outage(scope: Scope) -> bool {
-    matches!(scope, Scope::Channel | Scope::Destination)
+pub(super) fn is_outage(scope: ThrottleScope) -> bool {
+    matches!(scope, ThrottleScope::Channel | ThrottleScope::Destination)
 }
 
 /// A failure that concerns more than one delivery.
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
-    pub(super) scope: Scope,
+    pub(super) scope: ThrottleScope,
     pub(super) reason: String,
     pub(super) retry_after: Option<Duration>,
     /// The longest pause, where it is not its scope's.
@@ -242,11 +242,11 @@ pub(super) struct Cause {
 }
 
 /// Between half and all of the initial pause, doubled with each failure up to the longest.
-fn pause(scope: Scope, failures: i32) -> Duration {
+fn pause(scope: ThrottleScope, failures: i32) -> Duration {
     let (initial, max) = match scope {
-        Scope::All | Scope::Channel => (1, 300),
-        Scope::Destination => (5, 600),
-        Scope::Address => (30, 3_600),
+        ThrottleScope::All | ThrottleScope::Channel => (1, 300),
+        ThrottleScope::Destination => (5, 600),
+        ThrottleScope::Address => (30, 3_600),
     };
     let failures = u32::try_from(failures).unwrap_or(1);
     let chance = 0.5 + rand::random::<f64>() / 2.0;

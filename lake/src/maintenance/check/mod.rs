@@ -9,7 +9,7 @@ mod stray;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use marketlake_entities::records::segments::{Entity, Model, State};
+use marketlake_entities::records::segments::{Entity, Model, SegmentState};
 use object_store::ObjectMeta;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
@@ -123,13 +123,13 @@ impl Lake {
             .flat_map(|segment| [Some(segment.path.as_str()), segment.rollup_path.as_deref()])
             .flatten()
             .collect();
-        report.retired = count(&segments, State::Retired);
-        report.set_aside = count(&segments, State::SetAside);
+        report.retired = count(&segments, SegmentState::Retired);
+        report.set_aside = count(&segments, SegmentState::SetAside);
         self.check_mismatch(&mut report).await?;
         let strays = objects.iter().map(|object| &object.location);
         let strays = strays.filter(|path| !listed.contains(path.as_ref()));
         self.sort_strays(strays, &mut report).await?;
-        segments.retain(|segment| segment.state == State::Live);
+        segments.retain(|segment| segment.state == SegmentState::Live);
         let mut whole = Vec::new();
         for segment in segments {
             report.segments += 1;
@@ -216,7 +216,7 @@ fn wrong_size(object: &Object, sizes: &HashMap<&str, u64>) -> Option<String> {
     }
 }
 
-fn count(segments: &[Model], state: State) -> usize {
+fn count(segments: &[Model], state: SegmentState) -> usize {
     segments.iter().filter(|s| s.state == state).count()
 }
 

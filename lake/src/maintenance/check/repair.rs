@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use marketlake_entities::database;
-use marketlake_entities::records::segments::{Column, Entity, Model, Origin, State};
+use marketlake_entities::records::segments::{Column, Entity, Model, Origin, SegmentState};
 use marketlake_model::Millis;
 use object_store::path::Path;
 use sea_orm::sea_query::Expr;
@@ -105,7 +105,7 @@ impl Lake {
             .col_expr(Column::RollupSha256, Expr::value(part.sums.sha256.clone()))
             .col_expr(Column::RollupCrcs, Expr::value(part.sums.crcs.clone()))
             .filter(Column::Id.eq(segment.id))
-            .filter(Column::State.eq(State::Live))
+            .filter(Column::State.eq(SegmentState::Live))
             .exec(&transaction)
             .await?;
         if updated.rows_affected != 1 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use marketlake_entities::database;
-use marketlake_entities::records::segments::{ActiveModel, Origin, State, Tier};
+use marketlake_entities::records::segments::{ActiveModel, Origin, SegmentState, Tier};
 use marketlake_model::{Metric, Millis, Minute};
 use object_store::path::Path;
 use sea_orm::{NotSet, Set};
@@ -51,9 +51,9 @@ impl Lake {
             // Vacuum deletes only that of which every row is live elsewhere.
             let is_redundant = file.content.is_whole && !resolved.tally.is_early[at];
             let state = match (is_chosen, is_redundant) {
-                (true, _) => State::Live,
-                (false, true) => State::Retired,
-                (false, false) => State::SetAside,
+                (true, _) => SegmentState::Live,
+                (false, true) => SegmentState::Retired,
+                (false, false) => SegmentState::SetAside,
             };
             let rollups = self.rollups_of(file, is_chosen, &resolved.rollups, &mut new);
             let rollups = rollups.await?;
@@ -197,7 +197,7 @@ impl RollupFile {
             path: Set(self.key.to_string()),
             tier: Set(self.key.tier),
             origin: Set(Origin::Compact),
-            state: Set(State::Retired),
+            state: Set(SegmentState::Retired),
             hour: Set(unit.first.start()),
             min_ts: Set(self.key.first.start()),
             max_ts: Set(self.key.first.start()),
@@ -220,7 +220,7 @@ impl File {
     fn row(
         &self,
         unit: &Unit,
-        state: State,
+        state: SegmentState,
         rollups: Option<RollupPart>,
         now: Millis,
     ) -> ActiveModel {
@@ -253,7 +253,7 @@ impl File {
             rollup_sha256: Set(rollup_sums.as_ref().map(|sums| sums.sha256.clone())),
             rollup_crcs: Set(rollup_sums.map(|sums| sums.crcs)),
             created_at: Set(now),
-            retired_at: Set((state != State::Live).then_some(now)),
+            retired_at: Set((state != SegmentState::Live).then_some(now)),
         }
     }
 }
