@@ -104,8 +104,7 @@ impl Load<'_> {
     }
 }
 
-/// How long it takes until ten questions in a row, a tenth of a second apart, are answered well and
-/// soon.
+/// Measures the time until ten requests in a row, 0.1 s apart, are answered well and soon.
 async fn recover(address: &str, after: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     let http = reqwest::Client::builder()

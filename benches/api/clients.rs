@@ -19,7 +19,7 @@ use crate::{micros, say};
 
 const SUBSCRIBE: &str =
     r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { slots { timestamp } }"}}"#;
-/// Who connects at once.
+/// Connections opened at once.
 const AT_ONCE: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(60);
 

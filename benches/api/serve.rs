@@ -22,7 +22,7 @@ use crate::{micros, say};
 
 pub const METRICS: usize = 10_000;
 const DAY: i64 = 1_440;
-/// What is ingested lies in the past, for slots of the future are refused.
+/// Minutes by which ingested samples lie in the past, for slots of the future are refused.
 const AHEAD: i64 = 180;
 const SLOT: Duration = Duration::from_secs(1);
 

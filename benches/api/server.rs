@@ -57,7 +57,7 @@ impl Server {
         Ok(writeln!(orders, "begin")?)
     }
 
-    /// What it has said so far that begins so: the rest of those lines.
+    /// Lines so far that begin with `word`, without it.
     pub fn said(&self, word: &str) -> Vec<String> {
         let said = self.said.lock();
         let rest = said
@@ -66,7 +66,7 @@ impl Server {
         rest.map(str::to_owned).collect()
     }
 
-    /// What it holds in memory, in bytes.
+    /// Resident memory, in bytes.
     pub fn resident(&self) -> anyhow::Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path)?;

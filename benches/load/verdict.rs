@@ -24,7 +24,7 @@ pub struct Observation {
     pub descriptors: usize,
 }
 
-/// What clients met.
+/// Outcomes that clients met.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub idle_closed: AtomicU64,

@@ -17,7 +17,7 @@ impl RequestAuthority {
     /// must agree where both are there.
     ///
     /// # Errors
-    /// Where there is no host, several, or a malformed one.
+    /// Fails if there is no host, several, or a malformed one.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next();

@@ -99,7 +99,7 @@ pub fn add_points(points: usize) {
 /// Runs work that waits for nothing. Work that may take longer checks the deadline itself.
 ///
 /// # Errors
-/// Where no thread was free in time, or the work panicked.
+/// Fails if no thread was free in time, or the work panicked.
 pub async fn run_blocking<T: Send + 'static>(
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
@@ -110,7 +110,7 @@ pub async fn run_blocking<T: Send + 'static>(
 /// Runs work that reads and computes in turn.
 ///
 /// # Errors
-/// Where no thread was free in time, or the work panicked.
+/// Fails if no thread was free in time, or the work panicked.
 pub async fn run_blocking_query<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ComputeError> {

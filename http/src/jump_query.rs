@@ -63,7 +63,7 @@ async fn span(
 /// The jumps of one metric or of all, by time, then id; or what was expected of `from`.
 ///
 /// # Errors
-/// Where the lake cannot be read. The inner error says what was expected of `from`.
+/// Fails if the lake cannot be read. The inner error says what was expected of `from`.
 pub async fn find(
     lake: &Lake,
     rule: JumpRule,

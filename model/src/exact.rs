@@ -26,7 +26,7 @@ const POWERS: [f64; 23] = [
 /// As many as the largest scale has places, and more.
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
 
-/// Why a text is not an [`Exact`].
+/// Error of a text that is not an [`Exact`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseExactError {
     /// Not a decimal number at all (`NaN`, `null`, `1,5`).
@@ -142,7 +142,7 @@ impl Exact {
         i64::from(self.unscaled.unsigned_abs().max(1).ilog10()) - i64::from(self.scale)
     }
 
-    /// How many decimal places [`Self::unscaled`] is shifted by.
+    /// Number of decimal places that [`Self::unscaled`] is shifted by.
     #[must_use]
     pub fn scale(self) -> i8 {
         self.scale

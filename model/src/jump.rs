@@ -1,4 +1,4 @@
-//! What a jump is. Decided in exact integers, so that exactly three times the mean is never a jump.
+//! Definition of a jump, in exact integers: exactly three times the mean is never a jump.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub enum Direction {
     Down,
 }
 
-/// Why a text is not a direction.
+/// Error of a text that is not a direction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected up or down, got {0:?}")]
 pub struct ParseDirectionError(String);
@@ -42,7 +42,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Why a rule cannot speak about a sample: such a sample neither fires nor resolves.
+/// Reason for which a rule cannot evaluate a sample: it neither fires nor resolves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoData {
     /// So many samples before it are too few.
@@ -56,7 +56,7 @@ pub enum NoData {
 /// `factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JumpRule {
-    /// How many times the mean a value must exceed; above zero.
+    /// Multiple of the mean that a value must exceed; above zero.
     pub factor: Exact,
     /// Length of the time before the sample, in minutes; 1 to 1,440.
     pub window: u32,
@@ -106,7 +106,7 @@ impl JumpRule {
         Some(Jump::of(metric, ts, value, before))
     }
 
-    /// Why it cannot speak about a sample by what was before it, if it cannot.
+    /// Reason for which the samples before it do not suffice to evaluate one, if there is any.
     #[must_use]
     pub fn no_data(&self, before: &RollingSum) -> Option<NoData> {
         if before.count == 0 || before.count < self.min_samples {
@@ -212,7 +212,7 @@ impl RollingSum {
         self.count == 0 || self.sum.is_some()
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
@@ -270,7 +270,7 @@ pub struct Jump {
     pub mean: f64,
     /// `value / mean`.
     pub ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     pub samples: u32,
 }
 

@@ -26,9 +26,9 @@ pub(super) struct MetricAnswer {
     id: String,
     /// The exchange.
     market: String,
-    /// What is traded against what.
+    /// Traded pair, as the exchange writes it.
     pair: String,
-    /// What is measured.
+    /// Measured quantity, like price or volume.
     measure: String,
     /// The minute of its latest sample; null where it has none in the 24 hours.
     timestamp: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct MetricAnswer {
     value: Option<Box<RawValue>>,
     /// Its place by standard deviation over the 24 hours; null where it is unranked.
     rank: Option<u64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: u64,
     /// Both.
     #[schema(example = "5/43")]

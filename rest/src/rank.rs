@@ -25,7 +25,7 @@ pub(super) struct RankAnswer {
     id: String,
     /// Its place, from 1; null where it is unranked.
     rank: Option<u64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: u64,
     /// Both.
     #[schema(example = "5/43")]

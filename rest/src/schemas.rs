@@ -33,7 +33,7 @@ pub(crate) enum StatisticName {
     Volume,
 }
 
-/// What stands for an interval.
+/// Aggregate function over an interval.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -102,9 +102,9 @@ pub(crate) struct MetricRow {
     id: String,
     /// The exchange.
     market: String,
-    /// What is traded against what.
+    /// Traded pair, as the exchange writes it.
     pair: String,
-    /// What is measured.
+    /// Measured quantity, like price or volume.
     measure: String,
 }
 rows!(MetricPage: MetricRows of MetricRow, "A page of metrics.");
@@ -154,7 +154,7 @@ pub(crate) struct JumpRow {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: u64,
 }
 rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
@@ -164,11 +164,11 @@ rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
 pub(crate) struct ProblemBody {
     #[schema(example = "about:blank")]
     r#type: String,
-    /// What kind of error it is.
+    /// Summary of the kind of error.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What was expected and what was there.
+    /// Explanation of this error: the expected and the actual value.
     detail: String,
     /// The parameter that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,11 +189,11 @@ pub(crate) struct FieldProblem {
     code: String,
 }
 
-/// What can go wrong with a list.
+/// Error responses of a list.
 pub(crate) struct ErrorResponses;
-/// What can go wrong with one thing.
+/// Error responses of one metric.
 pub(crate) struct MetricErrorResponses;
-/// What can go wrong with what is somebody's.
+/// Error responses of subscriptions, which belong to an owner.
 pub(crate) struct SubscriptionErrorResponses;
 
 type Responses = BTreeMap<String, RefOr<Response>>;

@@ -32,7 +32,7 @@ pub(super) struct Answer {
 
 impl Target {
     /// # Errors
-    /// Where no client can be made.
+    /// Fails if no client can be made.
     pub(crate) fn new(base: Url, key: Option<String>) -> anyhow::Result<Self> {
         let http = Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self { http, base, key })

@@ -1,4 +1,4 @@
-//! What anybody may ask for, and how much of it.
+//! Signup: the answer tells nobody which addresses are known, and its limits hold.
 
 use marketlake_entities::records::subscriptions::State;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What mail servers tell us later.
+//! Bounces and complaints that mail servers send later.
 
 use marketlake_alerts::delivery::bounces::{self, BounceError, BounceOutcome};
 use marketlake_alerts::subscriptions::{self, Access, SignupLimits, SignupRequester, State};

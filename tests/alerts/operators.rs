@@ -1,4 +1,4 @@
-//! What an operator sees and does.
+//! Operators' view of the outbox, notices and keys.
 
 use serde_json::json;
 

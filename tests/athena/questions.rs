@@ -1,4 +1,4 @@
-//! What Athena is told.
+//! Statements that Athena gets.
 
 use marketlake_lake::{
     AthenaPolicy, Interval, JumpQuery, QueryEngine, RuleInputQuery, Span, Statistic, record_engines,

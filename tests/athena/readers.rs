@@ -1,4 +1,4 @@
-//! What others see, whose SQL knows of no catalog.
+//! Manifests as external SQL reads them, without the catalog.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

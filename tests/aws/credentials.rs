@@ -1,4 +1,4 @@
-//! Who we are: the standard chain, against a server that checks signatures.
+//! AWS' standard credential chain, against a server that checks signatures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,7 +95,7 @@ async fn a_task_s_credentials_are_fetched_anew_before_they_end() {
     }
 }
 
-/// What ECS tells a task of its role's credentials.
+/// Stands in for the ECS endpoint of a task role's credentials.
 async fn task_role(valid: TimeDelta, asked: Arc<AtomicUsize>) -> String {
     let answer = move || async move {
         asked.fetch_add(1, Ordering::SeqCst);

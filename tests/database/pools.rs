@@ -1,4 +1,4 @@
-//! What waits for what.
+//! Connection pools: a lock or an outage delays no price.
 
 use std::time::{Duration, Instant};
 

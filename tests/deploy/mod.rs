@@ -1,4 +1,4 @@
-//! What puts it on AWS: the templates, and the script that applies them.
+//! Deployment on AWS: the templates, and the script that applies them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

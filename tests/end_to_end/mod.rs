@@ -77,7 +77,7 @@ pub async fn subscribe(program: &Program, metric: &str) {
     program.ok(&arguments).await;
 }
 
-/// How many runs of a job are in a state.
+/// Number of runs of a job in a state.
 pub async fn runs(database: &DatabaseConnection, job: &str, state: &str) -> i64 {
     let sql =
         format!("select count(*) as n from job_runs where job = '{job}' and state = '{state}'");

@@ -1,5 +1,5 @@
-//! Who may do what: every query and mutation, asked for with no key, a read key, another owner's
-//! key, the owner's and an operator's.
+//! Permissions: every query and mutation with no key, a read key, another owner's key, the owner's
+//! and an operator's.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::client::{Client, key};
 use crate::support::eventually;
 use crate::support::program::Program;
 
-/// What an asker got.
+/// Outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Got {
     Yes,

@@ -1,4 +1,4 @@
-//! How many connections may be open.
+//! Limits on open connections and streams.
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ async fn exchange(server: &Running, sent: &[u8]) -> String {
     end_of(stream).await.0
 }
 
-/// What comes until the server closes a connection, and how long that took.
+/// Text until the server closes a connection, and the time it took.
 async fn end_of(mut stream: TcpStream) -> (String, Duration) {
     let begun = Instant::now();
     let mut said = Vec::new();

@@ -1,4 +1,4 @@
-//! What is due and missing is planned by itself.
+//! Planning: slots that are due and missing are planned without a call.
 
 use std::collections::BTreeMap;
 

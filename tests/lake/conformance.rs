@@ -10,7 +10,7 @@ use crate::support::athena::Standin;
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
-/// How the samples come to lie in the lake.
+/// State of the hour that holds the samples.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Raw,

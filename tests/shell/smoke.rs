@@ -10,7 +10,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::client::key;
 use crate::support::program::{Program, Said};
 
-/// What was looked at, by its state.
+/// Names of the probes in a state.
 fn looks(said: &Said, state: &str) -> Vec<String> {
     let all: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
     let of_state = all.iter().filter(|look| look["state"] == state);

@@ -21,10 +21,10 @@ use sea_orm::{
 use super::base::Base;
 use super::samples::{series, start};
 
-/// How long a mail server may take in a test.
+/// Timeout of a mail server in a test.
 pub const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a trader typed: a metric or a pattern, and the address.
+/// Input of a trader: a metric or a pattern, and the address.
 pub fn wants(metric: &str) -> NewSubscription {
     NewSubscription {
         metric: metric.to_owned(),
@@ -187,7 +187,7 @@ impl Alerting {
     }
 }
 
-/// What makes mails, at an address that is nobody's.
+/// Writer of mails, from a fixed address at an example domain.
 pub fn writer(dkim: Option<Dkim>) -> Writer {
     Writer::new(WriterOptions {
         from: "marketlake <alerts@lake.example>".parse().unwrap(),

@@ -109,7 +109,7 @@ impl Standin {
         serde_json::from_value(answer["queries"].take()).unwrap()
     }
 
-    /// What somebody else's SQL finds, who knows of no catalog.
+    /// Result of external SQL, without the catalog.
     pub async fn ask(&self, sql: &str) -> Value {
         let question = json!({
             "workgroup": self.options.workgroups[0],

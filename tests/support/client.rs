@@ -1,4 +1,4 @@
-//! One who asks over HTTP, with a key or without.
+//! HTTP client, with a key or without.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::program::{Program, Running};
 
-/// Who asks, and whom.
+/// HTTP client of one server, with its headers.
 #[derive(Clone)]
 pub struct Client {
     base: String,
@@ -18,7 +18,7 @@ pub struct Client {
     server: Option<Arc<Running>>,
 }
 
-/// What was answered.
+/// HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,

@@ -16,11 +16,11 @@ use super::client::Client;
 #[derive(Clone)]
 pub struct Program {
     settings: Vec<(String, String)>,
-    /// What the shell that becomes the program does first.
+    /// Command that the shell runs before it becomes the program.
     first: String,
 }
 
-/// What one call said.
+/// Exit code and output of one call.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -310,7 +310,7 @@ impl Running {
         self.log()
     }
 
-    /// What it logged so far.
+    /// Log so far.
     pub fn log(&self) -> String {
         self.log.lock().clone()
     }

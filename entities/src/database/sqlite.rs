@@ -60,7 +60,7 @@ pub fn with_sqlite_help(error: String) -> String {
 /// Checks the structure of a `SQLite` file. `None` where the database is another.
 ///
 /// # Errors
-/// Where it cannot be asked.
+/// Fails if the query does.
 pub async fn check_sqlite(database: &DatabaseConnection) -> Result<Option<String>, DbErr> {
     if database.get_database_backend() != DbBackend::Sqlite {
         return Ok(None);
@@ -73,7 +73,7 @@ pub async fn check_sqlite(database: &DatabaseConnection) -> Result<Option<String
 /// Whether the database was opened for reading only, because it cannot be written.
 ///
 /// # Errors
-/// Where it cannot be asked.
+/// Fails if the query does.
 pub async fn is_read_only(database: &DatabaseConnection) -> Result<bool, DbErr> {
     if database.get_database_backend() != DbBackend::Sqlite {
         return Ok(false);

@@ -17,7 +17,7 @@ use super::scalars::DateTime;
 const DEFAULT_ROWS: i32 = 100;
 const MAX_ROWS: i32 = 1_000;
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "State")]
 enum DeliveryState {
@@ -46,13 +46,13 @@ pub(super) struct Delivery {
     channel: String,
     /// To whom, masked.
     to: String,
-    /// Where it stands.
+    /// State of the delivery.
     state: DeliveryState,
-    /// How many times it was tried.
+    /// Number of attempts.
     attempts: i32,
-    /// How many of those may have arrived though nobody can know.
+    /// Number of attempts of unknown outcome: the message may have arrived.
     unknowns: i32,
-    /// What went wrong last.
+    /// Error of the last failed attempt.
     error: Option<String>,
     /// When it was decided.
     created_at: DateTime,
@@ -80,7 +80,7 @@ impl From<outbox::DeliverySummary> for Delivery {
     }
 }
 
-/// What holds deliveries back.
+/// Throttle that holds deliveries back.
 #[derive(SimpleObject)]
 struct DeliveryThrottle {
     /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
@@ -88,16 +88,16 @@ struct DeliveryThrottle {
     name: String,
     /// Until when; null where it is until somebody lets go.
     until: Option<DateTime>,
-    /// Why.
+    /// Reason for the throttle.
     reason: String,
 }
 
-/// What came of it.
+/// Key of the requeued delivery, or errors.
 #[derive(SimpleObject)]
 struct RequeueDeliveryPayload {
     /// The key of the delivery that is due again; null where none was given up under that key.
     requeued_id: Option<ID>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
@@ -108,16 +108,16 @@ struct RequeueDeliveryInput {
     id: ID,
 }
 
-/// What came of it: everything that holds deliveries back now.
+/// All throttles now in force, or errors.
 #[derive(SimpleObject)]
 struct DeliveryThrottlesPayload {
-    /// What holds deliveries back.
+    /// Throttles now in force.
     throttles: Vec<DeliveryThrottle>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// Why everything is stopped.
+/// Input that stops all deliveries.
 #[derive(InputObject)]
 struct StopDeliveriesInput {
     /// For those who look later.
@@ -167,7 +167,7 @@ impl DeliveriesQuery {
         Ok(deliveries.collect())
     }
 
-    /// What holds deliveries back at the moment. Needs the scope admin.
+    /// Throttles now in force on deliveries. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn delivery_throttles(&self, context: &Context<'_>) -> Result<Vec<DeliveryThrottle>> {
         throttles(context.data::<Arc<Lake>>()?).await

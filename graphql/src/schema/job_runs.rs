@@ -12,7 +12,7 @@ use super::guard::RequireScope;
 use super::paging::{self, Page as Paged, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// Where a run stands.
+/// State of a job run.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "State")]
 pub(super) enum JobRunState {
@@ -39,15 +39,15 @@ pub(super) struct JobRun {
     slot: DateTime,
     /// Part of the slot, where a job is split; else 0.
     shard: i32,
-    /// Where it stands.
+    /// State of the run.
     state: JobRunState,
-    /// How many times it was tried.
+    /// Number of attempts.
     attempts: i32,
-    /// Who holds or held it.
+    /// Worker that holds or last held the run.
     worker: Option<String>,
     /// The job's own figures.
     outcome: Option<Json<serde_json::Value>>,
-    /// What went wrong at the last attempt that failed.
+    /// Error of the last failed attempt.
     error: Option<String>,
     /// When it was planned.
     planned_at: DateTime,
@@ -57,7 +57,7 @@ pub(super) struct JobRun {
     finished_at: Option<DateTime>,
 }
 
-/// What ids of runs begin with.
+/// Prefix of the ids of job runs.
 pub(super) const JOB_RUN: &str = "job-run/";
 
 impl From<Model> for JobRun {

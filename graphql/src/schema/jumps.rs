@@ -56,7 +56,7 @@ pub(super) struct Jump {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: i32,
 }
 

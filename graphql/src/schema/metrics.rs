@@ -28,9 +28,9 @@ pub(super) struct Metric {
     name: String,
     /// The exchange: `binance`.
     market: String,
-    /// What is traded against what: `hottry`.
+    /// Traded pair, as the exchange writes it: `hottry`.
     pair: String,
-    /// What is measured: `price`, in the pair's second currency; `volume`, in its first.
+    /// Measured quantity: `price`, in the pair's second currency; `volume`, in its first.
     measure: String,
     /// Whether it is made up.
     simulated: bool,
@@ -121,7 +121,7 @@ impl Metric {
         arguments.of_metric(context, &self.key).await
     }
 
-    /// Where it jumped, by time.
+    /// Jumps of the metric, by time.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(complexity = "100 + paging::complexity(first.or(last), child_complexity)")]
     async fn jumps(
@@ -149,7 +149,7 @@ impl Metric {
     }
 }
 
-/// How metrics are put in order.
+/// Sort order of metrics.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
 enum MetricOrder {
     /// By id, from a to z.

@@ -63,7 +63,7 @@ pub struct Mutation(
     deliveries::DeliveriesMutation,
 );
 
-/// What is pushed.
+/// Live updates, pushed to the client.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(subscription_root::LiveSubscription);
 

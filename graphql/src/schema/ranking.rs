@@ -30,8 +30,8 @@ pub(super) enum Statistic {
     Change,
     /// The same in percent of the earliest's absolute value; unranked where that is zero.
     PercentChange,
-    /// What was traded of the metric's pair: the latest volume24h, or where there is none the sum
-    /// of volume; unranked where neither is recorded.
+    /// Traded volume of the metric's pair: the latest volume24h, or where there is none the sum of
+    /// volume; unranked where neither is recorded.
     Volume,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Rank {
     /// Its place from 1; null with fewer than two samples, and where it does not have the
     /// statistic.
     rank: Option<i64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: i64,
     /// Both: "5/43".
     display: String,

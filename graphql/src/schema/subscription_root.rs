@@ -30,7 +30,7 @@ struct Slot {
     timestamp: DateTime,
 }
 
-/// What some metrics were at a minute.
+/// Samples of some metrics at one minute.
 #[derive(SimpleObject, Clone)]
 struct SlotSamples {
     /// The minute.
@@ -39,7 +39,7 @@ struct SlotSamples {
     samples: Vec<MetricSample>,
 }
 
-/// What a metric was at a minute.
+/// Metric with its sample at one minute.
 #[derive(SimpleObject, Clone)]
 struct MetricSample {
     /// The metric.

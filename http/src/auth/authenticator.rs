@@ -79,7 +79,7 @@ impl Authenticator {
     /// Permissions of a request, by its headers.
     ///
     /// # Errors
-    /// Where the key or token is not valid, or cannot be checked.
+    /// Fails if the key or token is not valid, or cannot be checked.
     pub async fn permissions(&self, headers: &HeaderMap) -> Result<Permissions, AuthError> {
         match credential(headers)? {
             Some(text) => self.of_credential(&text).await,
@@ -90,7 +90,7 @@ impl Authenticator {
     /// Permissions of a key or token.
     ///
     /// # Errors
-    /// Where the key or token is not valid, or cannot be checked.
+    /// Fails if the key or token is not valid, or cannot be checked.
     pub async fn of_credential(&self, text: &str) -> Result<Permissions, AuthError> {
         if ApiKey::is_like(text) {
             return self.of_key(text).await;

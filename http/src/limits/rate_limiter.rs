@@ -80,7 +80,7 @@ impl RateLimiter {
     /// Takes points; at most a whole bucket of them.
     ///
     /// # Errors
-    /// Where too few points are left.
+    /// Fails if too few points are left.
     pub fn charge(&self, caller: &Caller, points: u32) -> Charged {
         if !caller.is_limited() {
             return Ok(None);
@@ -91,7 +91,7 @@ impl RateLimiter {
     /// Takes points of an account.
     ///
     /// # Errors
-    /// Where too few points are left.
+    /// Fails if too few points are left.
     pub fn charge_account(&self, account: &str, points: u32) -> Charged {
         let Some(buckets) = &self.buckets else {
             return Ok(None);

@@ -45,7 +45,7 @@ impl MaxBytes {
     /// Checks what is written already.
     ///
     /// # Errors
-    /// Where the bytes exceed the maximum.
+    /// Fails if the bytes exceed the maximum.
     pub fn check(self, bytes: usize) -> Result<(), ResponseTooLarge> {
         if bytes > self.0 {
             return Err(ResponseTooLarge(self.0));
@@ -69,7 +69,7 @@ impl BoundedBuffer {
     /// Appends a text.
     ///
     /// # Errors
-    /// Where the response would exceed its maximum.
+    /// Fails if the response would exceed its maximum.
     pub fn push(&mut self, text: &str) -> Result<(), ResponseTooLarge> {
         if self.bytes.len() + text.len() > self.max {
             return Err(ResponseTooLarge(self.max));

@@ -17,7 +17,7 @@ pub(crate) enum Number {
     Text(String),
 }
 
-/// What is subscribed to.
+/// Input of a new subscription.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionInput {
@@ -50,11 +50,11 @@ pub(crate) struct SubscriptionInput {
     time_zone: Option<String>,
     /// mail, webhook or slack; default mail.
     channel: Option<String>,
-    /// Where webhooks go: an https address.
+    /// HTTPS URL that webhooks are sent to.
     endpoint: Option<String>,
 }
 
-/// What becomes of a subscription: one of the two.
+/// Change of a subscription: exactly one of the two fields.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionChange {

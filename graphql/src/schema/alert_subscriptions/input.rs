@@ -51,7 +51,7 @@ impl RuleInput {
     }
 }
 
-/// What is subscribed to.
+/// Input of a new alert subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct CreateSubscriptionInput {
     #[graphql(flatten)]
@@ -66,11 +66,11 @@ pub(in crate::schema) struct CreateSubscriptionInput {
     address: String,
     /// mail, webhook or slack; default mail.
     channel: Option<String>,
-    /// Where webhooks go: an https address.
+    /// HTTPS URL that webhooks are sent to.
     endpoint: Option<String>,
 }
 
-/// What a subscription becomes: all of its rule is given anew.
+/// Input of a changed alert subscription; replaces its whole rule.
 #[derive(InputObject)]
 pub(in crate::schema) struct EditSubscriptionInput {
     #[graphql(flatten)]
@@ -148,7 +148,7 @@ pub(in crate::schema) struct SnoozeSubscriptionInput {
     pub(super) until: DateTime,
 }
 
-/// Where the link to one's subscriptions goes.
+/// Address to mail the link to one's subscriptions to.
 #[derive(InputObject)]
 pub(in crate::schema) struct RequestManageLinkInput {
     /// The mail address.

@@ -19,7 +19,7 @@ use super::input::{
 };
 use super::types::{Subscription, UserError};
 
-/// What came of it: the subscription, or errors.
+/// Created subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct CreateSubscriptionPayload {
     /// The new subscription, pending until its owner confirms it by the link in the mail; null
@@ -27,43 +27,43 @@ pub(in crate::schema) struct CreateSubscriptionPayload {
     subscription: Option<Subscription>,
     /// With which its webhooks are signed, shown this once; null for mail.
     secret: Option<String>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it: the subscription as it is now, or errors.
+/// Changed subscription as it is now, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct SubscriptionPayload {
     /// The subscription; null where there are errors.
     subscription: Option<Subscription>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it.
+/// Key of the deleted subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct DeleteSubscriptionPayload {
     /// The key of the subscription that ended; null where there are errors.
     deleted_id: Option<ID>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it; the same whether or not the address is known.
+/// Acceptance of the request, the same whether or not the address is known; or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct RequestManageLinkPayload {
     /// Whether the link is on its way, if the address has subscriptions.
     accepted: bool,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it.
+/// Confirmation that a test message is queued, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct TestSubscriptionPayload {
     /// Whether a test is on its way.
     queued: bool,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
@@ -255,7 +255,7 @@ pub(super) async fn subject(
     Ok(keys.verify(purpose, token, now))
 }
 
-/// Whose subscriptions the asker may see and change.
+/// Owner of the subscriptions that the requester may see and change.
 pub(super) enum SubscriptionOwner {
     All,
     Address(String),

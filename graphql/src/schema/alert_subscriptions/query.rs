@@ -15,14 +15,14 @@ use super::types::{Subscription, UserError};
 
 const DEFAULT_DAYS: i32 = 90;
 
-/// What a rule would have sent.
+/// Alerts that a rule would have sent over past days.
 #[derive(SimpleObject)]
 struct Backtest {
     /// The first minute that was judged.
     from: DateTime,
     /// The last one.
     to: DateTime,
-    /// How many metrics the pattern means.
+    /// Number of metrics that match the pattern.
     metrics: usize,
     /// Samples judged.
     samples: u64,
@@ -41,7 +41,7 @@ struct Backtest {
     quiet_days: usize,
     /// Days with more than five.
     noisy_days: usize,
-    /// What is odd about it: no mail at all, or more than five a day; null where nothing is.
+    /// Warning about the rule: no mail at all, or more than five a day; null otherwise.
     warning: Option<&'static str>,
 }
 
@@ -58,7 +58,7 @@ struct BacktestJump {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: i64,
 }
 
@@ -67,16 +67,16 @@ struct BacktestJump {
 struct BacktestDay {
     /// The UTC day, YYYY-MM-DD.
     date: String,
-    /// How many.
+    /// Number of mails.
     mails: usize,
 }
 
-/// What came of it: the backtest, or errors.
+/// Backtest, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct BacktestPayload {
     /// Null where there are errors, and where the lake is empty.
     backtest: Option<Backtest>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
@@ -121,8 +121,7 @@ pub(in crate::schema) struct SubscriptionsQuery;
 
 #[Object]
 impl SubscriptionsQuery {
-    /// What a subscription would have sent over the last days, judged by the very machine that will
-    /// judge it.
+    /// Backtests a subscription over the last days, with the detector that evaluates it live.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "1_000 + child_complexity"

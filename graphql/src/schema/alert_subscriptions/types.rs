@@ -14,7 +14,7 @@ use super::super::scalars::{DateTime, Decimal};
 /// Entries of a history.
 const ENTRIES: u64 = 100;
 
-/// Who wants to hear of which jumps.
+/// Subscription to jump alerts.
 #[derive(SimpleObject)]
 #[graphql(complex, name = "AlertSubscription")]
 pub(in crate::schema) struct Subscription {
@@ -52,11 +52,11 @@ pub(in crate::schema) struct Subscription {
     address: String,
     /// mail, webhook or slack.
     channel: String,
-    /// Where webhooks go; null for mail.
+    /// HTTPS URL that webhooks are sent to; null for mail.
     endpoint: Option<String>,
     /// The reader's time zone.
     time_zone: String,
-    /// Why it is in its state, where that was not its owner's wish.
+    /// Reason for its state, where its owner did not choose it.
     reason: Option<String>,
     /// When it was made.
     created_at: DateTime,
@@ -92,11 +92,11 @@ struct Transition {
     from: String,
     /// The same, after it.
     to: String,
-    /// Why it did or did not fire, in words.
+    /// Explanation why it did or did not fire.
     reason: String,
 }
 
-/// What a late or corrected sample would have changed. What was sent is never rewritten.
+/// Difference that a late or corrected sample would have made. Sent alerts are never rewritten.
 #[derive(SimpleObject)]
 struct Note {
     /// The metric's id.
@@ -136,7 +136,7 @@ impl Subscription {
         Ok(transitions.collect())
     }
 
-    /// What late samples would have changed, at most 100.
+    /// Differences that late samples would have made, at most 100.
     async fn notes(&self, context: &Context<'_>) -> Result<Vec<Note>> {
         let database = context.data::<Arc<Lake>>()?.database();
         let notes = history::notes(database, &self.id, ENTRIES).await;
@@ -200,7 +200,7 @@ impl From<Record> for Subscription {
 pub(in crate::schema) struct UserError {
     /// The input's field.
     pub(in crate::schema) field: String,
-    /// What was expected and what was there.
+    /// Error message: the expected and the actual value.
     pub(in crate::schema) message: String,
     /// A stable word for programs.
     pub(in crate::schema) code: String,

@@ -20,7 +20,7 @@ const MAX_TRANSFORMS: usize = 4;
 const LONGEST: i32 = 7 * 1_440;
 const DEFAULT_MINUTES: i32 = 60;
 
-/// What is made of values.
+/// Kind of transform.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 pub(in crate::schema) enum TransformKind {
     /// The value less the one before it, exact. The first has none.
@@ -34,7 +34,7 @@ pub(in crate::schema) enum TransformKind {
     ZScore,
 }
 
-/// What is made of values.
+/// Transform of the values of a series.
 #[derive(Clone, InputObject)]
 pub(in crate::schema) struct TransformInput {
     /// Which it is.

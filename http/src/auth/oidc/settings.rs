@@ -7,6 +7,6 @@ pub struct OidcSettings {
     pub issuer: String,
     /// For whom tokens must be made.
     pub audience: String,
-    /// Where its keys are; found by discovery where nothing is said.
+    /// URL of the provider's JWKS; `None` finds it by discovery.
     pub jwks_url: Option<String>,
 }
