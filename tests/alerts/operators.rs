@@ -7,7 +7,7 @@ use crate::support::base::Base;
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::Program;
 
-use super::life::{ID, serve};
+use super::lifecycle::{ID, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {

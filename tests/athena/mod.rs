@@ -1,7 +1,7 @@
 //! Athena: what it is asked, what it sees, and what becomes of its faults.
 
 mod faults;
-mod questions;
+mod queries;
 mod readers;
 mod shell;
 

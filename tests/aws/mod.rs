@@ -1,9 +1,9 @@
 //! AWS only: buckets and credentials.
 
-mod careless;
 mod credentials;
 mod doctor;
 mod export;
+mod ignored_conditions;
 mod moto;
 mod wire;
 

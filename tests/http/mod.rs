@@ -1,11 +1,11 @@
 //! The HTTP server's connections: who is slow, idle or too many holds up nobody.
 
-mod caps;
-mod depth;
+mod connection_limits;
 mod heads;
+mod nesting;
+mod request_cost;
 mod sizes;
 mod slow;
-mod work;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use crate::support::base::Base;
 use crate::support::program::Program;
 use crate::support::samples::series;
 
-use super::life::{ID, create, post, serve, states};
+use super::lifecycle::{ID, create, post, serve, states};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_is_the_same_whether_or_not_an_address_is_known_and_the_form_cannot_bomb_anybody()

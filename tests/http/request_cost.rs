@@ -121,7 +121,7 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
         }
     }
     let base = Base::local().await;
-    let running = crate::http::work::server(&base, FEW).await;
+    let running = crate::http::request_cost::server(&base, FEW).await;
     let server = Client::of(&running);
     for body in [
         json!(vec![json!({"query": "{ __typename }"}); 5_000]),
