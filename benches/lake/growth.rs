@@ -19,7 +19,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     let metrics: Vec<Metric> = (0..METRICS).map(metric).collect();
     let lake = place.lake("growth").await?;
     fill_day(&lake, &metrics).await?;
-    ask(&lake, &metrics, "1 day").await?;
+    measure_queries(&lake, &metrics, "1 day").await?;
     let begun = Instant::now();
     // One day's real segment stands for each of a year, so that the year is made in seconds.
     for back in 1..DAYS {
@@ -31,7 +31,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         millis(begun) / 1e3,
         "s",
     );
-    ask(&lake, &metrics, "365 days").await
+    measure_queries(&lake, &metrics, "365 days").await
 }
 
 async fn fill_day(lake: &Arc<Lake>, metrics: &[Metric]) -> anyhow::Result<()> {
@@ -73,7 +73,7 @@ async fn fill_slots(lake: &Lake) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
+async fn measure_queries(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
     let engine = lake.datafusion();
     let span = Span::day(day());
     let took = median(31, async || {

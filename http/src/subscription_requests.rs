@@ -17,7 +17,7 @@ use crate::state::AppState;
 pub async fn request_subscription(
     state: &AppState,
     new: &NewSubscription,
-    asker: &SignupRequester<'_>,
+    requester: &SignupRequester<'_>,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let mut errors = new.check().err().unwrap_or_default();
@@ -25,7 +25,14 @@ pub async fn request_subscription(
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
-    subscriptions::request(state.lake.database(), new, asker, &state.signup_limits, now).await
+    subscriptions::request(
+        state.lake.database(),
+        new,
+        requester,
+        &state.signup_limits,
+        now,
+    )
+    .await
 }
 
 /// Refuses a pattern that matches no metric, or too many. One that cannot be parsed is

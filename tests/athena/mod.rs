@@ -16,14 +16,14 @@ use crate::support::base::Base;
 use crate::support::samples::series;
 
 /// A lake in S3 with two metrics, and its Athena.
-struct Asked {
+struct Fixture {
     base: Base,
     lake: Arc<Lake>,
     standin: Standin,
     athena: AthenaEngine,
 }
 
-impl Asked {
+impl Fixture {
     /// With so many workgroups.
     async fn new(workgroups: usize) -> Self {
         Self::with(workgroups, |_| ()).await

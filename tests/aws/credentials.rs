@@ -82,23 +82,23 @@ async fn a_task_s_credentials_are_fetched_anew_before_they_end() {
     // three: probe, samples, rollups.
     for (minutes, expected) in [(60, 1..=1), (1, 3..=100)] {
         let (base, program) = keyless().await;
-        let asked = Arc::new(AtomicUsize::new(0));
-        let url = task_role(TimeDelta::minutes(minutes), Arc::clone(&asked)).await;
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let url = task_role(TimeDelta::minutes(minutes), Arc::clone(&fetches)).await;
         let task = program.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
         let imported = task.ok(&["import", &history(&base)]).await;
         assert!(imported.contains("240 new"), "{imported}");
-        let asked = asked.load(Ordering::SeqCst);
+        let fetches = fetches.load(Ordering::SeqCst);
         assert!(
-            expected.contains(&asked),
-            "{minutes} minutes: asked {asked} times"
+            expected.contains(&fetches),
+            "{minutes} minutes: fetched {fetches} times"
         );
     }
 }
 
 /// Stands in for the ECS endpoint of a task role's credentials.
-async fn task_role(valid: TimeDelta, asked: Arc<AtomicUsize>) -> String {
+async fn task_role(valid: TimeDelta, fetches: Arc<AtomicUsize>) -> String {
     let answer = move || async move {
-        asked.fetch_add(1, Ordering::SeqCst);
+        fetches.fetch_add(1, Ordering::SeqCst);
         let until = (Utc::now() + valid).to_rfc3339_opts(SecondsFormat::Secs, true);
         axum::Json(
             json!({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": "of-the-task", "Expiration": until}),

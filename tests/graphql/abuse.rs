@@ -266,11 +266,14 @@ async fn two_hundred_injections_find_nothing() {
     {
         let name = shape.replace("{}", root);
         tried += 1;
-        let ask = json!({
+        let request = json!({
             "query": "query($n: String!) { metric(name: $n) { id } }",
             "variables": {"n": name},
         });
-        let found: Value = server.json(Method::POST, "/graphql", &ask).await.value();
+        let found: Value = server
+            .json(Method::POST, "/graphql", &request)
+            .await
+            .value();
         assert_eq!(
             found["errors"][0]["extensions"]["code"], "UNKNOWN_METRIC",
             "{name}: {found}"

@@ -79,7 +79,7 @@ async fn is_open(stream: &mut TcpStream) -> bool {
 
 /// A request that others send meanwhile must be answered soon.
 async fn answers(server: &Running) {
-    let asked = timeout(SOON, server.get("/v1/metrics?limit=1"));
-    let response = asked.await.expect("an answer in time");
+    let pending = timeout(SOON, server.get("/v1/metrics?limit=1"));
+    let response = pending.await.expect("an answer in time");
     assert_eq!(response.status().as_u16(), 200);
 }

@@ -107,16 +107,19 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
     };
     for with in [",", "# a comment\n", " ", "\u{feff}"] {
         let query = padded((64 << 10) + 40, with);
-        let asked = json!({"query": query});
-        let answer = server.json(Method::POST, "/graphql", &asked).await.value();
+        let request = json!({"query": query});
+        let answer = server
+            .json(Method::POST, "/graphql", &request)
+            .await
+            .value();
         assert_too_long(&answer, with);
-        let batch = json!([{"query": "{ __typename }"}, asked]);
+        let batch = json!([{"query": "{ __typename }"}, request]);
         let answer = server.json(Method::POST, "/graphql", &batch).await.value();
         assert_too_long(&answer[1], with);
         let parts = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json";
         for accept in ["text/event-stream", parts] {
             let streaming = server.with("accept", accept);
-            let answer = streaming.json(Method::POST, "/graphql", &asked).await;
+            let answer = streaming.json(Method::POST, "/graphql", &request).await;
             assert_too_long(&answer.value(), accept);
         }
     }

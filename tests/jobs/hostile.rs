@@ -90,7 +90,7 @@ async fn whatever_is_answered_once_the_next_good_answer_is_taken() {
         let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
         for _ in 0..4 {
             match feed.samples(Millis(0).minute()).await {
-                Ok(batch) if exchange.asked().len() > 3 => {
+                Ok(batch) if exchange.requests().len() > 3 => {
                     assert_eq!(batch.samples.len(), 1);
                     return;
                 }
@@ -104,7 +104,7 @@ async fn whatever_is_answered_once_the_next_good_answer_is_taken() {
                 }
             }
         }
-        panic!("{:?}", exchange.asked());
+        panic!("{:?}", exchange.requests());
     });
     futures::future::join_all(each).await;
 }
@@ -147,8 +147,11 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
             .await;
         }
         assert!(!working.is_finished());
-        let asked: Vec<usize> = kept.iter().map(|exchange| exchange.asked().len()).collect();
-        assert_eq!(asked.iter().max(), Some(&3), "{asked:?}");
+        let requests: Vec<usize> = kept
+            .iter()
+            .map(|exchange| exchange.requests().len())
+            .collect();
+        assert_eq!(requests.iter().max(), Some(&3), "{requests:?}");
         stop.cancel();
         working.await.unwrap();
     })

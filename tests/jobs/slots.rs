@@ -246,11 +246,11 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
         assert_eq!(state(&database, 1).await, State::Pending);
         assert_eq!(state(&database, 2).await, State::Failed);
         // A person may ask for it.
-        let asked = runner(&database, "w")
+        let ran = runner(&database, "w")
             .run_once(Count::new(&database, 0).as_ref(), Millis(2), 0, true)
             .await
             .unwrap();
-        assert!(matches!(asked, RunOnce::Done(_)), "{asked:?}");
+        assert!(matches!(ran, RunOnce::Done(_)), "{ran:?}");
     })
     .await;
 }

@@ -110,7 +110,7 @@ impl Standin {
     }
 
     /// Result of external SQL, without the catalog.
-    pub async fn ask(&self, sql: &str) -> Value {
+    pub async fn query(&self, sql: &str) -> Value {
         let question = json!({
             "workgroup": self.options.workgroups[0],
             "QueryString": sql,

@@ -111,9 +111,9 @@ impl Line {
         let (before, after) = reading.uptime;
         let (database, application) = (reading.database, reading.application);
         let difference = database.since(application);
-        let asking = millis(after.saturating_sub(before));
+        let round_trip = millis(after.saturating_sub(before));
         let agree =
-            difference.saturating_abs() <= millis(MAX_CLOCK_DIFFERENCE).saturating_add(asking);
+            difference.saturating_abs() <= millis(MAX_CLOCK_DIFFERENCE).saturating_add(round_trip);
         let Some((theirs, ours)) = self.tracks else {
             let standing = if agree {
                 self.follow(reading);

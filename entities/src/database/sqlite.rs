@@ -78,8 +78,8 @@ pub async fn is_read_only(database: &DatabaseConnection) -> Result<bool, DbErr> 
     if database.get_database_backend() != DbBackend::Sqlite {
         return Ok(false);
     }
-    let asked = Statement::from_string(DbBackend::Sqlite, "pragma query_only");
-    let row = database.query_one_raw(asked).await?;
+    let statement = Statement::from_string(DbBackend::Sqlite, "pragma query_only");
+    let row = database.query_one_raw(statement).await?;
     let value: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     Ok(value == Some(1))
 }

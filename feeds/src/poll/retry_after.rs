@@ -28,8 +28,8 @@ pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let Some(text) = text(headers, &RETRY_AFTER) else {
         return DEFAULT_PAUSE;
     };
-    let asked = seconds(text).or_else(|| until(text, headers));
-    let believed = asked.filter(|pause| *pause <= max);
+    let requested = seconds(text).or_else(|| until(text, headers));
+    let believed = requested.filter(|pause| *pause <= max);
     if believed.is_none() {
         let shown = excerpt(text);
         tracing::warn!(
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(status: u16, retry_after: &str, date: Option<&str>) -> u64 {
+    fn pause_secs(status: u16, retry_after: &str, date: Option<&str>) -> u64 {
         let mut headers = HeaderMap::new();
         let value = |text| HeaderValue::from_str(text).expect("a header value");
         headers.insert(RETRY_AFTER, value(retry_after));
@@ -100,7 +100,7 @@ mod tests {
             (429, "Wed, 21 Oct 99999 07:28:30 GMT", DATE, 60),
         ] {
             assert_eq!(
-                asked(status, retry_after, date),
+                pause_secs(status, retry_after, date),
                 expected,
                 "{status} {retry_after}"
             );
@@ -111,8 +111,8 @@ mod tests {
         #[test]
         fn no_header_whatsoever_is_a_pause_beyond_the_limits(text in "[ -~]{0,40}", number: u128, date in "[ -~]{0,40}") {
             for text in [text, number.to_string()] {
-                prop_assert!(asked(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
-                prop_assert!(asked(418, &text, Some(&date)) <= MAX_BAN.as_secs());
+                prop_assert!(pause_secs(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
+                prop_assert!(pause_secs(418, &text, Some(&date)) <= MAX_BAN.as_secs());
             }
         }
     }

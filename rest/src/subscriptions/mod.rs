@@ -60,11 +60,11 @@ pub(super) async fn create(
     let key = key.transpose()?;
     let new = read(input)?.into_new()?;
     let now = now(&state).await?;
-    let asker = SignupRequester {
+    let requester = SignupRequester {
         idempotency_key: key.as_deref(),
         ..caller.subscription_requester()
     };
-    let made = subscription_requests::request_subscription(&state, &new, &asker, now)
+    let made = subscription_requests::request_subscription(&state, &new, &requester, now)
         .await?
         .map_err(fields)?;
     let place = format!("/v1/subscriptions/{}", made.id);

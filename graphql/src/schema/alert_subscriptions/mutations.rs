@@ -82,12 +82,13 @@ impl SubscriptionsMutation {
         input: CreateSubscriptionInput,
     ) -> Result<CreateSubscriptionPayload> {
         let (state, now) = at(context).await?;
-        let asker = SignupRequester {
+        let requester = SignupRequester {
             idempotency_key: context.data::<IdempotencyKey>()?.0.as_deref(),
             ..context.data::<Caller>()?.subscription_requester()
         };
         let made =
-            subscription_requests::request_subscription(state, &input.to_new(), &asker, now).await;
+            subscription_requests::request_subscription(state, &input.to_new(), &requester, now)
+                .await;
         Ok(match made.map_err(|error| errors::unavailable(&error))? {
             Ok(record) => CreateSubscriptionPayload {
                 secret: record.secret.clone(),
