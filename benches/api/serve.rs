@@ -39,7 +39,7 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
     let figures = PrometheusBuilder::new().install_recorder()?;
     let options = HttpOptions {
         limits: HttpLimits {
-            // One address asks for all.
+            // All requests come from one address.
             rate_limit_per_minute: 0,
             max_streams_per_client: 20_000,
             ..HttpLimits::default()

@@ -14,7 +14,7 @@ use crate::measure::{Place, day, figure, median, metric, millis, samples};
 const DAYS: i64 = 365;
 const METRICS: usize = 1_000;
 
-/// Asks a lake of one day, then one of 365.
+/// Measures queries of a lake of one day, then of 365.
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     let metrics: Vec<Metric> = (0..METRICS).map(metric).collect();
     let lake = place.lake("growth").await?;

@@ -22,7 +22,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// Asks over one connection until it is stopped.
+/// Sends requests over one connection until it is stopped.
 pub async fn run(number: usize, to: SocketAddr, counters: Arc<Counters>, stop: CancellationToken) {
     tokio::select! {
         () = send_on_schedule(number, to, &counters) => (),

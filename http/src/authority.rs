@@ -52,7 +52,7 @@ impl RequestAuthority {
                 .is_some_and(|ip| ip.to_canonical().is_loopback())
     }
 
-    /// Whether no name server was asked to find it.
+    /// Whether it is found without a name server.
     pub fn is_fixed(&self) -> bool {
         self.address().is_some() || self.is_this_machine()
     }

@@ -22,7 +22,7 @@ const OVERHEAD: usize = 512;
 pub struct CacheKey {
     /// See [`RecentDay::version`](marketlake_lake::RecentDay::version).
     pub version: i64,
-    /// The request: what it asks for, in full.
+    /// The request in full.
     pub request: String,
 }
 

@@ -101,8 +101,8 @@ impl Job for Watchdog {
 }
 
 impl Watchdog {
-    /// Whether the newest minute is too old. Before the first, the time counts since somebody began
-    /// to ask.
+    /// Whether the newest minute is too old. Before the first, the time counts from the first
+    /// ingest run.
     async fn stale(&self, now: Millis) -> Result<Option<Finding>, DbErr> {
         let ingest = || Entity::find().filter(Column::Job.eq(IngestMinute::NAME));
         let newest = ingest()

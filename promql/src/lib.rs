@@ -49,7 +49,7 @@ pub fn router(context: &ApiContext) -> Router {
         .route("/metadata", get(names::metadata))
         .route_layer(from_fn(write_engine_header))
         .route_layer(from_fn_with_state(Arc::new(cache), serve_cached));
-    // What is asked of this very moment is no answer for the next one.
+    // Responses about the present moment are not cached: they do not hold for the next one.
     let passing = Router::new()
         .route("/query", get(query::query).post(query::query))
         .route("/status/buildinfo", get(query::buildinfo));

@@ -57,7 +57,7 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
         program.run(&["deliveries", "requeue", "none"]).await.code,
         1
     );
-    // Nobody is the operator by where they ask from.
+    // No address makes a client an operator.
     let answer = server.graphql("{ deliveries { id } }").await;
     let code = &answer["errors"][0]["extensions"]["code"];
     assert_eq!(code, "UNAUTHENTICATED");

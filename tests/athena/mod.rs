@@ -1,4 +1,4 @@
-//! Athena: what it is asked, what it sees, and what becomes of its faults.
+//! Athena: its statements, the objects it sees, and its faults.
 
 mod faults;
 mod queries;

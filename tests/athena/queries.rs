@@ -96,7 +96,7 @@ async fn a_question_goes_to_athena_by_what_it_would_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_result_is_read_whole() {
     let fixture = Fixture::new(1).await;
-    // 3,600 rows: more than the pages that are asked for one by one.
+    // 3,600 rows: more than the pages that are fetched one by one.
     let values: Vec<String> = (0..3_600).map(|at| format!("{}.25", at % 977)).collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     import(&fixture.lake, &series("a:long", -2_000, &values)).await;

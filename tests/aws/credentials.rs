@@ -20,7 +20,7 @@ async fn keyless() -> (Base, Program) {
     base.store.access_key_id = None;
     base.store.secret_access_key = None;
     let program = Program::on(&base)
-        // Nobody is asked on whom tests must not depend.
+        // Tests must not depend on these services.
         .with("AWS_EC2_METADATA_DISABLED", "true")
         .with("AWS_CONFIG_FILE", base.path().join("none").display())
         .with(
@@ -78,7 +78,7 @@ async fn environment_and_profile_are_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_s_credentials_are_fetched_anew_before_they_end() {
-    // Good for an hour: asked once. Ending in a minute: before each use, of which an import has
+    // Good for an hour: fetched once. Ending in a minute: before each use, of which an import has
     // three: probe, samples, rollups.
     for (minutes, expected) in [(60, 1..=1), (1, 3..=100)] {
         let (base, program) = keyless().await;

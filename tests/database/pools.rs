@@ -21,8 +21,8 @@ const MEMORY: [&str; 5] = [
     "/v1/metrics?limit={}",
 ];
 
-/// The longest that an answer took; each must be a good one, and most are asked for in a new way
-/// so that none is kept.
+/// Longest time of a response; each must be good, and most requests are new so that no response is
+/// cached.
 async fn slowest_read(client: &Client, round: usize) -> Duration {
     let mut slowest = Duration::ZERO;
     for path in MEMORY {

@@ -12,7 +12,7 @@ use crate::support::program::Program;
 /// In every secret here, so that each output is searched for one word.
 const SECRET: &str = "hunter2hunter2";
 
-/// The minute that goes on: no other can be asked of a feed that knows the present only.
+/// The present minute: a live feed knows no other.
 fn this_minute() -> String {
     chrono::Utc::now().format("%Y-%m-%dT%H:%M:00Z").to_string()
 }
@@ -62,7 +62,7 @@ async fn dump(database: &DatabaseConnection) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_a_log_a_row_an_answer_or_an_error() {
     on_both(async |base: Base| {
-        // The exchange repeats what it was asked with.
+        // The exchange repeats the credentials that it got.
         let echo = format!("{{\"error\":\"user reader:{SECRET} and key {SECRET}k may not\"}}");
         let exchange = Exchange::with([Answer::status(403, echo)]).await;
         let host = exchange.url.strip_prefix("http://").unwrap();

@@ -15,7 +15,7 @@ use crate::support::client::{Answer, Client};
 /// Limit of the issue for a bad request, on a machine that runs other tests beside.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Asks; the answer must come soon, must not be a 5xx, and must be an error.
+/// Sends a request; the response must come soon, must not be a 5xx, and must be an error.
 async fn refused(server: &Client, what: &str, body: String) -> String {
     let client = server.with("content-type", "application/json");
     let begun = Instant::now();

@@ -17,8 +17,8 @@ use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::samples::minute;
 
-/// An exchange that knows three pairs' minutes of some days, with holes, and bans those who ask too
-/// much.
+/// An exchange that knows three pairs' minutes of some days, with holes, and bans clients that send
+/// too many requests.
 #[derive(Clone, Default)]
 struct Exchange {
     requests: Arc<Mutex<Vec<String>>>,
@@ -125,7 +125,7 @@ async fn history_comes_day_by_day_and_pauses_are_obeyed() {
             .await;
         let first = minute("2026-01-02T00:00:00Z").number() % 1_000 + 1;
         assert!(series.contains(&format!("hottry,2026-01-02T00:00:00Z,{first}.5\n")), "{series}");
-        // What is there is not asked for again.
+        // Minutes that are there are not requested again.
         let requests = exchange.requests.lock().unwrap().len();
         let again = program.ok(&SPAN).await;
         assert!(again.starts_with("backfill: 0 days of 3 symbols, 3 were there before;"), "{again}");

@@ -245,7 +245,7 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
             .unwrap();
         assert_eq!(state(&database, 1).await, State::Pending);
         assert_eq!(state(&database, 2).await, State::Failed);
-        // A person may ask for it.
+        // A person may request it.
         let ran = runner(&database, "w")
             .run_once(Count::new(&database, 0).as_ref(), Millis(2), 0, true)
             .await

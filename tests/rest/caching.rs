@@ -1,4 +1,4 @@
-//! Answers that are kept, here and by those who asked.
+//! Responses that are cached, by the server and by clients.
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ pub struct Client {
     base: String,
     http: reqwest::Client,
     headers: Vec<(String, String)>,
-    /// Kept running for as long as somebody asks it.
+    /// Kept running while a client uses it.
     server: Option<Arc<Running>>,
 }
 

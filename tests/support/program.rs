@@ -267,7 +267,7 @@ impl Running {
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
-    /// The same, asked by the operator.
+    /// Sends a GraphQL query as the operator.
     pub async fn graphql_as_operator(&self, query: &str) -> Value {
         self.operator().graphql(query).await
     }

@@ -26,7 +26,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Its key: it is the same for all who ask the same of the same minute.
+    /// Key of the evidence: the same for the same metric, minute and window.
     #[must_use]
     pub fn id(metric: &Metric, ts: Minute, window: u32) -> String {
         format!("{metric}@{ts}/{window}")

@@ -53,11 +53,11 @@ impl Default for SignupLimits {
 /// The requester of a sign-up.
 #[derive(Clone, Copy, Debug)]
 pub struct SignupRequester<'a> {
-    /// The network address, by which askers are counted.
+    /// Network address, by which sign-ups are counted.
     pub source: &'a str,
     /// Key or identity-provider user, if any.
     pub owner: Option<&'a str>,
-    /// The requester's own name for this request: asked again under it, nothing is made twice.
+    /// Idempotency key, chosen by the requester: a repeated request under it makes nothing new.
     pub idempotency_key: Option<&'a str>,
 }
 
@@ -79,7 +79,7 @@ impl SignupRequester<'_> {
     }
 }
 
-/// Makes a pending subscription and the mail that asks its owner to confirm it, in one transaction.
+/// Makes a pending subscription and the confirmation mail to its owner, in one transaction.
 ///
 /// The answer does not tell whether the address is known: where it has had its mails for today,
 /// wants none or has too many subscriptions already, the answer is the same and no mail is written.

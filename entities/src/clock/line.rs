@@ -19,7 +19,7 @@ pub struct Reading {
     pub database: Millis,
     /// Application's clock.
     pub application: Millis,
-    /// The time since the machine's start before the database was asked, and after.
+    /// Time since the machine's start, before and after the query to the database.
     pub uptime: (Duration, Duration),
 }
 

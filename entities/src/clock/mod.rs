@@ -100,7 +100,7 @@ impl Clock {
         let observed = self.0.state.lock().observed;
         let uptime = (self.0.uptime)();
         if observed.is_none_or(|at| uptime.saturating_sub(at) >= OBSERVE_INTERVAL) {
-            // One asks for all.
+            // One caller reads the clock for all.
             self.0.state.lock().observed = Some(uptime);
             if let Err(error) = self.observe(connection).await {
                 self.0.state.lock().observed = None;

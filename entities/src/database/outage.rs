@@ -112,7 +112,7 @@ impl Reporter {
         }
     }
 
-    /// A statement failed; where the pool does not say why, the database is asked.
+    /// Notes that a statement failed; where the pool does not say why, queries the database.
     pub async fn fail_statement(
         &mut self,
         database: &DatabaseConnection,

@@ -12,7 +12,7 @@ use sea_orm::{
 use super::connect::PoolOptions;
 use super::sqlite_file;
 
-/// Messages of `SQLite` about a damaged file, whatever it was asked.
+/// Messages of `SQLite` about a damaged file, whatever the statement.
 const DAMAGED: [&str; 3] = [
     "database disk image is malformed",
     "file is not a database",

@@ -1,4 +1,4 @@
-//! Pause that an exchange asks for by `Retry-After`, bounded before it is used.
+//! Pause that an exchange requests by `Retry-After`, bounded before it is used.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 /// The longest that is believed of a 418: Binance bans for two minutes to three days.
 pub const MAX_BAN: Duration = Duration::from_secs(3 * 86_400);
 
-/// The pause that an answer asks for: `Retry-After` in seconds, or as a date against the answer's
-/// own `Date`. What is no such thing, or longer than exchanges ask for, is [`DEFAULT_PAUSE`]: data
-/// is not given up for a number that means nothing.
+/// Pause that a response requests: `Retry-After` in seconds, or as a date relative to the
+/// response's own `Date`. Anything else, or more than exchanges mean, becomes [`DEFAULT_PAUSE`]: no
+/// data is given up for a meaningless number.
 pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let max = if status == StatusCode::IM_A_TEAPOT {
         MAX_BAN

@@ -28,7 +28,7 @@ use crate::clock::RequestClock;
 /// Time for which a valid key is not looked up again, and after which a revocation is noticed.
 const KEY_TTL: Duration = Duration::from_secs(1);
 const MAX_CACHED_KEYS: u64 = 10_000;
-/// Keys that a query asks about.
+/// Maximum number of keys in one database query.
 const KEY_BATCH_SIZE: usize = 500;
 /// Keys looked up at once.
 const MAX_LOOKUPS: usize = 64;

@@ -14,7 +14,7 @@ pub enum AnonymousAccess {
     None,
     /// Read.
     Read,
-    /// Read, and ask for subscriptions, which the address's owner confirms by mail.
+    /// Read, and request subscriptions, which the address's owner confirms by mail.
     #[default]
     Subscribe,
 }

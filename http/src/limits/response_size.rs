@@ -99,7 +99,7 @@ impl Write for BoundedBuffer {
     }
 }
 
-/// Points that a response costs for its bytes, beside what was asked for.
+/// Points that a response costs for its bytes, beside those of the request.
 pub fn points_for_bytes(bytes: u64) -> u32 {
     u32::try_from(bytes / BYTES_PER_POINT).unwrap_or(u32::MAX)
 }

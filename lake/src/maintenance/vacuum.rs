@@ -82,8 +82,8 @@ impl Lake {
             unlisted: upload_intents::condemn(self.database(), before, now).await?,
             ..VacuumSummary::default()
         };
-        // What is to be deleted is asked for anew after each advance: only then the catalog is
-        // known to be the one that the lake is of.
+        // Deletions are read anew after each advance: only then is the catalog known to be the
+        // lake's.
         while !self.deletions(before, &readers).await?.is_empty() {
             identity::advance(self.database(), self.store()).await?;
             for deletion in self.deletions(before, &readers).await? {

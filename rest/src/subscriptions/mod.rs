@@ -36,7 +36,7 @@ pub(super) async fn list(
     Ok(Json(SubscriptionRows { data, next: None }).into_response())
 }
 
-/// Subscribes a mail address to jumps; its owner is asked by mail to confirm it.
+/// Subscribes a mail address to jumps; its owner gets a mail to confirm it.
 #[utoipa::path(
     post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "The same request sent again under it makes nothing new.")),

@@ -24,7 +24,7 @@ pub(crate) struct SubscriptionInput {
     /// A metric, a list separated by commas, or a pattern.
     #[schema(example = "hottry:volume")]
     metric: String,
-    /// Mail address of its owner, who is asked to confirm it. Not to be changed later.
+    /// Mail address of its owner, who must confirm it by mail. It cannot be changed later.
     address: Option<String>,
     /// Times the mean; default 3.
     factor: Option<Number>,

@@ -34,7 +34,7 @@ pub enum SendOutcome {
         scope: Scope,
         /// The server's reply.
         reason: String,
-        /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
+        /// Pause that the receiver requested; capped at one hour.
         retry_after: Option<Duration>,
     },
     /// Surely not sent, after a mail server heard the recipient: whether that is the server's fault

@@ -25,8 +25,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
 /// back besides.
 const INITIAL_SHARED_BACKOFF: Duration = Duration::from_secs(4);
 const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
-/// Longest pause of a server that takes connections and no mail: it is cheap to ask, and may fail
-/// for those receivers only that were tried.
+/// Longest pause of a server that takes connections and no mail: a probe is cheap, and only the
+/// receivers that were tried may be affected.
 const MAX_AMBIGUOUS_BACKOFF: Duration = Duration::from_secs(5);
 /// A receiver that broke off twice after the bytes went over is not tried again.
 const MAX_BROKEN_TRANSFERS: i32 = 2;

@@ -116,7 +116,7 @@ impl LaneWorker {
                 let rest = std::mem::take(&mut self.queue);
                 self.give_back(rest).await;
             }
-            // A server that failed is asked by one connection, until it takes something.
+            // One connection probes a server that failed, until it takes something.
             let connections = match self.shared.throttles.has_lane(self.lane) {
                 true => 1,
                 false => limits.connections,

@@ -62,7 +62,7 @@ pub(in crate::schema) struct CreateSubscriptionInput {
     max_alerts: Option<i64>,
     /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
-    /// Mail address of its owner, who is asked to confirm it.
+    /// Mail address of its owner, who must confirm it by mail.
     address: String,
     /// mail, webhook or slack; default mail.
     channel: Option<String>,
@@ -81,7 +81,7 @@ pub(in crate::schema) struct EditSubscriptionInput {
     max_alerts: Option<i64>,
     /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,
@@ -115,7 +115,7 @@ impl EditSubscriptionInput {
 /// Which subscription ends.
 #[derive(InputObject)]
 pub(in crate::schema) struct DeleteSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
     /// Its key.
     pub(super) id: ID,
@@ -131,7 +131,7 @@ pub(in crate::schema) struct ConfirmSubscriptionInput {
 /// One of one's own subscriptions.
 #[derive(InputObject)]
 pub(in crate::schema) struct OwnSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,
@@ -140,7 +140,7 @@ pub(in crate::schema) struct OwnSubscriptionInput {
 /// Quiet for a while.
 #[derive(InputObject)]
 pub(in crate::schema) struct SnoozeSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
     /// Which subscription.
     pub(super) id: ID,

@@ -73,8 +73,8 @@ pub(in crate::schema) struct SubscriptionsMutation;
 #[Object]
 impl SubscriptionsMutation {
     /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again
-    /// makes nothing new. Its owner is asked by mail to confirm it; nothing else is sent until
-    /// then. The answer is the same whether or not the address is known.
+    /// makes nothing new. Its owner gets a mail to confirm it; nothing else is sent until then. The
+    /// answer is the same whether or not the address is known.
     #[graphql(guard = "RequireScope(Scope::Subscribe)")]
     async fn create_subscription(
         &self,
@@ -273,7 +273,7 @@ impl SubscriptionOwner {
     }
 }
 
-/// By a token of the link to one's subscriptions, else by who the asker is.
+/// Finds the owner by a token of the link to one's subscriptions, else by the caller's identity.
 pub(super) async fn subscription_owner(
     context: &Context<'_>,
     token: Option<&str>,

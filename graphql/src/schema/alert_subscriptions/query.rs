@@ -152,8 +152,7 @@ impl SubscriptionsQuery {
     }
 
     /// One's subscriptions, oldest first: those of the address to which the link with the token was
-    /// mailed; or those that were asked for with the key that comes with the request; all of them
-    /// for an operator.
+    /// mailed; or those made with the request's API key; all of them for an operator.
     async fn subscriptions(
         &self,
         context: &Context<'_>,

@@ -13,9 +13,9 @@ use super::super::scalars::{Column, DateTime, Decimal};
 pub(in crate::schema) struct Timeseries {
     /// The metric.
     pub(super) metric: Metric,
-    /// The first minute that was asked for.
+    /// First minute of the requested time span.
     pub(super) from: DateTime,
-    /// The last minute that was asked for.
+    /// Last minute of the requested time span.
     pub(super) to: DateTime,
     #[graphql(skip)]
     pub(super) points: Vec<Point>,

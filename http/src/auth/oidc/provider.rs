@@ -130,7 +130,7 @@ impl Provider {
         self.state.lock().keys.as_ref()?.find(id)
     }
 
-    /// Asks for a fetch where one is due. Whether there is one to wait for.
+    /// Requests a fetch where one is due. Returns whether there is one to wait for.
     fn want(&self) -> bool {
         let state = self.state.lock();
         let is_due = state
