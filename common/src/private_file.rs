@@ -1,9 +1,8 @@
 //! Files and folders that only their owner may read, whatever the umask: databases, keys, mails,
 //! exports.
 //!
-//! Modes apply to what is created here (0600 for files, 0700 for folders). What exists already
-//! keeps its mode: an operator may have opened it to a group on purpose; `marketlake doctor` names
-//! such files.
+//! Modes apply to files and folders created here (0600 and 0700). An existing one keeps its mode:
+//! an operator may have opened it to a group on purpose; `marketlake doctor` names such files.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

@@ -126,7 +126,7 @@ pub fn redact_url(text: &str) -> String {
             _ => text.to_owned(),
         };
     }
-    // What is before the last @ may be a password with any characters.
+    // Text before the last @ may be a password with any characters.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, rest),

@@ -1,5 +1,5 @@
-//! Work of many milliseconds: on threads of its own, of which only so many run at once, for one
-//! client half of them at most, and charged by its time.
+//! Work of many milliseconds, on threads of its own: with a maximum of concurrent work, of which
+//! one client gets half at most, and charged by its time.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -126,7 +126,7 @@ async fn run_on_thread<T: Send + 'static>(
 ) -> Result<T, ComputeError> {
     let request = RequestCost::current();
     let acquire = async {
-        // A client's own first: who waits for it holds up nobody else.
+        // A client's own permit first: a client that waits for it delays no other.
         let own = match &request {
             Some(request) => Some(permits_of(&request.account).acquire_owned().await.ok()?),
             None => None,

@@ -145,7 +145,7 @@ async fn to_cached(response: Response) -> Cacheable<CachedResponse> {
             headers.append(name, value.clone());
         }
     }
-    // What a 401 or 503 tells besides.
+    // Errors keep all headers, like those of a 401 or 503.
     if parts.status != StatusCode::OK {
         headers = parts.headers;
     }

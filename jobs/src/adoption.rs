@@ -44,7 +44,7 @@ struct Shard {
 }
 
 impl MarkIngested {
-    /// For one feed of unknown markets, which is split into so many shards.
+    /// For one feed of unknown markets, which is split into `shards` shards.
     #[must_use]
     pub fn new(shards: u16) -> Self {
         Self::of_feeds([(Vec::new(), NonZeroU16::new(shards))])

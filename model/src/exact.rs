@@ -74,8 +74,8 @@ impl Exact {
         Self { unscaled, scale }
     }
 
-    /// The decimal nearest to a float with so many significant digits (at most 17), for what is
-    /// computed: means, sums. `None` for what is no number or does not fit.
+    /// The decimal nearest to a float, with `digits` significant digits (at most 17), for computed
+    /// values: means, sums. `None` for what is no number or does not fit.
     #[must_use]
     pub fn rounded(value: f64, digits: usize) -> Option<Self> {
         format!("{value:.*e}", digits.clamp(1, 17) - 1).parse().ok()

@@ -45,7 +45,7 @@ impl fmt::Display for Direction {
 /// Reason for which a rule cannot evaluate a sample: it neither fires nor resolves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoData {
-    /// So many samples before it are too few.
+    /// Number of samples before it, which are too few.
     TooFew(u32),
     /// Their mean is not above zero.
     MeanNotAboveZero,
@@ -118,8 +118,8 @@ impl JumpRule {
         }
     }
 
-    /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x
-    /// mean, or below mean / `times`.
+    /// Whether a value is strictly beyond `times` the mean, in the rule's direction: above `times`
+    /// x mean, or below mean / `times`.
     #[must_use]
     pub fn beyond(&self, times: Exact, value: Exact, before: &RollingSum) -> bool {
         exceeds(self.direction, times, value, before).unwrap_or_else(|| {
@@ -275,8 +275,8 @@ pub struct Jump {
 }
 
 impl Jump {
-    /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever
-    /// finds it.
+    /// A sample beside those before it. Of rows summed up anew its mean is the same float in every
+    /// engine.
     #[must_use]
     pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &RollingSum) -> Self {
         let mean = before.mean();

@@ -11,7 +11,7 @@ pub const PRICE: &str = "price";
 /// The measure of what was traded within the minute, in units of the base currency.
 pub const VOLUME: &str = "volume";
 
-/// The market of all made-up metrics; every face shows it, so that nobody takes them for real.
+/// Market of all simulated metrics; every API shows it, so that they are not mistaken for real.
 pub const SIMULATED: &str = "simulated";
 
 /// One series, known by its id: `market:pair` for a price, `market:pair:measure` for anything else.

@@ -104,7 +104,7 @@ impl Minute {
         Millis(self.0 * MILLIS_A_MINUTE)
     }
 
-    /// The minute so many later (earlier, where negative).
+    /// The minute that is `minutes` later (earlier, where negative).
     #[must_use]
     pub const fn plus(self, minutes: i64) -> Self {
         Self::from_number(self.0.saturating_add(minutes))

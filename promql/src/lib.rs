@@ -1,8 +1,7 @@
 //! Prometheus' HTTP API for reading (`/prometheus/api/v1/..`), for Grafana and promtool.
 //!
 //! A metric is `MEASURE{market="..",pair=".."}`. Ranges leave their begin out, as in Prometheus
-//! since version 3. What is covered of PromQL is computed here; what is not is an error that says
-//! so.
+//! since version 3. The covered part of PromQL is computed here; the rest is an error that says so.
 
 mod aggregate;
 mod answer;

@@ -220,7 +220,7 @@ fn moved(bounds: Bounds, when: When) -> Bounds {
 }
 
 fn millis(time: Duration) -> i64 {
-    // A hundred thousand years are enough for anybody.
+    // A hundred thousand years are enough.
     i64::try_from(time.as_millis())
         .unwrap_or(i64::MAX)
         .min(1 << 51)

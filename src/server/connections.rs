@@ -1,6 +1,6 @@
 //! Admission of connections: a maximum in all and per address. At a maximum the oldest connections
-//! that wait for a request are closed, so that idle ones lock nobody out; where all are busy, the
-//! new one is closed.
+//! that wait for a request are closed, so that idle ones lock no client out; where all are busy,
+//! the new one is closed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};

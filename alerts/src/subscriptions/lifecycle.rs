@@ -191,7 +191,7 @@ async fn apply_transition_of(
         if in_force(connection, &address).await? >= MAX_SUBSCRIPTIONS_PER_ADDRESS {
             return Ok(Err(LifecycleError::TooMany));
         }
-        // Who confirms a link that was mailed there shows that the address takes mail.
+        // A confirmed link that was mailed there shows that the address takes mail.
         suppression_list::lift(connection, &address).await?;
     }
     let (mut update, kind, detail) = planned;

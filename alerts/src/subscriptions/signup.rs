@@ -1,4 +1,4 @@
-//! Sign-up with double opt-in. Anybody may request a subscription for any address, so a
+//! Sign-up with double opt-in. Any client may request a subscription for any address, so a
 //! confirmation mail goes to the address, and limits keep the form from being used against third
 //! parties. The response does not tell whether an address is known.
 
@@ -26,7 +26,7 @@ use crate::queue::suppression_list;
 
 const BATCH_SIZE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Pending subscriptions that nobody confirms are deleted after so long.
+/// Time after which an unconfirmed subscription is deleted.
 pub(super) const PENDING_TTL: Duration = Duration::from_secs(7 * 86_400);
 
 /// Limits of sign-ups.
@@ -197,7 +197,7 @@ pub async fn request_manage_link(
     Ok(Ok(()))
 }
 
-/// Deletes subscriptions that nobody has confirmed in time, without a trace. Returns how many.
+/// Deletes subscriptions that were not confirmed in time, without a trace. Returns how many.
 ///
 /// # Errors
 /// If the database fails.

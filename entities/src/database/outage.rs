@@ -1,8 +1,8 @@
 //! Outages: one log line when one begins, one when it ends.
 //!
-//! Whatever uses the database or the store in a loop holds a [`Reporter`] and tells it how each
-//! round went. An outage begins with the first reporter that fails, and ends when the last one
-//! that failed succeeds again. One that is dropped before leaves that to the next success of any.
+//! Each loop that uses the database or the store holds a [`Reporter`] and tells it how each round
+//! went. An outage begins with the first reporter that fails, and ends when the last one that
+//! failed succeeds again. One that is dropped before leaves that to the next success of any.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ pub static STORE: Outage = Outage::new("object store");
 pub struct Outage {
     what: &'static str,
     state: Mutex<State>,
-    /// Whether all that failed are dropped, and nobody has succeeded since.
+    /// Whether all that failed are dropped, and none has succeeded since.
     is_orphaned: AtomicBool,
 }
 

@@ -14,7 +14,7 @@ use async_graphql::{
 
 use crate::schema::Schema;
 
-/// So much complexity is a point.
+/// Complexity that costs one point.
 const COMPLEXITY_PER_POINT: usize = 100;
 
 /// Errors of a response.

@@ -31,7 +31,7 @@ enum DeliveryState {
     Retry,
     /// Given up.
     Dead,
-    /// It may have arrived; nobody can know.
+    /// Outcome unknown: it may have arrived.
     Unknown,
 }
 
@@ -86,7 +86,7 @@ struct DeliveryThrottle {
     /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
     /// or a masked address.
     name: String,
-    /// Until when; null where it is until somebody lets go.
+    /// End of the throttle; null where it lasts until it is released.
     until: Option<DateTime>,
     /// Reason for the throttle.
     reason: String,
@@ -179,8 +179,8 @@ pub(super) struct DeliveriesMutation;
 
 #[Object]
 impl DeliveriesMutation {
-    /// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age:
-    /// one that is too old expires anew. Needs the scope admin.
+    /// Requeues a delivery that was given up, or whose outcome is unknown. It keeps its age: one
+    /// that is too old expires anew. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn requeue_delivery(
         &self,

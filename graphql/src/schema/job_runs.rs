@@ -24,7 +24,7 @@ pub(super) enum JobRunState {
     Done,
     /// Given up after its last attempt.
     Failed,
-    /// Its time passed while nobody could do it.
+    /// Its time passed before it could run.
     Missed,
 }
 

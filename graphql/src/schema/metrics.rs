@@ -173,7 +173,7 @@ pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Key> {
     metric.ok_or_else(|| errors::unknown_metric(name))
 }
 
-/// The metrics that names stand for, at most so many.
+/// Metrics that names stand for, up to a maximum.
 pub(super) async fn resolve_all(lake: &Lake, names: &[String], most: usize) -> Result<Vec<Key>> {
     if names.is_empty() || names.len() > most {
         let problem = format!("expected 1 to {most} names, got {}", names.len());

@@ -270,7 +270,7 @@ impl Executor {
     pub(super) async fn body(&self, ran: &Executed) -> String {
         let now = self.clock.now_within_timeout(&self.lake).await;
         let cost = cost(ran.points, ran.budget, now);
-        // What was serialised is UTF-8.
+        // Serialised JSON is UTF-8.
         let head = String::from_utf8_lossy(&ran.answer.head);
         let engines = match &ran.answer.engines[..] {
             [] => String::new(),

@@ -1,9 +1,9 @@
 //! `graphql-transport-ws` (the protocol of the npm package graphql-ws, version 5 and later):
 //! queries, mutations and subscriptions over one WebSocket.
 //!
-//! A client that reads slowly holds up nobody: while a message waits for it, its subscriptions are
-//! not polled, and of what they would have said meanwhile only the newest is kept. One that reads
-//! nothing for half a minute is cut off.
+//! A client that reads slowly delays no other: while a message waits for it, its subscriptions are
+//! not polled, and only the newest of their skipped messages is kept. One that reads nothing for
+//! half a minute is cut off.
 
 use std::collections::HashMap;
 use std::pin::Pin;

@@ -154,7 +154,7 @@ impl Authenticator {
             .is_none_or(|at| at < now.minus(LAST_USED_INTERVAL))
             && let Err(error) = api_keys::used(database, &row.id, now).await
         {
-            // A disk that is full locks nobody out.
+            // A full disk does not invalidate keys.
             tracing::debug!(%error, "the use of a key cannot be noted");
         }
         Ok(row)

@@ -16,7 +16,7 @@ pub enum Scope {
     Alerts,
     /// Reading `/metrics`.
     Metrics,
-    /// Everything: the outbox, the jobs, everybody's subscriptions.
+    /// Everything: the outbox, the jobs, all subscriptions.
     Admin,
 }
 

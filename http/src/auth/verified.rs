@@ -16,7 +16,7 @@ const OUTAGE_TTL: Duration = Duration::from_secs(300);
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_KEYS: u64 = 10_000;
 
-/// Keys by their hash: none lies in memory for so long.
+/// Keys by their hash: the keys themselves do not stay in memory.
 pub(crate) struct VerifiedKeys {
     keys: Cache<String, Arc<Model>>,
     failed: Mutex<Option<Instant>>,

@@ -27,14 +27,14 @@ pub struct MaxBytes(pub usize);
 #[error("the response would be larger than {0} bytes: ask for less, or page by page")]
 pub struct ResponseTooLarge(pub usize);
 
-/// A buffer that takes so many bytes and no more.
+/// Buffer with a maximum number of bytes.
 pub struct BoundedBuffer {
     bytes: Vec<u8>,
     max: usize,
 }
 
 impl MaxBytes {
-    /// A buffer for a response of about so many bytes.
+    /// Creates a buffer for a response of about `expected` bytes.
     pub fn buffer(self, expected: usize) -> BoundedBuffer {
         BoundedBuffer {
             bytes: Vec::with_capacity(expected.min(self.0)),

@@ -228,7 +228,7 @@ impl Manifests {
             let found = self.store.read_version(&path, MAX_MANIFEST_BYTES).await?;
             read.push((found, path));
         }
-        // Only now: whoever wrote after this was read makes the writing fail.
+        // Only now: a manifest that another process wrote since it was read makes this write fail.
         let live = segments::live(&self.database, Span::day(day)).await?;
         for ((found, path), text) in read.into_iter().zip(texts(bucket, &live)) {
             let (old, version) = found.unzip();

@@ -60,18 +60,18 @@ impl Lake {
         Ok(expired)
     }
 
-    /// Deletes retired segments, and what was written but never became part of the lake, both where
-    /// they are older than `grace`. A running reader or writer is done within that time. What a
-    /// manifest still lists, or did within that time, stays for Athena's readers.
+    /// Deletes retired segments, and objects that never became part of the lake, both where they
+    /// are older than `grace`. A running reader or writer is done within that time. Segments that a
+    /// manifest lists, or listed within that time, stay for Athena's readers.
     ///
-    /// Nothing is deleted but what the catalog names: a retired row, or an upload intent that was
-    /// condemned before. The bucket is not listed. Each batch advances the deletion sequence first.
-    /// Objects go before their row or intent: a crash between leaves one whose objects the next
-    /// vacuum finds gone.
+    /// Only objects that the catalog names are deleted: those of a retired row, or of an upload
+    /// intent that was condemned before. The bucket is not listed. Each batch advances the deletion
+    /// sequence first. Objects go before their row or intent: a crash between leaves one whose
+    /// objects the next vacuum finds gone.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store
-    /// or the catalog fails. What was deleted until then stays so.
+    /// or the catalog fails. Objects deleted until then stay deleted.
     pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<VacuumSummary, LakeError> {
         let before = now.minus(grace);
         let manifests = self.manifests();

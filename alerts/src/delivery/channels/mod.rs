@@ -25,7 +25,7 @@ pub enum SendOutcome {
     Sent,
     /// Surely not sent, and a later attempt may help.
     Retry(String),
-    /// Surely not sent, and the server would refuse everybody: it is left alone for a while.
+    /// Surely not sent, and the server would refuse every message: it is left alone for a while.
     Unavailable(String),
     /// Surely not sent, and the same holds for others: of the recipient's domain or the webhook's
     /// host, or of the address.
@@ -44,7 +44,7 @@ pub enum SendOutcome {
     Permanent(String),
     /// The same, and nothing is to be sent there again: subscriptions that lead there end.
     Gone(String),
-    /// The connection broke after the message was handed over: nobody can know.
+    /// The connection broke after the message was handed over: it may have arrived.
     Unknown(String),
 }
 

@@ -73,8 +73,7 @@ impl Writer {
         }
     }
 
-    /// A delivery, ready to go; or why it is not to go any more. What was written once is not
-    /// written again.
+    /// A delivery, ready to go; or why it is not to go any more. A message is rendered once only.
     ///
     /// # Errors
     /// If the database fails, a row holds what no code of ours writes, or a template cannot be

@@ -30,7 +30,7 @@ const NEVER: Millis = Millis(i64::MAX);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The longest that any throttle but an operator's lasts.
 pub(super) const MAX_THROTTLE_BACKOFF: Duration = MAX_RETRY_AFTER;
-/// Throttles that nobody has run into for so long are forgotten.
+/// Time without a hit after which a throttle is deleted.
 const TTL: Duration = Duration::from_secs(86_400);
 /// Throttles that are listed at most.
 const MAX_LISTED: u64 = 1_000;

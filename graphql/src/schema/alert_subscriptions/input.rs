@@ -5,7 +5,7 @@ use marketlake_alerts::NewSubscription;
 
 use super::super::scalars::{DateTime, Decimal};
 
-/// When somebody is told of a metric.
+/// Rule of an alert subscription, and its metrics.
 #[derive(InputObject)]
 pub(in crate::schema) struct RuleInput {
     /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume.

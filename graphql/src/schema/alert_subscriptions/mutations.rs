@@ -165,7 +165,7 @@ impl SubscriptionsMutation {
         let new = input.to_new();
         if let Err(error) = subscription_requests::check_matches(context.data::<AppState>()?, &new)
         {
-            // Whoever may not change it learns nothing of what there is.
+            // A caller that may not change it must not learn whether it exists.
             let (_, now) = at(context).await?;
             return Ok(wrong(
                 match subscription_owner(context, input.token.as_deref(), now).await? {

@@ -25,8 +25,8 @@ pub(in crate::schema) struct Subscription {
     state: String,
     /// The metrics that it is about.
     metric: String,
-    /// A sample is a jump when it is strictly above so many times the mean before it (or below the
-    /// mean divided by it).
+    /// Multiple of the mean before a sample: it jumps when it is strictly above the mean times
+    /// this, or with direction down, below the mean divided by it.
     factor: Decimal,
     /// up or down.
     direction: String,

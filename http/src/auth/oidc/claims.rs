@@ -93,8 +93,8 @@ impl Claims {
         Ok(Permissions::of_token(self.scopes(), owner, expires_at))
     }
 
-    /// The scopes among its words that are ours, with or without `marketlake:` before them. Roles
-    /// are often a whole company's, where `admin` is somebody else's: ours have it before them.
+    /// The scopes among its words that are ours, with or without the prefix `marketlake:`. Roles
+    /// are often a whole company's, where `admin` may be of another system: ours need the prefix.
     fn scopes(&self) -> Scopes {
         let words = self.scope.all().into_iter().chain(self.scp.all());
         let words = words.map(|word| word.strip_prefix(PREFIX).unwrap_or(word));

@@ -232,7 +232,7 @@ impl Provider {
     }
 }
 
-/// Keys that come in the clear could be anybody's.
+/// Keys that come unencrypted could be forged.
 fn is_confidential(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;

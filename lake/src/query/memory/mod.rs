@@ -96,7 +96,7 @@ impl RecentDay {
     }
 
     /// A number that rises with each commit that is in: while it stays, so do the answers. `None`
-    /// where nobody fills the window.
+    /// where the in-memory day is not filled.
     #[must_use]
     pub fn version(&self) -> Option<i64> {
         self.is_ready()
@@ -133,8 +133,8 @@ impl RecentDay {
         self.is_ready() && self.snapshot().covers(span)
     }
 
-    /// Waits, but not for longer than `timeout`, until a minute that was committed is in. At once
-    /// where nobody fills the window.
+    /// Waits, but not for longer than `timeout`, until a committed minute is in. Returns at once
+    /// where the in-memory day is not filled.
     pub async fn wait_for(&self, minute: Minute, timeout: Duration) {
         if self.is_ready() {
             let mut newest = self.newest.subscribe();
