@@ -1,4 +1,4 @@
-//! Ten thousand who listen: each a WebSocket of its own with one subscription.
+//! Ten thousand WebSocket clients with one subscription each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The server's process, as those who measure hold it.
+//! The server's process, as benchmarks hold it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -56,7 +56,7 @@ impl fmt::Debug for Health {
     }
 }
 
-/// One part, in the hands of who does it.
+/// Handle by which one part reports its state.
 #[derive(Clone)]
 pub struct Part {
     health: Health,
@@ -67,7 +67,7 @@ pub struct Part {
 /// One role as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleReport {
-    /// Which.
+    /// The role.
     pub role: Role,
     /// Whether it does its work.
     pub ready: bool,

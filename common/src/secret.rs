@@ -29,7 +29,7 @@ pub struct Secret(String);
 pub struct SecretUrl(String);
 
 impl Secret {
-    /// The text itself, for those who need it.
+    /// Exposes the text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -61,7 +61,7 @@ impl Serialize for Secret {
 }
 
 impl SecretUrl {
-    /// The address itself, for those who connect to it.
+    /// Exposes the address itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

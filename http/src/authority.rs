@@ -13,8 +13,8 @@ use crate::problem::Problem;
 pub struct RequestAuthority(Authority);
 
 impl RequestAuthority {
-    /// Of the request's target (absolute form, HTTP/2's `:authority`), else of its one `Host`. Both
-    /// must agree where both are there.
+    /// Reads the authority of the request's target (absolute form, HTTP/2's `:authority`), else of
+    /// its one `Host`. Both must agree where both are there.
     ///
     /// # Errors
     /// Fails if there is no host, several, or a malformed one.

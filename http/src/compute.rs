@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 const TIME_PER_POINT: Duration = Duration::from_millis(10);
 /// Most points of one computation: it may wait for what others do.
 const MAX_POINTS: u32 = 1_000;
-/// For work that reads and computes in turn, until it begins: less than a request has.
+/// Timeout of work that reads and computes in turn, until it begins: less than a request has.
 const READ_TIMEOUT: Duration = Duration::from_secs(25);
 /// Clients after which those are forgotten that compute nothing.
 const MAX_IDLE_CLIENTS: usize = 1_000;
@@ -30,7 +30,7 @@ const MAX_IDLE_CLIENTS: usize = 1_000;
 static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| permits(cores()));
 /// One for each that reads in between, so that half of them may wait for that.
 static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| permits(2 * cores()));
-/// Of each client that computes: half the cores, so that others find one.
+/// Permits of each client that computes: half the cores, so that others find one.
 static CLIENTS: LazyLock<Mutex<HashMap<String, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 task_local! {

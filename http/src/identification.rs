@@ -83,7 +83,7 @@ impl CallerLayer {
         })
     }
 
-    /// The answer to who came with something that is not good.
+    /// Response to a client with an invalid key or token.
     fn refused(&self, source: &str, error: AuthError) -> Response {
         if matches!(error, AuthError::Unavailable(_)) {
             return Problem::from(error).into_response();

@@ -63,7 +63,7 @@ impl ResponseCache {
         }
     }
 
-    /// Until when an answer is surely the newest: the next minute's coming.
+    /// Seconds for which a response is surely the newest: until the next minute comes.
     async fn max_age(&self) -> i64 {
         match self.clock.now_within_timeout(&self.lake).await {
             Some(now) => {

@@ -15,7 +15,7 @@ use crate::{Clock, JobError};
 /// Time for which the planner plans.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanningTime {
-    /// By the [`Clock`].
+    /// Time by the [`Clock`].
     pub now: Millis,
     /// The minute that the feeds are at: the running one, or a replay's.
     pub minute: Minute,

@@ -14,7 +14,7 @@ use sea_orm::{
 
 use crate::{Clock, Dependency, JobContext, PlannedSlot};
 
-/// In the words of the index over what is not done yet.
+/// Condition of the index over runs that are not done yet, in its words.
 const OPEN: &str = "r.state in ('pending', 'running')";
 
 /// Lease of a slot: time for which a worker holds it without renewing.

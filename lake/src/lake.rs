@@ -305,7 +305,8 @@ impl Lake {
         Ok(Entity::find_by_id(id).one(&self.database).await?)
     }
 
-    /// From the oldest to the newest minute with a committed sample; `None` where the lake is
+    /// Bounds from the oldest to the newest minute with a committed sample; `None` where the lake
+    /// is empty.
     /// empty.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::{Exact, Metric, Minute};
 use marketlake_common::excerpt;
 
-/// Which way a jump goes.
+/// Direction of a jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Value above the mean times the factor.
@@ -62,7 +62,7 @@ pub struct JumpRule {
     pub window: u32,
     /// Minimum number of samples in the window.
     pub min_samples: u32,
-    /// Which way it looks.
+    /// Direction in which it looks.
     pub direction: Direction,
 }
 

@@ -1,4 +1,4 @@
-//! Which metrics a subscription is about.
+//! Patterns of metrics that a subscription is about.
 
 use std::fmt;
 use std::str::FromStr;

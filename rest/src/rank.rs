@@ -30,7 +30,7 @@ pub(super) struct RankAnswer {
     /// Both.
     #[schema(example = "5/43")]
     display: String,
-    /// By what.
+    /// Statistic by which it is ranked.
     #[schema(example = "stddev")]
     statistic: String,
     /// The statistic itself; null where it is unranked.

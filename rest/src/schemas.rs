@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-/// In which form rows come.
+/// Response format of rows.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -19,7 +19,7 @@ pub(crate) enum FormatName {
     Parquet,
 }
 
-/// By what metrics are placed.
+/// Statistic by which metrics are ranked.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -48,7 +48,7 @@ pub(crate) enum AggregateName {
     Ohlc,
 }
 
-/// Which way a rule looks.
+/// Direction of a rule.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]

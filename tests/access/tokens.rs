@@ -1,4 +1,4 @@
-//! Tokens of an identity provider: which are good, and what becomes of others when it hangs.
+//! Tokens of an identity provider: valid and invalid ones, and a provider that hangs.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

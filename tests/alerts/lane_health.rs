@@ -1,4 +1,4 @@
-//! Lanes of deliveries that panic, and receivers that are gone: who hears of it, and how often.
+//! Delivery lanes that panic, and receivers that are gone: the incidents and log lines of each.
 
 use marketlake_entities::records::deliveries::{Entity, Model, State};
 use marketlake_entities::records::delivery_throttles;

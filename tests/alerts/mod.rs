@@ -1,4 +1,4 @@
-//! Alerts: who hears what, and what becomes of a mail when the server misbehaves.
+//! Alerts: detection, sign-up, and deliveries while a server misbehaves.
 
 mod backtest;
 mod bounces;

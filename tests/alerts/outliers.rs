@@ -1,4 +1,4 @@
-//! Recipients at which the mail server breaks off: they wait, and nobody else does.
+//! Recipients at which the mail server breaks off: only they wait.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Signup: the answer tells nobody which addresses are known, and its limits hold.
+//! Sign-up: the response never reveals which addresses are known, and its limits hold.
 
 use marketlake_entities::records::subscriptions::State;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The operator hears of what is wrong once when it begins, and once when it is over.
+//! Watchdog: operators get one notice when an incident begins, and one when it is over.
 
 use marketlake_alerts::delivery::watchdog::{Finding, Kind, reconcile};
 use marketlake_entities::records::deliveries;

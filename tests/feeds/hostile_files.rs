@@ -1,4 +1,4 @@
-//! Files that would fill the memory, or end the process, of who reads them.
+//! Files that would fill the memory of their reader, or end its process.
 
 use std::fs::File;
 use std::io::Write;

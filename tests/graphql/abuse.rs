@@ -1,4 +1,4 @@
-//! Those who send what no client would: a clear error soon, no 5xx, and a server as quick after as
+//! Requests that no client would send: a clear error soon, no 5xx, and a server as quick after as
 //! before.
 
 use std::time::{Duration, Instant};

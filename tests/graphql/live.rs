@@ -1,4 +1,4 @@
-//! Live values over WebSocket and over SSE, and what becomes of those who break the protocol.
+//! Live values over WebSocket and over SSE, and clients that break the protocol.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::program::{Program, Running};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One who speaks graphql-transport-ws.
+/// Client of graphql-transport-ws.
 pub struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Talk {

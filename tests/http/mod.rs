@@ -1,4 +1,4 @@
-//! The HTTP server's connections: who is slow, idle or too many holds up nobody.
+//! The HTTP server's connections: slow, idle or too many clients delay no other.
 
 mod connection_limits;
 mod heads;

@@ -1,4 +1,4 @@
-//! The slot table and what runs by it.
+//! The slot table and its jobs.
 
 mod backfill;
 mod clock_steps;

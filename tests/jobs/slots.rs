@@ -1,4 +1,4 @@
-//! Each slot is done once, whoever does it.
+//! Slots: each is done once, by whichever worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

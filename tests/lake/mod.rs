@@ -1,4 +1,4 @@
-//! The lake: what is kept, and what is answered.
+//! The lake: storage and queries.
 
 mod adopt;
 mod commits;

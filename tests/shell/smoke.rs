@@ -1,4 +1,4 @@
-//! `marketlake smoke`: on what is well, on what is empty, and on what is something else.
+//! `marketlake smoke` on a healthy server, on an empty lake, and on another server.
 
 use axum::Router;
 use axum::routing::any;

@@ -22,7 +22,7 @@ pub struct DeliverySummary {
     pub kind: Kind,
     /// Channel.
     pub channel: Channel,
-    /// To whom, masked.
+    /// Recipient, masked.
     pub to: String,
     /// State.
     pub state: State,

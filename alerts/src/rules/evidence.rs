@@ -19,7 +19,7 @@ pub struct Evidence {
     pub ts: Minute,
     /// Length of the window, in minutes.
     pub window: u32,
-    /// By time; the evaluated one last.
+    /// Points by time; the evaluated one last.
     pub points: Vec<Point>,
     /// Ids of the live segments that held them.
     pub segments: Vec<i64>,

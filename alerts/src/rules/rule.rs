@@ -112,7 +112,7 @@ pub struct ScopedRule {
     pub pattern: Pattern,
     /// The rule.
     pub rule: Rule,
-    /// Until then it is evaluated without a word.
+    /// End of a snooze; until then it is evaluated without a message.
     pub muted_until: Option<Millis>,
 }
 

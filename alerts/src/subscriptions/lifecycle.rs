@@ -34,7 +34,7 @@ pub enum Transition {
     Resume,
     /// It is evaluated without a word until then.
     Snooze(Millis),
-    /// Another rule, pattern or zone; who owns it and how it travels stay.
+    /// Another rule, pattern or zone; owner and channel stay.
     Edit(Box<NewSubscription>),
     /// It ends, for a reason in a few words.
     Unsubscribe(&'static str),
@@ -55,7 +55,7 @@ pub enum LifecycleError {
     /// It is in another state than that step begins in.
     #[error("expected a subscription that is {expected}, this one is {state}")]
     Not {
-        /// In which states the step begins.
+        /// States in which the step begins.
         expected: &'static str,
         /// The state that it is in.
         state: &'static str,

@@ -14,9 +14,9 @@ use sea_orm::DatabaseConnection;
 
 use super::connect::{diagnose, is_pool_timeout};
 
-/// Of the catalog's database, as this process sees it.
+/// Outage of the catalog's database, as this process sees it.
 pub static DATABASE: Outage = Outage::new("database");
-/// Of the object store, as this process sees it.
+/// Outage of the object store, as this process sees it.
 pub static STORE: Outage = Outage::new("object store");
 
 /// The state of one thing that this process depends on.

@@ -44,7 +44,7 @@ pub(super) struct Delivery {
     kind: String,
     /// mail, webhook or slack.
     channel: String,
-    /// To whom, masked.
+    /// Recipient, masked.
     to: String,
     /// State of the delivery.
     state: DeliveryState,
@@ -54,9 +54,9 @@ pub(super) struct Delivery {
     unknowns: i32,
     /// Error of the last failed attempt.
     error: Option<String>,
-    /// When it was decided.
+    /// Time at which it was created.
     created_at: DateTime,
-    /// When it ended.
+    /// Time at which it ended.
     finished_at: Option<DateTime>,
     /// The left part of its Message-ID, and the id that a webhook gets; null until it is rendered.
     message_id: Option<String>,
@@ -101,7 +101,7 @@ struct RequeueDeliveryPayload {
     user_errors: Vec<UserError>,
 }
 
-/// Which delivery goes out again.
+/// Input that requeues a delivery.
 #[derive(InputObject)]
 struct RequeueDeliveryInput {
     /// Its key.
@@ -120,7 +120,7 @@ struct DeliveryThrottlesPayload {
 /// Input that stops all deliveries.
 #[derive(InputObject)]
 struct StopDeliveriesInput {
-    /// For those who look later.
+    /// Reason, for operators who look later.
     reason: String,
 }
 

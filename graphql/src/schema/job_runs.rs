@@ -49,11 +49,11 @@ pub(super) struct JobRun {
     outcome: Option<Json<serde_json::Value>>,
     /// Error of the last failed attempt.
     error: Option<String>,
-    /// When it was planned.
+    /// Time at which it was planned.
     planned_at: DateTime,
-    /// When it was last begun.
+    /// Time at which it last started.
     started_at: Option<DateTime>,
-    /// When it ended.
+    /// Time at which it ended.
     finished_at: Option<DateTime>,
 }
 

@@ -15,8 +15,8 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::{DateTime, Decimal};
 
-/// When a sample is a jump: its value is strictly above the factor times the mean of the samples
-/// before it, itself left out; or downwards strictly below the mean divided by the factor.
+/// Definition of a jump: the value of a sample is strictly above the factor times the mean of the
+/// samples before it, itself left out; or downwards strictly below the mean divided by the factor.
 #[derive(InputObject, Default)]
 pub(super) struct JumpRuleInput {
     /// Times the mean, above 1; default 3.

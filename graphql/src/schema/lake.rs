@@ -81,7 +81,7 @@ pub(super) struct Segment {
     bytes: i64,
     /// SHA-256 of the object, in hexadecimal.
     sha256: String,
-    /// When it became live.
+    /// Time at which it became live.
     created_at: DateTime,
 }
 

@@ -152,12 +152,12 @@ impl Metric {
 /// Sort order of metrics.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
 enum MetricOrder {
-    /// By id, from a to z.
+    /// Sorts by id, from a to z.
     #[default]
     Id,
-    /// By name, from a to z.
+    /// Sorts by name, from a to z.
     Name,
-    /// By place in the ranking of their measure by standard deviation; the unranked last. Of
+    /// Sorts by place in the ranking of their measure by standard deviation; the unranked last. Of
     /// several measures those of price first.
     Rank,
 }

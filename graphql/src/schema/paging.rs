@@ -118,7 +118,7 @@ pub(super) struct CursorPosition {
 }
 
 impl CursorPosition {
-    /// Of an item that is there.
+    /// Position of an item that is there.
     pub(super) fn of(at: usize) -> Self {
         Self { at, behind: at + 1 }
     }

@@ -13,7 +13,7 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// By what metrics are placed.
+/// Statistic by which metrics are ranked.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
 #[graphql(remote = "marketlake_lake::Statistic")]
 pub(super) enum Statistic {
@@ -48,7 +48,7 @@ pub(super) struct Rank {
     of: i64,
     /// Both: "5/43".
     display: String,
-    /// By what they are placed.
+    /// Statistic by which they are ranked.
     statistic: Statistic,
     /// The statistic itself; null where there is no rank.
     value: Option<f64>,

@@ -168,8 +168,8 @@ impl LiveSubscription {
     }
 }
 
-/// The newest minute, and each that is committed after it; of those that come before the next poll
-/// the last one.
+/// Newest minute, and each that is committed after it; of those that come before the next poll the
+/// last one.
 fn minutes(lake: &Lake) -> impl Stream<Item = Minute> + use<> {
     let mut newest = lake.recent_day().subscribe();
     newest.mark_changed();

@@ -36,7 +36,7 @@ use super::streams::{OpenStream, Streams};
 use crate::schema::complexity::{query_cost, sanitize_errors};
 use crate::schema::{self, Schema};
 
-/// Of a query or mutation that comes as a stream; others have the time of a request.
+/// Timeout of a query or mutation that comes as a stream; others have the time of a request.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Executes requests.

@@ -44,7 +44,8 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Of a schema; empty where it cannot be introspected, so that all is counted as nothing.
+    /// Builds the model of a schema; empty where it cannot be introspected, so that nothing is
+    /// counted.
     pub(super) fn new(schema: &Schema) -> Self {
         let response = schema.execute(Request::new(QUERY)).now_or_never();
         let response = response.and_then(|response| serde_json::to_value(response.data).ok());

@@ -35,7 +35,7 @@ use super::request::RequestMeta;
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Within which `connection_init` must come.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a message to be taken off by the network.
+/// Timeout of a message to the network.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_OPERATIONS: usize = 100;
@@ -67,7 +67,7 @@ struct Connection {
     session: Session,
     socket: WebSocket,
     is_acknowledged: bool,
-    /// By the client's names, which it may use again: so each has a number of its own.
+    /// Operations by the client's ids, which it may use again: so each has a number of its own.
     open: HashMap<String, (u64, AbortHandle)>,
     begun: u64,
     results: SelectAll<Results>,
@@ -122,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Until it ends: how it is to be closed, where the client has not done so.
+    /// Runs until the connection ends. Returns how to close it, where the client has not done so.
     async fn run_loop(&mut self) -> Option<Close> {
         let stop = self.executor.stop.clone();
         let deadline = Instant::now() + INIT_TIMEOUT;

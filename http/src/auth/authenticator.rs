@@ -70,7 +70,7 @@ impl Authenticator {
         }
     }
 
-    /// From where the server may be reached.
+    /// Authentication mode.
     #[must_use]
     pub fn mode(&self) -> AuthMode {
         self.options.mode

@@ -54,7 +54,7 @@ pub(super) enum Failure {
     Call(CallError),
     /// It ran and failed; Athena says that another attempt may do.
     Retryable(AthenaError),
-    /// For good.
+    /// Final: no retry helps.
     Final(AthenaError),
 }
 

@@ -28,7 +28,7 @@ pub struct VacuumSummary {
     pub unlisted: u64,
 }
 
-/// For how long segments are kept, by tier; for ever where nothing is said.
+/// Retention of segments, by tier; for ever where none is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Raw segments, never merged into an hour.

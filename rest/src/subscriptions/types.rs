@@ -42,7 +42,7 @@ pub(crate) struct SubscriptionInput {
     cooldown_minutes: Option<i64>,
     /// Maximum number of alerts per UTC day.
     max_per_day: Option<i64>,
-    /// When it ends, as RFC 3339.
+    /// Time at which it expires, as RFC 3339.
     expires_at: Option<String>,
     /// Number of alerts after which it expires.
     max_alerts: Option<i64>,
@@ -60,7 +60,7 @@ pub(crate) struct SubscriptionInput {
 pub(crate) struct SubscriptionChange {
     /// active or paused.
     pub(super) state: Option<String>,
-    /// Until when it is judged without a word, as RFC 3339.
+    /// End of the snooze, as RFC 3339; until then it is evaluated without a message.
     pub(super) snoozed_until: Option<String>,
 }
 

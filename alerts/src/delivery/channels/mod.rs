@@ -63,7 +63,7 @@ pub struct OutgoingMessage {
     pub message_id: String,
     /// The sender's address on the envelope: where notices about it come back to.
     pub return_path: String,
-    /// To whom: a mail address, or an address of the web.
+    /// Recipient: a mail address, or a URL.
     pub address: String,
     /// With what a webhook is signed.
     pub secret: Option<String>,

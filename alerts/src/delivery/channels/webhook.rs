@@ -68,7 +68,8 @@ fn unmapped(ip: IpAddr) -> IpAddr {
     embedded.map_or(ip, IpAddr::V4)
 }
 
-/// By the registries of special-purpose addresses (RFC 6890 and its successors).
+/// Whether an address is public, by the registries of special-purpose addresses (RFC 6890 and its
+/// successors).
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {

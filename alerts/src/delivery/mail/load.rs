@@ -88,7 +88,7 @@ pub(super) fn identity(
     keys.identity(parts)
 }
 
-/// Of some alerts those whose subscriptions have not ended, the largest first; those that are shown
+/// Loads those alerts whose subscriptions have not ended, the largest first; those that are shown
 /// with their evidence.
 pub(super) async fn alerts(
     connection: &impl ConnectionTrait,

@@ -33,7 +33,7 @@ const CHART_CACHE_SIZE: usize = 64;
 
 /// Options of a [`Writer`].
 pub struct WriterOptions {
-    /// From whom mails are.
+    /// Sender of the mails.
     pub from: Mailbox,
     /// Base URL of links: the address under which the server is reached from outside.
     pub public_url: String,

@@ -91,7 +91,7 @@ impl SendRate {
 pub struct SendCounts {
     /// BounceOutcome by the channel.
     pub sent: u64,
-    /// To be tried again.
+    /// Deliveries to be retried.
     pub retry: u64,
     /// Given up.
     pub dead: u64,

@@ -83,7 +83,7 @@ pub(in crate::schema) struct EditSubscriptionInput {
     time_zone: Option<String>,
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
@@ -112,7 +112,7 @@ impl EditSubscriptionInput {
     }
 }
 
-/// Which subscription ends.
+/// Input that ends a subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct DeleteSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
@@ -133,7 +133,7 @@ pub(in crate::schema) struct ConfirmSubscriptionInput {
 pub(in crate::schema) struct OwnSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
@@ -142,9 +142,9 @@ pub(in crate::schema) struct OwnSubscriptionInput {
 pub(in crate::schema) struct SnoozeSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
-    /// Until when it is judged without a word.
+    /// End of the snooze; until then it is evaluated without a message.
     pub(super) until: DateTime,
 }
 

@@ -46,7 +46,8 @@ pub(in crate::schema) struct Subscription {
     expires_at: Option<DateTime>,
     /// Number of alerts after which it expires; null: never.
     max_alerts: Option<i64>,
-    /// Until when it is judged without a word; null where it is not.
+    /// End of the snooze, until which it is evaluated without a message; null where it is not
+    /// snoozed.
     snoozed_until: Option<DateTime>,
     /// Mail address of its owner.
     address: String,
@@ -58,7 +59,7 @@ pub(in crate::schema) struct Subscription {
     time_zone: String,
     /// Reason for its state, where its owner did not choose it.
     reason: Option<String>,
-    /// When it was made.
+    /// Time at which it was created.
     created_at: DateTime,
 }
 

@@ -29,7 +29,7 @@ pub(in crate::schema) enum TransformKind {
     PercentChange,
     /// Mean of the values of the last `minutes`, its own included.
     MovingAverage,
-    /// By how many standard deviations a value lies above the mean of the last `minutes`, its own
+    /// Standard deviations by which a value lies above the mean of the last `minutes`, its own
     /// included.
     ZScore,
 }
@@ -37,7 +37,7 @@ pub(in crate::schema) enum TransformKind {
 /// Transform of the values of a series.
 #[derive(Clone, InputObject)]
 pub(in crate::schema) struct TransformInput {
-    /// Which it is.
+    /// Kind of transform.
     kind: TransformKind,
     /// Length of the time that moving average and z-score look back over, 1 to 10,080; default 60.
     minutes: Option<i32>,

@@ -8,7 +8,7 @@ use crate::auth::permissions::Permissions;
 use crate::auth::scope::{Scope, Scopes};
 
 const MAX_SUBJECT_CHARS: usize = 255;
-/// By how much a provider's clock may be ahead.
+/// Seconds by which a provider's clock may be ahead.
 const LEEWAY_SECONDS: f64 = 60.0;
 /// The end of the year 9999, in seconds since 1970.
 const MAX_SECONDS: f64 = 253_402_300_799.0;

@@ -17,7 +17,7 @@ use super::keys::{KeySet, VerifyingKey};
 use super::settings::OidcSettings;
 use crate::auth::error::AuthError;
 
-/// For discovery and keys together.
+/// Timeout of discovery and keys together.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Between two fetches that tokens cause.
@@ -48,7 +48,7 @@ pub(crate) struct Provider {
 struct State {
     /// Kept while the provider is away: old keys are better than none.
     keys: Option<Arc<KeySet>>,
-    /// When the last fetch began.
+    /// Time at which the last fetch began.
     begun: Option<Instant>,
     is_running: bool,
     /// Fetches that failed one after the other.

@@ -28,7 +28,7 @@ use snapshot::Snapshot;
 pub struct RecentDay {
     /// Held for as long as it takes to copy or swap a pointer.
     current: RwLock<Arc<Snapshot>>,
-    /// Held by the one who makes the next snapshot.
+    /// Held while the next snapshot is made.
     next: Mutex<()>,
     /// Set once what was live at the start is in; until then it answers nothing.
     ready: AtomicBool,
@@ -107,7 +107,7 @@ impl RecentDay {
         self.version.fetch_max(newest_segment, Ordering::AcqRel);
     }
 
-    /// Tells of each newest minute; who is slow sees the last one only.
+    /// Publishes each newest minute; a slow receiver sees the last one only.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Option<Minute>> {
         self.newest.subscribe()
