@@ -20,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// One that will ingest so many minutes once it is told to.
+    /// Starts one that ingests `minutes` minutes on command.
     pub fn start(place: &Place, name: &str, minutes: i64) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")

@@ -43,7 +43,7 @@ async fn fill_day(lake: &Arc<Lake>, metrics: &[Metric]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The newest day's row once more, so many days earlier.
+/// Copies the newest day's row to `back` days earlier.
 async fn copy_day(lake: &Lake, back: i64) -> anyhow::Result<()> {
     let model = segments::Entity::find().one(lake.database()).await?;
     let model = model.ok_or_else(|| anyhow::anyhow!("no segment"))?;

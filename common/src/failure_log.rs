@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// Time between two lines about the same cause.
 pub const REPEAT_INTERVAL: Duration = Duration::from_secs(300);
-/// Causes that are told apart; further ones count as one.
+/// Maximum number of distinct causes; further ones count as one.
 const MAX_CAUSES: usize = 16;
 /// Leading characters of a cause that are compared.
 const MAX_CAUSE_CHARS: usize = 200;

@@ -20,7 +20,7 @@ const PROXY_HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-proto"),
 ];
-/// Source of a client whose address the trusted proxies do not tell.
+/// Source of a client whose address the trusted proxies do not send.
 const UNKNOWN: &str = "unknown";
 
 /// The header in which trusted proxies name their peers.

@@ -28,8 +28,7 @@ pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, St
     }
 }
 
-/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of
-/// one.
+/// Minutes to be evaluated; by default the last hour of all metrics or the last day of one.
 async fn span(
     lake: &Lake,
     is_of_one: bool,

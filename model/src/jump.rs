@@ -51,9 +51,9 @@ pub enum NoData {
     MeanNotAboveZero,
 }
 
-/// When a sample is a jump: its value is strictly above `factor` times the mean of the samples in
-/// the `window` minutes before it, itself left out; or downwards strictly below the mean divided by
-/// `factor`.
+/// Definition of a jump: the value of a sample is strictly above `factor` times the mean of the
+/// samples in the `window` minutes before it, itself left out; or downwards strictly below the mean
+/// divided by `factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JumpRule {
     /// Multiple of the mean that a value must exceed; above zero.

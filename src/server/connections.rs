@@ -157,8 +157,8 @@ impl Open {
     }
 }
 
-/// Tells the first connections that wait for a request to close. Returns how many, and how many
-/// were told before.
+/// Signals the first connections that wait for a request to close. Returns how many, and how many
+/// were signalled before.
 fn evict<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     most: usize,

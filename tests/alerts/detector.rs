@@ -1,4 +1,4 @@
-//! When a subscription fires, when it does not, and why.
+//! Detector: a subscription fires or not, and records why.
 
 use marketlake_alerts::delivery::outbox::EnqueueOptions;
 use marketlake_alerts::subscriptions::{Access, Transition, history};

@@ -38,7 +38,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     transaction.commit().await.unwrap();
 }
 
-/// Sends until so many mails have arrived.
+/// Sends until a number of mails has arrived.
 async fn until_arrived(sender: &Sender, mailbox: &Mailbox, count: usize) {
     eventually("all mails", async || {
         sender.send_due(|| false).await.unwrap();

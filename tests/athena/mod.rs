@@ -24,7 +24,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// With so many workgroups.
+    /// With a number of workgroups.
     async fn new(workgroups: usize) -> Self {
         Self::with(workgroups, |_| ()).await
     }

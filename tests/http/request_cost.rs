@@ -12,7 +12,7 @@ use crate::support::program::{Program, Running};
 const FEW: u32 = 120;
 const MANY: u32 = 6_000;
 
-/// A server with so many points a minute.
+/// A server with a number of points a minute.
 async fn server(base: &Base, points: u32) -> Running {
     let points = points.to_string();
     let program = Program::on(base)

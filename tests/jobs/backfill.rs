@@ -22,7 +22,7 @@ use crate::support::samples::minute;
 #[derive(Clone, Default)]
 struct Exchange {
     requests: Arc<Mutex<Vec<String>>>,
-    /// Answers 429 to so many of the next questions.
+    /// Number of the next requests that are answered with 429.
     bans: Arc<Mutex<u32>>,
 }
 

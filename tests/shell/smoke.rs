@@ -19,7 +19,7 @@ fn looks(said: &Said, state: &str) -> Vec<String> {
         .collect()
 }
 
-/// By one who has no operator key.
+/// Runs the probes without an operator key.
 async fn smoke(url: &str, more: &[&str]) -> Said {
     let all = [&["smoke", url, "--format", "json"], more].concat();
     let program = Program::bare().with("MARKETLAKE_DATA", "/nowhere");

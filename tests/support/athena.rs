@@ -58,7 +58,7 @@ pub struct Standin {
 }
 
 impl Standin {
-    /// One with so many workgroups that read a base's bucket.
+    /// Stand-in with a number of workgroups that read a base's bucket.
     pub async fn of(base: &Base, workgroups: usize) -> Self {
         let name = Uuid::new_v4().simple().to_string();
         let names: Vec<String> = (0..workgroups).map(|at| format!("{name}-{at}")).collect();

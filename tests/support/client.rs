@@ -46,7 +46,7 @@ impl Client {
         }
     }
 
-    /// The operator of a server that nobody else needs.
+    /// The operator of a server that only this client uses.
     pub fn owning(server: Running) -> Self {
         let client = server.operator();
         Self {

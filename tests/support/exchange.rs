@@ -17,7 +17,7 @@ pub struct Answer {
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     delay: Duration,
-    /// Says that so many bytes more will come than do.
+    /// Number of announced bytes that it does not send.
     missing: usize,
 }
 

@@ -44,7 +44,7 @@ impl Program {
         }
     }
 
-    /// With so many files that it may have open.
+    /// Limits the files that it may have open.
     pub fn with_max_files(mut self, files: u32) -> Self {
         self.first += &format!("ulimit -n {files}; ");
         self

@@ -81,8 +81,9 @@ impl SignupRequester<'_> {
 
 /// Makes a pending subscription and the confirmation mail to its owner, in one transaction.
 ///
-/// The answer does not tell whether the address is known: where it has had its mails for today,
-/// wants none or has too many subscriptions already, the answer is the same and no mail is written.
+/// The response does not reveal whether the address is known: where it has had its mails for today,
+/// wants none or has too many subscriptions already, the response is the same and no mail is
+/// written.
 ///
 /// # Errors
 /// If the database fails. Wrong fields, and limits that concern the requester or all, are the inner

@@ -89,7 +89,7 @@ pub(crate) fn validation_schema() -> Schema {
     builder().extension(ComplexityRecorder).finish()
 }
 
-/// The schema that answers what was judged.
+/// Builds the schema that executes documents, which were validated before.
 pub(crate) fn build(state: AppState) -> Schema {
     builder()
         .validation_mode(ValidationMode::Fast)

@@ -46,7 +46,7 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// The reason as clients are told it.
+    /// Reason as shown to clients.
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {

@@ -53,7 +53,7 @@ impl MaxBytes {
         Ok(())
     }
 
-    /// The error of a buffer that is full, which `write!` does not tell.
+    /// Error of a full buffer, which `write!` does not carry.
     pub fn exceeded(self) -> ResponseTooLarge {
         ResponseTooLarge(self.0)
     }

@@ -250,7 +250,7 @@ impl Manifests {
     }
 }
 
-/// The days of which something else was told than is live.
+/// Days whose manifest differs from the live segments.
 fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Minute> {
     for Model { day, segments, .. } in known {
         match live.get(&day.minute()) {

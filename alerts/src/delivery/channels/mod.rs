@@ -37,8 +37,8 @@ pub enum SendOutcome {
         /// Pause that the receiver requested; capped at one hour.
         retry_after: Option<Duration>,
     },
-    /// Surely not sent, after a mail server heard the recipient: whether that is the server's fault
-    /// or comes of the recipient shows in what becomes of others.
+    /// Surely not sent, after the mail server received the recipient: other deliveries show whether
+    /// that is the server's fault or the recipient's.
     Ambiguous(String),
     /// Surely not sent, and no attempt will help.
     Permanent(String),

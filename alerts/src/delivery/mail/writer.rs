@@ -28,7 +28,7 @@ use crate::subscriptions::Subscription;
 use crate::subscriptions::access::Access;
 use crate::token::{Keyring, Purpose};
 
-/// Pictures that are kept, since many may be told of one jump.
+/// Maximum number of cached charts, since one jump may be in many alerts.
 const CHART_CACHE_SIZE: usize = 64;
 
 /// Options of a [`Writer`].
@@ -372,7 +372,7 @@ impl Writer {
         }
     }
 
-    /// The picture of an alert; kept, since others may be told of the same jump by the same rule.
+    /// Chart of an alert; cached, since other alerts may be of the same jump and rule.
     fn chart(&self, one: &AlertDetails) -> Result<Arc<Vec<u8>>, AlertError> {
         let Some(evidence) = &one.evidence else {
             return Err(AlertError::Chart("there are no rows".to_owned()));

@@ -45,7 +45,7 @@ impl Default for EnqueueOptions<'_> {
     }
 }
 
-/// A new alert, to be told of.
+/// New alert to be sent.
 #[derive(Clone, Debug)]
 pub struct NewAlert {
     /// Its key.

@@ -184,7 +184,7 @@ impl Throttles {
             .as_ref()
             .is_some_and(|row| row.until >= now.plus(requested.max(Duration::from_millis(1))))
         {
-            // Another connection heard the same: it counts once.
+            // Another connection got the same reply: it counts once.
             return Ok(key);
         }
         let failures = row.map_or(0, |row| row.failures).saturating_add(1);

@@ -116,7 +116,7 @@ impl SubscriptionsMutation {
         }
     }
 
-    /// Stops a subscription for a while: nothing is judged.
+    /// Stops a subscription for a while: nothing is evaluated.
     async fn pause_subscription(
         &self,
         context: &Context<'_>,
@@ -146,7 +146,7 @@ impl SubscriptionsMutation {
         .await
     }
 
-    /// Keeps a subscription quiet until a time; it is judged meanwhile.
+    /// Keeps a subscription quiet until a time; it is evaluated meanwhile.
     async fn snooze_subscription(
         &self,
         context: &Context<'_>,

@@ -18,17 +18,17 @@ const DEFAULT_DAYS: i32 = 90;
 /// Alerts that a rule would have sent over past days.
 #[derive(SimpleObject)]
 struct Backtest {
-    /// The first minute that was judged.
+    /// The first minute that was evaluated.
     from: DateTime,
     /// The last one.
     to: DateTime,
     /// Number of metrics that match the pattern.
     metrics: usize,
-    /// Samples judged.
+    /// Samples evaluated.
     samples: u64,
     /// Mails; many jumps at one minute are one.
     mails: usize,
-    /// The jumps that they would have told of, by time.
+    /// Jumps that the mails would report, by time.
     jumps: Vec<BacktestJump>,
     /// Jumps that made no mail, because of cooldown or other limits.
     suppressed: usize,
@@ -45,7 +45,7 @@ struct Backtest {
     warning: Option<&'static str>,
 }
 
-/// A jump that would have been told of.
+/// Jump that a mail would have reported.
 #[derive(SimpleObject)]
 struct BacktestJump {
     /// The metric's id.

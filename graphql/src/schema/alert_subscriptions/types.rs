@@ -63,7 +63,7 @@ pub(in crate::schema) struct Subscription {
     created_at: DateTime,
 }
 
-/// One jump that was told of.
+/// Jump that was sent as an alert.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct Alert {
     /// Its key.
