@@ -7,7 +7,7 @@ use marketlake_http::problem::Problem;
 
 use crate::query_params::QueryParams;
 
-/// The forms.
+/// Response formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// `{"data":[..],"next":..}`.

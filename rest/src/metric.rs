@@ -18,10 +18,10 @@ use crate::resolve::resolve;
 /// A metric, its latest value and its place.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct MetricAnswer {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// The exchange.
@@ -39,7 +39,7 @@ pub(super) struct MetricAnswer {
     rank: Option<u64>,
     /// Number of ranked metrics.
     of: u64,
-    /// Both.
+    /// Rank and number of ranked metrics.
     #[schema(example = "5/43")]
     display: String,
 }

@@ -14,20 +14,20 @@ use super::table::marked;
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
 
-/// A metric's place.
+/// Rank of a metric.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RankAnswer {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// Its place, from 1; null where it is unranked.
     rank: Option<u64>,
     /// Number of ranked metrics.
     of: u64,
-    /// Both.
+    /// Rank and number of ranked metrics.
     #[schema(example = "5/43")]
     display: String,
     /// Statistic by which it is ranked.

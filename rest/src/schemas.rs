@@ -94,10 +94,10 @@ macro_rules! rows {
 /// A metric.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MetricRow {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// The exchange.
@@ -118,13 +118,13 @@ pub(crate) struct SampleRow {
     /// The start of the minute, UTC.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// Exactly what the exchange sent.
+    /// Value, exactly as the exchange sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
 }
 rows!(SamplePage: SampleRows of SampleRow, "A page of samples.");
 
-/// A place.
+/// Rank of a metric.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RankRow {
     /// The metric's name.
@@ -133,7 +133,7 @@ pub(crate) struct RankRow {
     id: String,
     /// Its place, from 1.
     rank: u64,
-    /// The statistic.
+    /// Value of the statistic.
     value: f64,
 }
 rows!(RankPage: RankRows of RankRow, "A page of places.");
@@ -159,7 +159,7 @@ pub(crate) struct JumpRow {
 }
 rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
 
-/// An error, as RFC 9457 has it.
+/// Problem details of an error (RFC 9457).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemBody {
     #[schema(example = "about:blank")]
@@ -181,7 +181,7 @@ pub(crate) struct ProblemBody {
     errors: Option<Vec<FieldProblem>>,
 }
 
-/// A field that is wrong.
+/// Error in one field of the body.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FieldProblem {
     field: String,

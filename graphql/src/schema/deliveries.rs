@@ -21,13 +21,13 @@ const MAX_ROWS: i32 = 1_000;
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "State")]
 enum DeliveryState {
-    /// Not tried yet.
+    /// Not attempted yet.
     Pending,
-    /// A worker is at it.
+    /// Being sent by a worker.
     Sending,
-    /// The receiver took it.
+    /// Accepted by the receiver.
     Sent,
-    /// Surely not sent; to be tried again.
+    /// Not sent; waits for its retry.
     Retry,
     /// Given up.
     Dead,
@@ -35,10 +35,10 @@ enum DeliveryState {
     Unknown,
 }
 
-/// A message on its way to one address.
+/// Message to one recipient.
 #[derive(SimpleObject)]
 pub(super) struct Delivery {
-    /// Its key.
+    /// Id of the delivery.
     pub(super) id: ID,
     /// alert, digest, confirmation, manage, test or incident.
     kind: String,
@@ -58,7 +58,7 @@ pub(super) struct Delivery {
     created_at: DateTime,
     /// Time at which it ended.
     finished_at: Option<DateTime>,
-    /// The left part of its Message-ID, and the id that a webhook gets; null until it is rendered.
+    /// Local part of its Message-ID, and the id that a webhook gets; null until it is rendered.
     message_id: Option<String>,
 }
 
@@ -83,8 +83,8 @@ impl From<outbox::DeliverySummary> for Delivery {
 /// Throttle that holds deliveries back.
 #[derive(SimpleObject)]
 struct DeliveryThrottle {
-    /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
-    /// or a masked address.
+    /// Name of the throttle: all, a channel (mail, webhook), a destination (mail:example.com,
+    /// webhook:example.com:443), or a masked address.
     name: String,
     /// End of the throttle; null where it lasts until it is released.
     until: Option<DateTime>,
@@ -95,7 +95,7 @@ struct DeliveryThrottle {
 /// Key of the requeued delivery, or errors.
 #[derive(SimpleObject)]
 struct RequeueDeliveryPayload {
-    /// The key of the delivery that is due again; null where none was given up under that key.
+    /// Id of the requeued delivery; null where none was given up under that id.
     requeued_id: Option<ID>,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -104,7 +104,7 @@ struct RequeueDeliveryPayload {
 /// Input that requeues a delivery.
 #[derive(InputObject)]
 struct RequeueDeliveryInput {
-    /// Its key.
+    /// Id of the delivery.
     id: ID,
 }
 
@@ -210,7 +210,7 @@ impl DeliveriesMutation {
         })
     }
 
-    /// Stops all deliveries until they are resumed; nothing is lost by it. Needs the scope admin.
+    /// Stops all deliveries until they are resumed; none is lost. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn stop_deliveries(
         &self,
@@ -228,7 +228,7 @@ impl DeliveriesMutation {
         })
     }
 
-    /// Lets all deliveries go on. Needs the scope admin.
+    /// Resumes all deliveries. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn resume_deliveries(&self, context: &Context<'_>) -> Result<DeliveryThrottlesPayload> {
         let lake = context.data::<Arc<Lake>>()?;

@@ -28,16 +28,16 @@ pub(super) enum JobRunState {
     Missed,
 }
 
-/// A run of a job for a slot; there is one a job, slot and shard, for ever.
+/// Run of a job for a slot; there is one per job, slot and shard.
 #[derive(SimpleObject)]
 pub(super) struct JobRun {
-    /// Its key.
+    /// Id of the run.
     pub(super) id: ID,
     /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
     job: String,
     /// The scheduled time that it stands for.
     slot: DateTime,
-    /// Part of the slot, where a job is split; else 0.
+    /// Shard of the slot, where a job is split; else 0.
     shard: i32,
     /// State of the run.
     state: JobRunState,
@@ -45,7 +45,7 @@ pub(super) struct JobRun {
     attempts: i32,
     /// Worker that holds or last held the run.
     worker: Option<String>,
-    /// The job's own figures.
+    /// Statistics of the run, by the job.
     outcome: Option<Json<serde_json::Value>>,
     /// Error of the last failed attempt.
     error: Option<String>,

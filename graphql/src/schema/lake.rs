@@ -21,7 +21,7 @@ struct LakeFigures {
     samples: i64,
     /// Their size, in bytes; rollups not counted.
     bytes: i64,
-    /// The size of the rollups, a row a metric and hour, in bytes.
+    /// Size of the rollups, a row per metric and hour, in bytes.
     rollup_bytes: i64,
     /// Number of metrics ever recorded.
     metrics: i64,
@@ -38,11 +38,11 @@ struct LakeFigures {
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Tier")]
 enum SegmentTier {
-    /// As one ingest wrote them.
+    /// Raw, as one ingest wrote it.
     Raw,
-    /// An hour's.
+    /// Samples of an hour.
     Hour,
-    /// A day's.
+    /// Samples of a day.
     Day,
 }
 
@@ -50,18 +50,18 @@ enum SegmentTier {
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Live")]
 enum SegmentState {
-    /// Part of every answer.
+    /// Part of the lake, and of every query.
     Live,
     /// Replaced; to be deleted.
     Retired,
-    /// Found broken and taken out.
+    /// Damaged, and excluded.
     SetAside,
 }
 
-/// One Parquet object.
+/// Parquet object of samples.
 #[derive(SimpleObject)]
 pub(super) struct Segment {
-    /// Its key.
+    /// Id of the segment.
     pub(super) id: ID,
     /// Key of the object below the store's root.
     path: String,

@@ -18,13 +18,13 @@ use super::timeseries::{AggregateName, Sample, Timeseries, TimeseriesArgs, Trans
 
 const MAX_NAMES: usize = 1_000;
 
-/// One series.
+/// Metric: one time series.
 #[derive(SimpleObject, Clone)]
 #[graphql(complex)]
 pub(super) struct Metric {
-    /// `market:pair`, and `:measure` where it is no price: `binance:hottry`.
+    /// Id: `market:pair`, and `:measure` where it is no price: `binance:hottry`.
     pub(super) id: ID,
-    /// The id without its market where that is enough to find it: `hottry`.
+    /// Short name: the id without its market where that is unambiguous: `hottry`.
     name: String,
     /// The exchange: `binance`.
     market: String,
@@ -32,7 +32,7 @@ pub(super) struct Metric {
     pair: String,
     /// Measured quantity: `price`, in the pair's second currency; `volume`, in its first.
     measure: String,
-    /// Whether it is made up.
+    /// Whether it is simulated.
     simulated: bool,
     #[graphql(skip)]
     key: Key,

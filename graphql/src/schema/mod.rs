@@ -42,7 +42,7 @@ const MAX_DIRECTIVES: usize = 20;
 /// The schema over a lake.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-/// Questions.
+/// Queries.
 #[derive(MergedObject, Default)]
 pub struct Query(
     metrics::MetricsQuery,
@@ -56,7 +56,7 @@ pub struct Query(
     node::NodeQuery,
 );
 
-/// Changes.
+/// Mutations.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     alert_subscriptions::SubscriptionsMutation,

@@ -35,7 +35,7 @@ pub(super) enum Statistic {
     Volume,
 }
 
-/// A metric's place among all of its measure, over 24 hours; highest first, ties share a place (1,
+/// Rank of a metric among all of its measure, over 24 hours; highest first, ties share a rank (1,
 /// 2, 2, 4).
 #[derive(SimpleObject, Clone)]
 pub(super) struct Rank {
@@ -46,7 +46,7 @@ pub(super) struct Rank {
     rank: Option<i64>,
     /// Number of ranked metrics.
     of: i64,
-    /// Both: "5/43".
+    /// Rank and number of ranked metrics: "5/43".
     display: String,
     /// Statistic by which they are ranked.
     statistic: Statistic,

@@ -21,12 +21,12 @@ pub(crate) enum Number {
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionInput {
-    /// A metric, a list separated by commas, or a pattern.
+    /// Metrics: a name, a list separated by commas, or a pattern.
     #[schema(example = "hottry:volume")]
     metric: String,
     /// Mail address of its owner, who must confirm it by mail. It cannot be changed later.
     address: Option<String>,
-    /// Times the mean; default 3.
+    /// Multiple of the mean that a sample must exceed; default 3.
     factor: Option<Number>,
     /// up or down; default up.
     direction: Option<String>,
@@ -86,20 +86,20 @@ pub(crate) struct SubscriptionAnswer {
     endpoint: Option<String>,
     time_zone: String,
     created_at: String,
-    /// With which its webhooks are signed; shown where it is made only.
+    /// Secret that signs its webhooks; shown at its creation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<String>,
 }
 
-/// All of one's subscriptions.
+/// All subscriptions of the owner.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SubscriptionRows {
     pub(super) data: Vec<SubscriptionAnswer>,
-    /// There is one page only: null.
+    /// Cursor of the next page: always null, for there is one page.
     pub(super) next: Option<String>,
 }
 
-/// Whether a test is on its way.
+/// Confirmation that a test message is queued.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Queued {
     pub(super) queued: bool,

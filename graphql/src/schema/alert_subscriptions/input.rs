@@ -8,8 +8,8 @@ use super::super::scalars::{DateTime, Decimal};
 /// Rule of an alert subscription, and its metrics.
 #[derive(InputObject)]
 pub(in crate::schema) struct RuleInput {
-    /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume.
-    /// Without a market it is about that pair on every market.
+    /// Metrics: a name, a list separated by commas, or a pattern: binance:hottry, *usdt,
+    /// binance:*:volume. Without a market it is about that pair on every market.
     metric: String,
     /// Times the mean; default 3.
     factor: Option<Decimal>,
@@ -117,18 +117,18 @@ impl EditSubscriptionInput {
 pub(in crate::schema) struct DeleteSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Its key.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
-/// A pending subscription and its owner's yes.
+/// Input that confirms a pending subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct ConfirmSubscriptionInput {
-    /// The token of the link in the mail.
+    /// Token of the link in the mail.
     pub(super) token: String,
 }
 
-/// One of one's own subscriptions.
+/// Input that names one of the owner's subscriptions.
 #[derive(InputObject)]
 pub(in crate::schema) struct OwnSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.
@@ -137,7 +137,7 @@ pub(in crate::schema) struct OwnSubscriptionInput {
     pub(super) id: ID,
 }
 
-/// Quiet for a while.
+/// Input that snoozes a subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct SnoozeSubscriptionInput {
     /// Token of the link to one's subscriptions; null where the API key identifies the owner.

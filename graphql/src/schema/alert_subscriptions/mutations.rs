@@ -25,7 +25,7 @@ pub(in crate::schema) struct CreateSubscriptionPayload {
     /// The new subscription, pending until its owner confirms it by the link in the mail; null
     /// where there are errors.
     subscription: Option<Subscription>,
-    /// With which its webhooks are signed, shown this once; null for mail.
+    /// Secret that signs its webhooks, shown this once; null for mail.
     secret: Option<String>,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -43,7 +43,7 @@ pub(in crate::schema) struct SubscriptionPayload {
 /// Key of the deleted subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct DeleteSubscriptionPayload {
-    /// The key of the subscription that ended; null where there are errors.
+    /// Id of the deleted subscription; null where there are errors.
     deleted_id: Option<ID>,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -52,7 +52,7 @@ pub(in crate::schema) struct DeleteSubscriptionPayload {
 /// Acceptance of the request, the same whether or not the address is known; or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct RequestManageLinkPayload {
-    /// Whether the link is on its way, if the address has subscriptions.
+    /// Whether the request was accepted: a link is mailed if the address has subscriptions.
     accepted: bool,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -61,7 +61,7 @@ pub(in crate::schema) struct RequestManageLinkPayload {
 /// Confirmation that a test message is queued, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct TestSubscriptionPayload {
-    /// Whether a test is on its way.
+    /// Whether a test message is queued.
     queued: bool,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -116,7 +116,7 @@ impl SubscriptionsMutation {
         }
     }
 
-    /// Stops a subscription for a while: nothing is evaluated.
+    /// Pauses a subscription: nothing is evaluated.
     async fn pause_subscription(
         &self,
         context: &Context<'_>,
@@ -131,7 +131,7 @@ impl SubscriptionsMutation {
         .await
     }
 
-    /// Lets a subscription that is paused or snoozed go on.
+    /// Resumes a subscription that is paused or snoozed.
     async fn resume_subscription(
         &self,
         context: &Context<'_>,
@@ -146,7 +146,7 @@ impl SubscriptionsMutation {
         .await
     }
 
-    /// Keeps a subscription quiet until a time; it is evaluated meanwhile.
+    /// Snoozes a subscription until a time; it is evaluated meanwhile, without messages.
     async fn snooze_subscription(
         &self,
         context: &Context<'_>,
@@ -156,7 +156,7 @@ impl SubscriptionsMutation {
         own(context, input.token.as_deref(), &input.id, &snooze).await
     }
 
-    /// Gives a subscription another rule.
+    /// Replaces a subscription's rule.
     async fn edit_subscription(
         &self,
         context: &Context<'_>,
@@ -178,7 +178,7 @@ impl SubscriptionsMutation {
         own(context, input.token.as_deref(), &input.id, &edit).await
     }
 
-    /// Sends a test through a subscription's channel, at most one a minute.
+    /// Sends a test message through a subscription's channel, at most one a minute.
     async fn test_subscription(
         &self,
         context: &Context<'_>,
@@ -204,7 +204,7 @@ impl SubscriptionsMutation {
         })
     }
 
-    /// Has the link to one's subscriptions mailed to an address, if it has any.
+    /// Mails an address the link to its subscriptions, if it has any.
     async fn request_manage_link(
         &self,
         context: &Context<'_>,
@@ -222,7 +222,7 @@ impl SubscriptionsMutation {
         })
     }
 
-    /// Ends a subscription; no mail of it is begun any more.
+    /// Deletes a subscription; no further mail of it is begun.
     async fn delete_subscription(
         &self,
         context: &Context<'_>,

@@ -20,26 +20,26 @@ const DEFAULT_DAYS: i32 = 90;
 struct Backtest {
     /// The first minute that was evaluated.
     from: DateTime,
-    /// The last one.
+    /// The last minute that was evaluated.
     to: DateTime,
     /// Number of metrics that match the pattern.
     metrics: usize,
-    /// Samples evaluated.
+    /// Number of samples evaluated.
     samples: u64,
-    /// Mails; many jumps at one minute are one.
+    /// Number of mails; several jumps at one minute are one mail.
     mails: usize,
     /// Jumps that the mails would report, by time.
     jumps: Vec<BacktestJump>,
-    /// Jumps that made no mail, because of cooldown or other limits.
+    /// Number of jumps that made no mail, because of cooldown or other limits.
     suppressed: usize,
     /// The sample farthest from its mean, whether or not it jumped; null where there was none to
     /// compare.
     farthest: Option<BacktestJump>,
     /// Mails by UTC day.
     days: Vec<BacktestDay>,
-    /// Days without a mail.
+    /// Number of days without a mail.
     quiet_days: usize,
-    /// Days with more than five.
+    /// Number of days with more than five mails.
     noisy_days: usize,
     /// Warning about the rule: no mail at all, or more than five a day; null otherwise.
     warning: Option<&'static str>,
@@ -62,7 +62,7 @@ struct BacktestJump {
     samples: i64,
 }
 
-/// The mails of a day.
+/// Number of mails of a day.
 #[derive(SimpleObject)]
 struct BacktestDay {
     /// The UTC day, YYYY-MM-DD.

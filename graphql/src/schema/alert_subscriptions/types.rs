@@ -18,12 +18,12 @@ const ENTRIES: u64 = 100;
 #[derive(SimpleObject)]
 #[graphql(complex, name = "AlertSubscription")]
 pub(in crate::schema) struct Subscription {
-    /// Its key, by which it can be deleted.
+    /// Id of the subscription.
     pub(in crate::schema) id: ID,
     /// pending, active, paused, suspended (its address does not take mail), expired or
     /// unsubscribed.
     state: String,
-    /// The metrics that it is about.
+    /// Metrics that it matches: a name, a list separated by commas, or a pattern.
     metric: String,
     /// Multiple of the mean before a sample: it jumps when it is strictly above the mean times
     /// this, or with direction down, below the mean divided by it.
@@ -66,7 +66,7 @@ pub(in crate::schema) struct Subscription {
 /// Jump that was sent as an alert.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct Alert {
-    /// Its key.
+    /// Id of the alert.
     pub(in crate::schema) id: ID,
     /// The metric's id.
     metric: String,
@@ -82,7 +82,7 @@ pub(in crate::schema) struct Alert {
     delivery: Option<String>,
 }
 
-/// A change of state of one metric, and why.
+/// Change of state of one metric, with its reason.
 #[derive(SimpleObject)]
 struct Transition {
     /// The metric's id.
@@ -106,7 +106,7 @@ struct Note {
     timestamp: DateTime,
     /// "would have fired" or "would not have fired".
     verdict: String,
-    /// Value over mean, as they are known now.
+    /// Value over mean, by the samples known now.
     ratio: f64,
 }
 
@@ -120,7 +120,8 @@ impl Subscription {
         Ok(past.into_iter().map(Alert::from).collect())
     }
 
-    /// Its newest changes of state, at most 100: why it did, and did not, fire.
+    /// Its newest changes of state, at most 100, with the reasons for which it did and did not
+    /// fire.
     async fn transitions(&self, context: &Context<'_>) -> Result<Vec<Transition>> {
         let database = context.data::<Arc<Lake>>()?.database();
         let whys = history::whys(database, &self.id, ENTRIES).await;
@@ -196,14 +197,14 @@ impl From<Record> for Subscription {
     }
 }
 
-/// One thing that is wrong with the input.
+/// Error in one field of the input.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct UserError {
-    /// The input's field.
+    /// Name of the field.
     pub(in crate::schema) field: String,
     /// Error message: the expected and the actual value.
     pub(in crate::schema) message: String,
-    /// A stable word for programs.
+    /// Error code: stable, for programs.
     pub(in crate::schema) code: String,
 }
 
