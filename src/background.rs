@@ -41,7 +41,7 @@ impl Background {
     /// if that happens too often.
     pub(crate) fn spawn(self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         if self.is_api {
-            // From the first moment on: nobody is ready before they have said so.
+            // From the first moment on: a part is not ready before its first report.
             for name in marketlake_http::health::API_PARTS {
                 let _ = self.health.part(Role::Api, name);
             }

@@ -20,7 +20,7 @@ pub(crate) fn is_json() -> bool {
 
 /// Starts logging; `RUST_LOG` filters, by default `info` of marketlake and warnings of the rest.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
-    // What the pool warns of once a connection is said once an outage.
+    // The pool's warnings per connection are logged once an outage.
     let default = if quiet {
         "warn,aws_config=error,sqlx=error,sqlx_core=error"
     } else {

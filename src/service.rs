@@ -228,7 +228,7 @@ impl Service {
             let connections = Connections::new(limits.of_operations());
             tasks.spawn(server::serve(listener, router, connections, stop.clone()));
         }
-        // The first that ends unasked ends all.
+        // The first task that ends on its own ends all.
         let first = tokio::select! {
             first = tasks.join_next() => first,
             () = stop.cancelled() => None,

@@ -11,12 +11,12 @@ const MAX_LOCAL_PART_LEN: usize = 64;
 /// The longest URL of a webhook.
 const MAX_URL_LEN: usize = 2_000;
 
-/// The form in which an address is kept: an internationalised domain in its ASCII form (RFC 5891),
+/// Returns the stored form of an address: an internationalised domain in its ASCII form (RFC 5891),
 /// in lower case.
 ///
 /// Refused, though mail standards know them: quoted local parts, IP addresses and single words as
-/// domains, local parts that are not ASCII (few servers take them, RFC 6531), all of which serve to
-/// confuse somebody's filter.
+/// domains, local parts that are not ASCII (few servers take them, RFC 6531): all of them serve to
+/// confuse filters.
 ///
 /// # Errors
 /// The expected form.
@@ -51,7 +51,7 @@ pub fn masked(address: &str) -> String {
     }
 }
 
-/// Checks an address of the web that somebody typed.
+/// Checks a URL that a user typed.
 ///
 /// # Errors
 /// The expected form.

@@ -248,9 +248,9 @@ impl Keyring {
         String::from_utf8(payload[HEADER_LEN..].to_vec()).map_err(|_| TokenError::Malformed)
     }
 
-    /// Identity of a message: a UUID that is the same whenever the same is said, and tells nobody
-    /// what that is. It is signed by the oldest key, even if that was retired: a message that is
-    /// repeated after a new key was made is the same message.
+    /// Identity of a message: a UUID that is the same for the same content and does not reveal it.
+    /// It is signed by the oldest key, even if that was retired: a message that is repeated after a
+    /// new key was made is the same message.
     ///
     /// # Errors
     /// If there is no key.

@@ -1,4 +1,4 @@
-//! 10,000 subscriptions judged for one minute of 10,000 metrics, from the window to the commit.
+//! 10,000 subscriptions evaluated for one minute of 10,000 metrics, from the window to the commit.
 
 use std::sync::Arc;
 use std::time::Instant;

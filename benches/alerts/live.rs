@@ -1,5 +1,5 @@
-//! From the begin of a slot to its first mail, with everything running as it does in one process:
-//! the bell, 10,000 metrics ingested, judged for 10,000 subscriptions, written, sent.
+//! Latency from the start of a slot to its first mail, with everything running in one process:
+//! scheduler, 10,000 metrics ingested, evaluated for 10,000 subscriptions, written, sent.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What we claim about alerts, measured: `benches/run alerts`, or `cargo bench --bench alerts --
+//! Benchmarks of the claims about alerts: `benches/run alerts`, or `cargo bench --bench alerts --
 //! run [PART ..]`.
 //!
 //! Parts: judge, burst, live, chart, backtest. All without any.

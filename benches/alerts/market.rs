@@ -1,4 +1,4 @@
-//! Ten thousand metrics, and those who watch them.
+//! Ten thousand metrics, and their subscriptions.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Sink {
     pub url: String,
     pub taken: Arc<AtomicUsize>,
-    /// When the last mails were taken, in milliseconds since 1970.
+    /// Times at which the last mails were taken, in milliseconds since 1970.
     pub times: Arc<Mutex<Vec<i64>>>,
     pub bytes: Arc<AtomicUsize>,
 }

@@ -104,8 +104,7 @@ impl Load<'_> {
     }
 }
 
-/// How long it takes until ten questions in a row, a tenth of a second apart, are answered well and
-/// soon.
+/// Measures the time until ten requests in a row, 0.1 s apart, are answered well and soon.
 async fn recover(address: &str, after: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     let http = reqwest::Client::builder()
@@ -118,16 +117,16 @@ async fn recover(address: &str, after: &str) -> anyhow::Result<()> {
             begun.elapsed() < Duration::from_secs(60),
             "it never recovered"
         );
-        let asked = Instant::now();
+        let sent = Instant::now();
         let number = (good * 97) % METRICS;
         let url = format!("http://{address}/v1/metric/m{number:05}/rank");
         let is_good = match http.get(url).send().await {
-            Ok(answer) => answer.status().is_success() && millis(asked) < CALM,
+            Ok(answer) => answer.status().is_success() && millis(sent) < CALM,
             Err(_) => false,
         };
         if is_good {
             good += 1;
-            calm_since.get_or_insert(asked);
+            calm_since.get_or_insert(sent);
         } else {
             good = 0;
             calm_since = None;

@@ -1,4 +1,4 @@
-//! Ten thousand who listen: each a WebSocket of its own with one subscription.
+//! Ten thousand WebSocket clients with one subscription each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{micros, say};
 
 const SUBSCRIBE: &str =
     r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { slots { timestamp } }"}}"#;
-/// Who connects at once.
+/// Connections opened at once.
 const AT_ONCE: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -1,7 +1,7 @@
-//! What we claim about the API under load, measured: `benches/run api`, or `cargo bench --bench api
-//! -- run OHA [PART ..]`, where OHA is the load generator's program.
+//! Benchmarks of the API under load: `benches/run api`, or `cargo bench --bench api -- run OHA
+//! [PART ..]`, where OHA is the load generator's program.
 //!
-//! Parts: busy, subscribers. Both without any. The server and those who ask are processes of their
+//! Parts: busy, subscribers. Both without any. The server and the clients are processes of their
 //! own.
 
 #![expect(unreachable_pub, reason = "a program of its own")]

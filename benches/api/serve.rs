@@ -22,7 +22,7 @@ use crate::{micros, say};
 
 pub const METRICS: usize = 10_000;
 const DAY: i64 = 1_440;
-/// What is ingested lies in the past, for slots of the future are refused.
+/// Minutes by which ingested samples lie in the past, for slots of the future are refused.
 const AHEAD: i64 = 180;
 const SLOT: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
     let figures = PrometheusBuilder::new().install_recorder()?;
     let options = HttpOptions {
         limits: HttpLimits {
-            // One address asks for all.
+            // All requests come from one address.
             rate_limit_per_minute: 0,
             max_streams_per_client: 20_000,
             ..HttpLimits::default()

@@ -1,4 +1,4 @@
-//! The server's process, as those who measure hold it.
+//! The server's process, as benchmarks hold it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -20,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// One that will ingest so many minutes once it is told to.
+    /// Starts one that ingests `minutes` minutes on command.
     pub fn start(place: &Place, name: &str, minutes: i64) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -57,7 +57,7 @@ impl Server {
         Ok(writeln!(orders, "begin")?)
     }
 
-    /// What it has said so far that begins so: the rest of those lines.
+    /// Lines so far that begin with `word`, without it.
     pub fn said(&self, word: &str) -> Vec<String> {
         let said = self.said.lock();
         let rest = said
@@ -66,7 +66,7 @@ impl Server {
         rest.map(str::to_owned).collect()
     }
 
-    /// What it holds in memory, in bytes.
+    /// Resident memory, in bytes.
     pub fn resident(&self) -> anyhow::Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path)?;

@@ -1,4 +1,4 @@
-//! 10,000 WebSockets: how soon all have heard of a minute, and what one costs.
+//! 10,000 WebSockets: the time until all have a minute, and the cost of each.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};

@@ -17,7 +17,7 @@ use crate::measure::{figure, median, metric, millis};
 
 const CALLS: usize = 101;
 
-/// The questions that the peers are asked too, in milliseconds.
+/// Latencies in milliseconds of the queries that the peers run too.
 struct Answers {
     names: f64,
     series: f64,
@@ -25,7 +25,7 @@ struct Answers {
     jumps: f64,
 }
 
-/// Asks the day's lake.
+/// Measures queries of the day's lake.
 pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
     let cold = cold(lake).await?;
     let begun = Instant::now();

@@ -14,12 +14,12 @@ use crate::measure::{Place, day, figure, median, metric, millis, samples};
 const DAYS: i64 = 365;
 const METRICS: usize = 1_000;
 
-/// Asks a lake of one day, then one of 365.
+/// Measures queries of a lake of one day, then of 365.
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     let metrics: Vec<Metric> = (0..METRICS).map(metric).collect();
     let lake = place.lake("growth").await?;
     fill_day(&lake, &metrics).await?;
-    ask(&lake, &metrics, "1 day").await?;
+    measure_queries(&lake, &metrics, "1 day").await?;
     let begun = Instant::now();
     // One day's real segment stands for each of a year, so that the year is made in seconds.
     for back in 1..DAYS {
@@ -31,7 +31,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         millis(begun) / 1e3,
         "s",
     );
-    ask(&lake, &metrics, "365 days").await
+    measure_queries(&lake, &metrics, "365 days").await
 }
 
 async fn fill_day(lake: &Arc<Lake>, metrics: &[Metric]) -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ async fn fill_day(lake: &Arc<Lake>, metrics: &[Metric]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The newest day's row once more, so many days earlier.
+/// Copies the newest day's row to `back` days earlier.
 async fn copy_day(lake: &Lake, back: i64) -> anyhow::Result<()> {
     let model = segments::Entity::find().one(lake.database()).await?;
     let model = model.ok_or_else(|| anyhow::anyhow!("no segment"))?;
@@ -73,7 +73,7 @@ async fn fill_slots(lake: &Lake) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
+async fn measure_queries(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> anyhow::Result<()> {
     let engine = lake.datafusion();
     let span = Span::day(day());
     let took = median(31, async || {

@@ -1,4 +1,4 @@
-//! How fast history from files becomes part of the lake.
+//! Import speed of history from files.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! What we claim about speed and size, measured: `benches/run` makes the data, calls this, and asks
-//! the peers the same.
+//! Benchmarks of speed and size: `benches/run` makes the data, calls this, and sends the peers the
+//! same queries.
 //!
 //! `lake DAY.parquet [PART ..]`: one day of 10,000 metrics; parts: files, answers, ingest, window,
 //! import, growth. All without any.

@@ -69,7 +69,7 @@ fn in_a_process(place: &Place, what: &str, name: &str, count: usize) -> anyhow::
     Ok(())
 }
 
-/// What a process holds that has done nothing but read the window from a lake.
+/// Memory of a process that has only read the in-memory day from a lake.
 pub async fn start_only(place: &Place, name: &str, metrics: usize) -> anyhow::Result<()> {
     let lake = place.lake(name).await?;
     let begun = Instant::now();

@@ -56,7 +56,7 @@ struct Clients {
 }
 
 impl Clients {
-    /// Starts so many of a kind, each with its number.
+    /// Starts `count` clients of a kind, each with its number.
     fn start<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         count: usize,

@@ -61,7 +61,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Where it answers.
+    /// Address of its server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -22,15 +22,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// Asks over one connection until it is stopped.
+/// Sends requests over one connection until it is stopped.
 pub async fn run(number: usize, to: SocketAddr, counters: Arc<Counters>, stop: CancellationToken) {
     tokio::select! {
-        () = keep_asking(number, to, &counters) => (),
+        () = send_on_schedule(number, to, &counters) => (),
         () = stop.cancelled() => (),
     }
 }
 
-async fn keep_asking(number: usize, to: SocketAddr, counters: &Counters) {
+async fn send_on_schedule(number: usize, to: SocketAddr, counters: &Counters) {
     let interval = Duration::from_secs(1).mul_f64(CONNECTIONS as f64 / REQUESTS_PER_SECOND);
     let mut due = Instant::now() + interval.mul_f64(number as f64 / CONNECTIONS as f64);
     let mut connection = None;
@@ -41,7 +41,7 @@ async fn keep_asking(number: usize, to: SocketAddr, counters: &Counters) {
                 Some(open) => open,
                 None => connect(number, to).await?,
             };
-            let status = ask(&mut open, turn).await?;
+            let status = send(&mut open, turn).await?;
             connection = Some(open);
             anyhow::Ok(status)
         };
@@ -63,7 +63,7 @@ async fn connect(number: usize, to: SocketAddr) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-async fn ask(connection: &mut Connection, turn: usize) -> anyhow::Result<u16> {
+async fn send(connection: &mut Connection, turn: usize) -> anyhow::Result<u16> {
     const GRAPHQL: &str =
         r#"{"query":"{ ranking(first: 3) { nodes { display metric { id } } } }"}"#;
     let (method, path, body) = match turn % 8 {

@@ -11,7 +11,7 @@ use crate::say;
 
 /// The 99th percentile must stay below it.
 const MAX_P99: Duration = Duration::from_millis(50);
-/// Memory may differ by so many hundredths from its value after the warm-up.
+/// Percent by which memory may differ from its value after the warm-up.
 const MAX_MEMORY_PERCENT: u64 = 20;
 /// After this time memory and descriptors are compared with.
 const WARM_UP: Duration = Duration::from_secs(600);
@@ -24,7 +24,7 @@ pub struct Observation {
     pub descriptors: usize,
 }
 
-/// What clients met.
+/// Outcomes that clients met.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub idle_closed: AtomicU64,

@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Delay before the next attempt: exponential backoff with full jitter.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Excerpts of what somebody else wrote, for errors and logs that name it.
+//! Excerpts of foreign text, for errors and logs that quote it.
 
 use std::borrow::Cow;
 

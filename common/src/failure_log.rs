@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 
 /// Time between two lines about the same cause.
 pub const REPEAT_INTERVAL: Duration = Duration::from_secs(300);
-/// Causes that are told apart; further ones count as one.
+/// Maximum number of distinct causes; further ones count as one.
 const MAX_CAUSES: usize = 16;
-/// Of a cause so many characters are compared.
+/// Leading characters of a cause that are compared.
 const MAX_CAUSE_CHARS: usize = 200;
 const OTHERS: &str = "others";
 
@@ -60,7 +60,7 @@ impl FailureLog {
     /// Notes a failure. Causes that differ in numbers and paths only are the same.
     pub fn fail(&self, now: Instant, cause: &str) -> FailureLine {
         let mut failing = self.failing.lock();
-        // What has not failed for longer is over, whether anybody said so or not.
+        // A cause without a failure for this long is over, even if no success was reported.
         failing.retain(|_, one| now.saturating_duration_since(one.last) < 2 * REPEAT_INTERVAL);
         let mut key = kind(cause);
         if !failing.contains_key(&key) && failing.len() >= MAX_CAUSES {

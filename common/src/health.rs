@@ -1,8 +1,7 @@
-//! How well a process does, part by part: what `/readyz` and `/healthz?verbose` say.
+//! Health of a process, part by part: the data of `/readyz` and `/healthz?verbose`.
 //!
-//! Who does something says from time to time how it goes, and by when it will say so again; whoever
-//! asks reads what was said last, and waits for nobody. A part that says nothing any more is not
-//! well.
+//! Each part reports its state from time to time, and by when it will report again; readers get the
+//! last report and never wait. A part whose next report is overdue counts as failed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +12,10 @@ use parking_lot::Mutex;
 
 /// The part of an API whose answers need neither the catalog nor the store.
 pub const RECENT_DAY: &str = "recent_day";
-/// How long after its start an API may wait for its window before it is ready without it.
+/// Time after the start for which an API waits for its in-memory day before it is ready without it.
 const WINDOW_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a process is there for.
+/// Role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Answers over HTTP.
@@ -27,7 +26,7 @@ pub enum Role {
     Deliver,
 }
 
-/// What is known of a process. Cheap to clone; all clones are the same.
+/// Health of a process. Cheap to clone; all clones share one state.
 #[derive(Clone)]
 pub struct Health(Arc<Inner>);
 
@@ -57,7 +56,7 @@ impl fmt::Debug for Health {
     }
 }
 
-/// One part, in the hands of who does it.
+/// Handle by which one part reports its state.
 #[derive(Clone)]
 pub struct Part {
     health: Health,
@@ -68,7 +67,7 @@ pub struct Part {
 /// One role as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleReport {
-    /// Which.
+    /// The role.
     pub role: Role,
     /// Whether it does its work.
     pub ready: bool,
@@ -107,7 +106,7 @@ impl Health {
         };
     }
 
-    /// What was noted, by name.
+    /// Notes by name.
     #[must_use]
     pub fn notes(&self) -> BTreeMap<String, String> {
         self.0.known.lock().notes.clone()

@@ -1,6 +1,6 @@
-//! What every crate needs and no crate owns: secrets, error texts, backoff, health, private files.
+//! Shared basics without an owner: secrets, error texts, backoff, health, private files.
 //!
-//! It knows nothing of the field, of databases or of networks.
+//! Depends on no domain type, database or network.
 
 mod backoff;
 mod causes;

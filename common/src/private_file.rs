@@ -1,9 +1,8 @@
 //! Files and folders that only their owner may read, whatever the umask: databases, keys, mails,
 //! exports.
 //!
-//! Modes apply to what is created here (0600 for files, 0700 for folders). What exists already
-//! keeps its mode: an operator may have opened it to a group on purpose; `marketlake doctor` names
-//! such files.
+//! Modes apply to files and folders created here (0600 and 0700). An existing one keeps its mode:
+//! an operator may have opened it to a group on purpose; `marketlake doctor` names such files.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -27,7 +26,7 @@ pub fn options() -> OpenOptions {
 /// Creates a folder and its missing parents, each with mode 0700, and each flushed to the disk.
 ///
 /// # Errors
-/// Where one of them cannot be created.
+/// Fails if one of them cannot be created.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     let missing = folder.ancestors().take_while(|above| !above.exists());
     let missing: Vec<&Path> = missing.collect();
@@ -45,7 +44,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 /// its write-ahead log away.
 ///
 /// # Errors
-/// Where it cannot be created.
+/// Fails if it cannot be created.
 pub fn create_if_missing(file: &Path) -> io::Result<()> {
     match file.try_exists()? {
         true => Ok(()),
@@ -57,7 +56,7 @@ pub fn create_if_missing(file: &Path) -> io::Result<()> {
 /// has mode 0600.
 ///
 /// # Errors
-/// Where the folder is missing, or the file cannot be written.
+/// Fails if the folder is missing, or the file cannot be written.
 pub fn write(file: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = beside(file);
     // A leftover of a process that was killed may have another mode.
@@ -75,7 +74,7 @@ pub fn write(file: &Path, content: &[u8]) -> io::Result<()> {
 /// The mode of a file or folder, where others than its owner may read or write it.
 ///
 /// # Errors
-/// Where it cannot be looked at.
+/// Fails if its metadata cannot be read.
 pub fn wider_mode(path: &Path) -> io::Result<Option<u32>> {
     #[cfg(unix)]
     {

@@ -29,7 +29,7 @@ pub struct Secret(String);
 pub struct SecretUrl(String);
 
 impl Secret {
-    /// The text itself, for those who need it.
+    /// Exposes the text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -61,7 +61,7 @@ impl Serialize for Secret {
 }
 
 impl SecretUrl {
-    /// The address itself, for those who connect to it.
+    /// Exposes the address itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -126,7 +126,7 @@ pub fn redact_url(text: &str) -> String {
             _ => text.to_owned(),
         };
     }
-    // What is before the last @ may be a password with any characters.
+    // Text before the last @ may be a password with any characters.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, rest),

@@ -42,7 +42,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// waits its turn instead of failing half-way.
 ///
 /// # Errors
-/// Where the database fails, or another writer holds `SQLite` for over ten seconds.
+/// Fails if the database does, or another writer holds `SQLite` for over ten seconds.
 pub async fn begin_write(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -92,8 +92,7 @@ const INSERT_ROWS: usize = 500;
 /// those that are there already. Returns how many were written.
 ///
 /// # Errors
-/// Where the database fails; what was written until then is the caller's transaction's to roll
-/// back.
+/// Fails if the database does; the caller rolls its transaction back.
 pub async fn insert_all<A>(
     connection: &impl ConnectionTrait,
     rows: Vec<A>,

@@ -57,7 +57,7 @@ pub async fn export<E: EntityTrait>(connection: &impl ConnectionTrait) -> Result
 /// Writes a row, unless one of its key is there. Returns whether it was written.
 ///
 /// # Errors
-/// Where it is no row of the table, or the database fails.
+/// Fails if it is no row of the table, or the database fails.
 pub async fn import<E: EntityTrait>(
     transaction: &DatabaseTransaction,
     table: &'static str,

@@ -21,7 +21,7 @@ pub enum FeedError {
         /// The time it had.
         limit: Duration,
     },
-    /// The exchange asks to be left alone for a while.
+    /// The exchange requests a pause.
     #[error("{url} asks for a pause of {} s: {message}", .pause.as_secs())]
     Throttled {
         /// URL of the request.
@@ -81,7 +81,7 @@ impl FeedError {
         self
     }
 
-    /// Pause that the exchange asked for.
+    /// Pause that the exchange requested.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {
         match self {

@@ -23,7 +23,7 @@ pub struct ReplayClock {
 }
 
 impl ReplayClock {
-    /// The newest minute that has come, when so much time has passed since the first one came.
+    /// Newest minute that has come, by the time that has passed since the first one came.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,6 +1,7 @@
 //! Simulated feed, for demonstrations: the same seed gives the same history.
 //!
-//! Every metric's market is `simulated`, which every face shows, so that nobody takes it for real.
+//! Every metric's market is `simulated`, which every API shows, so that it is not mistaken for
+//! real.
 
 use async_trait::async_trait;
 use marketlake_model::{Exact, Metric, Minute, PRICE, SIMULATED, Sample, VOLUME};
@@ -52,7 +53,7 @@ const PAIRS: [(&str, f64, i8); 40] = [
     ("btceur", 79_300.0, 2),
     ("etheur", 2_705.0, 2),
 ];
-/// One pair's volume jumps each time so many minutes have passed; each pair's turn comes after
+/// Minutes between two jumps of volume, each of another pair; a pair's turn comes again after
 /// longer than an hour.
 const MINUTES_BETWEEN_JUMPS: i64 = 2;
 /// Amplitude of a price around its middle, as a share.

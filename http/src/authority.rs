@@ -13,11 +13,11 @@ use crate::problem::Problem;
 pub struct RequestAuthority(Authority);
 
 impl RequestAuthority {
-    /// Of the request's target (absolute form, HTTP/2's `:authority`), else of its one `Host`. Both
-    /// must agree where both are there.
+    /// Reads the authority of the request's target (absolute form, HTTP/2's `:authority`), else of
+    /// its one `Host`. Both must agree where both are there.
     ///
     /// # Errors
-    /// Where there is no host, several, or a malformed one.
+    /// Fails if there is no host, several, or a malformed one.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next();
@@ -52,7 +52,7 @@ impl RequestAuthority {
                 .is_some_and(|ip| ip.to_canonical().is_loopback())
     }
 
-    /// Whether no name server was asked to find it.
+    /// Whether it is found without a name server.
     pub fn is_fixed(&self) -> bool {
         self.address().is_some() || self.is_this_machine()
     }

@@ -36,7 +36,7 @@ impl Caller {
             .then_some(Access::Owner(owner))
     }
 
-    /// The client as one who requests a subscription.
+    /// The client as the requester of a subscription.
     pub fn subscription_requester(&self) -> SignupRequester<'_> {
         SignupRequester {
             source: &self.source,

@@ -1,7 +1,7 @@
 //! Client address: the peer's, or behind trusted proxies the one that the outermost of them saw.
 //!
 //! Each proxy appends the address of its own peer, so that with N trusted proxies the N-th entry
-//! from the right is the client's. What stands left of it was written by the client and is never
+//! from the right is the client's. Entries left of it were written by the client and are never
 //! read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +20,7 @@ const PROXY_HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-proto"),
 ];
-/// Source of a client whose address the trusted proxies do not tell.
+/// Source of a client whose address the trusted proxies do not send.
 const UNKNOWN: &str = "unknown";
 
 /// The header in which trusted proxies name their peers.

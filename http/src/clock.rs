@@ -16,7 +16,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest wait of answers that can do without the time.
 const NOW_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Tells the time that all processes agree on, without asking the database each time.
+/// Tells the time that all processes agree on, without a database query each time.
 #[derive(Default)]
 pub struct RequestClock {
     state: Arc<Mutex<State>>,
@@ -30,8 +30,9 @@ struct State {
 }
 
 impl RequestClock {
-    /// The time; `None` where the database could never be asked. Waits for it only before its first
-    /// answer: later it is asked beside the requests, and the time goes on by this machine's clock.
+    /// The time; `None` where the database has never answered. Waits for the database only before
+    /// its first answer: later readings run beside the requests, and the time goes on by this
+    /// machine's clock.
     pub async fn now(&self, lake: &Lake) -> Option<Millis> {
         let reading = self.read_if_due(lake);
         if self.known().is_none()

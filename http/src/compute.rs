@@ -1,5 +1,5 @@
-//! Work of many milliseconds: on threads of its own, of which only so many run at once, for one
-//! client half of them at most, and charged by its time.
+//! Work of many milliseconds, on threads of its own: with a maximum of concurrent work, of which
+//! one client gets half at most, and charged by its time.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 const TIME_PER_POINT: Duration = Duration::from_millis(10);
 /// Most points of one computation: it may wait for what others do.
 const MAX_POINTS: u32 = 1_000;
-/// For work that reads and computes in turn, until it begins: less than a request has.
+/// Timeout of work that reads and computes in turn, until it begins: less than a request has.
 const READ_TIMEOUT: Duration = Duration::from_secs(25);
 /// Clients after which those are forgotten that compute nothing.
 const MAX_IDLE_CLIENTS: usize = 1_000;
@@ -30,7 +30,7 @@ const MAX_IDLE_CLIENTS: usize = 1_000;
 static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| permits(cores()));
 /// One for each that reads in between, so that half of them may wait for that.
 static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| permits(2 * cores()));
-/// Of each client that computes: half the cores, so that others find one.
+/// Permits of each client that computes: half the cores, so that others find one.
 static CLIENTS: LazyLock<Mutex<HashMap<String, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 task_local! {
@@ -99,7 +99,7 @@ pub fn add_points(points: usize) {
 /// Runs work that waits for nothing. Work that may take longer checks the deadline itself.
 ///
 /// # Errors
-/// Where no thread was free in time, or the work panicked.
+/// Fails if no thread was free in time, or the work panicked.
 pub async fn run_blocking<T: Send + 'static>(
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
@@ -110,7 +110,7 @@ pub async fn run_blocking<T: Send + 'static>(
 /// Runs work that reads and computes in turn.
 ///
 /// # Errors
-/// Where no thread was free in time, or the work panicked.
+/// Fails if no thread was free in time, or the work panicked.
 pub async fn run_blocking_query<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ComputeError> {
@@ -126,7 +126,7 @@ async fn run_on_thread<T: Send + 'static>(
 ) -> Result<T, ComputeError> {
     let request = RequestCost::current();
     let acquire = async {
-        // A client's own first: who waits for it holds up nobody else.
+        // A client's own permit first: a client that waits for it delays no other.
         let own = match &request {
             Some(request) => Some(permits_of(&request.account).acquire_owned().await.ok()?),
             None => None,

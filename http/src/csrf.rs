@@ -1,8 +1,8 @@
 //! Protection against cross-site requests (CSRF).
 //!
-//! A page may send some requests to any server without being asked (CORS' simple requests,
-//! WebSockets). What needs no key must not be usable in a visitor's name, so such requests are
-//! refused by `Origin` and `Sec-Fetch-Site`, which a page cannot forge.
+//! A page may send some requests to any server without the user's consent (CORS' simple requests,
+//! WebSockets). A request that needs no key must not be usable in a visitor's name, so such
+//! requests are refused by `Origin` and `Sec-Fetch-Site`, which a page cannot forge.
 
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;

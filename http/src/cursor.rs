@@ -13,7 +13,7 @@ pub fn encode(place: &str) -> String {
 /// The place of a cursor, or what is wrong with it.
 ///
 /// # Errors
-/// Where it is no cursor: the message says what was expected.
+/// Fails if it is no cursor: the message says what was expected.
 pub fn decode(cursor: &str) -> Result<String, String> {
     URL_SAFE_NO_PAD
         .decode(cursor)

@@ -1,7 +1,7 @@
 //! Health checks: `/healthz` and `/readyz`.
 //!
-//! A look at how the process does waits for nobody: [`watch_health`] asks the catalog and the store
-//! from time to time, jobs say how they go, and what was said last is the answer.
+//! A health check never waits: [`watch_health`] polls the catalog and the store from time to time,
+//! jobs report their state, and the response is the last report.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +152,7 @@ struct DataStatus {
     impossible: usize,
 }
 
-/// `None` where it cannot be asked; then its part says so.
+/// `None` where it cannot be read; then its part says so.
 async fn read_data_status(lake: &Lake) -> Option<DataStatus> {
     let now = lake.now().await.ok()?;
     let newest = lake.newest().await.ok()?;

@@ -34,9 +34,9 @@ pub struct CallerLayer {
     pub trusted_origins: Arc<TrustedOrigins>,
 }
 
-/// Identifies the client, by its address and by its key or token. A key or token that is not good
-/// is refused, whatever is asked for, and costs its sender's address points; so that who tries many
-/// is told to wait. What foreign pages have browsers send is refused too.
+/// Identifies the client by its address and by its key or token. An invalid key or token is
+/// refused, whatever the request, and costs its sender's address points: guessing is rate-limited.
+/// Requests that foreign pages make browsers send are refused too.
 pub async fn identify_caller(
     State(layer): State<CallerLayer>,
     request: Request,
@@ -83,7 +83,7 @@ impl CallerLayer {
         })
     }
 
-    /// The answer to who came with something that is not good.
+    /// Response to a client with an invalid key or token.
     fn refused(&self, source: &str, error: AuthError) -> Response {
         if matches!(error, AuthError::Unavailable(_)) {
             return Problem::from(error).into_response();

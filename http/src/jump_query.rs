@@ -28,8 +28,7 @@ pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, St
     }
 }
 
-/// The minutes to be judged, where nothing is said the last hour of all metrics or the last day of
-/// one.
+/// Minutes to be evaluated; by default the last hour of all metrics or the last day of one.
 async fn span(
     lake: &Lake,
     is_of_one: bool,
@@ -63,7 +62,7 @@ async fn span(
 /// The jumps of one metric or of all, by time, then id; or what was expected of `from`.
 ///
 /// # Errors
-/// Where the lake cannot be read. The inner error says what was expected of `from`.
+/// Fails if the lake cannot be read. The inner error says what was expected of `from`.
 pub async fn find(
     lake: &Lake,
     rule: JumpRule,

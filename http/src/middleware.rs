@@ -24,7 +24,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::options::HttpOptions;
 use crate::problem::Problem;
 
-/// Of a request that was read, until its response begins.
+/// Timeout of a request that was read, until its response begins.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
 pub const MAX_BODY_BYTES: usize = 1 << 20;

@@ -26,8 +26,8 @@ pub struct HttpOptions {
     pub public_origin: Option<String>,
     /// Whether the server is reached by https, so that browsers may be told to use nothing else.
     pub is_https: bool,
-    /// Whether whoever reaches the operations listener on this machine may read `/metrics` without
-    /// a key.
+    /// Whether clients of the operations listener on this machine may read `/metrics` without a
+    /// key.
     pub metrics_without_key: bool,
     /// Health of the process, as `/readyz` and `/healthz?verbose` show it.
     pub health: Health,

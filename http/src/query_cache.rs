@@ -22,7 +22,7 @@ const OVERHEAD: usize = 512;
 pub struct CacheKey {
     /// See [`RecentDay::version`](marketlake_lake::RecentDay::version).
     pub version: i64,
-    /// The request: what it asks for, in full.
+    /// The request in full.
     pub request: String,
 }
 
@@ -49,7 +49,7 @@ pub enum Cacheable<T> {
 }
 
 impl<T: CacheWeight + Send + Sync + 'static> QueryCache<T> {
-    /// At most so many bytes.
+    /// Creates a cache of at most `max_bytes` bytes.
     pub fn new(name: &'static str, max_bytes: u64) -> Self {
         let weigh = |key: &CacheKey, kept: &Arc<T>| {
             let bytes = key.request.len() + kept.body().len() + OVERHEAD;

@@ -63,7 +63,7 @@ impl ResponseCache {
         }
     }
 
-    /// Until when an answer is surely the newest: the next minute's coming.
+    /// Seconds for which a response is surely the newest: until the next minute comes.
     async fn max_age(&self) -> i64 {
         match self.clock.now_within_timeout(&self.lake).await {
             Some(now) => {
@@ -145,7 +145,7 @@ async fn to_cached(response: Response) -> Cacheable<CachedResponse> {
             headers.append(name, value.clone());
         }
     }
-    // What a 401 or 503 tells besides.
+    // Errors keep all headers, like those of a 401 or 503.
     if parts.status != StatusCode::OK {
         headers = parts.headers;
     }

@@ -13,11 +13,11 @@ use crate::state::AppState;
 /// Requests a subscription, if its pattern matches metrics, and not too many.
 ///
 /// # Errors
-/// Where the database cannot be read or written. Fields that are wrong are the inner error.
+/// Fails if the database cannot be read or written. The inner error lists invalid fields.
 pub async fn request_subscription(
     state: &AppState,
     new: &NewSubscription,
-    asker: &SignupRequester<'_>,
+    requester: &SignupRequester<'_>,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
     let mut errors = new.check().err().unwrap_or_default();
@@ -25,14 +25,21 @@ pub async fn request_subscription(
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
-    subscriptions::request(state.lake.database(), new, asker, &state.signup_limits, now).await
+    subscriptions::request(
+        state.lake.database(),
+        new,
+        requester,
+        &state.signup_limits,
+        now,
+    )
+    .await
 }
 
 /// Refuses a pattern that matches no metric, or too many. One that cannot be parsed is
 /// refused with the other fields.
 ///
 /// # Errors
-/// Where the pattern matches no metric, or too many.
+/// Fails if the pattern matches no metric, or too many.
 pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), FieldError> {
     let Ok(pattern) = new.metric.parse() else {
         return Ok(());
@@ -44,7 +51,7 @@ pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), Fiel
 /// Backtest of a subscription over the days up to a minute, or up to the newest one.
 ///
 /// # Errors
-/// Where the lake cannot be read. Fields that are wrong are the inner error.
+/// Fails if the lake cannot be read. The inner error lists invalid fields.
 pub async fn run_backtest(
     state: &AppState,
     new: NewSubscription,

@@ -44,14 +44,14 @@ struct Shard {
 }
 
 impl MarkIngested {
-    /// For one feed of unknown markets, which is split into so many shards.
+    /// Adoption of one feed of unknown markets, which is split into `shards` shards.
     #[must_use]
     pub fn new(shards: u16) -> Self {
         Self::of_feeds([(Vec::new(), NonZeroU16::new(shards))])
     }
 
-    /// For feeds by their markets, which are empty where they are not known, and their shards.
-    /// Without feeds a minute is one part, of whatever markets.
+    /// Adoption of feeds by their markets, which are empty where they are not known, and their
+    /// shards. Without feeds a minute is one part, of whatever markets.
     #[must_use]
     pub fn of_feeds(feeds: impl IntoIterator<Item = (Vec<String>, Option<NonZeroU16>)>) -> Self {
         let mut whole: Option<Shard> = None;
@@ -84,7 +84,7 @@ impl MarkIngested {
         }
     }
 
-    /// For feeds that can supply history.
+    /// Sets whether feeds can supply history.
     #[must_use]
     pub fn with_history(mut self, is_history: bool) -> Self {
         self.is_history = is_history;

@@ -40,9 +40,9 @@ pub struct DetectJumps {
 /// Options of enqueueing alerts.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectOptions {
-    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    /// Number of alert mails in 24 hours after which an address gets the rest in hourly digests.
     pub max_mails_per_day: u64,
-    /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
+    /// Age of a minute at its evaluation from which its alerts are recorded, and not sent.
     pub max_age: Duration,
     /// Whether minutes are of the present. Those of a replay are as old as its history.
     pub is_live: bool,

@@ -20,7 +20,7 @@ use crate::{
     slots,
 };
 
-/// A live price is taken for a minute's until so long after its start.
+/// Time after a minute's start until which a live price is taken for it.
 const LATENESS: Duration = Duration::from_secs(75);
 /// Minutes back for which missing slots are planned.
 const CATCH_UP_MINUTES: i64 = 7 * 1_440;
@@ -74,8 +74,8 @@ impl IngestMinute {
         })
     }
 
-    /// Fetches from all feeds of a shard. What one cannot give does not cost what the others gave;
-    /// it is an error where none gave anything.
+    /// Fetches from all feeds of a shard. A feed that fails does not cost the samples of the
+    /// others; it is an error where none gave any.
     async fn fetch(&self, shard: &Shard, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
         let mut whole = Batch::default();
         let mut failures = Vec::new();

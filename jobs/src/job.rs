@@ -15,7 +15,7 @@ use crate::{Clock, JobError};
 /// Time for which the planner plans.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanningTime {
-    /// By the [`Clock`].
+    /// Time by the [`Clock`].
     pub now: Millis,
     /// The minute that the feeds are at: the running one, or a replay's.
     pub minute: Minute,
@@ -99,8 +99,8 @@ pub trait Job: Send + Sync {
         None
     }
 
-    /// Whether its slots are planned while the clocks were just set, and nobody can know under
-    /// which minute a price belongs.
+    /// Whether its slots are planned while the clocks were just set, and it is unknown to which
+    /// minute a price belongs.
     fn is_planned_on_any_clock(&self) -> bool {
         false
     }
@@ -137,8 +137,7 @@ impl JobContext {
         self.clock.now(connection).await
     }
 
-    /// Whether the clock was set within so much time, and is gone along with: what looks old may be
-    /// young.
+    /// Whether a step of the clock was accepted within `span`: what looks old may be young.
     #[must_use]
     pub fn clock_stepped_within(&self, span: Duration) -> bool {
         self.clock.held().is_some() || self.clock.stepped_within(span)

@@ -23,9 +23,9 @@ pub struct JobDeps {
     pub pace: Option<ReplayClock>,
     /// Sender of deliveries.
     pub sender: Sender,
-    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    /// Number of alert mails in 24 hours after which an address gets the rest in hourly digests.
     pub max_mails_per_day: u64,
-    /// A minute that ended so long before it is evaluated has its alerts recorded, and not sent.
+    /// Age of a minute at its evaluation from which its alerts are recorded, and not sent.
     pub max_alert_age: Duration,
     /// Options of the watchdog.
     pub watch: WatchdogOptions,

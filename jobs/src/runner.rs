@@ -33,11 +33,11 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(7);
 /// A worker that looks for slots says so within this time; one that does a slot, within the job's
 /// timeout and this.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
-/// A run that could not write is held against its worker until one can, or for so long: some jobs
-/// run once an hour.
+/// Time for which a run that could not write counts against its worker, unless one can before: some
+/// jobs run once an hour.
 const WRITE_FAILURE_TTL: Duration = Duration::from_secs(600);
 const CANNOT_CLAIM: &str = "cannot claim slots";
-/// Of an error so many characters are kept.
+/// Maximum characters of an error that are kept.
 const MAX_ERROR_CHARS: usize = 2_000;
 
 /// Does slots in this process.
@@ -157,7 +157,7 @@ impl Runner {
                     stand(&part, unwritable.as_ref(), longest);
                     let done = self.execute(job.as_ref(), &run, &failures).await;
                     unwritable = done.err().map(|reason| (Instant::now(), reason));
-                    // What a run committed may be another job's start.
+                    // A run's commit may be another job's start.
                     self.wake();
                 }
                 Ok(None) => {

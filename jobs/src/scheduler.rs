@@ -33,7 +33,7 @@ const EACH_SECOND: &str = "* * * * * *";
 const TICK_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Without a tick for this long, that is worth a line in the log.
 const TICK_ALARM_TIMEOUT: Duration = Duration::from_secs(10);
-/// A planner that has not planned for so long is not well.
+/// Time without planning after which a planner is not well.
 const PLAN_TIMEOUT: Duration = Duration::from_secs(60);
 const PLANNER: &str = "planner";
 /// Interval at which slots left by a wrong clock are repaired.
@@ -58,7 +58,7 @@ impl Scheduler {
     /// A scheduler of some jobs, at a replay's pace where there is one.
     #[must_use]
     pub fn new(jobs: JobSet, pace: Option<ReplayClock>, runner: Runner) -> Self {
-        // From the first moment on: nobody is ready before they have said so.
+        // From the first moment on: a part is not ready before its first report.
         let _ = runner.health().part(Role::Scheduler, PLANNER);
         for job in jobs.iter() {
             let _ = runner.part(job.name());

@@ -64,7 +64,7 @@ impl Shard {
     }
 }
 
-/// Whether a metric is in one of so many shares, by its hash.
+/// Whether a metric is in share `number` of `count`, by its hash.
 pub(crate) fn is_in_share(metric: &Metric, (number, count): (u32, u32)) -> bool {
     count == 1 || crc32fast::hash(metric.id().as_bytes()) % count == number
 }

@@ -14,7 +14,7 @@ use sea_orm::{
 
 use crate::{Clock, Dependency, JobContext, PlannedSlot};
 
-/// In the words of the index over what is not done yet.
+/// Condition of the index over runs that are not done yet, in its words.
 const OPEN: &str = "r.state in ('pending', 'running')";
 
 /// Lease of a slot: time for which a worker holds it without renewing.
@@ -36,7 +36,7 @@ pub async fn enqueue(
         .to_owned();
     let entered = database::insert_all(connection, rows, Some(once)).await?;
     for due in due.iter().filter(|due| due.reopen) {
-        // What was given up stays so until a person requests it again.
+        // A slot that was given up stays so until a person requests it again.
         reopen(
             connection,
             job,
@@ -218,7 +218,7 @@ pub async fn claim_slot(
     .await
 }
 
-/// Leases that ran out before it may be taken over: none, while nobody can know what the time is.
+/// Expiry before which a lease may be taken over: none, while the time is unknown.
 fn lease_expiry(clock: &Clock, now: Millis) -> i64 {
     if clock.held().is_some() { 0 } else { now.0 }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// Limits of restarts of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restarts {
-    /// So often within the window; the next end is the process's.
+    /// Maximum number of restarts within the window; the next end ends the process.
     pub max: usize,
     /// Ends that lie further back do not count.
     pub window: Duration,

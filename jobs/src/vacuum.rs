@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
 
-/// For so long after a step of the clock nothing is taken out for its age.
+/// Time after a step of the clock in which no row or object is deleted for its age.
 pub(crate) const CLOCK_TRUSTED_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The job. It leaves: no object but those that are live or younger than the grace period.

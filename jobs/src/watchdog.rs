@@ -18,7 +18,7 @@ use crate::{IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, 
 
 /// Window in which failures count.
 const FAILURE_WINDOW: Duration = Duration::from_secs(3_600);
-/// So many slots of a job that failed in a row, or attempts at one, are an incident.
+/// Consecutive failed slots of a job, or attempts at one, that are an incident.
 const MIN_FAILURES: usize = 3;
 /// Window in which dead deliveries count, and the number that is an incident.
 const DEAD_DELIVERY_WINDOW: Duration = Duration::from_secs(900);
@@ -101,8 +101,8 @@ impl Job for Watchdog {
 }
 
 impl Watchdog {
-    /// Whether the newest minute is too old. Before the first, the time counts since somebody began
-    /// to ask.
+    /// Whether the newest minute is too old. Before the first, the time counts from the first
+    /// ingest run.
     async fn stale(&self, now: Millis) -> Result<Option<Finding>, DbErr> {
         let ingest = || Entity::find().filter(Column::Job.eq(IngestMinute::NAME));
         let newest = ingest()
@@ -130,7 +130,7 @@ impl Watchdog {
 }
 
 impl Watchdog {
-    /// Feeds without which every minute had to go on for so long.
+    /// Feeds that failed every minute for the configured time.
     async fn stale_feeds(&self, now: Millis) -> Result<Vec<Finding>, DbErr> {
         let after = self.watch.feed_stale_after;
         let since = now.minus(after);

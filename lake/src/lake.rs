@@ -249,7 +249,7 @@ impl Lake {
     /// # Errors
     /// Fails if the catalog cannot be read.
     pub async fn newest(&self) -> Result<Option<Minute>, LakeError> {
-        // What the window holds is committed; it is at most half a second behind.
+        // The in-memory day holds committed minutes only, and is at most half a second behind.
         if self.recent_day.is_ready() {
             return Ok(self.recent_day.newest());
         }
@@ -282,7 +282,7 @@ impl Lake {
         Ok(live.into_iter().map(|segment| segment.id).collect())
     }
 
-    /// At most so many segments of all states, the newest first (the oldest, where `backwards`):
+    /// Segments of all states up to a maximum, the newest first (the oldest, where `backwards`):
     /// those behind one of them and before another.
     ///
     /// # Errors
@@ -305,7 +305,8 @@ impl Lake {
         Ok(Entity::find_by_id(id).one(&self.database).await?)
     }
 
-    /// From the oldest to the newest minute with a committed sample; `None` where the lake is
+    /// Bounds from the oldest to the newest minute with a committed sample; `None` where the lake
+    /// is empty.
     /// empty.
     ///
     /// # Errors

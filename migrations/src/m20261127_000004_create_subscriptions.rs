@@ -1,4 +1,4 @@
-//! Subscriptions: who is told of which jumps.
+//! Creates the tables of alert subscriptions.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;

@@ -26,7 +26,7 @@ const POWERS: [f64; 23] = [
 /// As many as the largest scale has places, and more.
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
 
-/// Why a text is not an [`Exact`].
+/// Error of a text that is not an [`Exact`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseExactError {
     /// Not a decimal number at all (`NaN`, `null`, `1,5`).
@@ -74,8 +74,8 @@ impl Exact {
         Self { unscaled, scale }
     }
 
-    /// The decimal nearest to a float with so many significant digits (at most 17), for what is
-    /// computed: means, sums. `None` for what is no number or does not fit.
+    /// The decimal nearest to a float, with `digits` significant digits (at most 17), for computed
+    /// values: means, sums. `None` for what is no number or does not fit.
     #[must_use]
     pub fn rounded(value: f64, digits: usize) -> Option<Self> {
         format!("{value:.*e}", digits.clamp(1, 17) - 1).parse().ok()
@@ -142,7 +142,7 @@ impl Exact {
         i64::from(self.unscaled.unsigned_abs().max(1).ilog10()) - i64::from(self.scale)
     }
 
-    /// How many decimal places [`Self::unscaled`] is shifted by.
+    /// Number of decimal places that [`Self::unscaled`] is shifted by.
     #[must_use]
     pub fn scale(self) -> i8 {
         self.scale

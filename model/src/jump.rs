@@ -1,4 +1,4 @@
-//! What a jump is. Decided in exact integers, so that exactly three times the mean is never a jump.
+//! Definition of a jump, in exact integers: exactly three times the mean is never a jump.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::{Exact, Metric, Minute};
 use marketlake_common::excerpt;
 
-/// Which way a jump goes.
+/// Direction of a jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Value above the mean times the factor.
@@ -16,7 +16,7 @@ pub enum Direction {
     Down,
 }
 
-/// Why a text is not a direction.
+/// Error of a text that is not a direction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected up or down, got {0:?}")]
 pub struct ParseDirectionError(String);
@@ -42,27 +42,27 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Why a rule cannot speak about a sample: such a sample neither fires nor resolves.
+/// Reason for which a rule cannot evaluate a sample: it neither fires nor resolves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoData {
-    /// So many samples before it are too few.
+    /// Number of samples before it, which are too few.
     TooFew(u32),
     /// Their mean is not above zero.
     MeanNotAboveZero,
 }
 
-/// When a sample is a jump: its value is strictly above `factor` times the mean of the samples in
-/// the `window` minutes before it, itself left out; or downwards strictly below the mean divided by
-/// `factor`.
+/// Definition of a jump: the value of a sample is strictly above `factor` times the mean of the
+/// samples in the `window` minutes before it, itself left out; or downwards strictly below the mean
+/// divided by `factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JumpRule {
-    /// How many times the mean a value must exceed; above zero.
+    /// Multiple of the mean that a value must exceed; above zero.
     pub factor: Exact,
     /// Length of the time before the sample, in minutes; 1 to 1,440.
     pub window: u32,
     /// Minimum number of samples in the window.
     pub min_samples: u32,
-    /// Which way it looks.
+    /// Direction in which it looks.
     pub direction: Direction,
 }
 
@@ -106,7 +106,7 @@ impl JumpRule {
         Some(Jump::of(metric, ts, value, before))
     }
 
-    /// Why it cannot speak about a sample by what was before it, if it cannot.
+    /// Reason for which the samples before it do not suffice to evaluate one, if there is any.
     #[must_use]
     pub fn no_data(&self, before: &RollingSum) -> Option<NoData> {
         if before.count == 0 || before.count < self.min_samples {
@@ -118,8 +118,8 @@ impl JumpRule {
         }
     }
 
-    /// Whether a value is strictly beyond so many times the mean, the rule's way: above `times` x
-    /// mean, or below mean / `times`.
+    /// Whether a value is strictly beyond `times` the mean, in the rule's direction: above `times`
+    /// x mean, or below mean / `times`.
     #[must_use]
     pub fn beyond(&self, times: Exact, value: Exact, before: &RollingSum) -> bool {
         exceeds(self.direction, times, value, before).unwrap_or_else(|| {
@@ -212,7 +212,7 @@ impl RollingSum {
         self.count == 0 || self.sum.is_some()
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
@@ -270,13 +270,13 @@ pub struct Jump {
     pub mean: f64,
     /// `value / mean`.
     pub ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     pub samples: u32,
 }
 
 impl Jump {
-    /// A sample beside those before it. Of rows summed up anew its mean is the same float whoever
-    /// finds it.
+    /// A sample beside those before it. Of rows summed up anew its mean is the same float in every
+    /// engine.
     #[must_use]
     pub fn of(metric: &Metric, ts: Minute, value: Exact, before: &RollingSum) -> Self {
         let mean = before.mean();

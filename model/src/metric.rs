@@ -11,7 +11,7 @@ pub const PRICE: &str = "price";
 /// The measure of what was traded within the minute, in units of the base currency.
 pub const VOLUME: &str = "volume";
 
-/// The market of all made-up metrics; every face shows it, so that nobody takes them for real.
+/// Market of all simulated metrics; every API shows it, so that they are not mistaken for real.
 pub const SIMULATED: &str = "simulated";
 
 /// One series, known by its id: `market:pair` for a price, `market:pair:measure` for anything else.
@@ -21,7 +21,7 @@ pub const SIMULATED: &str = "simulated";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric(Arc<str>);
 
-/// Why a text is not a metric's id.
+/// Error of a text that is not a metric's id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a metric id like binance:hottry or binance:hottry:volume, got {0:?}")]
 pub struct ParseMetricError(String);
@@ -30,7 +30,7 @@ impl Metric {
     /// The metric of a pair on a market; all parts are put in lower case.
     ///
     /// # Errors
-    /// Where a part is empty, longer than 64 bytes, or holds `:`, `*`, `,`, a quote, `/`, white
+    /// Fails if a part is empty, longer than 64 bytes, or holds `:`, `*`, `,`, a quote, `/`, white
     /// space or a control character.
     pub fn new(market: &str, pair: &str, measure: &str) -> Result<Self, ParseMetricError> {
         let id = if measure == PRICE {
@@ -57,13 +57,13 @@ impl Metric {
         self.part(0)
     }
 
-    /// What is traded against what, as the exchange writes it: `hottry`.
+    /// Traded pair, as the exchange writes it: `hottry`.
     #[must_use]
     pub fn pair(&self) -> &str {
         self.part(1)
     }
 
-    /// What is measured: `price` where the id names none.
+    /// Measured quantity: `price` where the id names none.
     #[must_use]
     pub fn measure(&self) -> &str {
         self.0.split(':').nth(2).unwrap_or(PRICE)

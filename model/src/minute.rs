@@ -104,7 +104,7 @@ impl Minute {
         Millis(self.0 * MILLIS_A_MINUTE)
     }
 
-    /// The minute so many later (earlier, where negative).
+    /// The minute that is `minutes` later (earlier, where negative).
     #[must_use]
     pub const fn plus(self, minutes: i64) -> Self {
         Self::from_number(self.0.saturating_add(minutes))
@@ -167,7 +167,7 @@ impl fmt::Debug for Minute {
     }
 }
 
-/// Why a text is not a time.
+/// Error of a text that is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time as RFC 3339 (2026-11-24T10:31:00Z), got {0:?}")]
 pub struct ParseTimeError(String);
@@ -175,7 +175,7 @@ pub struct ParseTimeError(String);
 /// Reads an RFC 3339 time with any offset.
 ///
 /// # Errors
-/// Where the text is no such time.
+/// Fails if the text is no such time.
 pub fn parse_time(text: &str) -> Result<Millis, ParseTimeError> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| Millis(time.timestamp_millis()))

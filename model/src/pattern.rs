@@ -1,4 +1,4 @@
-//! Which metrics a subscription is about.
+//! Patterns of metrics that a subscription is about.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ const MAX_MEMBERS: usize = 50;
 const MAX_LEN: usize = 2_000;
 const MAX_MEMBER_LEN: usize = 200;
 
-/// Why a text is not a pattern.
+/// Error of a text that is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them parted by commas, got {0:?}"

@@ -18,6 +18,6 @@ pub struct Sample {
 pub struct Rejected {
     /// The entry as it was named there: a key, a symbol, a line.
     pub entry: String,
-    /// What was wrong with it.
+    /// Reason for its rejection.
     pub reason: String,
 }

@@ -92,7 +92,7 @@ fn fold(operator: TokenType, group: &[Element], share: f64) -> Result<f64, PromE
     })
 }
 
-/// The first so many by value.
+/// First elements by value, at most `wanted`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -92,7 +92,7 @@ pub(super) fn matrix(
     })
 }
 
-/// A good answer of at most so many bytes.
+/// A successful response, up to a maximum of bytes.
 fn written(
     max: MaxBytes,
     write: impl FnOnce(&mut BoundedBuffer) -> fmt::Result,

@@ -79,7 +79,7 @@ pub(super) fn regex(pattern: &str) -> Result<Regex, Error> {
         .build()
 }
 
-/// What is wrong with one otherwise is for the parser to say.
+/// Refuses a regular expression that compiles too large; the parser reports other faults.
 fn check_regex(name: &str, pattern: &str) -> Result<(), PromError> {
     match regex(&format!("^(?:{pattern})$")) {
         Err(Error::CompiledTooBig(_)) => {

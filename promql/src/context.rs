@@ -12,7 +12,7 @@ use promql_parser::parser::{Expr, parse};
 
 use super::value::PromError;
 
-/// Of a request, from its arrival to its response.
+/// Timeout of a request, from its arrival to its response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) type ApiResult = Result<Response, PromError>;

@@ -3,9 +3,9 @@
 /// A function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Function {
-    /// Of the samples of a range.
+    /// Function of the samples of a range.
     OverTime(OverTime),
-    /// Of each value by itself.
+    /// Function of each value by itself.
     Math(fn(f64) -> f64),
     Round,
     Clamp,

@@ -83,7 +83,7 @@ pub(super) fn call(
     })
 }
 
-/// The times of the values themselves, where it is asked of a selector.
+/// Timestamps of the samples themselves, where the argument is a selector.
 #[expect(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
 fn timestamps(arguments: &Arguments<'_>) -> Result<Value, PromError> {
     let elements = arguments.vector(0)?;

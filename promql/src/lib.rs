@@ -1,8 +1,7 @@
 //! Prometheus' HTTP API for reading (`/prometheus/api/v1/..`), for Grafana and promtool.
 //!
 //! A metric is `MEASURE{market="..",pair=".."}`. Ranges leave their begin out, as in Prometheus
-//! since version 3. What is covered of PromQL is computed here; what is not is an error that says
-//! so.
+//! since version 3. The covered part of PromQL is computed here; the rest is an error that says so.
 
 mod aggregate;
 mod answer;
@@ -49,7 +48,7 @@ pub fn router(context: &ApiContext) -> Router {
         .route("/metadata", get(names::metadata))
         .route_layer(from_fn(write_engine_header))
         .route_layer(from_fn_with_state(Arc::new(cache), serve_cached));
-    // What is asked of this very moment is no answer for the next one.
+    // Responses about the present moment are not cached: they do not hold for the next one.
     let passing = Router::new()
         .route("/query", get(query::query).post(query::query))
         .route("/status/buildinfo", get(query::buildinfo));

@@ -26,7 +26,7 @@ const SAMPLES_PER_POINT: usize = 50_000;
 pub(super) struct Planner<'a> {
     lake: &'a Lake,
     deadline: Instant,
-    /// All that is asked about: `start()` and `end()`.
+    /// Bounds of the whole query: `start()` and `end()`.
     whole: Bounds,
     samples: usize,
     /// Series that were read already: an expression may select the same several times.
@@ -44,7 +44,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The plan of an expression that is asked for within bounds.
+    /// Plans an expression that is evaluated within bounds.
     pub(super) async fn plan(
         &mut self,
         expression: &Expr,
@@ -220,7 +220,7 @@ fn moved(bounds: Bounds, when: When) -> Bounds {
 }
 
 fn millis(time: Duration) -> i64 {
-    // A hundred thousand years are enough for anybody.
+    // A hundred thousand years are enough.
     i64::try_from(time.as_millis())
         .unwrap_or(i64::MAX)
         .min(1 << 51)

@@ -73,7 +73,7 @@ pub(super) async fn query_range(
     answer.await?
 }
 
-/// By its version Grafana chooses what it asks for.
+/// Build information. Grafana chooses its queries by the version.
 pub(super) async fn buildinfo(State((_, _, max)): ApiState) -> ApiResult {
     let info = json!({
         "version": "3.0.0",

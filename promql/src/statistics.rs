@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// By value; what is no number comes last.
+/// Compares by value; NaN comes last.
 pub(crate) fn order(a: f64, b: f64, descending: bool) -> Ordering {
     let by_value = if descending {
         b.total_cmp(&a)
@@ -32,7 +32,7 @@ pub(crate) fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
     sum(values.clone()) / values.count() as f64
 }
 
-/// Of the population, by Welford's method.
+/// Variance of the population, by Welford's method.
 pub(crate) fn variance(values: impl Iterator<Item = f64>) -> f64 {
     let (mut count, mut mean, mut m2) = (0.0, 0.0, 0.0);
     for value in values {

@@ -36,7 +36,7 @@ pub(super) enum Value {
 /// Errors of Prometheus' HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PromError {
-    /// It cannot be read, or asks for what is not there.
+    /// It cannot be parsed, or refers to what is not there.
     #[error("{0}")]
     BadData(String),
     /// It cannot be computed.

@@ -7,12 +7,12 @@ use marketlake_http::problem::Problem;
 
 use crate::query_params::QueryParams;
 
-/// The forms.
+/// Response formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// `{"data":[..],"next":..}`.
     Rows,
-    /// What rows share said once, and an array for each column.
+    /// Shared values once, and an array for each column.
     Columns,
     Csv,
     /// A JSON object a line.

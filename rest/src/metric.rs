@@ -18,17 +18,17 @@ use crate::resolve::resolve;
 /// A metric, its latest value and its place.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct MetricAnswer {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// The exchange.
     market: String,
-    /// What is traded against what.
+    /// Traded pair, as the exchange writes it.
     pair: String,
-    /// What is measured.
+    /// Measured quantity, like price or volume.
     measure: String,
     /// The minute of its latest sample; null where it has none in the 24 hours.
     timestamp: Option<String>,
@@ -37,9 +37,9 @@ pub(super) struct MetricAnswer {
     value: Option<Box<RawValue>>,
     /// Its place by standard deviation over the 24 hours; null where it is unranked.
     rank: Option<u64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: u64,
-    /// Both.
+    /// Rank and number of ranked metrics.
     #[schema(example = "5/43")]
     display: String,
 }

@@ -10,7 +10,7 @@ use marketlake_model::{Minute, parse_time};
 
 use marketlake_http::problem::Problem;
 
-/// The most rows of a page, and as many as it has where none are asked for.
+/// Maximum number of rows of a page, which is also the default.
 pub(super) const MAX_ROWS: usize = 10_000;
 
 /// A request's parameters.

@@ -14,23 +14,23 @@ use super::table::marked;
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
 
-/// A metric's place.
+/// Rank of a metric.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RankAnswer {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// Its place, from 1; null where it is unranked.
     rank: Option<u64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: u64,
-    /// Both.
+    /// Rank and number of ranked metrics.
     #[schema(example = "5/43")]
     display: String,
-    /// By what.
+    /// Statistic by which it is ranked.
     #[schema(example = "stddev")]
     statistic: String,
     /// The statistic itself; null where it is unranked.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-/// In which form rows come.
+/// Response format of rows.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -19,7 +19,7 @@ pub(crate) enum FormatName {
     Parquet,
 }
 
-/// By what metrics are placed.
+/// Statistic by which metrics are ranked.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -33,7 +33,7 @@ pub(crate) enum StatisticName {
     Volume,
 }
 
-/// What stands for an interval.
+/// Aggregate function over an interval.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -48,7 +48,7 @@ pub(crate) enum AggregateName {
     Ohlc,
 }
 
-/// Which way a rule looks.
+/// Direction of a rule.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes a parameter")]
@@ -94,17 +94,17 @@ macro_rules! rows {
 /// A metric.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MetricRow {
-    /// Its name.
+    /// Name of the metric.
     #[schema(example = "hottry")]
     metric: String,
-    /// Its id.
+    /// Id of the metric.
     #[schema(example = "binance:hottry")]
     id: String,
     /// The exchange.
     market: String,
-    /// What is traded against what.
+    /// Traded pair, as the exchange writes it.
     pair: String,
-    /// What is measured.
+    /// Measured quantity, like price or volume.
     measure: String,
 }
 rows!(MetricPage: MetricRows of MetricRow, "A page of metrics.");
@@ -118,13 +118,13 @@ pub(crate) struct SampleRow {
     /// The start of the minute, UTC.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// Exactly what the exchange sent.
+    /// Value, exactly as the exchange sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
 }
 rows!(SamplePage: SampleRows of SampleRow, "A page of samples.");
 
-/// A place.
+/// Rank of a metric.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RankRow {
     /// The metric's name.
@@ -133,7 +133,7 @@ pub(crate) struct RankRow {
     id: String,
     /// Its place, from 1.
     rank: u64,
-    /// The statistic.
+    /// Value of the statistic.
     value: f64,
 }
 rows!(RankPage: RankRows of RankRow, "A page of places.");
@@ -154,21 +154,21 @@ pub(crate) struct JumpRow {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: u64,
 }
 rows!(JumpPage: JumpRows of JumpRow, "A page of jumps.");
 
-/// An error, as RFC 9457 has it.
+/// Problem details of an error (RFC 9457).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemBody {
     #[schema(example = "about:blank")]
     r#type: String,
-    /// What kind of error it is.
+    /// Summary of the kind of error.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What was expected and what was there.
+    /// Explanation of this error: the expected and the actual value.
     detail: String,
     /// The parameter that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,7 +181,7 @@ pub(crate) struct ProblemBody {
     errors: Option<Vec<FieldProblem>>,
 }
 
-/// A field that is wrong.
+/// Error in one field of the body.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FieldProblem {
     field: String,
@@ -189,11 +189,11 @@ pub(crate) struct FieldProblem {
     code: String,
 }
 
-/// What can go wrong with a list.
+/// Error responses of a list.
 pub(crate) struct ErrorResponses;
-/// What can go wrong with one thing.
+/// Error responses of one metric.
 pub(crate) struct MetricErrorResponses;
-/// What can go wrong with what is somebody's.
+/// Error responses of subscriptions, which belong to an owner.
 pub(crate) struct SubscriptionErrorResponses;
 
 type Responses = BTreeMap<String, RefOr<Response>>;

@@ -33,7 +33,7 @@ const KNOWN: [&str; 8] = [
 /// A year of samples.
 const MAX_MINUTES: i64 = 366 * 1_440;
 
-/// What stands for an interval.
+/// Aggregate of an interval: one value, or a candle.
 #[derive(Clone, Copy)]
 enum Gathering {
     Value(Aggregate),

@@ -30,7 +30,7 @@ enum Action {
 /// Example: marketlake athena publish
 #[derive(Args)]
 struct Publish {
-    /// Write all manifests again, also those that are up to date: after somebody deleted some.
+    /// Rewrite all manifests, including current ones; needed after some were deleted.
     #[arg(long)]
     again: bool,
 }

@@ -31,7 +31,7 @@ impl Backtest {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
         let new = self.rule.into_new()?;
-        // What cannot be used is said before anything is opened.
+        // Invalid input is reported before anything is opened.
         new.check_rule().map_err(usage)?;
         let lake = wiring::lake::open_to_read(settings).await?;
         let most = settings.alerts.max_metrics;

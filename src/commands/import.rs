@@ -107,7 +107,8 @@ impl Import {
                         chunk.push(sample);
                         if chunk.len() == CHUNK {
                             let full = mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
-                            // Nobody takes it where sorting failed, which says so by itself.
+                            // The receiver is gone where sorting failed, which reports its own
+                            // error.
                             let _ = sender.send(full);
                         }
                     }

@@ -42,7 +42,7 @@ async fn prepare(
     roles: &[Role],
     stop: CancellationToken,
 ) -> anyhow::Result<Service> {
-    // Who only reads is let in beside a lake that nobody may write to.
+    // A process that only reads may run beside a lake that cannot be written to.
     let lake = if roles.contains(&Role::Scheduler) {
         wiring::lake::open_to_write(settings).await?
     } else {

@@ -17,7 +17,7 @@ pub(crate) struct Auth {
     /// open: reachable from this machine only; keys: reachable from others. Operators need a key in
     /// both.
     pub(crate) mode: AuthMode,
-    /// What those may do who come with nothing.
+    /// Access of requests without a key or token.
     pub(crate) anonymous: AnonymousAccess,
     pub(crate) oidc: OidcProvider,
 }

@@ -126,7 +126,7 @@ impl Activity {
         let mut state = self.state.lock();
         state.phase = Phase::Request;
         state.since = Instant::now();
-        // Who asks again in time stays.
+        // A client that sends its next request in time stays.
         state.is_evicted = false;
         state.blocked = Duration::ZERO;
         state.written = 0;

@@ -1,6 +1,6 @@
 //! Admission of connections: a maximum in all and per address. At a maximum the oldest connections
-//! that wait for a request are closed, so that idle ones lock nobody out; where all are busy, the
-//! new one is closed.
+//! that wait for a request are closed, so that idle ones lock no client out; where all are busy,
+//! the new one is closed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -157,8 +157,8 @@ impl Open {
     }
 }
 
-/// Tells the first connections that wait for a request to close. Returns how many, and how many
-/// were told before.
+/// Signals the first connections that wait for a request to close. Returns how many, and how many
+/// were signalled before.
 fn evict<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     most: usize,

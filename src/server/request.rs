@@ -247,7 +247,7 @@ impl IntoResponse for Rejection {
         let set = HeaderValue::from_static;
         headers.insert(CONTENT_TYPE, set("application/problem+json"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, set("nosniff"));
-        // What is left of the request is not read.
+        // The rest of the request is not read.
         headers.insert(CONNECTION, set("close"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, set("1"));

@@ -68,7 +68,7 @@ const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
 pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &mut Vec<Probe>) {
     probes.push(Probe::new("graphql: schema", schema(target).await));
     for (name, document, pointer, fields) in OF_ALL {
-        let seen = asked(target, document, json!({}), pointer, fields).await;
+        let seen = query_fields(target, document, json!({}), pointer, fields).await;
         probes.push(Probe::new(&format!("graphql: {name}"), seen));
     }
     for (name, document, pointer, fields) in OF_ONE {
@@ -76,7 +76,8 @@ pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &m
         probes.push(match metric {
             None => Probe::skipped(&what, "the lake is empty"),
             Some(metric) => {
-                let seen = asked(target, document, json!({"name": metric}), pointer, fields).await;
+                let seen =
+                    query_fields(target, document, json!({"name": metric}), pointer, fields).await;
                 Probe::new(&what, seen)
             }
         });
@@ -96,7 +97,7 @@ pub(super) async fn run_probes(target: &Target, metric: Option<&str>, probes: &m
 
 /// Checks that the server has every field of this program's schema.
 async fn schema(target: &Target) -> Result<String, String> {
-    let answer = target.ask(INTROSPECTION, json!({})).await?;
+    let answer = target.query(INTROSPECTION, json!({})).await?;
     let types = answer["__schema"]["types"].as_array();
     let mut theirs = BTreeSet::new();
     for one in types.ok_or("expected a list of types")? {
@@ -116,14 +117,14 @@ async fn schema(target: &Target) -> Result<String, String> {
     }
 }
 
-async fn asked(
+async fn query_fields(
     target: &Target,
     document: &str,
     variables: Value,
     pointer: &str,
     fields: &[&str],
 ) -> Result<String, String> {
-    let data = target.ask(document, variables).await?;
+    let data = target.query(document, variables).await?;
     let found = data.pointer(pointer);
     has(
         found.ok_or_else(|| format!("expected {pointer} in {data}"))?,

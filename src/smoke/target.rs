@@ -32,7 +32,7 @@ pub(super) struct Answer {
 
 impl Target {
     /// # Errors
-    /// Where no client can be made.
+    /// Fails if no client can be made.
     pub(crate) fn new(base: Url, key: Option<String>) -> anyhow::Result<Self> {
         let http = Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self { http, base, key })
@@ -92,7 +92,7 @@ impl Target {
     }
 
     /// Runs a GraphQL query and returns its data.
-    pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Value, String> {
+    pub(super) async fn query(&self, query: &str, variables: Value) -> Result<Value, String> {
         let body = json!({"query": query, "variables": variables}).to_string();
         let request = self.http.post(self.url("/graphql")?).body(body);
         let request = request.header(CONTENT_TYPE, "application/json");

@@ -37,7 +37,7 @@ pub(crate) async fn close() {
             }
         }
     };
-    // What still runs in the background may hold a connection: then the next process does it.
+    // Background work may still hold a connection: then the next process does it.
     let _ = timeout(CLOSE_TIMEOUT, closing).await;
 }
 

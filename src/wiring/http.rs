@@ -61,7 +61,7 @@ impl HttpApis {
             .merge(bounces)
             .fallback(not_found)
             .layer(from_fn_with_state(context.load_shedder.clone(), shed_load))
-            // Outside, so that a client that is being identified takes nobody's place.
+            // Outside, so that a client that is being identified takes no other client's place.
             .layer(from_fn_with_state(context.caller_layer(), identify_caller))
             .merge(self.health());
         middleware::apply(routes, &self.options).layer(from_fn(middleware::reject_nul))

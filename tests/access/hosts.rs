@@ -149,11 +149,11 @@ async fn pages_of_other_sites_ask_for_no_subscription_and_open_no_socket() {
             });
         let form = client.with("content-type", "application/x-www-form-urlencoded");
         let body = "metric=tie&address=a%40example.com".to_owned();
-        let asked = form
+        let response = form
             .send(reqwest::Method::POST, "/subscribe", Some(body))
             .await;
         let expected = if is_allowed { 200 } else { 403 };
-        assert_eq!(asked.status.as_u16(), expected, "{headers:?}");
+        assert_eq!(response.status.as_u16(), expected, "{headers:?}");
         let socket = client
             .with("connection", "upgrade")
             .with("upgrade", "websocket")

@@ -1,4 +1,4 @@
-//! Access: what a client may do by its key, and nothing by where it asks from.
+//! Access: a client may do what its key allows; its address gives it nothing.
 
 mod addresses;
 mod hosts;
@@ -15,7 +15,7 @@ use crate::support::client::Client;
 
 const JOB_RUNS: &str = "{ jobRuns { nodes { id } } }";
 
-/// The code with which a question only operators may ask is answered; null for an operator.
+/// Error code of a query for operators only; null for an operator.
 async fn operators_only(client: &Client) -> Value {
     let answer = client.graphql(JOB_RUNS).await;
     answer["errors"][0]["extensions"]["code"].clone()

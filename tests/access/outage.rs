@@ -1,4 +1,4 @@
-//! Keys while the database is gone: those that were good lately read on, and do nothing else.
+//! Keys while the database is gone: those that were valid lately can read, and do nothing else.
 
 use crate::rest::{HISTORY, serve_with};
 use crate::support::base::Base;

@@ -1,4 +1,4 @@
-//! What is open for long ends with the key or token that opened it.
+//! Streams and sockets end with the key or token that opened them.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn stream(server: &Running, accept: &str, key: &str) -> Response {
     stream
 }
 
-/// What a stream says until it ends, which it must do soon.
+/// Text of a stream until it ends, which it must do soon.
 async fn rest_of(mut stream: Response) -> String {
     let (mut heard, deadline) = (String::new(), Instant::now() + SOON);
     loop {

@@ -1,4 +1,4 @@
-//! Tokens of an identity provider: which are good, and what becomes of others when it hangs.
+//! Tokens of an identity provider: valid and invalid ones, and a provider that hangs.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::provider::{Provider, Signer};
 
-/// What is answered while others are made to wait.
+/// Time limit of an answer while other requests are made to wait.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn status(client: &Client, token: &str) -> u16 {

@@ -1,4 +1,4 @@
-//! What a rule would have sent, before it is saved.
+//! Backtests: alerts that a rule would have sent, before it is saved.
 
 use marketlake_alerts::{NewSubscription, Rule, Warning, backtest};
 use marketlake_model::JumpRule;

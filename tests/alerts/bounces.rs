@@ -1,4 +1,4 @@
-//! What mail servers tell us later.
+//! Bounces and complaints that mail servers send later.
 
 use marketlake_alerts::delivery::bounces::{self, BounceError, BounceOutcome};
 use marketlake_alerts::subscriptions::{
@@ -148,7 +148,7 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         );
         let before = alerting.deliveries().await.len();
         let now = alerting.now().await;
-        let asked = subscriptions::request(
+        let requested = subscriptions::request(
             &alerting.database,
             &wants("hottry:volume"),
             &SignupRequester {
@@ -161,7 +161,10 @@ async fn a_complaint_ends_everything_and_nothing_is_sent_there_again() {
         )
         .await;
         // The answer is that of an address that nobody knows.
-        assert_eq!(asked.unwrap().unwrap().state, SubscriptionState::Pending);
+        assert_eq!(
+            requested.unwrap().unwrap().state,
+            SubscriptionState::Pending
+        );
         assert_eq!(alerting.deliveries().await.len(), before);
     })
     .await;
@@ -249,9 +252,9 @@ async fn the_notifications_of_ses_are_understood_in_an_envelope_and_bare() {
             .unwrap();
         assert_eq!(taken, Ok(BounceOutcome::Recorded(1)));
         let delivered = json!({"notificationType": "Delivery", "mail": {"source": back}});
-        let asks =
+        let confirmation =
             json!({"Type": "SubscriptionConfirmation", "SubscribeURL": "https://sns.example/"});
-        for quiet in [delivered, asks] {
+        for quiet in [delivered, confirmation] {
             let taken = bounces::process_ses(&alerting.database, quiet.to_string().as_bytes(), now)
                 .await
                 .unwrap();

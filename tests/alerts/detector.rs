@@ -1,4 +1,4 @@
-//! When a subscription fires, when it does not, and why.
+//! Detector: a subscription fires or not, and records why.
 
 use marketlake_alerts::delivery::outbox::EnqueueOptions;
 use marketlake_alerts::subscriptions::{Access, Transition, history};
@@ -28,7 +28,7 @@ async fn minutes(alerting: &Alerting) -> Vec<i64> {
         .collect()
 }
 
-/// Why the states changed, oldest first.
+/// Reasons of state changes, oldest first.
 async fn whys(alerting: &Alerting, subscription: &Subscription) -> Vec<String> {
     let whys = history::whys(&alerting.database, &subscription.id, 100)
         .await

@@ -232,7 +232,7 @@ async fn a_webhook_that_refuses_ten_times_in_a_row_is_suspended() {
     );
 }
 
-macro_rules! asks {
+macro_rules! retry_after {
     ($after:literal) => {
         concat!(
             "HTTP/1.1 429 Slow down\r\nretry-after: ",
@@ -245,15 +245,19 @@ macro_rules! asks {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_that_a_webhook_asks_for_is_kept_to_within_an_hour_and_holds_back_nobody_else() {
     for (answer, least, most) in [
-        (asks!("120"), 115, 180),
-        (asks!("18446744073709551615"), 3_590, 3_660),
-        (asks!("99999999999"), 3_590, 3_660),
-        (asks!("99999999999999999999999999999999999"), 3_590, 3_660),
-        (asks!("Fri, 31 Dec 9999 23:59:59 GMT"), 3_590, 3_660),
-        (asks!("Sun, 06 Nov 1994 08:49:37 GMT"), 5, 60),
-        (asks!("-1"), 5, 60),
-        (asks!("soon"), 5, 60),
-        (asks!(""), 5, 60),
+        (retry_after!("120"), 115, 180),
+        (retry_after!("18446744073709551615"), 3_590, 3_660),
+        (retry_after!("99999999999"), 3_590, 3_660),
+        (
+            retry_after!("99999999999999999999999999999999999"),
+            3_590,
+            3_660,
+        ),
+        (retry_after!("Fri, 31 Dec 9999 23:59:59 GMT"), 3_590, 3_660),
+        (retry_after!("Sun, 06 Nov 1994 08:49:37 GMT"), 5, 60),
+        (retry_after!("-1"), 5, 60),
+        (retry_after!("soon"), 5, 60),
+        (retry_after!(""), 5, 60),
     ] {
         let base = Base::local().await;
         let alerting = Alerting::on(&base).await;

@@ -40,7 +40,8 @@ async fn restored(base: &Base, url: &str) -> Alerting {
     }
 }
 
-/// Judges a minute with five jumps and one with one, which are a digest and a mail, and sends them.
+/// Evaluates a minute with five jumps and one with one, which are a digest and a mail, and sends
+/// them.
 async fn judge_and_send(alerting: &Alerting, mailbox: &Mailbox) -> BTreeSet<String> {
     assert_eq!(alerting.judge(start()).await.deliveries, 1);
     assert_eq!(alerting.judge(start().plus(1)).await.deliveries, 1);

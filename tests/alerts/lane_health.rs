@@ -1,4 +1,4 @@
-//! Lanes of deliveries that panic, and receivers that are gone: who hears of it, and how often.
+//! Delivery lanes that panic, and receivers that are gone: the incidents and log lines of each.
 
 use marketlake_entities::records::deliveries::{DeliveryState, Entity, Model};
 use marketlake_entities::records::delivery_throttles;
@@ -22,7 +22,7 @@ async fn running(base: &Base, mail_url: &str, failpoints: &str) -> (Running, Dat
 }
 
 /// Has a confirmation mail written to each address.
-async fn ask(server: &Running, addresses: &[&str]) {
+async fn sign_up(server: &Running, addresses: &[&str]) {
     for address in addresses {
         let wanted = json!({"metric": "*", "address": address});
         let client = Client::of(server);
@@ -47,7 +47,7 @@ async fn a_lane_that_panics_is_not_ready_and_its_mails_leave_once_it_runs_again(
     let base = Base::local().await;
     let mailbox = Mailbox::open(Fault::None).await;
     let (mut server, _) = running(&base, &mailbox.url, "lane-loop=3*panic(odd)").await;
-    ask(&server, &["trader@example.com"]).await;
+    sign_up(&server, &["trader@example.com"]).await;
     let seen = eventually("the lane to be named", async || {
         let (status, seen) = ready(&server).await;
         (status == 503).then_some(seen)
@@ -78,7 +78,7 @@ async fn a_lane_that_panics_for_ever_stays_unready() {
     let base = Base::local().await;
     let mailbox = Mailbox::open(Fault::None).await;
     let (mut server, _) = running(&base, &mailbox.url, "lane-loop=panic(odd)").await;
-    ask(&server, &["trader@example.com"]).await;
+    sign_up(&server, &["trader@example.com"]).await;
     eventually("two rounds of the lane to end", async || {
         let log = server.log();
         (log.matches("lane mail panicked 6 times").count() >= 1).then_some(())
@@ -96,7 +96,7 @@ async fn a_mail_whose_attempt_panics_waits_and_holds_no_other_up() {
     let mailbox = Mailbox::open(Fault::None).await;
     let failpoints = "before-handing-over=1*panic(odd)";
     let (mut server, database) = running(&base, &mailbox.url, failpoints).await;
-    ask(&server, &["one@example.com", "two@example.com"]).await;
+    sign_up(&server, &["one@example.com", "two@example.com"]).await;
     eventually("the other mail", async || {
         (mailbox.mails().len() == 1).then_some(())
     })
@@ -126,7 +126,7 @@ async fn an_outage_of_the_mail_server_is_two_lines_of_the_log() {
     let address = port.local_addr().unwrap();
     let (mut server, database) = running(&base, &format!("smtp://{address}"), "").await;
     let addresses = ["one@example.com", "two@example.com", "three@example.com"];
-    ask(&server, &addresses).await;
+    sign_up(&server, &addresses).await;
     eventually("the server to be tried some times", async || {
         let held = delivery_throttles::Entity::find().one(&database).await;
         held.unwrap().filter(|row| row.failures >= 3)

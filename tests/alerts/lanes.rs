@@ -1,4 +1,4 @@
-//! Who waits for whom: nobody for another channel, another domain or another host.
+//! Delivery lanes: no delivery waits for another channel, domain or host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

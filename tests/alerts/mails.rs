@@ -1,4 +1,5 @@
-//! What a trader reads: words, picture, proof, headers, and a signature that others can verify.
+//! Mails as a trader reads them: text, chart, evidence, headers, and a DKIM signature that others
+//! can verify.
 
 use std::process::Command;
 
@@ -132,7 +133,8 @@ async fn a_mail_can_be_threaded_and_unsubscribed_from_by_its_headers() {
     }
 }
 
-/// What injects headers into naive mails: it must come out as words of a name, or not at all.
+/// Texts that inject headers into naive mails: they must come out as words of a name, or not at
+/// all.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_a_stranger_types_becomes_a_header() {
     let base = Base::local().await;

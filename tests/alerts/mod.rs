@@ -1,6 +1,5 @@
-//! Alerts: who hears what, and what becomes of a mail when the server misbehaves.
+//! Alerts: detection, sign-up, and deliveries while a server misbehaves.
 
-mod asking;
 mod backtest;
 mod bounces;
 mod clock_steps;
@@ -11,7 +10,7 @@ mod hostile;
 mod identity;
 mod lane_health;
 mod lanes;
-mod life;
+mod lifecycle;
 mod mails;
 mod operators;
 mod oracle;
@@ -19,6 +18,7 @@ mod outbox;
 mod outliers;
 mod replay;
 mod rule_tests;
+mod signup;
 mod subscriptions;
 mod tokens;
 mod watchdog;

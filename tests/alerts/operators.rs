@@ -1,4 +1,4 @@
-//! What an operator sees and does.
+//! Operators' view of the outbox, notices and keys.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::base::Base;
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::Program;
 
-use super::life::{ID, serve};
+use super::lifecycle::{ID, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
@@ -57,7 +57,7 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
         program.run(&["deliveries", "requeue", "none"]).await.code,
         1
     );
-    // Nobody is the operator by where they ask from.
+    // No address makes a client an operator.
     let answer = server.graphql("{ deliveries { id } }").await;
     let code = &answer["errors"][0]["extensions"]["code"];
     assert_eq!(code, "UNAUTHENTICATED");

@@ -190,7 +190,7 @@ fn real_volumes_jump_as_often_as_was_counted_by_others() {
         (beyond(&thirty, &points).len(), judged(&thirty, &points)),
         (907, 14_367)
     );
-    // With our 45 the same minutes are jumps; 15 minutes fewer are judged, all of them at the
+    // With our 45 the same minutes are jumps; 15 minutes fewer are evaluated, all of them at the
     // series' begin.
     let ours = JumpRule::default();
     assert_eq!(beyond(&ours, &points), beyond(&thirty, &points));

@@ -52,7 +52,7 @@ enum Stage {
     Digest,
 }
 
-/// How a server behaves; what becomes of the delivery; how often the mail arrived.
+/// Fault of a server; resulting state of the delivery; number of times the mail arrived.
 fn modes() -> [(&'static str, Option<Fault>, DeliveryState, usize); 12] {
     let late = Duration::from_millis(100);
     [

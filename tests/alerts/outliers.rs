@@ -1,4 +1,4 @@
-//! Recipients at which the mail server breaks off: they wait, and nobody else does.
+//! Recipients at which the mail server breaks off: only they wait.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     transaction.commit().await.unwrap();
 }
 
-/// Sends until so many mails have arrived.
+/// Sends until a number of mails has arrived.
 async fn until_arrived(sender: &Sender, mailbox: &Mailbox, count: usize) {
     eventually("all mails", async || {
         sender.send_due(|| false).await.unwrap();
@@ -155,7 +155,7 @@ async fn many_domains_that_break_off_do_not_stop_the_mail_of_others() {
     assert!(!holds_all_mail(&alerting.database).await);
 }
 
-async fn ask(server: &Running, address: &str) {
+async fn sign_up(server: &Running, address: &str) {
     let wanted = json!({"metric": "*", "address": address});
     let client = Client::of(server);
     let made = client
@@ -173,14 +173,14 @@ async fn a_domain_that_breaks_off_is_two_lines_of_the_log_whatever_others_get_me
         .with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]")
         .with("MARKETLAKE_MAIL__URL", &mailbox.url);
     let mut server = program.up(&[]).await;
-    ask(&server, "closes@bad.example").await;
+    sign_up(&server, "closes@bad.example").await;
     for round in 1..=3 {
         eventually("another failure", async || {
             let row = delivery_throttles::Entity::find().one(&database).await;
             row.unwrap().filter(|row| row.failures >= round)
         })
         .await;
-        ask(&server, &format!("{round}@good.example")).await;
+        sign_up(&server, &format!("{round}@good.example")).await;
         eventually("the mail of another domain", async || {
             (mailbox.counts().len() == usize::try_from(round).unwrap()).then_some(())
         })

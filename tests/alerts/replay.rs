@@ -1,4 +1,4 @@
-//! Any stretch of time judged again gives the alert table again, bit for bit; late samples are
+//! Any stretch of time evaluated again gives the alert table again, bit for bit; late samples are
 //! noted, and rewrite nothing.
 
 use std::collections::BTreeSet;
@@ -158,7 +158,7 @@ async fn a_late_or_corrected_sample_is_noted_and_what_was_sent_stays() {
             alerting.judge(start().plus(minute)).await;
         }
         assert_eq!(alerting.alerts().await.len(), 1);
-        // One sample comes after its minute was judged, another is put right.
+        // One sample comes after its minute was evaluated, another is put right.
         alerting.commit(series("x:late:volume", 2, &["400"])).await;
         alerting
             .commit(series("x:corrected:volume", 3, &["110"]))

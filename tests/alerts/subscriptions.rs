@@ -1,4 +1,4 @@
-//! What can be subscribed to.
+//! Validation of subscriptions.
 
 use marketlake_alerts::NewSubscription;
 use marketlake_alerts::subscriptions::check_address;

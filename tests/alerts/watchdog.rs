@@ -1,4 +1,4 @@
-//! The operator hears of what is wrong once when it begins, and once when it is over.
+//! Watchdog: operators get one notice when an incident begins, and one when it is over.
 
 use marketlake_alerts::delivery::watchdog::{Finding, IncidentKind, reconcile};
 use marketlake_entities::records::deliveries;
@@ -10,7 +10,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::mailbox::{Fault, Mailbox};
 use crate::support::program::Program;
 
-fn finding(kind: Kind, subject: &str) -> Finding {
+fn finding(kind: IncidentKind, subject: &str) -> Finding {
     Finding {
         kind,
         subject: subject.to_owned(),

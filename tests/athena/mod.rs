@@ -1,7 +1,7 @@
-//! Athena: what it is asked, what it sees, and what becomes of its faults.
+//! Athena: its statements, the objects it sees, and its faults.
 
 mod faults;
-mod questions;
+mod queries;
 mod readers;
 mod shell;
 
@@ -16,15 +16,15 @@ use crate::support::base::Base;
 use crate::support::samples::series;
 
 /// A lake in S3 with two metrics, and its Athena.
-struct Asked {
+struct Fixture {
     base: Base,
     lake: Arc<Lake>,
     standin: Standin,
     athena: AthenaEngine,
 }
 
-impl Asked {
-    /// With so many workgroups.
+impl Fixture {
+    /// With a number of workgroups.
     async fn new(workgroups: usize) -> Self {
         Self::with(workgroups, |_| ()).await
     }

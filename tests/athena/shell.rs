@@ -1,4 +1,4 @@
-//! From the shell, and through every face.
+//! Athena from the CLI, and through every API.
 
 use super::samples;
 use crate::lake::{compact_all, ingest};

@@ -1,4 +1,4 @@
-//! Who we are: the standard chain, against a server that checks signatures.
+//! AWS' standard credential chain, against a server that checks signatures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ async fn keyless() -> (Base, Program) {
     base.store.access_key_id = None;
     base.store.secret_access_key = None;
     let program = Program::on(&base)
-        // Nobody is asked on whom tests must not depend.
+        // Tests must not depend on these services.
         .with("AWS_EC2_METADATA_DISABLED", "true")
         .with("AWS_CONFIG_FILE", base.path().join("none").display())
         .with(
@@ -78,27 +78,27 @@ async fn environment_and_profile_are_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_s_credentials_are_fetched_anew_before_they_end() {
-    // Good for an hour: asked once. Ending in a minute: before each use, of which an import has
+    // Good for an hour: fetched once. Ending in a minute: before each use, of which an import has
     // three: probe, samples, rollups.
     for (minutes, expected) in [(60, 1..=1), (1, 3..=100)] {
         let (base, program) = keyless().await;
-        let asked = Arc::new(AtomicUsize::new(0));
-        let url = task_role(TimeDelta::minutes(minutes), Arc::clone(&asked)).await;
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let url = task_role(TimeDelta::minutes(minutes), Arc::clone(&fetches)).await;
         let task = program.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
         let imported = task.ok(&["import", &history(&base)]).await;
         assert!(imported.contains("240 new"), "{imported}");
-        let asked = asked.load(Ordering::SeqCst);
+        let fetches = fetches.load(Ordering::SeqCst);
         assert!(
-            expected.contains(&asked),
-            "{minutes} minutes: asked {asked} times"
+            expected.contains(&fetches),
+            "{minutes} minutes: fetched {fetches} times"
         );
     }
 }
 
-/// What ECS tells a task of its role's credentials.
-async fn task_role(valid: TimeDelta, asked: Arc<AtomicUsize>) -> String {
+/// Stands in for the ECS endpoint of a task role's credentials.
+async fn task_role(valid: TimeDelta, fetches: Arc<AtomicUsize>) -> String {
     let answer = move || async move {
-        asked.fetch_add(1, Ordering::SeqCst);
+        fetches.fetch_add(1, Ordering::SeqCst);
         let until = (Utc::now() + valid).to_rfc3339_opts(SecondsFormat::Secs, true);
         axum::Json(
             json!({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": "of-the-task", "Expiration": until}),

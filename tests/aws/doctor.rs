@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-use super::{TRIED, careless, doctor, finding};
+use super::{TRIED, doctor, finding, ignored_conditions};
 use crate::support::base::{Base, on_both};
 use crate::support::program::Program;
 
@@ -92,7 +92,7 @@ async fn a_bucket_elsewhere_and_a_clock_an_hour_off_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ignores_if_match_is_bad() {
     let base = Base::remote().await;
-    let endpoint = careless::serve(&base.path().join("careless")).await;
+    let endpoint = ignored_conditions::serve(&base.path().join("careless")).await;
     let program = Program::on(&base).with("MARKETLAKE_STORE__ENDPOINT", endpoint);
     let said = doctor(&program).await;
     let (health, detail) = finding(&said, "conditional replace");

@@ -1,9 +1,9 @@
-//! What is AWS' alone: buckets and who we are there.
+//! AWS only: buckets and credentials.
 
-mod careless;
 mod credentials;
 mod doctor;
 mod export;
+mod ignored_conditions;
 mod moto;
 mod wire;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::base::Base;
 use crate::support::program::{Program, Said};
 
-/// What is tried of every bucket.
+/// Checks that `doctor` runs on every bucket.
 const TRIED: [&str; 11] = [
     "credentials",
     "bucket",

@@ -67,7 +67,7 @@ async fn a_lake_lies_in_it_as_in_any_other() {
         check.contains("240 rows") && check.contains("0 problems"),
         "{check}"
     );
-    // Each object is encrypted as it was asked for.
+    // Each object is encrypted as configured.
     let link = program.ok(&["export", "a", "--link"]).await;
     let fetched = reqwest::get(link.trim()).await.unwrap();
     assert_eq!(fetched.headers()["x-amz-server-side-encryption"], "AES256");

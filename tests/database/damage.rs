@@ -130,7 +130,7 @@ async fn a_command_that_ends_leaves_no_write_ahead_log_unless_another_process_is
     .await;
 }
 
-/// Runs the program as somebody who may write nothing of a folder.
+/// Runs the program as a user who may write nothing of a folder.
 fn as_reader(program: &Program, arguments: &[&str]) -> Said {
     let own = Command::new("id").arg("-u").output().unwrap();
     let binary = env!("CARGO_BIN_EXE_marketlake");

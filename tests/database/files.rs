@@ -1,4 +1,4 @@
-//! Who may read what the program writes.
+//! Permissions of the files that the program writes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The database as an operator meets it: slow, locked, gone, behind a pooler; and who may read
-//! its files.
+//! The database as an operator meets it: slow, locked, gone, behind a pooler; and the permissions
+//! of its files.
 
 mod damage;
 mod files;

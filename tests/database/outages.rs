@@ -1,4 +1,4 @@
-//! What is said when the database cannot be used.
+//! Errors while the database cannot be used.
 
 use std::time::{Duration, Instant};
 

@@ -35,7 +35,7 @@ async fn the_program_ingests_merges_and_answers_through_a_pooler_in_session_mode
         let running = program.up(&[]).await;
         wait_for_minutes(&database, 60).await;
         let (client, operator) = (Client::of(&running), running.operator());
-        let asked = (0..50).map(async |at| {
+        let requests = (0..50).map(async |at| {
             let path = format!("/v1/metric/ethbtc/timeseries?limit={}", at + 1);
             assert_eq!(client.status(&path).await, 200);
             let answer = operator
@@ -43,7 +43,7 @@ async fn the_program_ingests_merges_and_answers_through_a_pooler_in_session_mode
                 .await;
             assert_eq!(answer["data"]["lake"]["samples"], 120, "{answer}");
         });
-        futures::future::join_all(asked).await;
+        futures::future::join_all(requests).await;
     }
     let compacted = program.ok(&["compact"]).await;
     assert!(

@@ -1,4 +1,4 @@
-//! What waits for what.
+//! Connection pools: a lock or an outage delays no price.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ const MEMORY: [&str; 5] = [
     "/v1/metrics?limit={}",
 ];
 
-/// The longest that an answer took; each must be a good one, and most are asked for in a new way
-/// so that none is kept.
+/// Longest time of a response; each must be good, and most requests are new so that no response is
+/// cached.
 async fn slowest_read(client: &Client, round: usize) -> Duration {
     let mut slowest = Duration::ZERO;
     for path in MEMORY {
@@ -71,7 +71,7 @@ async fn a_lock_on_job_runs_delays_no_price_and_fails_what_needs_the_table_soon(
     // More requests than the API has connections for.
     // Made before: a client takes its time to read the system's certificates.
     let (client, operator) = (Client::of(&running), running.operator());
-    let asked = async || {
+    let query_job_runs = async || {
         let begun = Instant::now();
         let answer = operator
             .graphql("{ jobRuns(first: 1) { nodes { job } } }")
@@ -85,8 +85,10 @@ async fn a_lock_on_job_runs_delays_no_price_and_fails_what_needs_the_table_soon(
         }
         slowest
     };
-    let (failed, slowest) =
-        tokio::join!(futures::future::join_all((0..8).map(|_| asked())), reading);
+    let (failed, slowest) = tokio::join!(
+        futures::future::join_all((0..8).map(|_| query_job_runs())),
+        reading
+    );
     eprintln!("the slowest price took {slowest:?} under the lock");
     assert!(slowest < AT_ONCE, "{slowest:?}");
     for (answer, took) in failed {

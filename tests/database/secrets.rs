@@ -12,7 +12,7 @@ use crate::support::program::Program;
 /// In every secret here, so that each output is searched for one word.
 const SECRET: &str = "hunter2hunter2";
 
-/// The minute that goes on: no other can be asked of a feed that knows the present only.
+/// The present minute: a live feed knows no other.
 fn this_minute() -> String {
     chrono::Utc::now().format("%Y-%m-%dT%H:%M:00Z").to_string()
 }
@@ -30,15 +30,15 @@ async fn dump(database: &DatabaseConnection) -> String {
             "",
         ),
     };
-    let ask = async |sql: String| {
+    let query = async |sql: String| {
         let statement = Statement::from_string(backend, sql);
         database.query_all_raw(statement).await.unwrap()
     };
     let mut text = String::new();
-    for table in ask(tables.to_owned()).await {
+    for table in query(tables.to_owned()).await {
         let table: String = table.try_get("", "name").unwrap();
         let sql = if row.is_empty() {
-            let columns = ask(format!("select name from pragma_table_info('{table}')")).await;
+            let columns = query(format!("select name from pragma_table_info('{table}')")).await;
             let columns: Vec<String> = columns
                 .iter()
                 .map(|column| column.try_get::<String>("", "name").unwrap())
@@ -51,7 +51,7 @@ async fn dump(database: &DatabaseConnection) -> String {
         } else {
             row.replace("{}", &table)
         };
-        for found in ask(sql).await {
+        for found in query(sql).await {
             let found: String = found.try_get("", "row").unwrap();
             writeln!(text, "{table}: {found}").unwrap();
         }
@@ -62,7 +62,7 @@ async fn dump(database: &DatabaseConnection) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_a_log_a_row_an_answer_or_an_error() {
     on_both(async |base: Base| {
-        // The exchange repeats what it was asked with.
+        // The exchange repeats the credentials that it got.
         let echo = format!("{{\"error\":\"user reader:{SECRET} and key {SECRET}k may not\"}}");
         let exchange = Exchange::with([Answer::status(403, echo)]).await;
         let host = exchange.url.strip_prefix("http://").unwrap();
@@ -121,7 +121,7 @@ async fn no_secret_is_in_a_log_a_row_an_answer_or_an_error() {
             assert!(!shown.contains(key.as_str()), "{shown}");
         }
         // It got what was meant for it, each time.
-        assert!(exchange.asked().iter().all(|path| path.ends_with(&format!("?token={SECRET}"))));
+        assert!(exchange.requests().iter().all(|path| path.ends_with(&format!("?token={SECRET}"))));
         assert!(exchange.keys().contains(&Some(format!("{SECRET}k"))));
     })
     .await;
@@ -243,7 +243,7 @@ async fn an_api_key_follows_no_redirect_to_another_host() {
         );
         assert!(!shown.contains(SECRET), "{said:?}");
     }
-    assert_eq!(other.asked(), Vec::<String>::new());
+    assert_eq!(other.requests(), Vec::<String>::new());
     // On the same host it does.
     let near = Answer::status(302, "").header("location", "/elsewhere");
     let exchange = Exchange::with([near, Answer::ok("{\"result\":{\"market:a:b\":1}}")]).await;
@@ -256,6 +256,6 @@ async fn an_api_key_follows_no_redirect_to_another_host() {
         .with("MARKETLAKE_FEEDS", feeds)
         .ok(&["run", "ingest-minute", "--slot", &this_minute()])
         .await;
-    assert_eq!(exchange.asked(), ["/markets/prices", "/elsewhere"]);
+    assert_eq!(exchange.requests(), ["/markets/prices", "/elsewhere"]);
     assert_eq!(exchange.keys()[1].as_deref(), Some(SECRET));
 }

@@ -1,4 +1,4 @@
-//! What puts it on AWS: the templates, and the script that applies them.
+//! Deployment on AWS: the templates, and the script that applies them.
 
 mod jobs;
 
@@ -28,7 +28,7 @@ fn python(arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
-async fn asked(template: &str, what: &str, endpoint: &str) -> Value {
+async fn inspect(template: &str, what: &str, endpoint: &str) -> Value {
     let arguments = ["tests/deploy/stack.py", template, what, endpoint].map(str::to_owned);
     let run = move || python(&arguments.each_ref().map(String::as_str));
     let (is_well, said) = tokio::task::spawn_blocking(run).await.unwrap();
@@ -84,14 +84,14 @@ async fn the_template_s_tables_are_those_that_setup_makes() {
     let made: BTreeMap<String, Value> = statements.map(|s| (name(s), table(s))).collect();
     assert_eq!(made.len(), 2);
     assert_eq!(made["rollups"]["columns"].as_array().unwrap().len(), 13);
-    let of_template = asked(TEMPLATES[0], "tables", "").await;
+    let of_template = inspect(TEMPLATES[0], "tables", "").await;
     assert_eq!(json!(made), of_template);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_task_has_settings_that_there_are() {
     for template in TEMPLATES {
-        let tasks = asked(template, "environment", "").await;
+        let tasks = inspect(template, "environment", "").await;
         for (name, task) in tasks.as_object().unwrap() {
             let mut program = Program::bare()
                 .with("MARKETLAKE_DATABASE__URL", "postgres://database/x")
@@ -111,7 +111,7 @@ async fn every_task_has_settings_that_there_are() {
 async fn what_moto_knows_of_a_template_is_made_by_a_change_set() {
     for (template, kinds, in_all) in [(TEMPLATES[0], 15, 75), (TEMPLATES[1], 8, 25)] {
         let (base, moto) = (Base::local().await, Moto::start().await);
-        let report = asked(template, "stack", &moto.endpoint).await;
+        let report = inspect(template, "stack", &moto.endpoint).await;
         eprintln!("{template}: {report:#}");
         assert_eq!(report["status"], "CREATE_COMPLETE");
         assert_eq!(report["in_all"], in_all);

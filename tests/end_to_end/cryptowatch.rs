@@ -70,7 +70,7 @@ async fn every_market_of_the_recording_is_answered_digit_for_digit() {
             let out = program.ok(&["run", "ingest-minute", "--slot", &minute]).await;
             assert!(out.contains(&format!("\"samples\":{MARKETS}")), "{out}");
             assert!(out.contains(r#""other_kinds":{"index":5}"#) && out.contains(r#""rejected":0"#), "{out}");
-            assert_eq!(exchange.asked().len(), requests);
+            assert_eq!(exchange.requests().len(), requests);
 
             let files = format!("{}/raw/*/*/*.parquet", base.objects().display());
             let python = std::env::var_os("MARKETLAKE_TEST_PYTHON").expect("scripts/test makes one");

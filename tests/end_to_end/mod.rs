@@ -33,7 +33,7 @@ const PRICES: [u32; 16] = [
     9_012_345, 8_999_000, 8_987_654, 8_976_543, 8_990_001, 8_995_000, 8_998_765, 9_001_000,
 ];
 
-/// A history of so many minutes as a CSV file.
+/// A history of a number of minutes as a CSV file.
 pub fn history(base: &Base, minutes: usize, tripled: Option<usize>) -> String {
     let mut text = "metric,ts,value\n".to_owned();
     for index in 0..minutes {
@@ -77,7 +77,7 @@ pub async fn subscribe(program: &Program, metric: &str) {
     program.ok(&arguments).await;
 }
 
-/// How many runs of a job are in a state.
+/// Number of runs of a job in a state.
 pub async fn runs(database: &DatabaseConnection, job: &str, state: &str) -> i64 {
     let sql =
         format!("select count(*) as n from job_runs where job = '{job}' and state = '{state}'");
@@ -89,7 +89,7 @@ pub async fn runs(database: &DatabaseConnection, job: &str, state: &str) -> i64 
     row.try_get("", "n").unwrap()
 }
 
-/// Waits until that many minutes are ingested and judged.
+/// Waits until that many minutes are ingested and evaluated.
 pub async fn wait_for_minutes(database: &DatabaseConnection, minutes: usize) {
     let minutes = i64::try_from(minutes).unwrap();
     until_all(

@@ -23,7 +23,7 @@ fn tool(name: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{name} {arguments:?}: {said}");
 }
 
-/// Ingests until so many minutes are there, then stops.
+/// Ingests until a number of minutes is there, then stops.
 async fn ingest(base: &Base, program: &Program, minutes: i64) {
     let database = base.database().await;
     let mut server = program.start(&["up", "--role", "scheduler"]);

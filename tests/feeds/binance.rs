@@ -25,7 +25,7 @@ async fn every_symbol_is_kept_with_its_exact_price() {
         rejected(&batch)[0],
         "BAD: expected a decimal number, got \"x\""
     );
-    assert_eq!(exchange.asked(), ["/api/v3/ticker/price"]);
+    assert_eq!(exchange.requests(), ["/api/v3/ticker/price"]);
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_ban_is_obeyed_for_as_long_as_it_says() {
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         let again = feed.samples(start().plus(1)).await.unwrap_err();
         assert!(again.pause().unwrap().as_secs() > 7_100, "{again}");
-        assert_eq!(exchange.asked().len(), 1);
+        assert_eq!(exchange.requests().len(), 1);
     }
 }
 
@@ -52,7 +52,7 @@ async fn near_the_weight_limit_the_next_question_waits() {
     let feed = feed(&exchange);
     assert_eq!(kept(&feed.samples(start()).await.unwrap()), ["binance:a=1"]);
     assert!(feed.samples(start()).await.unwrap_err().pause().is_some());
-    assert_eq!(exchange.asked().len(), 1);
+    assert_eq!(exchange.requests().len(), 1);
 }
 
 /// Since 2025 the exchange's files are in microseconds; one day its answers may be.
@@ -63,8 +63,8 @@ async fn a_candle_of_a_minute_that_was_not_asked_for_is_left_out() {
     let odd = [first * 1_000, i64::MAX, i64::MIN, 0, first + 10 * 60_000];
     let mut rows: Vec<String> = odd.into_iter().map(row).collect();
     let all_odd = Exchange::with([Answer::ok(format!("[{}]", rows.join(",")))]).await;
-    let asked = feed(&all_odd).minutes("x", start(), start().plus(5)).await;
-    let error = asked.unwrap_err().to_string();
+    let candles = feed(&all_odd).minutes("x", start(), start().plus(5)).await;
+    let error = candles.unwrap_err().to_string();
     assert!(
         error.contains("row 0: time: expected milliseconds from 2026-11-24T10:00:00Z to 2026-11-24T10:05:00Z, got 1795514400000000"),
         "{error}"

@@ -6,15 +6,15 @@ use super::{TIMEOUT, kept, rejected, without_address};
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::samples::start;
 
-async fn ask(exchange: &Exchange) -> Result<Batch, FeedError> {
+async fn fetch(exchange: &Exchange) -> Result<Batch, FeedError> {
     let feed = Cryptowatch::new(exchange.url.parse().unwrap(), None, vec![], TIMEOUT).unwrap();
     feed.samples(start()).await
 }
 
 async fn error_of(answers: impl IntoIterator<Item = Answer>) -> (String, Vec<String>) {
     let exchange = Exchange::with(answers).await;
-    let error = ask(&exchange).await.unwrap_err();
-    (without_address(&error, &exchange.url), exchange.asked())
+    let error = fetch(&exchange).await.unwrap_err();
+    (without_address(&error, &exchange.url), exchange.requests())
 }
 
 fn page(entries: &str, cursor: &str) -> Answer {
@@ -39,7 +39,7 @@ async fn all_pages_are_asked_for_and_other_kinds_are_counted() {
         ),
     ])
     .await;
-    let batch = ask(&exchange).await.unwrap();
+    let batch = fetch(&exchange).await.unwrap();
     assert_eq!(
         kept(&batch),
         [
@@ -53,7 +53,7 @@ async fn all_pages_are_asked_for_and_other_kinds_are_counted() {
         [("index".to_owned(), 2)]
     );
     assert_eq!(
-        exchange.asked(),
+        exchange.requests(),
         ["/markets/prices", "/markets/prices?cursor=a+b"]
     );
 }
@@ -63,7 +63,7 @@ async fn bad_entries_are_counted_with_their_reason_and_good_ones_kept() {
     let entries = r#""market:a:good":1,"market:a:text":"abc","market:a:null":null,"market:a:negative":-1,
         "market:a:huge":1e99,"market:a:long":1.23456789012345678901,"market:a:good":2,"nokind":1,"market:a:list":[1]"#;
     let exchange = Exchange::with([page(entries, LAST)]).await;
-    let batch = ask(&exchange).await.unwrap();
+    let batch = fetch(&exchange).await.unwrap();
     assert_eq!(kept(&batch), ["a:good=1"]);
     assert_eq!(batch.rejected, 8);
     assert_eq!(
@@ -93,21 +93,21 @@ async fn an_answer_that_breaks_off_or_is_no_json_is_asked_for_again() {
         Answer::ok("").after(TIMEOUT.unwrap() * 3),
     ] {
         let exchange = Exchange::with([bad, whole.clone()]).await;
-        assert_eq!(kept(&ask(&exchange).await.unwrap()), ["a:one=1"]);
-        assert_eq!(exchange.asked().len(), 2);
+        assert_eq!(kept(&fetch(&exchange).await.unwrap()), ["a:one=1"]);
+        assert_eq!(exchange.requests().len(), 2);
     }
 }
 
 #[tokio::test]
 async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
-    let (error, asked) = error_of([Answer::status(500, "oops")]).await;
+    let (error, requests) = error_of([Answer::status(500, "oops")]).await;
     assert_eq!(
-        (error.as_str(), asked.len()),
+        (error.as_str(), requests.len()),
         ("URL/markets/prices answered 500: oops", 3)
     );
-    let (error, asked) = error_of([Answer::ok("no").after(TIMEOUT.unwrap() * 3)]).await;
+    let (error, requests) = error_of([Answer::ok("no").after(TIMEOUT.unwrap() * 3)]).await;
     assert_eq!(
-        (error.as_str(), asked.len()),
+        (error.as_str(), requests.len()),
         ("no answer from URL/markets/prices within 1.5 s", 3)
     );
     let (error, _) = error_of([Answer::ok(r#"{"result":{"#)]).await;
@@ -115,21 +115,21 @@ async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
         error.starts_with("cannot read the answer of URL/markets/prices: EOF while parsing"),
         "{error}"
     );
-    let (error, asked) = error_of([page("", LAST)]).await;
+    let (error, requests) = error_of([page("", LAST)]).await;
     assert_eq!(
         error,
         "URL/markets/prices answered without one usable sample (0 entries rejected)"
     );
-    assert_eq!(asked.len(), 1);
+    assert_eq!(requests.len(), 1);
     let (error, _) = error_of([page(
         r#""market:a:one":1"#,
         r#"{"last":"a","hasMore":true}"#,
     )])
     .await;
     assert!(error.ends_with("the cursor stays at \"a\""), "{error}");
-    let (error, asked) =
+    let (error, requests) =
         error_of([Answer::status(404, r#"{"error":"Instrument not found"}"#)]).await;
-    assert_eq!((error.contains("answered 404"), asked.len()), (true, 1));
+    assert_eq!((error.contains("answered 404"), requests.len()), (true, 1));
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_used_up_allowance_is_not_asked_against() {
         let error = feed.samples(start()).await.unwrap_err();
         assert!(error.pause().unwrap().as_secs() >= 120, "{error}");
         feed.samples(start()).await.unwrap_err();
-        assert_eq!(exchange.asked().len(), 1);
+        assert_eq!(exchange.requests().len(), 1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files that would fill the memory, or end the process, of who reads them.
+//! Files that would fill the memory of their reader, or end its process.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::support::program::Program;
 /// Reading ends where a bound is reached, not at the file's end.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A footer whose schema has so many groups within each other.
+/// A footer whose schema has a number of nested groups.
 fn deep_parquet(levels: usize) -> Vec<u8> {
     // Thrift's compact protocol: version 1, then the schema, a list of structs.
     let mut footer = vec![0x15, 0x02, 0x19, 0xfc];

@@ -1,4 +1,4 @@
-//! Where prices come from: answers of exchanges, good and bad.
+//! Feeds: answers of exchanges, good and bad.
 
 mod binance;
 mod cryptowatch;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use marketlake_feeds::{Batch, FeedError};
 
-/// How long tests let an exchange think.
+/// Timeout of requests to an exchange.
 const TIMEOUT: Option<Duration> = Some(Duration::from_millis(1_500));
 
-/// What was kept, `id=value`, sorted.
+/// Kept samples as `id=value`, sorted.
 fn kept(batch: &Batch) -> Vec<String> {
     let mut kept: Vec<String> = batch
         .samples
@@ -22,7 +22,7 @@ fn kept(batch: &Batch) -> Vec<String> {
     kept
 }
 
-/// What was not, `entry: reason`.
+/// Rejected entries as `entry: reason`.
 fn rejected(batch: &Batch) -> Vec<String> {
     batch
         .first_rejected

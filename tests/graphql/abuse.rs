@@ -1,4 +1,4 @@
-//! Those who send what no client would: a clear error soon, no 5xx, and a server as quick after as
+//! Requests that no client would send: a clear error soon, no 5xx, and a server as quick after as
 //! before.
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::support::client::{Answer, Client};
 /// Limit of the issue for a bad request, on a machine that runs other tests beside.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Asks; the answer must come soon, must not be a 5xx, and must be an error.
+/// Sends a request; the response must come soon, must not be a 5xx, and must be an error.
 async fn refused(server: &Client, what: &str, body: String) -> String {
     let client = server.with("content-type", "application/json");
     let begun = Instant::now();
@@ -266,11 +266,14 @@ async fn two_hundred_injections_find_nothing() {
     {
         let name = shape.replace("{}", root);
         tried += 1;
-        let ask = json!({
+        let request = json!({
             "query": "query($n: String!) { metric(name: $n) { id } }",
             "variables": {"n": name},
         });
-        let found: Value = server.json(Method::POST, "/graphql", &ask).await.value();
+        let found: Value = server
+            .json(Method::POST, "/graphql", &request)
+            .await
+            .value();
         assert_eq!(
             found["errors"][0]["extensions"]["code"], "UNKNOWN_METRIC",
             "{name}: {found}"

@@ -1,4 +1,4 @@
-//! Live values over WebSocket and over SSE, and what becomes of those who break the protocol.
+//! Live values over WebSocket and over SSE, and clients that break the protocol.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::program::{Program, Running};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One who speaks graphql-transport-ws.
+/// Client of graphql-transport-ws.
 pub struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Talk {
@@ -216,12 +216,12 @@ async fn events_come_one_by_one_and_end() {
     let base = Base::local().await;
     let server = serve(&base, HISTORY).await;
     let client = Client::of(&server).with("accept", "text/event-stream");
-    let ask = async |query: &str| {
+    let send = async |query: &str| {
         client
             .json(Method::POST, "/graphql", &json!({"query": query}))
             .await
     };
-    let once = ask(r#"{ metric(name: "tie") { id } }"#).await;
+    let once = send(r#"{ metric(name: "tie") { id } }"#).await;
     assert_eq!(once.header("content-type"), "text/event-stream");
     let text = once.text();
     assert!(
@@ -230,7 +230,7 @@ async fn events_come_one_by_one_and_end() {
         ),
         "{text}"
     );
-    let wrong = ask("subscription { nope }").await.text();
+    let wrong = send("subscription { nope }").await.text();
     assert!(
         wrong.starts_with("event: next\ndata: {\"errors\":") && wrong.contains("event: complete"),
         "{wrong}"

@@ -2,10 +2,10 @@
 
 mod abuse;
 pub mod live;
+mod permissions;
 mod protocol;
-mod reach;
+mod relations;
 mod tokens;
-mod who;
 
 use serde_json::{Value, json};
 

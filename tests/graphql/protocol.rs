@@ -14,7 +14,7 @@ const NEW: &str = "application/graphql-response+json";
 async fn statuses_and_media_types_are_those_of_the_specification() {
     let base = Base::local().await;
     let server = Client::owning(serve(&base, HISTORY).await);
-    let ask = async |accept: &str, query: &str| {
+    let send = async |accept: &str, query: &str| {
         let client = server.with("accept", accept);
         let answer = client
             .json(Method::POST, "/graphql", &json!({"query": query}))
@@ -39,7 +39,7 @@ async fn statuses_and_media_types_are_those_of_the_specification() {
         ),
         ("text/html", 406, "application/json"),
     ] {
-        let (got, own, _) = ask(accept, good).await;
+        let (got, own, _) = send(accept, good).await;
         assert_eq!((got, own.as_str()), (status, media_type), "{accept}");
     }
     for wrong in [
@@ -48,7 +48,7 @@ async fn statuses_and_media_types_are_those_of_the_specification() {
         "query($x: Int!) { __typename }",
         "subscription { slots { timestamp } }",
     ] {
-        let (status, _, body) = ask(NEW, wrong).await;
+        let (status, _, body) = send(NEW, wrong).await;
         assert_eq!(status, 400, "{wrong}");
         assert!(body.get("data").is_none(), "{wrong}: {body}");
         assert!(
@@ -57,7 +57,7 @@ async fn statuses_and_media_types_are_those_of_the_specification() {
         );
     }
     // What failed while it was executed is an answer.
-    let (status, _, body) = ask(NEW, r#"{ lake { samples } rank(metric: "nope") { of } }"#).await;
+    let (status, _, body) = send(NEW, r#"{ lake { samples } rank(metric: "nope") { of } }"#).await;
     assert_eq!((status, &body["data"]), (200, &Value::Null));
 }
 
@@ -124,14 +124,14 @@ async fn a_query_that_was_sent_once_is_known_by_its_hash() {
             .collect::<String>()
     };
     let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": hash}});
-    let ask = async |body: Value| server.json(Method::POST, "/graphql", &body).await.value();
-    let unknown = ask(json!({"extensions": extensions})).await;
+    let send = async |body: Value| server.json(Method::POST, "/graphql", &body).await.value();
+    let unknown = send(json!({"extensions": extensions})).await;
     assert_eq!(unknown["errors"][0]["message"], "PersistedQueryNotFound");
     assert_eq!(
         unknown["errors"][0]["extensions"]["code"],
         "PERSISTED_QUERY_NOT_FOUND"
     );
-    let wrong = ask(json!({"query": "{ __typename }", "extensions": extensions})).await;
+    let wrong = send(json!({"query": "{ __typename }", "extensions": extensions})).await;
     assert!(
         wrong["errors"][0]["message"]
             .as_str()
@@ -139,8 +139,8 @@ async fn a_query_that_was_sent_once_is_known_by_its_hash() {
             .contains("expected the hash"),
         "{wrong}"
     );
-    let sent = ask(json!({"query": query, "extensions": extensions})).await;
-    let again = ask(json!({"extensions": extensions})).await;
+    let sent = send(json!({"query": query, "extensions": extensions})).await;
+    let again = send(json!({"extensions": extensions})).await;
     assert_eq!(sent["data"], json!({"metric": {"id": "kraken:tie"}}));
     assert_eq!(again["data"], sent["data"]);
     let address = format!(
@@ -181,14 +181,14 @@ async fn the_same_create_sent_twice_makes_one_subscription() {
         let server = Client::owning(serve(&base, HISTORY).await);
         let create = |metric: &str| json!({"query": format!(r#"mutation {{ createSubscription(input: {{metric: "{metric}", address: "a@example.com"}}) {{ subscription {{ id }} userErrors {{ code field }} }} }}"#)});
         let keyed = server.with("idempotency-key", "order-66");
-        let ask = async |metric: &str| {
+        let send = async |metric: &str| {
             let answer = keyed.json(Method::POST, "/graphql", &create(metric)).await.value();
             answer["data"]["createSubscription"].clone()
         };
-        let (first, second) = (ask("tie").await, ask("tie").await);
+        let (first, second) = (send("tie").await, send("tie").await);
         assert!(first["subscription"]["id"].is_string(), "{first}");
         assert_eq!(first, second);
-        let other = ask("hottry").await;
+        let other = send("hottry").await;
         assert_eq!(other["userErrors"], json!([{"code": "IDEMPOTENCY_KEY_REUSED", "field": "Idempotency-Key"}]));
         let without = server.json(Method::POST, "/graphql", &create("tie")).await.value();
         assert_ne!(without["data"]["createSubscription"], first);

@@ -1,11 +1,11 @@
-//! The HTTP server's connections: who is slow, idle or too many holds up nobody.
+//! The HTTP server's connections: slow, idle or too many clients delay no other.
 
-mod caps;
-mod depth;
+mod connection_limits;
 mod heads;
+mod nesting;
+mod request_cost;
 mod sizes;
 mod slow;
-mod work;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ async fn exchange(server: &Running, sent: &[u8]) -> String {
     end_of(stream).await.0
 }
 
-/// What comes until the server closes a connection, and how long that took.
+/// Text until the server closes a connection, and the time it took.
 async fn end_of(mut stream: TcpStream) -> (String, Duration) {
     let begun = Instant::now();
     let mut said = Vec::new();
@@ -79,7 +79,7 @@ async fn is_open(stream: &mut TcpStream) -> bool {
 
 /// A request that others send meanwhile must be answered soon.
 async fn answers(server: &Running) {
-    let asked = timeout(SOON, server.get("/v1/metrics?limit=1"));
-    let response = asked.await.expect("an answer in time");
+    let pending = timeout(SOON, server.get("/v1/metrics?limit=1"));
+    let response = pending.await.expect("an answer in time");
     assert_eq!(response.status().as_u16(), 200);
 }

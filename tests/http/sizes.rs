@@ -1,4 +1,4 @@
-//! Answers that are much larger than what was asked.
+//! Responses that are much larger than their requests.
 
 use std::fmt::Write;
 

@@ -152,10 +152,10 @@ async fn a_client_that_reads_nothing_of_a_long_answer_is_cut_off() {
     let server = server(&base, &[("WRITE_TIMEOUT", "1s"), ("IDLE_TIMEOUT", "60s")]).await;
     let mut stream = small_reader(&server).await;
     // Pipelined, so that more is to be written than any buffer takes.
-    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1_000);
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1_000);
     let (mut reader, mut writer) = stream.split();
     let ended = timeout(SOON, async {
-        let _ = writer.write_all(&ask).await;
+        let _ = writer.write_all(&requests).await;
         eventually("the connection to be cut off", async || {
             // A write to a connection that was closed fails at last.
             sleep(Duration::from_millis(100)).await;

@@ -17,12 +17,12 @@ use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::samples::minute;
 
-/// An exchange that knows three pairs' minutes of some days, with holes, and bans those who ask too
-/// much.
+/// An exchange that knows three pairs' minutes of some days, with holes, and bans clients that send
+/// too many requests.
 #[derive(Clone, Default)]
 struct Exchange {
-    asked: Arc<Mutex<Vec<String>>>,
-    /// Answers 429 to so many of the next questions.
+    requests: Arc<Mutex<Vec<String>>>,
+    /// Number of the next requests that are answered with 429.
     bans: Arc<Mutex<u32>>,
 }
 
@@ -32,7 +32,7 @@ async fn klines(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let number = |name: &str| query[name].parse::<i64>().unwrap();
-    exchange.asked.lock().unwrap().push(format!(
+    exchange.requests.lock().unwrap().push(format!(
         "{} {}",
         query["symbol"],
         number("startTime") / 60_000
@@ -41,8 +41,8 @@ async fn klines(
         let mut bans = exchange.bans.lock().unwrap();
         if *bans > 0 {
             *bans -= 1;
-            let asked = [("retry-after", "1")];
-            return (StatusCode::TOO_MANY_REQUESTS, asked, "too much").into_response();
+            let headers = [("retry-after", "1")];
+            return (StatusCode::TOO_MANY_REQUESTS, headers, "too much").into_response();
         }
     }
     let rows: Vec<Value> = (number("startTime").div_euclid(60_000)..=number("endTime") / 60_000)
@@ -125,11 +125,11 @@ async fn history_comes_day_by_day_and_pauses_are_obeyed() {
             .await;
         let first = minute("2026-01-02T00:00:00Z").number() % 1_000 + 1;
         assert!(series.contains(&format!("hottry,2026-01-02T00:00:00Z,{first}.5\n")), "{series}");
-        // What is there is not asked for again.
-        let asked = exchange.asked.lock().unwrap().len();
+        // Minutes that are there are not requested again.
+        let requests = exchange.requests.lock().unwrap().len();
         let again = program.ok(&SPAN).await;
         assert!(again.starts_with("backfill: 0 days of 3 symbols, 3 were there before;"), "{again}");
-        assert_eq!(exchange.asked.lock().unwrap().len(), asked);
+        assert_eq!(exchange.requests.lock().unwrap().len(), requests);
         let bad = program.run(&["backfill", "--feed", "binance", "--from", "tomorrow"]).await;
         assert_eq!(bad.code, 2);
         assert!(bad.err.contains("--from: expected a time as RFC 3339"), "{bad:?}");
@@ -148,11 +148,11 @@ async fn a_backfill_that_is_killed_goes_on_from_the_day_that_it_was_at() {
         let lake = base.lake().await;
         let mut doomed = stopping.start(&SPAN);
         eventually("the second day's answers", async || {
-            let asked = exchange.asked.lock().unwrap();
+            let requests = exchange.requests.lock().unwrap();
             let second = minute("2026-01-02T16:40:00Z").number();
-            let of_second = asked.iter().filter(|a| a.ends_with(&second.to_string()));
+            let of_second = requests.iter().filter(|a| a.ends_with(&second.to_string()));
             // Its last page begins behind the thousandth candle.
-            (of_second.count() > 0 || asked.len() >= 9).then_some(())
+            (of_second.count() > 0 || requests.len() >= 9).then_some(())
         })
         .await;
         doomed.kill();

@@ -1,4 +1,5 @@
-//! The same on the running program: on Postgres its clock is set, on `SQLite` the machine's.
+//! Steps of the clock under the running program: on Postgres its clock is set, on `SQLite` the
+//! machine's.
 
 use std::time::{Duration, Instant};
 

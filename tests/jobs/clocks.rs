@@ -42,7 +42,8 @@ impl Clocks {
         Duration::from_secs(self.second)
     }
 
-    /// Looks once a second for so long. Returns what was worth a line in the log.
+    /// Observes once a second for `seconds` seconds. Returns the events that are worth a line in
+    /// the log.
     fn run(&mut self, seconds: u64) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..seconds {

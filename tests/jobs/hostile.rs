@@ -84,13 +84,13 @@ async fn no_pause_that_is_asked_for_is_longer_than_an_exchange_can_mean() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_answered_once_the_next_good_answer_is_taken() {
     let each = hostile().into_iter().map(async |answer| {
-        // As often as it is asked for one minute, and then well.
+        // As many bad answers as there are attempts for one minute, then a good one.
         let bad = [answer.clone(), answer.clone(), answer];
         let exchange = Exchange::with(bad.into_iter().chain([good()])).await;
         let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
         for _ in 0..4 {
             match feed.samples(Millis(0).minute()).await {
-                Ok(batch) if exchange.asked().len() > 3 => {
+                Ok(batch) if exchange.requests().len() > 3 => {
                     assert_eq!(batch.samples.len(), 1);
                     return;
                 }
@@ -104,7 +104,7 @@ async fn whatever_is_answered_once_the_next_good_answer_is_taken() {
                 }
             }
         }
-        panic!("{:?}", exchange.asked());
+        panic!("{:?}", exchange.requests());
     });
     futures::future::join_all(each).await;
 }
@@ -132,7 +132,7 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
             let job = Arc::clone(&job);
             tokio::spawn(async move { runner.work(job).await })
         };
-        // The same feeds again and again: none of them is asked while its pause lasts.
+        // The same feeds again and again: none of them is polled while its pause lasts.
         for shift in 0..3_i64 {
             let now = database::clock(&database).await.unwrap();
             let slot = Millis(now.minute().start().0 + shift);
@@ -147,8 +147,11 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
             .await;
         }
         assert!(!working.is_finished());
-        let asked: Vec<usize> = kept.iter().map(|exchange| exchange.asked().len()).collect();
-        assert_eq!(asked.iter().max(), Some(&3), "{asked:?}");
+        let requests: Vec<usize> = kept
+            .iter()
+            .map(|exchange| exchange.requests().len())
+            .collect();
+        assert_eq!(requests.iter().max(), Some(&3), "{requests:?}");
         stop.cancel();
         working.await.unwrap();
     })

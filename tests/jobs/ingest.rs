@@ -40,7 +40,10 @@ async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
         );
         let again = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
         assert!(again.contains("already done"), "{again}");
-        assert_eq!((exchange.asked().len(), base.object_files().len()), (1, 1));
+        assert_eq!(
+            (exchange.requests().len(), base.object_files().len()),
+            (1, 1)
+        );
     })
     .await;
 }
@@ -79,5 +82,5 @@ async fn a_live_feed_is_never_asked_for_a_minute_that_has_passed() {
             .contains("too late: the slot was to be done by 2026-01-01T00:01:15Z"),
         "{said:?}"
     );
-    assert_eq!(exchange.asked().len(), 0);
+    assert_eq!(exchange.requests().len(), 0);
 }

@@ -1,12 +1,12 @@
-//! The slot table and what runs by it.
+//! The slot table and its jobs.
 
-mod age;
 mod backfill;
 mod clock_steps;
 mod clocks;
 mod full_disk;
 mod hostile;
 mod ingest;
+mod late_minutes;
 mod planning;
 mod readiness;
 mod review;

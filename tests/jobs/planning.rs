@@ -1,4 +1,4 @@
-//! What is due and missing is planned by itself.
+//! Planning: slots that are due and missing are planned without a call.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ async fn a_minute_that_a_live_feed_was_not_asked_for_is_missed_and_never_made_up
             missed >= usize::try_from(OUTAGE_MINUTES).unwrap() - 1,
             "{minutes:?}"
         );
-        assert!(exchange.asked().len() <= 2, "{:?}", exchange.asked());
+        assert!(exchange.requests().len() <= 2, "{:?}", exchange.requests());
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! Hours into which samples come after they were judged are judged again.
+//! Review: hours with samples that came after their evaluation are evaluated again.
 
 use std::sync::Arc;
 
@@ -37,12 +37,12 @@ async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
                 .unwrap();
             due.into_iter().map(|due| due.slot).collect()
         };
-        // Samples that came before their minutes were judged concern nobody.
+        // Samples that came before their minutes were evaluated need no review.
         assert_eq!(due(&job).await, []);
         alerting.commit(series(ID, 5, &["700"])).await;
         let hour = start().hour().start();
-        // It concerns the minute itself, and those of the longest window after it that were judged:
-        // all in one hour.
+        // It concerns the minute itself, and the evaluated ones of the longest window after it: all
+        // in one hour.
         assert_eq!(due(&job).await, [hour]);
         assert_eq!(due(&job).await, []);
         let runner = Runner::new(

@@ -94,7 +94,7 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
     .await;
 }
 
-/// Which parts of a minute stand how.
+/// Shards of a minute with their states.
 async fn parts(lake: &marketlake_lake::Lake, slot: Minute) -> Vec<(i32, JobRunState)> {
     let all = Entity::find().all(lake.database()).await.unwrap();
     let of_slot = all

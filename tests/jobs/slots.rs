@@ -1,4 +1,4 @@
-//! Each slot is done once, whoever does it.
+//! Slots: each is done once, by whichever worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -245,12 +245,12 @@ async fn new_work_opens_a_slot_that_is_done_again_but_not_one_that_was_given_up(
             .unwrap();
         assert_eq!(state(&database, 1).await, JobRunState::Pending);
         assert_eq!(state(&database, 2).await, JobRunState::Failed);
-        // A person may ask for it.
-        let asked = runner(&database, "w")
+        // A person may request it.
+        let ran = runner(&database, "w")
             .run_once(Count::new(&database, 0).as_ref(), Millis(2), 0, true)
             .await
             .unwrap();
-        assert!(matches!(asked, RunOnce::Done(_)), "{asked:?}");
+        assert!(matches!(ran, RunOnce::Done(_)), "{ran:?}");
     })
     .await;
 }

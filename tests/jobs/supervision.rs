@@ -1,5 +1,5 @@
-//! What runs for as long as the process does is started again where it panics; what panics for ever
-//! ends the process.
+//! Supervision: a background task that panics is started again; one that always panics ends the
+//! process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,7 +10,7 @@ use crate::support::athena::Standin;
 use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
-/// How the samples come to lie in the lake.
+/// State of the hour that holds the samples.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Raw,
@@ -283,14 +283,14 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
     samples.extend(series("b:two", 0, &["9"; 90]));
     let value = |bucket: &Bucket, aggregate| bucket.value(aggregate).unwrap().to_string();
     everywhere(&samples, async |engine, day| {
-        let ask = async |text: &str, span| {
+        let query_buckets = async |text: &str, span| {
             let interval = text.parse().unwrap();
             engine
                 .buckets(&metric("a:one"), span, interval)
                 .await
                 .unwrap()
         };
-        let hours = ask("1h", day).await;
+        let hours = query_buckets("1h", day).await;
         let shown: Vec<Vec<String>> = hours
             .iter()
             .map(|bucket| Aggregate::ALL.map(|a| value(bucket, a)).to_vec())
@@ -302,13 +302,13 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
             ["76", "61.5", "90.5", "61.5", "90.5", "2280", "30"],
         ];
         assert_eq!(shown, expected);
-        let ten = ask("10m", day).await;
+        let ten = query_buckets("10m", day).await;
         let starts: Vec<i64> = ten
             .iter()
             .map(|b| b.start.number() - start().number())
             .collect();
         assert_eq!(starts, [0, 10, 30, 40, 50, 60, 70, 80]);
-        let whole_day = ask("1d", day).await;
+        let whole_day = query_buckets("1d", day).await;
         assert_eq!(whole_day.len(), 1);
         assert_eq!(
             (whole_day[0].count, value(&whole_day[0], Aggregate::Avg)),
@@ -319,7 +319,7 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
             from: start().plus(50),
             to: start().plus(61),
         };
-        let cut = ask("1h", part).await;
+        let cut = query_buckets("1h", part).await;
         let counts: Vec<u64> = cut.iter().map(|bucket| bucket.count).collect();
         assert_eq!(counts, [10, 2]);
         assert_eq!(value(&cut[1], Aggregate::First), "61.5");

@@ -16,7 +16,7 @@ const REPAIR: CheckOptions = CheckOptions {
     repair: true,
 };
 
-/// What is done to a file.
+/// Damage of a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     Truncated,

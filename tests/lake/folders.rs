@@ -1,4 +1,4 @@
-//! Which folders are flushed for a new object, so that a power failure cannot take it.
+//! Folders that are flushed for a new object, so that a power failure cannot take it.
 
 use std::path::{Path, PathBuf};
 

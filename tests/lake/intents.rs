@@ -19,7 +19,7 @@ use crate::support::{DEEP, SHALLOW};
 
 const GRACE: Duration = Duration::from_secs(3_600);
 
-/// Vacuums as if so many minutes had passed.
+/// Vacuums as if a number of minutes had passed.
 async fn vacuum_in(lake: &Lake, minutes: i64) -> Result<VacuumSummary, LakeError> {
     let now = database::clock(lake.database()).await.unwrap();
     lake.vacuum(Millis(now.0 + minutes * 60_000), GRACE).await

@@ -1,25 +1,25 @@
-//! The lake: what is kept, and what is answered.
+//! The lake: storage and queries.
 
 mod adopt;
+mod commits;
 mod conformance;
 mod damage;
 pub mod faults;
 mod folders;
 mod future;
-mod honest;
 pub mod identity;
 mod intents;
-mod keeping;
 mod keys;
 mod lake_file;
 mod lost_catalog;
-mod order;
+mod maintenance;
 mod random;
 mod rebuild;
+mod repair;
+mod short_names;
 mod statistics;
 mod takeover;
 mod tools;
-mod upkeep;
 
 use std::sync::Arc;
 

@@ -159,7 +159,7 @@ async fn foreign_files_and_rows_of_the_future_are_left_alone() {
     .await;
 }
 
-/// What happens to a lake between two losses.
+/// Operation on a lake between two losses.
 #[derive(Clone, Debug)]
 enum Step {
     Ingest(Vec<(u8, i64, i64)>),

@@ -9,7 +9,7 @@ use crate::support::program::Program;
 use crate::support::samples::{sample, series};
 
 const PAGE: &str = include_str!("../../docs/lake.md");
-/// What each example must find: in the order of metrics, the newest value.
+/// Expected result of each example: in the order of metrics, the newest value.
 const NEWEST: &str = "assert [(m, round(v, 9)) for m, v in newest] == [('a:one', 0.06076), ('b:two', 12.5), ('c:large', 123456.75)], newest\nprint(len(files), 'files')";
 
 /// The page's Python blocks, each with the heading line before it.

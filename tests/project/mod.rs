@@ -1,4 +1,4 @@
-//! What the project promises about itself.
+//! Rules that the project keeps about its own files.
 
 mod layering;
 

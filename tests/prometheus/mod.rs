@@ -1,5 +1,5 @@
-//! The API of Prometheus, as Grafana and promtool ask it. `recorded.json` is what a real Prometheus
-//! said about the same samples (`record.py`).
+//! Prometheus' API, as Grafana and promtool use it. `recorded.json` holds the responses of a real
+//! Prometheus about the same samples (`record.py`).
 
 use std::fmt::Write;
 

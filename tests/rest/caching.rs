@@ -1,4 +1,4 @@
-//! Answers that are kept, here and by those who asked.
+//! Responses that are cached, by the server and by clients.
 
 use serde_json::Value;
 
@@ -95,14 +95,15 @@ async fn the_same_question_is_answered_once_a_commit() {
         let line = figures.lines().find_map(|line| line.strip_prefix(&start));
         line.map_or(0, |number| number.parse().unwrap())
     };
-    let asked = (0..50).map(|_| server.get("/v1/ranking?statistic=range"));
-    futures::future::join_all(asked).await;
+    let requests = (0..50).map(|_| server.get("/v1/ranking?statistic=range"));
+    futures::future::join_all(requests).await;
     assert_eq!(
         (figure("rest", "miss").await, figure("rest", "hit").await),
         (1, 49)
     );
-    let asked = (0..50).map(|_| server.graphql("{ ranking(statistic: RANGE) { nodes { rank } } }"));
-    futures::future::join_all(asked).await;
+    let requests =
+        (0..50).map(|_| server.graphql("{ ranking(statistic: RANGE) { nodes { rank } } }"));
+    futures::future::join_all(requests).await;
     assert_eq!(
         (
             figure("graphql", "miss").await,

@@ -10,7 +10,7 @@ use crate::support::program::Program;
 
 /// Sent in place of each value; it fits into an address.
 const LONG: usize = 5_000;
-/// Of it so many characters may come back in a row.
+/// Maximum number of its characters that may come back in a row.
 const MAX_ECHO: usize = 500;
 
 fn long() -> String {

@@ -1,4 +1,4 @@
-//! The same rows in six forms, read by those for whom the forms are.
+//! The same rows in six formats, read by their usual readers.
 
 use std::process::Command;
 

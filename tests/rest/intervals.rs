@@ -1,4 +1,4 @@
-//! Samples gathered into intervals, over REST, GraphQL and the shell.
+//! Samples aggregated into intervals, over REST, GraphQL and the CLI.
 
 use serde_json::{Value, json};
 

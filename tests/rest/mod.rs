@@ -4,7 +4,7 @@ mod caching;
 mod excerpts;
 mod formats;
 mod intervals;
-mod own;
+mod subscriptions;
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The shell: what it prints, and with what status it ends.
+//! The CLI: its output and its exit codes.
 
 mod logs;
 mod smoke;

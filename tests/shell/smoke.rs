@@ -1,4 +1,4 @@
-//! `marketlake smoke`: on what is well, on what is empty, and on what is something else.
+//! `marketlake smoke` on a healthy server, on an empty lake, and on another server.
 
 use axum::Router;
 use axum::routing::any;
@@ -10,7 +10,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::client::key;
 use crate::support::program::{Program, Said};
 
-/// What was looked at, by its state.
+/// Names of the probes in a state.
 fn looks(said: &Said, state: &str) -> Vec<String> {
     let all: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
     let of_state = all.iter().filter(|look| look["state"] == state);
@@ -19,7 +19,7 @@ fn looks(said: &Said, state: &str) -> Vec<String> {
         .collect()
 }
 
-/// By one who has no operator key.
+/// Runs the probes without an operator key.
 async fn smoke(url: &str, more: &[&str]) -> Said {
     let all = [&["smoke", url, "--format", "json"], more].concat();
     let program = Program::bare().with("MARKETLAKE_DATA", "/nowhere");

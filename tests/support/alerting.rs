@@ -1,4 +1,4 @@
-//! A lake with subscriptions, judged minute by minute, and an outbox that is emptied when a test
+//! A lake with subscriptions, evaluated minute by minute, and an outbox that is emptied when a test
 //! says so.
 
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use sea_orm::{
 use super::base::Base;
 use super::samples::{series, start};
 
-/// How long a mail server may take in a test.
+/// Timeout of a mail server in a test.
 pub const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a trader typed: a metric or a pattern, and the address.
+/// Input of a trader: a metric or a pattern, and the address.
 pub fn wants(metric: &str) -> NewSubscription {
     NewSubscription {
         metric: metric.to_owned(),
@@ -33,7 +33,7 @@ pub fn wants(metric: &str) -> NewSubscription {
     }
 }
 
-/// A lake, and those who want to hear of it.
+/// A lake, and its subscriptions.
 pub struct Alerting {
     pub lake: Arc<Lake>,
     pub database: DatabaseConnection,
@@ -72,7 +72,7 @@ impl Alerting {
         self.commit(calm.collect()).await;
     }
 
-    /// Judges a minute, as the job does, and marks it as judged.
+    /// Evaluates a minute, as the job does, and marks it as evaluated.
     pub async fn judge(&self, minute: Minute) -> RecordCounts {
         self.lake.follow(0).await.unwrap();
         let verdict = detection::evaluate(&self.lake, minute).await.unwrap();
@@ -104,7 +104,7 @@ impl Alerting {
         recorded
     }
 
-    /// Commits the samples of the minutes from `from` on, a minute at a time, and judges each.
+    /// Commits the samples of the minutes from `from` on, a minute at a time, and evaluates each.
     pub async fn play(&self, id: &str, from: i64, values: &[&str]) -> Vec<RecordCounts> {
         let mut recorded = Vec::new();
         for (offset, value) in (from..).zip(values) {
@@ -187,7 +187,7 @@ impl Alerting {
     }
 }
 
-/// What makes mails, at an address that is nobody's.
+/// Writer of mails, from a fixed address at an example domain.
 pub fn writer(dkim: Option<Dkim>) -> Writer {
     Writer::new(WriterOptions {
         from: "marketlake <alerts@lake.example>".parse().unwrap(),

@@ -58,7 +58,7 @@ pub struct Standin {
 }
 
 impl Standin {
-    /// One with so many workgroups that read a base's bucket.
+    /// Stand-in with a number of workgroups that read a base's bucket.
     pub async fn of(base: &Base, workgroups: usize) -> Self {
         let name = Uuid::new_v4().simple().to_string();
         let names: Vec<String> = (0..workgroups).map(|at| format!("{name}-{at}")).collect();
@@ -109,8 +109,8 @@ impl Standin {
         serde_json::from_value(answer["queries"].take()).unwrap()
     }
 
-    /// What somebody else's SQL finds, who knows of no catalog.
-    pub async fn ask(&self, sql: &str) -> Value {
+    /// Result of external SQL, without the catalog.
+    pub async fn query(&self, sql: &str) -> Value {
         let question = json!({
             "workgroup": self.options.workgroups[0],
             "QueryString": sql,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::moto::Moto;
 use super::s3;
 
-/// What a test's lake and records lie on. Gone when dropped.
+/// Database and store of one test. Gone when dropped.
 pub struct Base {
     pub name: &'static str,
     pub database_url: String,
@@ -92,7 +92,7 @@ impl Base {
         self.folder.path()
     }
 
-    /// Where the Parquet files lie on this machine, whichever way they are reached.
+    /// Folder of the Parquet files on this machine, whether the store is local or S3.
     pub fn objects(&self) -> PathBuf {
         match self.store.endpoint {
             None => self.path().join("lake"),

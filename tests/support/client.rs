@@ -1,4 +1,4 @@
-//! One who asks over HTTP, with a key or without.
+//! HTTP client, with a key or without.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::program::{Program, Running};
 
-/// Who asks, and whom.
+/// HTTP client of one server, with its headers.
 #[derive(Clone)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
     headers: Vec<(String, String)>,
-    /// Kept running for as long as somebody asks it.
+    /// Kept running while a client uses it.
     server: Option<Arc<Running>>,
 }
 
-/// What was answered.
+/// HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -46,7 +46,7 @@ impl Client {
         }
     }
 
-    /// The operator of a server that nobody else needs.
+    /// The operator of a server that only this client uses.
     pub fn owning(server: Running) -> Self {
         let client = server.operator();
         Self {

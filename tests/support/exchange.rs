@@ -17,7 +17,7 @@ pub struct Answer {
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     delay: Duration,
-    /// Says that so many bytes more will come than do.
+    /// Number of announced bytes that it does not send.
     missing: usize,
 }
 
@@ -61,7 +61,7 @@ pub struct Exchange {
 struct Script {
     answers: VecDeque<Answer>,
     last: Answer,
-    asked: Vec<(String, Option<String>)>,
+    requests: Vec<(String, Option<String>)>,
 }
 
 impl Exchange {
@@ -72,7 +72,7 @@ impl Exchange {
         let state = Arc::new(Mutex::new(Script {
             answers,
             last,
-            asked: Vec::new(),
+            requests: Vec::new(),
         }));
         let router = Router::new()
             .fallback(answer)
@@ -84,11 +84,11 @@ impl Exchange {
     }
 
     /// Path and query of each request so far.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.state
             .lock()
             .unwrap()
-            .asked
+            .requests
             .iter()
             .map(|(path, _)| path.clone())
             .collect()
@@ -99,7 +99,7 @@ impl Exchange {
         self.state
             .lock()
             .unwrap()
-            .asked
+            .requests
             .iter()
             .map(|(_, key)| key.clone())
             .collect()
@@ -113,7 +113,7 @@ async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Re
             .headers()
             .get("x-cw-api-key")
             .map(|v| v.to_str().unwrap().to_owned());
-        script.asked.push((request.uri().to_string(), key));
+        script.requests.push((request.uri().to_string(), key));
         script
             .answers
             .pop_front()

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How it misbehaves, if it does.
+/// Fault of the server, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -95,7 +95,7 @@ impl Mailbox {
         self.return_paths.lock().unwrap().clone()
     }
 
-    /// How often each mail came, by its Message-ID.
+    /// Number of arrivals of each mail, by its Message-ID.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for mail in self.mails() {

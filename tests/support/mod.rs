@@ -1,5 +1,4 @@
-//! What tests stand on: real databases, real stores, a mail server, exchanges, and the program
-//! itself.
+//! Test support: real databases, real stores, a mail server, exchanges, and the program itself.
 
 pub mod alerting;
 pub mod athena;
@@ -39,7 +38,7 @@ pub const DEEP: CheckOptions = CheckOptions {
     repair: false,
 };
 
-/// How long anything may take that should happen soon.
+/// Time limit of anything that should happen soon.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Polls until `probe` says how much is done that is all; fails the test when nothing more gets

@@ -1,4 +1,4 @@
-//! Servers beside the test's Postgres: one that asks for passwords, and `PgBouncer` before the
+//! Servers beside the test's Postgres: one that requires passwords, and `PgBouncer` before the
 //! shared one.
 
 use std::path::{Path, PathBuf};

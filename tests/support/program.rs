@@ -16,11 +16,11 @@ use super::client::Client;
 #[derive(Clone)]
 pub struct Program {
     settings: Vec<(String, String)>,
-    /// What the shell that becomes the program does first.
+    /// Command that the shell runs before it becomes the program.
     first: String,
 }
 
-/// What one call said.
+/// Exit code and output of one call.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -44,7 +44,7 @@ impl Program {
         }
     }
 
-    /// With so many files that it may have open.
+    /// Limits the files that it may have open.
     pub fn with_max_files(mut self, files: u32) -> Self {
         self.first += &format!("ulimit -n {files}; ");
         self
@@ -267,7 +267,7 @@ impl Running {
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
-    /// The same, asked by the operator.
+    /// Sends a GraphQL query as the operator.
     pub async fn graphql_as_operator(&self, query: &str) -> Value {
         self.operator().graphql(query).await
     }
@@ -310,7 +310,7 @@ impl Running {
         self.log()
     }
 
-    /// What it logged so far.
+    /// Log so far.
     pub fn log(&self) -> String {
         self.log.lock().clone()
     }

@@ -15,7 +15,7 @@ pub fn metric(id: &str) -> Metric {
     id.parse().unwrap()
 }
 
-/// A sample so many minutes after [`start`].
+/// A sample at a number of minutes after [`start`].
 pub fn sample(id: &str, offset: i64, value: &str) -> Sample {
     Sample {
         metric: metric(id),

@@ -1,4 +1,4 @@
-//! What can happen between a program and a server: a proxy on loopback that loses, delays and
+//! Faulty network between a program and a server: a proxy on loopback that loses, delays and
 //! refuses.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::loopback;
 
-/// What becomes of requests.
+/// Faults of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weather {
     Calm,
@@ -64,7 +64,7 @@ impl Wire {
         *self.weather.lock() = weather;
     }
 
-    /// How many calls did not go as they should.
+    /// Number of calls that were disturbed.
     pub fn disturbed(&self) -> u64 {
         self.disturbed.load(Ordering::SeqCst)
     }

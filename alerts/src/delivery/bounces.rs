@@ -1,7 +1,7 @@
 //! Processes bounces and complaints: RFC 3464 delivery-status notices, RFC 5965 abuse reports, and
 //! SES notifications (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html>).
 //!
-//! Anybody can post here, so a notice must carry the signed return address of the mail it is about.
+//! Any client can post here, so a notice must carry the signed return address of its mail.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::queue::{admin, suppression_list};
 use crate::subscriptions::lifecycle::{Transition, apply_transition};
 use crate::token::{Keyring, TokenError};
 
-/// So many soft notices within [`SOFT_BOUNCE_WINDOW`] suspend an address too.
+/// Soft notices within [`SOFT_BOUNCE_WINDOW`] that suspend an address too.
 const MAX_SOFT_BOUNCES: u64 = 5;
 const SOFT_BOUNCE_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 
@@ -51,7 +51,7 @@ struct Notice {
 /// Outcome of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BounceOutcome {
-    /// It was recorded; so many subscriptions were suspended or ended by it.
+    /// It was recorded, and suspended or ended this number of subscriptions.
     Recorded(u64),
     /// It says nothing bad, or nothing new.
     Nothing,

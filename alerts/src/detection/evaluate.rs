@@ -196,7 +196,7 @@ fn sum(points: &[Point], minute: Minute) -> RollingSum {
     before.map(|point| point.value).collect()
 }
 
-/// Of the jumps, those that the subscriptions' limits let become alerts, with their evidence.
+/// Turns the jumps that the subscriptions' limits allow into alerts, with their evidence.
 async fn admit(
     lake: &Lake,
     evaluation: &mut Evaluation,

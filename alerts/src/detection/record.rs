@@ -25,7 +25,7 @@ use crate::subscriptions::lifecycle::{Transition, apply_transition};
 pub struct RecordCounts {
     /// New alerts.
     pub alerts: u64,
-    /// New deliveries; fewer than alerts where some are told of together.
+    /// New deliveries; fewer than alerts where several are in one message.
     pub deliveries: u64,
     /// Watches whose state is another now.
     pub transitions: u64,

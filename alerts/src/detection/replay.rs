@@ -47,8 +47,8 @@ pub struct Replay {
     pub would_not_have_fired: Vec<AlertRecord>,
 }
 
-/// Judges a span again: the minutes of `evaluated` in it, which are those that were judged then,
-/// and some before it for states that were under way.
+/// Evaluates a span again: the minutes of `evaluated` in it, which are those that were evaluated
+/// before, and some before it for states that were under way.
 ///
 /// # Errors
 /// If the database or the lake fails.

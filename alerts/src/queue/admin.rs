@@ -24,13 +24,13 @@ pub struct DeliverySummary {
     pub kind: DeliveryKind,
     /// Channel.
     pub channel: Channel,
-    /// To whom, masked.
+    /// Recipient, masked.
     pub to: String,
     /// State.
     pub state: DeliveryState,
     /// Number of attempts.
     pub attempts: i32,
-    /// Number of attempts that may have arrived though nobody can know.
+    /// Number of attempts of unknown outcome: the message may have arrived.
     pub unknowns: i32,
     /// Last error.
     pub error: Option<String>,
@@ -110,7 +110,7 @@ pub(crate) async fn find_by_message_id(
     Entity::find_by_id(identity).one(connection).await
 }
 
-/// Counts deliveries that died since a time, except those that nobody wanted any more, or that were
+/// Counts deliveries that died since a time, except those that were no longer wanted, or that were
 /// too old when they were evaluated.
 ///
 /// # Errors
@@ -125,8 +125,8 @@ pub async fn count_dead(connection: &impl ConnectionTrait, since: Millis) -> Res
         .await
 }
 
-/// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age: one
-/// that is too old expires anew. `false` where there is none of that id in such a state.
+/// Requeues a delivery that was given up, or whose outcome is unknown. It keeps its age: one that
+/// is too old expires anew. `false` where there is none of that id in such a state.
 ///
 /// # Errors
 /// If the database fails.
@@ -142,7 +142,7 @@ pub async fn requeue(
             attempts: Set(0),
             unknowns: Set(0),
             finished_at: Set(None),
-            // It was not to anybody's liking: it is rendered anew.
+            // The old message may have been refused: it is rendered anew.
             message: Set(None),
             ..Default::default()
         })

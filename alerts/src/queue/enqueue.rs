@@ -17,7 +17,7 @@ pub struct NewDelivery {
     pub subscription_id: Option<String>,
     /// Channel.
     pub channel: Channel,
-    /// To whom.
+    /// Recipient.
     pub address: String,
     /// Content as JSON.
     pub content: Option<String>,

@@ -9,7 +9,7 @@ pub mod enqueue;
 pub mod lane;
 pub(crate) mod suppression_list;
 
-/// Prefix of the reason if a delivery is given up because nobody wants it any more.
+/// Prefix of the reason if a delivery is given up because it is no longer wanted.
 pub(crate) const UNWANTED_REASON_PREFIX: &str = "not wanted any more: ";
 /// Reason, or its beginning, if an alert was too old when its minute was evaluated.
 pub const TOO_OLD_REASON: &str = "expired: older than alerts.max_age";

@@ -19,14 +19,14 @@ pub struct Evidence {
     pub ts: Minute,
     /// Length of the window, in minutes.
     pub window: u32,
-    /// By time; the evaluated one last.
+    /// Points by time; the evaluated one last.
     pub points: Vec<Point>,
     /// Ids of the live segments that held them.
     pub segments: Vec<i64>,
 }
 
 impl Evidence {
-    /// Its key: it is the same for all who ask the same of the same minute.
+    /// Key of the evidence: the same for the same metric, minute and window.
     #[must_use]
     pub fn id(metric: &Metric, ts: Minute, window: u32) -> String {
         format!("{metric}@{ts}/{window}")

@@ -19,8 +19,8 @@ pub struct Rule {
     /// Consecutive minutes that must jump before it fires; 1 or more. A minute without a sample
     /// does not count and does not break the row.
     pub for_minutes: u32,
-    /// Once it fired, it is over when a sample is no longer beyond so many times the mean; the
-    /// factor itself where there is none.
+    /// Multiple of the mean at or within which it resolves after firing; `None` for the factor
+    /// itself.
     pub resolve_factor: Option<Exact>,
     /// Cooldown: minutes after an alert without a further one of the metric.
     pub cooldown: u32,
@@ -28,7 +28,7 @@ pub struct Rule {
     pub max_per_day: Option<u32>,
     /// Minutes from then on are not evaluated.
     pub expires_at: Option<Millis>,
-    /// It ends after so many alerts.
+    /// Number of alerts after which it expires.
     pub max_alerts: Option<u32>,
 }
 
@@ -112,7 +112,7 @@ pub struct ScopedRule {
     pub pattern: Pattern,
     /// The rule.
     pub rule: Rule,
-    /// Until then it is evaluated without a word.
+    /// End of a snooze; until then it is evaluated without a message.
     pub muted_until: Option<Millis>,
 }
 

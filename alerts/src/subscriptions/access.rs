@@ -11,7 +11,7 @@ use crate::error::AlertError;
 /// Subscriptions that a requester may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access<'a> {
-    /// Anybody's: for operators.
+    /// All subscriptions: for operators.
     All,
     /// Those of a mail address, which holds a link that was mailed there.
     Address(&'a str),

@@ -36,7 +36,7 @@ pub enum Transition {
     Resume,
     /// It is evaluated without a word until then.
     Snooze(Millis),
-    /// Another rule, pattern or zone; who owns it and how it travels stay.
+    /// Another rule, pattern or zone; owner and channel stay.
     Edit(Box<NewSubscription>),
     /// It ends, for a reason in a few words.
     Unsubscribe(&'static str),
@@ -57,7 +57,7 @@ pub enum LifecycleError {
     /// It is in another state than that step begins in.
     #[error("expected a subscription that is {expected}, this one is {state}")]
     Not {
-        /// In which states the step begins.
+        /// States in which the step begins.
         expected: &'static str,
         /// The state that it is in.
         state: &'static str,
@@ -193,7 +193,7 @@ async fn apply_transition_of(
         if in_force(connection, &address).await? >= MAX_SUBSCRIPTIONS_PER_ADDRESS {
             return Ok(Err(LifecycleError::TooMany));
         }
-        // Who confirms a link that was mailed there shows that the address takes mail.
+        // A confirmed link that was mailed there shows that the address takes mail.
         suppression_list::lift(connection, &address).await?;
     }
     let (mut update, kind, detail) = planned;

@@ -22,8 +22,8 @@ use crate::queue::enqueue::{NewDelivery, enqueue};
 /// Tests of one address are at least so far apart.
 const TEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Ends what an unsubscribe link names: `s:SUBSCRIPTION`, or `d:IDENTITY` for all that a digest
-/// told of. Returns how many ended by it; what has ended already is no error.
+/// Ends the subscriptions that an unsubscribe link names: `s:SUBSCRIPTION`, or `d:IDENTITY` for all
+/// of a digest. Returns how many ended by it; one that has ended already is no error.
 ///
 /// # Errors
 /// If the database fails.

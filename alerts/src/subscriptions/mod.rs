@@ -101,7 +101,7 @@ impl Subscription {
             .collect())
     }
 
-    /// To where its alerts go.
+    /// Recipient of its alerts.
     #[must_use]
     pub fn target(&self) -> &str {
         self.endpoint.as_deref().unwrap_or(&self.address)

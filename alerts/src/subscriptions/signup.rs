@@ -1,4 +1,4 @@
-//! Sign-up with double opt-in. Anybody may request a subscription for any address, so a
+//! Sign-up with double opt-in. Any client may request a subscription for any address, so a
 //! confirmation mail goes to the address, and limits keep the form from being used against third
 //! parties. The response does not tell whether an address is known.
 
@@ -28,7 +28,7 @@ use crate::queue::suppression_list;
 
 const BATCH_SIZE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Pending subscriptions that nobody confirms are deleted after so long.
+/// Time after which an unconfirmed subscription is deleted.
 pub(super) const PENDING_TTL: Duration = Duration::from_secs(7 * 86_400);
 
 /// Limits of sign-ups.
@@ -55,11 +55,11 @@ impl Default for SignupLimits {
 /// The requester of a sign-up.
 #[derive(Clone, Copy, Debug)]
 pub struct SignupRequester<'a> {
-    /// The network address, by which askers are counted.
+    /// Network address, by which sign-ups are counted.
     pub source: &'a str,
     /// Key or identity-provider user, if any.
     pub owner: Option<&'a str>,
-    /// The requester's own name for this request: asked again under it, nothing is made twice.
+    /// Idempotency key, chosen by the requester: a repeated request under it makes nothing new.
     pub idempotency_key: Option<&'a str>,
 }
 
@@ -81,10 +81,11 @@ impl SignupRequester<'_> {
     }
 }
 
-/// Makes a pending subscription and the mail that asks its owner to confirm it, in one transaction.
+/// Makes a pending subscription and the confirmation mail to its owner, in one transaction.
 ///
-/// The answer does not tell whether the address is known: where it has had its mails for today,
-/// wants none or has too many subscriptions already, the answer is the same and no mail is written.
+/// The response does not reveal whether the address is known: where it has had its mails for today,
+/// wants none or has too many subscriptions already, the response is the same and no mail is
+/// written.
 ///
 /// # Errors
 /// If the database fails. Wrong fields, and limits that concern the requester or all, are the inner
@@ -199,7 +200,7 @@ pub async fn request_manage_link(
     Ok(Ok(()))
 }
 
-/// Deletes subscriptions that nobody has confirmed in time, without a trace. Returns how many.
+/// Deletes subscriptions that were not confirmed in time, without a trace. Returns how many.
 ///
 /// # Errors
 /// If the database fails.

@@ -19,7 +19,7 @@ pub struct Reading {
     pub database: Millis,
     /// Application's clock.
     pub application: Millis,
-    /// The time since the machine's start before the database was asked, and after.
+    /// Time since the machine's start, before and after the query to the database.
     pub uptime: (Duration, Duration),
 }
 
@@ -111,9 +111,9 @@ impl Line {
         let (before, after) = reading.uptime;
         let (database, application) = (reading.database, reading.application);
         let difference = database.since(application);
-        let asking = millis(after.saturating_sub(before));
+        let round_trip = millis(after.saturating_sub(before));
         let agree =
-            difference.saturating_abs() <= millis(MAX_CLOCK_DIFFERENCE).saturating_add(asking);
+            difference.saturating_abs() <= millis(MAX_CLOCK_DIFFERENCE).saturating_add(round_trip);
         let Some((theirs, ours)) = self.tracks else {
             let standing = if agree {
                 self.follow(reading);

@@ -1,11 +1,11 @@
 //! Clock for slots, leases and links: the database's clock, on which all processes agree, as long
 //! as it runs steadily.
 //!
-//! Each second both clocks are compared with what the machine counts since its start, sleep
-//! included. A clock that was set does not move the time: it goes on as before. Where the
-//! database's was set alone, for as long as that lasts; where both were (one machine, one clock),
-//! until the step has stayed for [`STEP_SETTLE_TIME`]. A step forward holds planning meanwhile:
-//! nobody can know under which minute a price belongs.
+//! Each second both clocks are compared with the machine's uptime, sleep included. A clock that was
+//! set does not move the time: it goes on as before. Where the database's was set alone, for as
+//! long as that lasts; where both were (one machine, one clock), until the step has stayed for
+//! [`STEP_SETTLE_TIME`]. A step forward holds planning meanwhile: it is unknown to which minute a
+//! price belongs.
 
 mod line;
 mod uptime;
@@ -57,7 +57,7 @@ impl Clock {
         Self::new(Box::new(machine_clock), Box::new(uptime::uptime))
     }
 
-    /// The clock over an application's clock, and a count of time that nobody sets.
+    /// The clock over an application's clock, and a monotonic uptime.
     #[must_use]
     pub fn new(application: Tell<Millis>, uptime: Tell<Duration>) -> Self {
         Self(Arc::new(Inner {
@@ -100,7 +100,7 @@ impl Clock {
         let observed = self.0.state.lock().observed;
         let uptime = (self.0.uptime)();
         if observed.is_none_or(|at| uptime.saturating_sub(at) >= OBSERVE_INTERVAL) {
-            // One asks for all.
+            // One caller reads the clock for all.
             self.0.state.lock().observed = Some(uptime);
             if let Err(error) = self.observe(connection).await {
                 self.0.state.lock().observed = None;
@@ -135,8 +135,8 @@ impl Clock {
         self.0.state.lock().line.describe()
     }
 
-    /// Whether a step was gone along with in the last so much time. What is old by the new time may
-    /// be young.
+    /// Whether a step of the clock was accepted within `span`. A row that looks old by the new time
+    /// may be young.
     #[must_use]
     pub fn stepped_within(&self, span: Duration) -> bool {
         let ago = self.0.state.lock().line.accepted_ago((self.0.uptime)());

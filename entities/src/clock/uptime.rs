@@ -23,7 +23,7 @@ struct Start {
     slept: Mutex<Duration>,
 }
 
-/// The time since this process first asked, and the time that the machine slept meanwhile, where
+/// Time since the first call in this process, and the time that the machine slept meanwhile, where
 /// the system tells.
 pub(super) fn uptime() -> Duration {
     let start = &*START;

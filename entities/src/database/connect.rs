@@ -126,7 +126,7 @@ pub async fn connect_with(
 /// A pool that connects when it is first used.
 ///
 /// # Errors
-/// Where the address cannot be used, or the `SQLite` file cannot be made.
+/// Fails if the address cannot be used, or the `SQLite` file cannot be made.
 pub fn pool(url: &str, options: &PoolOptions) -> Result<DatabaseConnection, ConnectError> {
     if let Some(url) = postgres_url(url) {
         return postgres_pool(&url, options);

@@ -1,8 +1,8 @@
 //! Outages: one log line when one begins, one when it ends.
 //!
-//! Whatever uses the database or the store in a loop holds a [`Reporter`] and tells it how each
-//! round went. An outage begins with the first reporter that fails, and ends when the last one
-//! that failed succeeds again. One that is dropped before leaves that to the next success of any.
+//! Each loop that uses the database or the store holds a [`Reporter`] and tells it how each round
+//! went. An outage begins with the first reporter that fails, and ends when the last one that
+//! failed succeeds again. One that is dropped before leaves that to the next success of any.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -14,16 +14,16 @@ use sea_orm::DatabaseConnection;
 
 use super::connect::{diagnose, is_pool_timeout};
 
-/// Of the catalog's database, as this process sees it.
+/// Outage of the catalog's database, as this process sees it.
 pub static DATABASE: Outage = Outage::new("database");
-/// Of the object store, as this process sees it.
+/// Outage of the object store, as this process sees it.
 pub static STORE: Outage = Outage::new("object store");
 
 /// The state of one thing that this process depends on.
 pub struct Outage {
     what: &'static str,
     state: Mutex<State>,
-    /// Whether all that failed are dropped, and nobody has succeeded since.
+    /// Whether all that failed are dropped, and none has succeeded since.
     is_orphaned: AtomicBool,
 }
 
@@ -112,7 +112,7 @@ impl Reporter {
         }
     }
 
-    /// A statement failed; where the pool does not say why, the database is asked.
+    /// Notes that a statement failed; where the pool does not say why, queries the database.
     pub async fn fail_statement(
         &mut self,
         database: &DatabaseConnection,

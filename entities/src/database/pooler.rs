@@ -18,8 +18,8 @@ const ROUNDS: usize = 4;
 /// `SQLSTATE` of a prepared statement that is there already, and of one that is not.
 const OTHERS_STATEMENT: [&str; 2] = ["42P05", "26000"];
 
-/// What `PgBouncer` says while its server is not there or has no room, or because it was not a
-/// moment ago: all of it with the one `SQLSTATE` 08P01.
+/// Messages of `PgBouncer` while its server is down, has no room, or was down a moment ago: all
+/// have the one `SQLSTATE` 08P01.
 const WAITING_FOR_SERVER: [&str; 7] = [
     "server_login_retry",
     "server down",

@@ -12,7 +12,7 @@ use sea_orm::{
 use super::connect::PoolOptions;
 use super::sqlite_file;
 
-/// Messages of `SQLite` about a damaged file, whatever it was asked.
+/// Messages of `SQLite` about a damaged file, whatever the statement.
 const DAMAGED: [&str; 3] = [
     "database disk image is malformed",
     "file is not a database",
@@ -60,7 +60,7 @@ pub fn with_sqlite_help(error: String) -> String {
 /// Checks the structure of a `SQLite` file. `None` where the database is another.
 ///
 /// # Errors
-/// Where it cannot be asked.
+/// Fails if the query does.
 pub async fn check_sqlite(database: &DatabaseConnection) -> Result<Option<String>, DbErr> {
     if database.get_database_backend() != DbBackend::Sqlite {
         return Ok(None);
@@ -73,13 +73,13 @@ pub async fn check_sqlite(database: &DatabaseConnection) -> Result<Option<String
 /// Whether the database was opened for reading only, because it cannot be written.
 ///
 /// # Errors
-/// Where it cannot be asked.
+/// Fails if the query does.
 pub async fn is_read_only(database: &DatabaseConnection) -> Result<bool, DbErr> {
     if database.get_database_backend() != DbBackend::Sqlite {
         return Ok(false);
     }
-    let asked = Statement::from_string(DbBackend::Sqlite, "pragma query_only");
-    let row = database.query_one_raw(asked).await?;
+    let statement = Statement::from_string(DbBackend::Sqlite, "pragma query_only");
+    let row = database.query_one_raw(statement).await?;
     let value: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     Ok(value == Some(1))
 }

@@ -20,7 +20,7 @@ const MAX_TEXT_BYTES: usize = 256 << 20;
 /// Rows of a file: minutes of seven years.
 const MAX_ROWS: usize = 4_000_000;
 
-/// At most so many rows.
+/// Rows of a file, up to a maximum.
 struct Rows(Vec<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Rows {

@@ -4,7 +4,7 @@ use std::io::{Error, Read, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Reads no more than so many bytes, until the count is set back to 0.
+/// Reader that reads at most a number of bytes, until the count is set back to 0.
 pub(super) struct Limited<R> {
     reader: R,
     max: usize,

@@ -1,5 +1,5 @@
-//! HTTP client of an exchange: timeouts, a size limit, bounded retries with jitter, and pauses that
-//! the exchange asks for.
+//! HTTP client of an exchange: timeouts, a size limit, bounded retries with jitter, and the pauses
+//! that the exchange requests.
 //!
 //! Credentials go to the host that is configured and to no other, and are in no address or error
 //! that leaves this file.

@@ -1,4 +1,4 @@
-//! Pause that an exchange asks for by `Retry-After`, bounded before it is used.
+//! Pause that an exchange requests by `Retry-After`, bounded before it is used.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 /// The longest that is believed of a 418: Binance bans for two minutes to three days.
 pub const MAX_BAN: Duration = Duration::from_secs(3 * 86_400);
 
-/// The pause that an answer asks for: `Retry-After` in seconds, or as a date against the answer's
-/// own `Date`. What is no such thing, or longer than exchanges ask for, is [`DEFAULT_PAUSE`]: data
-/// is not given up for a number that means nothing.
+/// Pause that a response requests: `Retry-After` in seconds, or as a date relative to the
+/// response's own `Date`. Anything else, or more than exchanges mean, becomes [`DEFAULT_PAUSE`]: no
+/// data is given up for a meaningless number.
 pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let max = if status == StatusCode::IM_A_TEAPOT {
         MAX_BAN
@@ -28,8 +28,8 @@ pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
     let Some(text) = text(headers, &RETRY_AFTER) else {
         return DEFAULT_PAUSE;
     };
-    let asked = seconds(text).or_else(|| until(text, headers));
-    let believed = asked.filter(|pause| *pause <= max);
+    let requested = seconds(text).or_else(|| until(text, headers));
+    let believed = requested.filter(|pause| *pause <= max);
     if believed.is_none() {
         let shown = excerpt(text);
         tracing::warn!(
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(status: u16, retry_after: &str, date: Option<&str>) -> u64 {
+    fn pause_secs(status: u16, retry_after: &str, date: Option<&str>) -> u64 {
         let mut headers = HeaderMap::new();
         let value = |text| HeaderValue::from_str(text).expect("a header value");
         headers.insert(RETRY_AFTER, value(retry_after));
@@ -100,7 +100,7 @@ mod tests {
             (429, "Wed, 21 Oct 99999 07:28:30 GMT", DATE, 60),
         ] {
             assert_eq!(
-                asked(status, retry_after, date),
+                pause_secs(status, retry_after, date),
                 expected,
                 "{status} {retry_after}"
             );
@@ -111,8 +111,8 @@ mod tests {
         #[test]
         fn no_header_whatsoever_is_a_pause_beyond_the_limits(text in "[ -~]{0,40}", number: u128, date in "[ -~]{0,40}") {
             for text in [text, number.to_string()] {
-                prop_assert!(asked(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
-                prop_assert!(asked(418, &text, Some(&date)) <= MAX_BAN.as_secs());
+                prop_assert!(pause_secs(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
+                prop_assert!(pause_secs(418, &text, Some(&date)) <= MAX_BAN.as_secs());
             }
         }
     }

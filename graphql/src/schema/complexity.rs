@@ -14,7 +14,7 @@ use async_graphql::{
 
 use crate::schema::Schema;
 
-/// So much complexity is a point.
+/// Complexity that costs one point.
 const COMPLEXITY_PER_POINT: usize = 100;
 
 /// Errors of a response.
@@ -75,7 +75,7 @@ pub(crate) async fn query_cost(
     Ok(u32::try_from(points).unwrap_or(u32::MAX).max(1))
 }
 
-/// Gives each error a code; what was not meant for askers is logged, and they get its number.
+/// Gives each error a code. Internal errors are logged, and clients get their number only.
 pub(crate) fn sanitize_errors(response: &mut Response) {
     // Each field of a document may be wrong, and each item of a list may fail.
     let left_out = response.errors.len().saturating_sub(MAX_ERRORS);

@@ -17,48 +17,48 @@ use super::scalars::DateTime;
 const DEFAULT_ROWS: i32 = 100;
 const MAX_ROWS: i32 = 1_000;
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "deliveries::DeliveryState")]
 enum DeliveryState {
-    /// Not tried yet.
+    /// Not attempted yet.
     Pending,
-    /// A worker is at it.
+    /// Being sent by a worker.
     Sending,
-    /// The receiver took it.
+    /// Accepted by the receiver.
     Sent,
-    /// Surely not sent; to be tried again.
+    /// Not sent; waits for its retry.
     Retry,
     /// Given up.
     Dead,
-    /// It may have arrived; nobody can know.
+    /// Outcome unknown: it may have arrived.
     Unknown,
 }
 
-/// A message on its way to one address.
+/// Message to one recipient.
 #[derive(SimpleObject)]
 pub(super) struct Delivery {
-    /// Its key.
+    /// Id of the delivery.
     pub(super) id: ID,
     /// alert, digest, confirmation, manage, test or incident.
     kind: String,
     /// mail, webhook or slack.
     channel: String,
-    /// To whom, masked.
+    /// Recipient, masked.
     to: String,
-    /// Where it stands.
+    /// State of the delivery.
     state: DeliveryState,
-    /// How many times it was tried.
+    /// Number of attempts.
     attempts: i32,
-    /// How many of those may have arrived though nobody can know.
+    /// Number of attempts of unknown outcome: the message may have arrived.
     unknowns: i32,
-    /// What went wrong last.
+    /// Error of the last failed attempt.
     error: Option<String>,
-    /// When it was decided.
+    /// Time at which it was created.
     created_at: DateTime,
-    /// When it ended.
+    /// Time at which it ended.
     finished_at: Option<DateTime>,
-    /// The left part of its Message-ID, and the id that a webhook gets; null until it is rendered.
+    /// Local part of its Message-ID, and the id that a webhook gets; null until it is rendered.
     message_id: Option<String>,
 }
 
@@ -80,47 +80,47 @@ impl From<outbox::DeliverySummary> for Delivery {
     }
 }
 
-/// What holds deliveries back.
+/// Throttle that holds deliveries back.
 #[derive(SimpleObject)]
 struct DeliveryThrottle {
-    /// all, a channel (mail, webhook), a destination (mail:example.com, webhook:example.com:443),
-    /// or a masked address.
+    /// Name of the throttle: all, a channel (mail, webhook), a destination (mail:example.com,
+    /// webhook:example.com:443), or a masked address.
     name: String,
-    /// Until when; null where it is until somebody lets go.
+    /// End of the throttle; null where it lasts until it is released.
     until: Option<DateTime>,
-    /// Why.
+    /// Reason for the throttle.
     reason: String,
 }
 
-/// What came of it.
+/// Key of the requeued delivery, or errors.
 #[derive(SimpleObject)]
 struct RequeueDeliveryPayload {
-    /// The key of the delivery that is due again; null where none was given up under that key.
+    /// Id of the requeued delivery; null where none was given up under that id.
     requeued_id: Option<ID>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// Which delivery goes out again.
+/// Input that requeues a delivery.
 #[derive(InputObject)]
 struct RequeueDeliveryInput {
-    /// Its key.
+    /// Id of the delivery.
     id: ID,
 }
 
-/// What came of it: everything that holds deliveries back now.
+/// All throttles now in force, or errors.
 #[derive(SimpleObject)]
 struct DeliveryThrottlesPayload {
-    /// What holds deliveries back.
+    /// Throttles now in force.
     throttles: Vec<DeliveryThrottle>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// Why everything is stopped.
+/// Input that stops all deliveries.
 #[derive(InputObject)]
 struct StopDeliveriesInput {
-    /// For those who look later.
+    /// Reason, for operators who look later.
     reason: String,
 }
 
@@ -172,7 +172,7 @@ impl DeliveriesQuery {
         Ok(deliveries.collect())
     }
 
-    /// What holds deliveries back at the moment. Needs the scope admin.
+    /// Throttles now in force on deliveries. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn delivery_throttles(&self, context: &Context<'_>) -> Result<Vec<DeliveryThrottle>> {
         throttles(context.data::<Arc<Lake>>()?).await
@@ -184,8 +184,8 @@ pub(super) struct DeliveriesMutation;
 
 #[Object]
 impl DeliveriesMutation {
-    /// Makes a delivery that was given up, or of which nobody knows, due again. It keeps its age:
-    /// one that is too old expires anew. Needs the scope admin.
+    /// Requeues a delivery that was given up, or whose outcome is unknown. It keeps its age: one
+    /// that is too old expires anew. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn requeue_delivery(
         &self,
@@ -215,7 +215,7 @@ impl DeliveriesMutation {
         })
     }
 
-    /// Stops all deliveries until they are resumed; nothing is lost by it. Needs the scope admin.
+    /// Stops all deliveries until they are resumed; none is lost. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn stop_deliveries(
         &self,
@@ -233,7 +233,7 @@ impl DeliveriesMutation {
         })
     }
 
-    /// Lets all deliveries go on. Needs the scope admin.
+    /// Resumes all deliveries. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn resume_deliveries(&self, context: &Context<'_>) -> Result<DeliveryThrottlesPayload> {
         let lake = context.data::<Arc<Lake>>()?;

@@ -12,7 +12,7 @@ use super::guard::RequireScope;
 use super::paging::{self, Page as Paged, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// Where a run stands.
+/// State of a job run.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "job_runs::JobRunState")]
 pub(super) enum JobRunState {
@@ -24,40 +24,40 @@ pub(super) enum JobRunState {
     Done,
     /// Given up after its last attempt.
     Failed,
-    /// Its time passed while nobody could do it.
+    /// Its time passed before it could run.
     Missed,
 }
 
-/// A run of a job for a slot; there is one a job, slot and shard, for ever.
+/// Run of a job for a slot; there is one per job, slot and shard.
 #[derive(SimpleObject)]
 pub(super) struct JobRun {
-    /// Its key.
+    /// Id of the run.
     pub(super) id: ID,
     /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
     job: String,
     /// The scheduled time that it stands for.
     slot: DateTime,
-    /// Part of the slot, where a job is split; else 0.
+    /// Shard of the slot, where a job is split; else 0.
     shard: i32,
-    /// Where it stands.
+    /// State of the run.
     state: JobRunState,
-    /// How many times it was tried.
+    /// Number of attempts.
     attempts: i32,
-    /// Who holds or held it.
+    /// Worker that holds or last held the run.
     worker: Option<String>,
-    /// The job's own figures.
+    /// Statistics of the run, by the job.
     outcome: Option<Json<serde_json::Value>>,
-    /// What went wrong at the last attempt that failed.
+    /// Error of the last failed attempt.
     error: Option<String>,
-    /// When it was planned.
+    /// Time at which it was planned.
     planned_at: DateTime,
-    /// When it was last begun.
+    /// Time at which it last started.
     started_at: Option<DateTime>,
-    /// When it ended.
+    /// Time at which it ended.
     finished_at: Option<DateTime>,
 }
 
-/// What ids of runs begin with.
+/// Prefix of the ids of job runs.
 pub(super) const JOB_RUN: &str = "job-run/";
 
 impl From<Model> for JobRun {

@@ -15,11 +15,11 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::{DateTime, Decimal};
 
-/// When a sample is a jump: its value is strictly above the factor times the mean of the samples
-/// before it, itself left out; or downwards strictly below the mean divided by the factor.
+/// Definition of a jump: the value of a sample is strictly above the factor times the mean of the
+/// samples before it, itself left out; or downwards strictly below the mean divided by the factor.
 #[derive(InputObject, Default)]
 pub(super) struct JumpRuleInput {
-    /// Times the mean, above 1; default 3.
+    /// Multiple of the mean that a sample must exceed, above 1; default 3.
     factor: Option<Decimal>,
     /// up or down; default up.
     direction: Option<String>,
@@ -43,7 +43,7 @@ impl JumpRuleInput {
     }
 }
 
-/// A sample that stands out, with the numbers that prove it.
+/// Jump of a metric, with the numbers that prove it.
 #[derive(SimpleObject)]
 pub(super) struct Jump {
     /// The metric.
@@ -56,7 +56,7 @@ pub(super) struct Jump {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: i32,
 }
 
@@ -102,8 +102,7 @@ pub(super) struct JumpsQuery;
 
 #[Object]
 impl JumpsQuery {
-    /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to
-    /// a day.
+    /// Jumps by time, then id: of one metric up to 366 days, of all of them up to a day.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
         guard = "RequireScope(Scope::Read)",

@@ -12,37 +12,37 @@ use super::guard::RequireScope;
 use super::paging::{self, Page, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// What the lake holds at the moment.
+/// Size and extent of the lake now.
 #[derive(SimpleObject)]
 struct LakeFigures {
-    /// How many live segments there are, each a Parquet object of samples.
+    /// Number of live segments, each a Parquet object of samples.
     segments: i64,
-    /// How many samples they hold.
+    /// Number of samples in live segments.
     samples: i64,
     /// Their size, in bytes; rollups not counted.
     bytes: i64,
-    /// The size of the rollups, a row a metric and hour, in bytes.
+    /// Size of the rollups, a row per metric and hour, in bytes.
     rollup_bytes: i64,
-    /// How many metrics were ever recorded.
+    /// Number of metrics ever recorded.
     metrics: i64,
     /// The oldest minute with a sample; null where there is none.
     oldest: Option<DateTime>,
     /// The newest minute with a sample; null where there is none.
     newest: Option<DateTime>,
-    /// How long ago the newest minute began, in seconds; null where there is none. Of a lake that
-    /// keeps up it is below 120.
+    /// Age of the newest minute, from its start, in seconds; null where the lake is empty. Below
+    /// 120 in a lake that keeps up.
     freshness_seconds: Option<i64>,
 }
 
-/// How far a segment's samples are merged.
+/// Merge level of a segment.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Tier")]
 enum SegmentTier {
-    /// As one ingest wrote them.
+    /// Raw, as one ingest wrote it.
     Raw,
-    /// An hour's.
+    /// Samples of an hour.
     Hour,
-    /// A day's.
+    /// Samples of a day.
     Day,
 }
 
@@ -50,22 +50,22 @@ enum SegmentTier {
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Live")]
 enum SegmentState {
-    /// Part of every answer.
+    /// Part of the lake, and of every query.
     Live,
     /// Replaced; to be deleted.
     Retired,
-    /// Found broken and taken out.
+    /// Damaged, and excluded.
     SetAside,
 }
 
-/// One Parquet object.
+/// Parquet object of samples.
 #[derive(SimpleObject)]
 pub(super) struct Segment {
-    /// Its key.
+    /// Id of the segment.
     pub(super) id: ID,
     /// Key of the object below the store's root.
     path: String,
-    /// How far its samples are merged.
+    /// Merge level of its samples.
     tier: SegmentTier,
     /// Whether it is part of the lake.
     state: SegmentState,
@@ -73,19 +73,19 @@ pub(super) struct Segment {
     from: DateTime,
     /// The latest minute in it.
     to: DateTime,
-    /// How many samples it holds.
+    /// Number of samples in it.
     samples: i64,
-    /// How many metrics it holds.
+    /// Number of metrics in it.
     metrics: i64,
     /// Its size, in bytes.
     bytes: i64,
     /// SHA-256 of the object, in hexadecimal.
     sha256: String,
-    /// When it became live.
+    /// Time at which it became live.
     created_at: DateTime,
 }
 
-/// What ids of segments begin with.
+/// Prefix of the ids of segments.
 pub(super) const SEGMENT: &str = "segment/";
 
 impl From<Model> for Segment {
@@ -111,7 +111,7 @@ pub(super) struct LakeQuery;
 
 #[Object]
 impl LakeQuery {
-    /// What the lake holds at the moment.
+    /// Size and extent of the lake now.
     #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn lake(&self, context: &Context<'_>) -> Result<LakeFigures> {
         let lake = context.data::<Arc<Lake>>()?;

@@ -37,7 +37,7 @@ impl Loaders {
     }
 }
 
-/// All that is asked for until the executor has nothing else to do is one batch.
+/// Builds a loader whose batch holds all keys requested until the executor is idle.
 fn loader<L: Send + Sync + 'static>(of: L) -> DataLoader<L, HashMapCache> {
     let spawn = |loading| tokio::spawn(inherit_recorder(loading));
     DataLoader::with_cache(of, spawn, HashMapCache::default()).delay(Duration::ZERO)

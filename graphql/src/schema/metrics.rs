@@ -18,21 +18,21 @@ use super::timeseries::{AggregateName, Sample, Timeseries, TimeseriesArgs, Trans
 
 const MAX_NAMES: usize = 1_000;
 
-/// One series.
+/// Metric: one time series.
 #[derive(SimpleObject, Clone)]
 #[graphql(complex)]
 pub(super) struct Metric {
-    /// `market:pair`, and `:measure` where it is no price: `binance:hottry`.
+    /// Id: `market:pair`, and `:measure` where it is no price: `binance:hottry`.
     pub(super) id: ID,
-    /// The id without its market where that is enough to find it: `hottry`.
+    /// Short name: the id without its market where that is unambiguous: `hottry`.
     name: String,
     /// The exchange: `binance`.
     market: String,
-    /// What is traded against what: `hottry`.
+    /// Traded pair, as the exchange writes it: `hottry`.
     pair: String,
-    /// What is measured: `price`, in the pair's second currency; `volume`, in its first.
+    /// Measured quantity: `price`, in the pair's second currency; `volume`, in its first.
     measure: String,
-    /// Whether it is made up.
+    /// Whether it is simulated.
     simulated: bool,
     #[graphql(skip)]
     key: Key,
@@ -121,7 +121,7 @@ impl Metric {
         arguments.of_metric(context, &self.key).await
     }
 
-    /// Where it jumped, by time.
+    /// Jumps of the metric, by time.
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(complexity = "100 + paging::complexity(first.or(last), child_complexity)")]
     async fn jumps(
@@ -149,15 +149,15 @@ impl Metric {
     }
 }
 
-/// How metrics are put in order.
+/// Sort order of metrics.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
 enum MetricOrder {
-    /// By id, from a to z.
+    /// Sorts by id, from a to z.
     #[default]
     Id,
-    /// By name, from a to z.
+    /// Sorts by name, from a to z.
     Name,
-    /// By place in the ranking of their measure by standard deviation; the unranked last. Of
+    /// Sorts by place in the ranking of their measure by standard deviation; the unranked last. Of
     /// several measures those of price first.
     Rank,
 }
@@ -173,7 +173,7 @@ pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Key> {
     metric.ok_or_else(|| errors::unknown_metric(name))
 }
 
-/// The metrics that names stand for, at most so many.
+/// Metrics that names stand for, up to a maximum.
 pub(super) async fn resolve_all(lake: &Lake, names: &[String], most: usize) -> Result<Vec<Key>> {
     if names.is_empty() || names.len() > most {
         let problem = format!("expected 1 to {most} names, got {}", names.len());

@@ -42,7 +42,7 @@ const MAX_DIRECTIVES: usize = 20;
 /// The schema over a lake.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-/// Questions.
+/// Queries.
 #[derive(MergedObject, Default)]
 pub struct Query(
     metrics::MetricsQuery,
@@ -56,14 +56,14 @@ pub struct Query(
     node::NodeQuery,
 );
 
-/// Changes.
+/// Mutations.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     alert_subscriptions::SubscriptionsMutation,
     deliveries::DeliveriesMutation,
 );
 
-/// What is pushed.
+/// Live updates, pushed to the client.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(subscription_root::LiveSubscription);
 
@@ -89,7 +89,7 @@ pub(crate) fn validation_schema() -> Schema {
     builder().extension(ComplexityRecorder).finish()
 }
 
-/// The schema that answers what was judged.
+/// Builds the schema that executes documents, which were validated before.
 pub(crate) fn build(state: AppState) -> Schema {
     builder()
         .validation_mode(ValidationMode::Fast)

@@ -19,7 +19,7 @@ use super::job_runs::{JOB_RUN, JobRun};
 use super::lake::{SEGMENT, Segment};
 use super::metrics::Metric;
 
-/// Something that has an id of its own, by which it can be asked for again.
+/// Object with a global id, by which it can be refetched.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "&ID", desc = "Its key, unique among all objects."))]
 pub(super) enum Node {

@@ -8,9 +8,9 @@ use marketlake_http::cursor;
 
 use super::errors::bad_argument;
 
-/// Rows of a page where none are asked for.
+/// Default number of rows of a page.
 pub(super) const DEFAULT_ROWS: usize = 100;
-/// The most rows of a page.
+/// Maximum number of rows of a page.
 pub(super) const MAX_ROWS: usize = 10_000;
 
 /// An opaque place.
@@ -118,7 +118,7 @@ pub(super) struct CursorPosition {
 }
 
 impl CursorPosition {
-    /// Of an item that is there.
+    /// Position of an item that is there.
     pub(super) fn of(at: usize) -> Self {
         Self { at, behind: at + 1 }
     }

@@ -13,7 +13,7 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// By what metrics are placed.
+/// Statistic by which metrics are ranked.
 #[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
 #[graphql(remote = "marketlake_lake::Statistic")]
 pub(super) enum Statistic {
@@ -30,12 +30,12 @@ pub(super) enum Statistic {
     Change,
     /// The same in percent of the earliest's absolute value; unranked where that is zero.
     PercentChange,
-    /// What was traded of the metric's pair: the latest volume24h, or where there is none the sum
-    /// of volume; unranked where neither is recorded.
+    /// Traded volume of the metric's pair: the latest volume24h, or where there is none the sum of
+    /// volume; unranked where neither is recorded.
     Volume,
 }
 
-/// A metric's place among all of its measure, over 24 hours; highest first, ties share a place (1,
+/// Rank of a metric among all of its measure, over 24 hours; highest first, ties share a rank (1,
 /// 2, 2, 4).
 #[derive(SimpleObject, Clone)]
 pub(super) struct Rank {
@@ -44,11 +44,11 @@ pub(super) struct Rank {
     /// Its place from 1; null with fewer than two samples, and where it does not have the
     /// statistic.
     rank: Option<i64>,
-    /// How many are ranked.
+    /// Number of ranked metrics.
     of: i64,
-    /// Both: "5/43".
+    /// Rank and number of ranked metrics: "5/43".
     display: String,
-    /// By what they are placed.
+    /// Statistic by which they are ranked.
     statistic: Statistic,
     /// The statistic itself; null where there is no rank.
     value: Option<f64>,

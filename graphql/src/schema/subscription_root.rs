@@ -30,7 +30,7 @@ struct Slot {
     timestamp: DateTime,
 }
 
-/// What some metrics were at a minute.
+/// Samples of some metrics at one minute.
 #[derive(SimpleObject, Clone)]
 struct SlotSamples {
     /// The minute.
@@ -39,7 +39,7 @@ struct SlotSamples {
     samples: Vec<MetricSample>,
 }
 
-/// What a metric was at a minute.
+/// Metric with its sample at one minute.
 #[derive(SimpleObject, Clone)]
 struct MetricSample {
     /// The metric.
@@ -168,8 +168,8 @@ impl LiveSubscription {
     }
 }
 
-/// The newest minute, and each that is committed after it; of those that come while nobody looks
-/// the last one.
+/// Newest minute, and each that is committed after it; of those that come before the next poll the
+/// last one.
 fn minutes(lake: &Lake) -> impl Stream<Item = Minute> + use<> {
     let mut newest = lake.recent_day().subscribe();
     newest.mark_changed();

@@ -1,4 +1,4 @@
-//! Responses as JSON, of at most so many bytes.
+//! Responses as JSON, up to a maximum of bytes.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// A response as JSON; what was not executed has no data, not even null. One that would be too
 /// large is an error that says so.
 pub(super) fn to_json(response: &Response, max: MaxBytes) -> String {
-    // What was serialised is UTF-8.
+    // Serialised JSON is UTF-8.
     String::from_utf8(bytes(response, max)).unwrap_or_default()
 }
 
@@ -25,7 +25,7 @@ pub(super) fn head(response: &Response, max: MaxBytes) -> Bytes {
     json.into()
 }
 
-/// A response that somebody else serialises, and its size; an error where it would be too large.
+/// A response that another layer serialises, and its size; an error where it would be too large.
 pub(super) fn bounded(response: Response, max: MaxBytes) -> (Response, usize) {
     let mut counter = Counter { bytes: 0, max };
     match serde_json::to_writer(&mut counter, &response) {

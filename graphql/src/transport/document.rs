@@ -38,7 +38,7 @@ pub(super) struct DocumentStats {
     pub(super) operation: OperationType,
     /// Whether the answer stays true until the next commit.
     pub(super) lasts: bool,
-    /// Fields of the schema itself that are asked for, lists included.
+    /// Number of introspection fields that it requests, lists included.
     pub(super) introspected: usize,
 }
 

@@ -36,7 +36,7 @@ use super::streams::{OpenStream, Streams};
 use crate::schema::complexity::{query_cost, sanitize_errors};
 use crate::schema::{self, Schema};
 
-/// Of a query or mutation that comes as a stream; others have the time of a request.
+/// Timeout of a query or mutation that comes as a stream; others have the time of a request.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Executes requests.
@@ -270,7 +270,7 @@ impl Executor {
     pub(super) async fn body(&self, ran: &Executed) -> String {
         let now = self.clock.now_within_timeout(&self.lake).await;
         let cost = cost(ran.points, ran.budget, now);
-        // What was serialised is UTF-8.
+        // Serialised JSON is UTF-8.
         let head = String::from_utf8_lossy(&ran.answer.head);
         let engines = match &ran.answer.engines[..] {
             [] => String::new(),

@@ -1,9 +1,9 @@
-//! Fields that a document asks of the schema itself, counted exactly before it is executed.
+//! Introspection fields that a document requests, counted exactly before it is executed.
 //!
 //! async-graphql counts the fields of `__schema` and `__type` as if each list had one item, while
 //! types lead to their interfaces, those to the types that have them, and so on: a hundred bytes
-//! ask for hundreds of megabytes. Here a model of the schema is walked in the place of the schema;
-//! what a selection costs on a type is counted once.
+//! request hundreds of megabytes. Here a model of the schema is walked in place of the schema; the
+//! cost of a selection on a type is counted once.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use serde_json::Value;
 use super::request_error::RequestError;
 use crate::schema::Schema;
 
-/// Fields of introspection that one request may come to: seven times as many as tools ask for to
-/// know all of the schema.
+/// Maximum number of introspection fields of a request: seven times what tools request to read the
+/// whole schema.
 const MAX_FIELDS: usize = 50_000;
-/// Asks for all that the model is made of.
+/// Query for everything that the model is made of.
 const QUERY: &str = "{ __schema {
     queryType { name } mutationType { name } subscriptionType { name }
     types {
@@ -44,7 +44,8 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Of a schema; empty where it cannot be introspected, so that all is counted as nothing.
+    /// Builds the model of a schema; empty where it cannot be introspected, so that nothing is
+    /// counted.
     pub(super) fn new(schema: &Schema) -> Self {
         let response = schema.execute(Request::new(QUERY)).now_or_never();
         let response = response.and_then(|response| serde_json::to_value(response.data).ok());
@@ -156,7 +157,7 @@ fn name(value: &Value) -> &str {
     value["name"].as_str().unwrap_or_default()
 }
 
-/// Counts what an operation asks of the schema itself.
+/// Counts the introspection fields that an operation requests.
 pub(super) fn count(
     model: &Model,
     document: &ExecutableDocument,

@@ -1,4 +1,4 @@
-//! Subscriptions as `multipart/mixed`: how Apollo Client asks for them over HTTP (multipart
+//! Subscriptions as `multipart/mixed`, as Apollo Client requests them over HTTP (multipart
 //! subscription protocol, version 1.0). The parts are framed by async-graphql.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use super::response::refused;
 /// Silence after which an empty part shows that the stream is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Whether the asker likes such answers best.
+/// Whether the client prefers such responses.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(is_accept_multipart_mixed)

@@ -19,7 +19,7 @@ use super::request::{PreparedRequest, Rejected, RequestMeta};
 use super::request_error::RequestError;
 use crate::schema::Loaders;
 
-/// Of a document that waits to be parsed.
+/// Timeout of a document that waits to be parsed.
 const PARSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a document that is parsed within a fraction of a millisecond.
 const SHORT_DOCUMENT_BYTES: usize = 4 << 10;

@@ -1,9 +1,9 @@
 //! `graphql-transport-ws` (the protocol of the npm package graphql-ws, version 5 and later):
 //! queries, mutations and subscriptions over one WebSocket.
 //!
-//! A client that reads slowly holds up nobody: while a message waits for it, its subscriptions are
-//! not polled, and of what they would have said meanwhile only the newest is kept. One that reads
-//! nothing for half a minute is cut off.
+//! A client that reads slowly delays no other: while a message waits for it, its subscriptions are
+//! not polled, and only the newest of their skipped messages is kept. One that reads nothing for
+//! half a minute is cut off.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ use super::request::RequestMeta;
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Within which `connection_init` must come.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a message to be taken off by the network.
+/// Timeout of a message to the network.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_OPERATIONS: usize = 100;
@@ -67,7 +67,7 @@ struct Connection {
     session: Session,
     socket: WebSocket,
     is_acknowledged: bool,
-    /// By the client's names, which it may use again: so each has a number of its own.
+    /// Operations by the client's ids, which it may use again: so each has a number of its own.
     open: HashMap<String, (u64, AbortHandle)>,
     begun: u64,
     results: SelectAll<Results>,
@@ -122,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Until it ends: how it is to be closed, where the client has not done so.
+    /// Runs until the connection ends. Returns how to close it, where the client has not done so.
     async fn run_loop(&mut self) -> Option<Close> {
         let stop = self.executor.stop.clone();
         let deadline = Instant::now() + INIT_TIMEOUT;

@@ -28,7 +28,7 @@ use crate::clock::RequestClock;
 /// Time for which a valid key is not looked up again, and after which a revocation is noticed.
 const KEY_TTL: Duration = Duration::from_secs(1);
 const MAX_CACHED_KEYS: u64 = 10_000;
-/// Keys that a query asks about.
+/// Maximum number of keys in one database query.
 const KEY_BATCH_SIZE: usize = 500;
 /// Keys looked up at once.
 const MAX_LOOKUPS: usize = 64;
@@ -70,7 +70,7 @@ impl Authenticator {
         }
     }
 
-    /// From where the server may be reached.
+    /// Authentication mode.
     #[must_use]
     pub fn mode(&self) -> AuthMode {
         self.options.mode
@@ -79,7 +79,7 @@ impl Authenticator {
     /// Permissions of a request, by its headers.
     ///
     /// # Errors
-    /// Where the key or token is not valid, or cannot be checked.
+    /// Fails if the key or token is not valid, or cannot be checked.
     pub async fn permissions(&self, headers: &HeaderMap) -> Result<Permissions, AuthError> {
         match credential(headers)? {
             Some(text) => self.of_credential(&text).await,
@@ -90,7 +90,7 @@ impl Authenticator {
     /// Permissions of a key or token.
     ///
     /// # Errors
-    /// Where the key or token is not valid, or cannot be checked.
+    /// Fails if the key or token is not valid, or cannot be checked.
     pub async fn of_credential(&self, text: &str) -> Result<Permissions, AuthError> {
         if ApiKey::is_like(text) {
             return self.of_key(text).await;
@@ -154,7 +154,7 @@ impl Authenticator {
             .is_none_or(|at| at < now.minus(LAST_USED_INTERVAL))
             && let Err(error) = api_keys::used(database, &row.id, now).await
         {
-            // A disk that is full locks nobody out.
+            // A full disk does not invalidate keys.
             tracing::debug!(%error, "the use of a key cannot be noted");
         }
         Ok(row)

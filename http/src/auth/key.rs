@@ -14,13 +14,13 @@ use subtle::ConstantTimeEq;
 
 use super::scope::Scopes;
 
-/// By which a leaked key is recognised, in logs and by scanners of repositories.
+/// Prefix by which a leaked key is recognised, in logs and by scanners of repositories.
 const MARK: &str = "ml_";
 const ID_BYTES: usize = 5;
 const SECRET_BYTES: usize = 32;
 /// The id of keys that lie in a file; all others are hexadecimal.
 const OPERATOR: &str = "operator";
-/// Of a key that could be one: the mark, an id, a secret.
+/// Maximum length of a key: the mark, an id, a secret.
 const MAX_KEY_BYTES: usize = 128;
 
 /// A key in full.

@@ -1,8 +1,8 @@
 //! Authentication and scopes.
 //!
 //! A request comes with an API key ([`key`]), with a token of an identity provider ([`oidc`]), or
-//! with neither. What it may do is its [`permissions`]. Where it comes from grants nothing: a
-//! reverse proxy is on loopback too. What is opened for long ends with its key ([`sessions`]).
+//! with neither, which decides its [`permissions`]. Its address grants nothing: a reverse proxy is
+//! on loopback too. Streams and sockets end with their key ([`sessions`]).
 
 pub mod authenticator;
 pub mod error;

@@ -40,7 +40,7 @@ pub enum OperatorKeyError {
 /// Reads the operator key of a file.
 ///
 /// # Errors
-/// Where the file cannot be read, holds no operator key, or may be read by others.
+/// Fails if the file cannot be read, holds no operator key, or may be read by others.
 pub fn read_operator_key(path: &Path) -> Result<ApiKey, OperatorKeyError> {
     let unreadable = |error| OperatorKeyError::Unreadable {
         path: path.to_owned(),

@@ -14,12 +14,12 @@ pub enum AnonymousAccess {
     None,
     /// Read.
     Read,
-    /// Read, and ask for subscriptions, which the address's owner confirms by mail.
+    /// Read, and request subscriptions, which the address's owner confirms by mail.
     #[default]
     Subscribe,
 }
 
-/// From where the server may be reached.
+/// Authentication mode, which decides from where the server may be reached.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMode {
@@ -33,7 +33,7 @@ pub enum AuthMode {
 /// Settings of authentication.
 #[derive(Clone, Debug, Default)]
 pub struct AuthOptions {
-    /// From where the server may be reached.
+    /// Authentication mode.
     pub mode: AuthMode,
     /// Permissions of requests without a key or token.
     pub anonymous: AnonymousAccess,

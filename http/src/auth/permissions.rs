@@ -8,13 +8,13 @@ use super::scope::{Scope, Scopes};
 /// The credential by which permissions were given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Credential {
-    /// By nothing.
+    /// No key or token.
     None,
-    /// By the operator key of this hash.
+    /// The operator key of this hash.
     Operator(String),
-    /// By the key of this id.
+    /// The API key of this id.
     Key(String),
-    /// By a token, which cannot be taken back before it expires.
+    /// A token, which cannot be revoked before it expires.
     Token,
 }
 
@@ -30,7 +30,7 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Of an API key.
+    /// Permissions of an API key.
     pub(crate) fn of_key(scopes: Scopes, id: &str, expires_at: Option<Millis>) -> Self {
         Self {
             scopes,
@@ -50,7 +50,7 @@ impl Permissions {
         }
     }
 
-    /// Of a token of an identity provider.
+    /// Permissions of a token of an identity provider.
     pub(crate) fn of_token(scopes: Scopes, owner: String, expires_at: Millis) -> Self {
         Self {
             scopes,
@@ -61,7 +61,7 @@ impl Permissions {
         }
     }
 
-    /// Of the operator key.
+    /// Permissions of the operator key.
     pub(crate) fn of_operator(hash: String) -> Self {
         Self {
             scopes: Scopes::of(&[Scope::Admin]),
@@ -107,7 +107,7 @@ impl Permissions {
         &self.credential
     }
 
-    /// When the key or token expires.
+    /// Time at which the key or token expires.
     pub(crate) fn expires_at(&self) -> Option<Millis> {
         self.expires_at
     }

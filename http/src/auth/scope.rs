@@ -8,15 +8,15 @@ use marketlake_common::excerpt;
 /// A thing that one may be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Asking for prices and what is made of them.
+    /// Reading prices and what is computed from them.
     Read,
-    /// Asking for a subscription in the name of a mail address, whose owner must confirm it.
+    /// Requesting a subscription in the name of a mail address, whose owner must confirm it.
     Subscribe,
     /// Making, seeing and changing subscriptions of one's own.
     Alerts,
     /// Reading `/metrics`.
     Metrics,
-    /// Everything: the outbox, the jobs, everybody's subscriptions.
+    /// Everything: the outbox, the jobs, all subscriptions.
     Admin,
 }
 

@@ -46,7 +46,7 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// The reason as clients are told it.
+    /// Reason as shown to clients.
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl Session {
             return std::future::pending().await;
         };
         loop {
-            // Where the database cannot say what time it is, it is looked at again.
+            // Checked again if the database cannot tell the time.
             let left = match self.clock.now(&self.lake).await {
                 Some(now) if now >= end => return,
                 Some(now) => Duration::from_millis(end.0.abs_diff(now.0)),

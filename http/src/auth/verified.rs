@@ -12,11 +12,11 @@ use super::scope::{Scope, Scopes};
 
 /// Time after it was last found good for which a key goes on without the database.
 const OUTAGE_TTL: Duration = Duration::from_secs(300);
-/// Time for which a database that did not answer is not asked again about such keys.
+/// Time for which a database that did not answer is not queried again about such keys.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_KEYS: u64 = 10_000;
 
-/// Keys by their hash: none lies in memory for so long.
+/// Keys by their hash: the keys themselves do not stay in memory.
 pub(crate) struct VerifiedKeys {
     keys: Cache<String, Arc<Model>>,
     failed: Mutex<Option<Instant>>,

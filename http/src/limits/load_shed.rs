@@ -22,7 +22,7 @@ pub struct LoadShedder {
 }
 
 impl LoadShedder {
-    /// For so many requests at once.
+    /// Allows a maximum of concurrent requests.
     pub fn new(max_requests: usize) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(max_requests)),

@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::compute::measure_cost;
 use crate::problem::Problem;
 
-/// After so many charges buckets that are full again are forgotten.
+/// Number of charges after which full buckets are pruned.
 const PRUNE_EVERY: u32 = 10_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -64,7 +64,7 @@ pub struct RateLimited {
 }
 
 impl RateLimiter {
-    /// So many points a minute; no limit where 0.
+    /// Limits clients to `points` a minute; 0 is no limit.
     pub fn new(points: u32) -> Self {
         let limit = NonZeroU32::new(points);
         Self {
@@ -80,7 +80,7 @@ impl RateLimiter {
     /// Takes points; at most a whole bucket of them.
     ///
     /// # Errors
-    /// Where too few points are left.
+    /// Fails if too few points are left.
     pub fn charge(&self, caller: &Caller, points: u32) -> Charged {
         if !caller.is_limited() {
             return Ok(None);
@@ -91,7 +91,7 @@ impl RateLimiter {
     /// Takes points of an account.
     ///
     /// # Errors
-    /// Where too few points are left.
+    /// Fails if too few points are left.
     pub fn charge_account(&self, account: &str, points: u32) -> Charged {
         let Some(buckets) = &self.buckets else {
             return Ok(None);

@@ -27,14 +27,14 @@ pub struct MaxBytes(pub usize);
 #[error("the response would be larger than {0} bytes: ask for less, or page by page")]
 pub struct ResponseTooLarge(pub usize);
 
-/// A buffer that takes so many bytes and no more.
+/// Buffer with a maximum number of bytes.
 pub struct BoundedBuffer {
     bytes: Vec<u8>,
     max: usize,
 }
 
 impl MaxBytes {
-    /// A buffer for a response of about so many bytes.
+    /// Creates a buffer for a response of about `expected` bytes.
     pub fn buffer(self, expected: usize) -> BoundedBuffer {
         BoundedBuffer {
             bytes: Vec::with_capacity(expected.min(self.0)),
@@ -45,7 +45,7 @@ impl MaxBytes {
     /// Checks what is written already.
     ///
     /// # Errors
-    /// Where the bytes exceed the maximum.
+    /// Fails if the bytes exceed the maximum.
     pub fn check(self, bytes: usize) -> Result<(), ResponseTooLarge> {
         if bytes > self.0 {
             return Err(ResponseTooLarge(self.0));
@@ -53,7 +53,7 @@ impl MaxBytes {
         Ok(())
     }
 
-    /// The error of a buffer that is full, which `write!` does not tell.
+    /// Error of a full buffer, which `write!` does not carry.
     pub fn exceeded(self) -> ResponseTooLarge {
         ResponseTooLarge(self.0)
     }
@@ -69,7 +69,7 @@ impl BoundedBuffer {
     /// Appends a text.
     ///
     /// # Errors
-    /// Where the response would exceed its maximum.
+    /// Fails if the response would exceed its maximum.
     pub fn push(&mut self, text: &str) -> Result<(), ResponseTooLarge> {
         if self.bytes.len() + text.len() > self.max {
             return Err(ResponseTooLarge(self.max));
@@ -99,7 +99,7 @@ impl Write for BoundedBuffer {
     }
 }
 
-/// Points that a response costs for its bytes, beside what was asked for.
+/// Points that a response costs for its bytes, beside those of the request.
 pub fn points_for_bytes(bytes: u64) -> u32 {
     u32::try_from(bytes / BYTES_PER_POINT).unwrap_or(u32::MAX)
 }

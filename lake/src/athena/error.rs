@@ -11,7 +11,7 @@ pub enum AthenaError {
     /// The lake is not in S3.
     #[error("athena reads S3 only, and store.url is {0}")]
     NeedsBucket(String),
-    /// Nobody is named who could run queries.
+    /// No workgroup is configured.
     #[error("no workgroup is named: set athena.workgroups")]
     NoneNamed,
     /// None of the workgroups can be used.

@@ -228,7 +228,7 @@ impl Manifests {
             let found = self.store.read_version(&path, MAX_MANIFEST_BYTES).await?;
             read.push((found, path));
         }
-        // Only now: whoever wrote after this was read makes the writing fail.
+        // Only now: a manifest that another process wrote since it was read makes this write fail.
         let live = segments::live(&self.database, Span::day(day)).await?;
         for ((found, path), text) in read.into_iter().zip(texts(bucket, &live)) {
             let (old, version) = found.unzip();
@@ -250,7 +250,7 @@ impl Manifests {
     }
 }
 
-/// The days of which something else was told than is live.
+/// Days whose manifest differs from the live segments.
 fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Minute> {
     for Model { day, segments, .. } in known {
         match live.get(&day.minute()) {

@@ -54,7 +54,7 @@ pub(super) enum Failure {
     Call(CallError),
     /// It ran and failed; Athena says that another attempt may do.
     Retryable(AthenaError),
-    /// For good.
+    /// Final: no retry helps.
     Final(AthenaError),
 }
 
@@ -121,7 +121,7 @@ impl QueryContext {
         let context = QueryExecutionContext::builder().database(&self.database);
         let results = ResultConfiguration::builder().output_location(&self.output);
         let parameters = &statement.parameters;
-        // Where it is throttled another workgroup may begin it.
+        // A throttled workgroup leaves the query to another one.
         let started = retry(Throttling::Ends, || async {
             let start = self.client.start_query_execution();
             let start = start

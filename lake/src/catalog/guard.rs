@@ -140,8 +140,8 @@ async fn newest_known(
 
 /// Those of some listed keys that neither a row nor an intent names, and whose object is there.
 ///
-/// Intents are read before rows: what is published in between is found in one of them. What is
-/// vacuumed in between loses its object before its row.
+/// Intents are read before rows: a segment published in between is found in one of them. One that
+/// is vacuumed in between loses its object before its row.
 pub(crate) async fn unknown(
     database: &DatabaseConnection,
     store: &Store,

@@ -75,7 +75,7 @@ async fn reconcile(
         match (state, stored) {
             (IdentityState::Same, Some(stored)) => return Ok((stored, has_checked)),
             (IdentityState::New, _) => {
-                // Who writes into a lake that he does not know must not become its owner.
+                // A writer that does not know the lake must not become its owner.
                 guard::check(database, store).await?;
                 has_checked = true;
                 insert(database).await?;
@@ -168,7 +168,7 @@ async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeE
             Some(LakeFile { content, version }) => (content.ok(), Some(version)),
             None => (None, None),
         };
-        // What a damaged file said, the database may know.
+        // The database may know what a damaged file said.
         let row = Entity::find_by_id(ROW).one(database).await?;
         let known = old.clone().or_else(|| row.map(Identity::from));
         let next = Identity {

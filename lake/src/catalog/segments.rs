@@ -127,7 +127,8 @@ pub(crate) async fn estimate_bytes(
     Ok(read.sum())
 }
 
-/// From the oldest to the newest minute with a committed sample; what lies in the future is none.
+/// Bounds from the oldest to the newest minute with a committed sample, those of the future left
+/// out.
 pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<Span>, DbErr> {
     let possible = Column::MinTs.gte(EARLIEST_MINUTE.start());
     let oldest = bound(connection, Column::MinTs.min(), possible).await?;
@@ -162,7 +163,7 @@ pub(crate) async fn out_of_range(
         .await
 }
 
-/// One bound a question, which an index answers.
+/// Bound that one query finds by an index.
 async fn bound(
     connection: &impl ConnectionTrait,
     bound: Expr,

@@ -144,7 +144,7 @@ pub(crate) async fn consume(
     Ok(removed == keys.len() as u64)
 }
 
-/// Removes the keys of objects whose rows the transaction inserts, whoever recorded them.
+/// Removes the keys of objects whose rows the transaction inserts, whichever process recorded them.
 pub(crate) async fn forget(
     transaction: &DatabaseTransaction,
     keys: &[String],

@@ -106,14 +106,14 @@ impl Lake {
 }
 
 impl Import {
-    /// Holds so many samples in memory at most, in place of six million.
+    /// Limits the samples held in memory; the default is six million.
     #[must_use]
     pub fn with_memory(mut self, samples: usize) -> Self {
         self.max_in_memory = samples;
         self
     }
 
-    /// Takes some samples in. What is more than memory may hold waits in a temporary file.
+    /// Takes samples. Those beyond the memory limit wait in a temporary file.
     ///
     /// # Errors
     /// Fails if that file cannot be written.
@@ -187,7 +187,7 @@ impl Import {
         Ok(())
     }
 
-    /// Writes the objects of all hours and days; nobody sees them until they are published.
+    /// Writes the objects of all hours and days; they are invisible until they are published.
     ///
     /// # Errors
     /// Fails if the store or the catalog fails; [`LakeError::InvalidTime`] where a sample lies in

@@ -27,7 +27,7 @@ use crate::storage::object::Object;
 pub struct StagedSegments {
     units: Vec<Unit>,
     new_metrics: Vec<Metric>,
-    /// Of new samples, where they were not looked at before.
+    /// Bounds of new samples, where they were not looked at before.
     times: TimeBounds,
 }
 

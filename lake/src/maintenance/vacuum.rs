@@ -28,7 +28,7 @@ pub struct VacuumSummary {
     pub unlisted: u64,
 }
 
-/// For how long segments are kept, by tier; for ever where nothing is said.
+/// Retention of segments, by tier; for ever where none is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Raw segments, never merged into an hour.
@@ -60,18 +60,18 @@ impl Lake {
         Ok(expired)
     }
 
-    /// Deletes retired segments, and what was written but never became part of the lake, both where
-    /// they are older than `grace`. A running reader or writer is done within that time. What a
-    /// manifest still lists, or did within that time, stays for Athena's readers.
+    /// Deletes retired segments, and objects that never became part of the lake, both where they
+    /// are older than `grace`. A running reader or writer is done within that time. Segments that a
+    /// manifest lists, or listed within that time, stay for Athena's readers.
     ///
-    /// Nothing is deleted but what the catalog names: a retired row, or an upload intent that was
-    /// condemned before. The bucket is not listed. Each batch advances the deletion sequence first.
-    /// Objects go before their row or intent: a crash between leaves one whose objects the next
-    /// vacuum finds gone.
+    /// Only objects that the catalog names are deleted: those of a retired row, or of an upload
+    /// intent that was condemned before. The bucket is not listed. Each batch advances the deletion
+    /// sequence first. Objects go before their row or intent: a crash between leaves one whose
+    /// objects the next vacuum finds gone.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store
-    /// or the catalog fails. What was deleted until then stays so.
+    /// or the catalog fails. Objects deleted until then stay deleted.
     pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<VacuumSummary, LakeError> {
         let before = now.minus(grace);
         let manifests = self.manifests();
@@ -82,8 +82,8 @@ impl Lake {
             unlisted: upload_intents::condemn(self.database(), before, now).await?,
             ..VacuumSummary::default()
         };
-        // What is to be deleted is asked for anew after each advance: only then the catalog is
-        // known to be the one that the lake is of.
+        // Deletions are read anew after each advance: only then is the catalog known to be the
+        // lake's.
         while !self.deletions(before, &readers).await?.is_empty() {
             identity::advance(self.database(), self.store()).await?;
             for deletion in self.deletions(before, &readers).await? {

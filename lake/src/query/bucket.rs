@@ -69,7 +69,7 @@ pub struct Bucket {
 }
 
 impl Interval {
-    /// The interval of so many minutes; `None` outside of 1 minute to 366 days.
+    /// Interval of `minutes` minutes; `None` outside of 1 minute to 366 days.
     #[must_use]
     pub fn minutes(minutes: u32) -> Option<Self> {
         let max = MAX_DAYS * MINUTES_A_DAY;

@@ -32,7 +32,7 @@ impl Lake {
         writer.finish()
     }
 
-    /// Puts a file aside, and makes a link by which anyone can fetch it for so long (at most a
+    /// Stores a file, and makes a link by which anyone can fetch it for the time `valid` (at most a
     /// week). The file goes with the first vacuum that comes after that time and after its grace.
     /// `None` where the store is no bucket.
     ///

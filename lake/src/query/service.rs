@@ -91,8 +91,8 @@ impl Lake {
         Ok(at.map(Span::last_24h))
     }
 
-    /// From `from` to `to`; by default the 24 hours up to the newest committed minute. `None` where
-    /// the lake is empty and no end is given.
+    /// Span from `from` to `to`; by default the 24 hours up to the newest committed minute. `None`
+    /// where the lake is empty and no end is given.
     ///
     /// # Errors
     /// Fails if the catalog cannot be read.

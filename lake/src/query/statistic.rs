@@ -105,8 +105,8 @@ impl Statistic {
     }
 }
 
-/// The series that tell what was traded of a metric's pair: the exchange's own sum over 24 hours,
-/// and the minutes'.
+/// Series of the traded volume of a metric's pair: the exchange's own sum over 24 hours, and the
+/// minutes'.
 pub(crate) fn volumes_of(metric: &Metric) -> Option<(Metric, Metric)> {
     let of = |measure| Metric::new(metric.market(), metric.pair(), measure).ok();
     Some((of(VOLUME_24H)?, of(VOLUME)?))

@@ -15,7 +15,7 @@ pub enum Transform {
     Change,
     /// Change in percent of the absolute value before it. None behind a zero.
     PercentChange,
-    /// Mean of the values of the last so many minutes, its own included.
+    /// Mean of the values over the last minutes, its own included.
     MovingAverage {
         /// Length of the time.
         minutes: u32,

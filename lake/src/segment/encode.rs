@@ -14,7 +14,7 @@ use crate::storage::checksum::Checksums;
 use crate::storage::paths;
 use crate::storage::store::Store;
 
-/// A segment that is encoded, and perhaps written; nobody sees it before it is in the catalog.
+/// A segment that is encoded, and perhaps written; it is invisible before it is in the catalog.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) tier: Tier,

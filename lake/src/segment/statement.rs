@@ -41,7 +41,7 @@ pub(crate) struct Statement {
     /// Rows and their CRC-32, by row group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) groups: Vec<(u64, u32)>,
-    /// Of a file of rollups: key of the samples that it sums up.
+    /// Key of the samples that a file of rollups sums up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) samples: Option<String>,
 }

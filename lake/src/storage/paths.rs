@@ -146,7 +146,7 @@ pub(crate) fn new_rollup_key(tier: Tier, first: Minute) -> Path {
     ObjectKey::new(ObjectKind::Rollups, tier, first).path()
 }
 
-/// Creates a new key for a file that somebody fetches, and vacuum deletes.
+/// Creates a new key for an export, which vacuum deletes.
 pub(crate) fn new_export() -> Path {
     Path::from(format!("export/{}.parquet", Uuid::now_v7().simple()))
 }
@@ -171,8 +171,7 @@ pub(crate) fn is_result(key: &Path) -> bool {
     id.is_some_and(|id| Uuid::try_parse(id).is_ok_and(|parsed| parsed.to_string() == id))
 }
 
-/// Returns a key that may be deleted where a row or an intent names it; `None` for any other text,
-/// whoever wrote it.
+/// Returns a key that may be deleted where a row or an intent names it; `None` for any other text.
 pub(crate) fn deletable(text: &str) -> Option<Path> {
     let path = Path::parse(text).ok()?;
     let is_own = parse(&path).is_some() || is_export(&path) || is_result(&path);

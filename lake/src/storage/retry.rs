@@ -13,7 +13,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// Lines about calls that are tried again: one each some minutes, however many there are.
 static RETRIES: FailureLog = FailureLog::new();
 
-/// Tries a call some times, with a growing pause. What is not there will not come.
+/// Retries a call with a growing pause. A missing object is not retried.
 pub(crate) async fn retry<T, F: Future<Output = object_store::Result<T>>>(
     call: impl Fn() -> F,
 ) -> object_store::Result<T> {

@@ -6,7 +6,7 @@ use crate::function::OverTime;
 use crate::statistics::{mean, quantile, sum, variance};
 use crate::value::{Element, PromError, Value};
 
-/// A range: its samples, where it begins and ends, and the instant that is asked about.
+/// Range of samples: its samples, its bounds, and the evaluation instant.
 struct Range<'a> {
     samples: &'a [(i64, f64)],
     from: i64,

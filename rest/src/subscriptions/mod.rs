@@ -21,7 +21,7 @@ use marketlake_model::{Millis, parse_time};
 use marketlake_http::problem::Problem;
 use types::{Queued, SubscriptionAnswer, SubscriptionChange, SubscriptionInput, SubscriptionRows};
 
-/// One's subscriptions, oldest first.
+/// The owner's subscriptions, oldest first.
 #[utoipa::path(
     get, operation_id = "list_subscriptions", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = [])),
     responses((status = 200, description = "All of them.", body = SubscriptionRows), crate::schemas::SubscriptionErrorResponses),
@@ -36,7 +36,7 @@ pub(super) async fn list(
     Ok(Json(SubscriptionRows { data, next: None }).into_response())
 }
 
-/// Subscribes a mail address to jumps; its owner is asked by mail to confirm it.
+/// Subscribes a mail address to jumps; its owner gets a mail to confirm it.
 #[utoipa::path(
     post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "The same request sent again under it makes nothing new.")),
@@ -60,11 +60,11 @@ pub(super) async fn create(
     let key = key.transpose()?;
     let new = read(input)?.into_new()?;
     let now = now(&state).await?;
-    let asker = SignupRequester {
+    let requester = SignupRequester {
         idempotency_key: key.as_deref(),
         ..caller.subscription_requester()
     };
-    let made = subscription_requests::request_subscription(&state, &new, &asker, now)
+    let made = subscription_requests::request_subscription(&state, &new, &requester, now)
         .await?
         .map_err(fields)?;
     let place = format!("/v1/subscriptions/{}", made.id);
@@ -78,7 +78,7 @@ pub(super) async fn create(
     Ok(response)
 }
 
-/// One of one's subscriptions.
+/// One of the owner's subscriptions.
 #[utoipa::path(
     get, operation_id = "get_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
@@ -94,7 +94,7 @@ pub(super) async fn get(
     Ok(Json(SubscriptionAnswer::from(found)).into_response())
 }
 
-/// Gives a subscription another rule: all of it.
+/// Replaces a subscription's rule, all of it.
 #[utoipa::path(
     put, operation_id = "edit_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionInput,
     params(("id" = String, Path, description = "Its key.")),
@@ -112,7 +112,7 @@ pub(super) async fn edit(
     step(&state, &id, whose, &Transition::Edit(Box::new(new))).await
 }
 
-/// Pauses a subscription, lets it go on, or keeps it quiet for a while.
+/// Pauses, resumes or snoozes a subscription.
 #[utoipa::path(
     patch, operation_id = "change_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionChange,
     params(("id" = String, Path, description = "Its key.")),
@@ -143,7 +143,7 @@ pub(super) async fn change(
     step(&state, &id, whose, &change).await
 }
 
-/// Ends a subscription; no mail of it is begun any more.
+/// Deletes a subscription; no further mail of it is begun.
 #[utoipa::path(
     delete, operation_id = "delete_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),
@@ -159,7 +159,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Sends a test through a subscription's channel, at most one a minute.
+/// Sends a test message through a subscription's channel, at most one a minute.
 #[utoipa::path(
     post, operation_id = "test_subscription", path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Its key.")),

@@ -17,16 +17,16 @@ pub(crate) enum Number {
     Text(String),
 }
 
-/// What is subscribed to.
+/// Input of a new subscription.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionInput {
-    /// A metric, a list separated by commas, or a pattern.
+    /// Metrics: a name, a list separated by commas, or a pattern.
     #[schema(example = "hottry:volume")]
     metric: String,
-    /// Mail address of its owner, who is asked to confirm it. Not to be changed later.
+    /// Mail address of its owner, who must confirm it by mail. It cannot be changed later.
     address: Option<String>,
-    /// Times the mean; default 3.
+    /// Multiple of the mean that a sample must exceed; default 3.
     factor: Option<Number>,
     /// up or down; default up.
     direction: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct SubscriptionInput {
     cooldown_minutes: Option<i64>,
     /// Maximum number of alerts per UTC day.
     max_per_day: Option<i64>,
-    /// When it ends, as RFC 3339.
+    /// Time at which it expires, as RFC 3339.
     expires_at: Option<String>,
     /// Number of alerts after which it expires.
     max_alerts: Option<i64>,
@@ -50,17 +50,17 @@ pub(crate) struct SubscriptionInput {
     time_zone: Option<String>,
     /// mail, webhook or slack; default mail.
     channel: Option<String>,
-    /// Where webhooks go: an https address.
+    /// HTTPS URL that webhooks are sent to.
     endpoint: Option<String>,
 }
 
-/// What becomes of a subscription: one of the two.
+/// Change of a subscription: exactly one of the two fields.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionChange {
     /// active or paused.
     pub(super) state: Option<String>,
-    /// Until when it is judged without a word, as RFC 3339.
+    /// End of the snooze, as RFC 3339; until then it is evaluated without a message.
     pub(super) snoozed_until: Option<String>,
 }
 
@@ -86,20 +86,20 @@ pub(crate) struct SubscriptionAnswer {
     endpoint: Option<String>,
     time_zone: String,
     created_at: String,
-    /// With which its webhooks are signed; shown where it is made only.
+    /// Secret that signs its webhooks; shown at its creation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<String>,
 }
 
-/// All of one's subscriptions.
+/// All subscriptions of the owner.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SubscriptionRows {
     pub(super) data: Vec<SubscriptionAnswer>,
-    /// There is one page only: null.
+    /// Cursor of the next page: always null, for there is one page.
     pub(super) next: Option<String>,
 }
 
-/// Whether a test is on its way.
+/// Confirmation that a test message is queued.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Queued {
     pub(super) queued: bool,

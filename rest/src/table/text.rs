@@ -71,7 +71,7 @@ pub(super) fn columns(
     written(max, table.rows() * 40 + 256, write)
 }
 
-/// A text of at most so many bytes.
+/// A text, up to a maximum of bytes.
 fn written(
     max: MaxBytes,
     expected: usize,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::html::{Page, PageError};
 use super::token;
 
-/// How long, in hours.
+/// Form field of a snooze: its length in hours.
 #[derive(Deserialize)]
 pub(super) struct Quiet {
     hours: Option<u64>,

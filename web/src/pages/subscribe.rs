@@ -179,7 +179,7 @@ pub(super) async fn get(
     if typed.metric.is_empty() {
         return Ok(Page::new("subscribe.html", &form));
     }
-    // What would have been sent tells prices.
+    // The alerts of a backtest reveal prices.
     if let Some((_, message)) = caller.permissions.denial(Scope::Read) {
         form.errors.push(message);
         return Ok(Page::new("subscribe.html", &form).with_status(StatusCode::FORBIDDEN));

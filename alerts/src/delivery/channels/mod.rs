@@ -25,7 +25,7 @@ pub enum SendOutcome {
     Sent,
     /// Surely not sent, and a later attempt may help.
     Retry(String),
-    /// Surely not sent, and the server would refuse everybody: it is left alone for a while.
+    /// Surely not sent, and the server would refuse every message: it is left alone for a while.
     Unavailable(String),
     /// Surely not sent, and the same holds for others: of the recipient's domain or the webhook's
     /// host, or of the address.
@@ -34,17 +34,17 @@ pub enum SendOutcome {
         scope: ThrottleScope,
         /// The server's reply.
         reason: String,
-        /// For how long the receiver asked to be left alone; at most an hour of it is kept to.
+        /// Pause that the receiver requested; capped at one hour.
         retry_after: Option<Duration>,
     },
-    /// Surely not sent, after a mail server heard the recipient: whether that is the server's fault
-    /// or comes of the recipient shows in what becomes of others.
+    /// Surely not sent, after the mail server received the recipient: other deliveries show whether
+    /// that is the server's fault or the recipient's.
     Ambiguous(String),
     /// Surely not sent, and no attempt will help.
     Permanent(String),
     /// The same, and nothing is to be sent there again: subscriptions that lead there end.
     Gone(String),
-    /// The connection broke after the message was handed over: nobody can know.
+    /// The connection broke after the message was handed over: it may have arrived.
     Unknown(String),
 }
 
@@ -63,7 +63,7 @@ pub struct OutgoingMessage {
     pub message_id: String,
     /// The sender's address on the envelope: where notices about it come back to.
     pub return_path: String,
-    /// To whom: a mail address, or an address of the web.
+    /// Recipient: a mail address, or a URL.
     pub address: String,
     /// With what a webhook is signed.
     pub secret: Option<String>,

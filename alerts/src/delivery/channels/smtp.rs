@@ -33,11 +33,11 @@ const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
-    /// From the first byte on (`smtps://`).
+    /// TLS from the first byte on (`smtps://`).
     Wrapped,
-    /// By STARTTLS; no mail goes over without (`?tls=required`).
+    /// STARTTLS; no mail is sent without (`?tls=required`).
     Required,
-    /// By STARTTLS where the server offers it (`?tls=opportunistic`).
+    /// STARTTLS where the server offers it (`?tls=opportunistic`).
     Opportunistic,
     None,
 }

@@ -53,9 +53,9 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> SendOutcome {
     }
 }
 
-/// Outcome of a mail whose connection broke, whose server took too long, or spoke of itself, before
-/// it took the message. Once the recipient was named, that may come of it: servers ask its own
-/// server, or close on what they do not like about it.
+/// Outcome of a mail whose connection broke, whose server timed out or reported an error of its
+/// own, before it took the message. Once the recipient was named it may be the cause: servers query
+/// the recipient's server, or close the connection on a recipient that they reject.
 pub(super) fn broken(stage: Stage, reason: String) -> SendOutcome {
     match stage {
         Stage::Connect | Stage::Sender => SendOutcome::Unavailable(reason),

@@ -68,7 +68,8 @@ fn unmapped(ip: IpAddr) -> IpAddr {
     embedded.map_or(ip, IpAddr::V4)
 }
 
-/// By the registries of special-purpose addresses (RFC 6890 and its successors).
+/// Whether an address is public, by the registries of special-purpose addresses (RFC 6890 and its
+/// successors).
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
@@ -256,7 +257,7 @@ pub fn signature(secret: &str, now: Millis, body: &[u8]) -> String {
 fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a time without end; whoever keeps to it has a limit.
+        // More digits than fit are a time without end, which the caller limits.
         let seconds = text.parse().unwrap_or(u64::from(u32::MAX));
         return Some(Duration::from_secs(seconds.min(u64::from(u32::MAX))));
     }

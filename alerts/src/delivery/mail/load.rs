@@ -79,7 +79,7 @@ pub(super) fn identity(
     alerts.sort();
     let mut parts = vec![kind.as_str(), delivery.address.as_str()];
     if alerts.is_empty() {
-        // Asked for twice they are two: the time is part of what they are about.
+        // Two requests are two messages: the time is part of their identity.
         parts.push(delivery.subscription_id.as_deref().unwrap_or_default());
         parts.push(delivery.content.as_deref().unwrap_or_default());
         parts.push(&created);
@@ -88,7 +88,7 @@ pub(super) fn identity(
     keys.identity(parts)
 }
 
-/// Of some alerts those whose subscriptions have not ended, the largest first; those that are shown
+/// Loads those alerts whose subscriptions have not ended, the largest first; those that are shown
 /// with their evidence.
 pub(super) async fn alerts(
     connection: &impl ConnectionTrait,

@@ -56,7 +56,7 @@ impl Templates {
     /// [`AlertError::Template`] where one cannot be read or parsed.
     pub fn new(folder: Option<&Path>) -> Result<Self, AlertError> {
         let mut environment = Environment::new();
-        // A name that is not there is an error, not an empty word in somebody's mail.
+        // An undefined name is an error, not an empty word in a mail.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|name| {
             if name.ends_with(".html") {

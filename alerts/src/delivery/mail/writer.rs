@@ -28,12 +28,12 @@ use crate::subscriptions::Subscription;
 use crate::subscriptions::access::Access;
 use crate::token::{Keyring, Purpose};
 
-/// Pictures that are kept, since many may be told of one jump.
+/// Maximum number of cached charts, since one jump may be in many alerts.
 const CHART_CACHE_SIZE: usize = 64;
 
 /// Options of a [`Writer`].
 pub struct WriterOptions {
-    /// From whom mails are.
+    /// Sender of the mails.
     pub from: Mailbox,
     /// Base URL of links: the address under which the server is reached from outside.
     pub public_url: String,
@@ -73,8 +73,7 @@ impl Writer {
         }
     }
 
-    /// A delivery, ready to go; or why it is not to go any more. What was written once is not
-    /// written again.
+    /// A delivery, ready to go; or why it is not to go any more. A message is rendered once only.
     ///
     /// # Errors
     /// If the database fails, a row holds what no code of ours writes, or a template cannot be
@@ -378,7 +377,7 @@ impl Writer {
         }
     }
 
-    /// The picture of an alert; kept, since others may be told of the same jump by the same rule.
+    /// Chart of an alert; cached, since other alerts may be of the same jump and rule.
     fn chart(&self, one: &AlertDetails) -> Result<Arc<Vec<u8>>, AlertError> {
         let Some(evidence) = &one.evidence else {
             return Err(AlertError::Chart("there are no rows".to_owned()));

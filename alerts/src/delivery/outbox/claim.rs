@@ -19,8 +19,8 @@ const DUE_TOLERANCE: Duration = Duration::from_secs(1);
 /// Deliveries that a destination has at once while it fails.
 const MAX_PROBES: usize = 1;
 
-/// Deliveries that may be tried at a time, as a condition on `d`. What is in `sending` without a
-/// lease is nobody's.
+/// Deliveries that may be tried at a time, as a condition on `d`. A row in `sending` without a
+/// lease has no owner.
 pub(super) fn due_sql(now: Millis) -> String {
     let due = now.plus(DUE_TOLERANCE);
     let throttled = |scope: &str, name: &str| {

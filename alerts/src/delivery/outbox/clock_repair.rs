@@ -17,7 +17,7 @@ use super::throttle::MAX_THROTTLE_BACKOFF;
 
 /// A time that lies further ahead was written under another clock.
 const MAX_AHEAD: Duration = MAX_CLOCK_DIFFERENCE.saturating_mul(2);
-/// After so many attempts a pause grows no longer.
+/// Number of attempts after which a pause grows no longer.
 const MAX_COUNTED_ATTEMPTS: i32 = 8;
 
 /// Makes deliveries due that wait for longer than any is made to, and lets go of throttles that

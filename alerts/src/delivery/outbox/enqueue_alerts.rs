@@ -21,10 +21,10 @@ use sea_orm::{
 use crate::queue::enqueue::new_row;
 use crate::subscriptions::Subscription;
 
-/// So many alerts for one address at one minute are one mail.
+/// Number of alerts for one address at one minute from which they are one mail.
 pub const MIN_DIGEST_ALERTS: usize = 4;
-/// After so many mails about alerts in 24 hours an address gets the rest in hourly digests, where
-/// nothing is said.
+/// Default number of alert mails in 24 hours after which an address gets the rest in hourly
+/// digests.
 pub const DEFAULT_MAX_MAILS_PER_DAY: u64 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
@@ -34,7 +34,7 @@ pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub struct EnqueueOptions<'a> {
     /// Reason if the alerts are stale: they are recorded, and their deliveries written as given up.
     pub stale: Option<&'a str>,
-    /// After so many mails about alerts in 24 hours an address gets the rest in hourly digests.
+    /// Number of alert mails in 24 hours after which an address gets the rest in hourly digests.
     pub max_mails_per_day: u64,
 }
 
@@ -47,7 +47,7 @@ impl Default for EnqueueOptions<'_> {
     }
 }
 
-/// A new alert, to be told of.
+/// New alert to be sent.
 #[derive(Clone, Debug)]
 pub struct NewAlert {
     /// Its key.

@@ -25,12 +25,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
 /// back besides.
 const INITIAL_SHARED_BACKOFF: Duration = Duration::from_secs(4);
 const MAX_SHARED_BACKOFF: Duration = Duration::from_secs(60);
-/// Longest pause of a server that takes connections and no mail: it is cheap to ask, and may fail
-/// for those receivers only that were tried.
+/// Longest pause of a server that takes connections and no mail: a probe is cheap, and only the
+/// receivers that were tried may be affected.
 const MAX_AMBIGUOUS_BACKOFF: Duration = Duration::from_secs(5);
 /// A receiver that broke off twice after the bytes went over is not tried again.
 const MAX_BROKEN_TRANSFERS: i32 = 2;
-/// Workers of ours that died so often while they handed the same bytes over are enough.
+/// Number of our workers that died handing over the same bytes after which it is given up.
 pub(super) const MAX_UNKNOWN_ATTEMPTS: i32 = 5;
 pub(super) const NEVER: Millis = Millis(i64::MAX);
 
@@ -58,7 +58,7 @@ pub(super) async fn finish(
             ThrottleScope::Destination,
             ThrottleScope::Address,
         ],
-        // Who speaks of a recipient has taken the sender: the server itself is well.
+        // A server that refuses a recipient has accepted the sender: the server itself is well.
         SendOutcome::Throttled { .. } => &[ThrottleScope::Channel],
         _ => &[],
     };
@@ -91,7 +91,7 @@ pub(super) async fn finish(
     Ok(throttled)
 }
 
-/// Records that nobody will know whether a delivery arrived, and why it is not tried again.
+/// Records that it stays unknown whether a delivery arrived, and why it is not tried again.
 pub(super) async fn give_up(
     database: &DatabaseConnection,
     clock: &Clock,
@@ -288,7 +288,7 @@ fn pause(attempts: i32) -> Duration {
     backoff(INITIAL_BACKOFF, MAX_BACKOFF, failed, rand::random())
 }
 
-/// The longest pause that a delivery is given after so many attempts.
+/// Longest pause of a delivery after a number of attempts.
 pub(super) fn max_backoff(attempts: i32) -> Duration {
     let failed = u32::try_from(attempts).unwrap_or(1);
     let own = backoff(INITIAL_BACKOFF, MAX_BACKOFF, failed, 1.0);

@@ -116,7 +116,7 @@ impl LaneWorker {
                 let rest = std::mem::take(&mut self.queue);
                 self.give_back(rest).await;
             }
-            // A server that failed is asked by one connection, until it takes something.
+            // One connection probes a server that failed, until it takes something.
             let connections = match self.shared.throttles.has_lane(self.lane) {
                 true => 1,
                 false => limits.connections,
@@ -202,7 +202,7 @@ impl LaneWorker {
                 }
             };
             if attempt.is_err() {
-                // What was not handed over need not wait for its lease to run out.
+                // A delivery that was not handed over need not wait for its lease to run out.
                 let given = claim::give_back(&sender.database, [delivery]).await;
                 if let Err(error) = given {
                     tracing::warn!(%error, "cannot give a delivery back; its lease will run out");
@@ -255,7 +255,7 @@ impl LaneWorker {
     }
 }
 
-/// Lets so many pass a second.
+/// Rate limiter: lets a fixed number of deliveries a second pass.
 struct Gate {
     step: Duration,
     next: Mutex<Instant>,

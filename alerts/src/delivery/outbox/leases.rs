@@ -2,8 +2,8 @@
 //!
 //! A lease is taken over once this process has seen it unchanged for the whole of its time, counted
 //! by a steady clock: a step of the database's or of a machine's clock frees none early, which
-//! would send a mail twice, and keeps none for longer. Only a process that runs once, which cannot
-//! see for so long, goes by the clock.
+//! would send a mail twice, and keeps none for longer. Only a process that runs once, and too
+//! briefly to observe a lease, goes by the clock.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

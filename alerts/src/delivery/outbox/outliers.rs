@@ -1,10 +1,10 @@
 //! Outliers: receivers that fail while others are well, so that one address holds back neither its
 //! domain nor all mail.
 //!
-//! A failure after a mail server heard the recipient may be the server's or the recipient's. What
-//! others get decides: a group (a domain's addresses, the domains of all mail) is held back for a
-//! member that fails, until another member succeeds; then the first is an outlier, and held back
-//! alone until it succeeds itself. Kept in memory: a process that starts learns it again.
+//! A failure after the mail server received the recipient may be the server's or the recipient's.
+//! Other deliveries decide: a group (a domain's addresses, the domains of all mail) is held back
+//! for a member that fails, until another member succeeds; then the first is an outlier, and held
+//! back alone until it succeeds itself. Kept in memory: a process that starts learns it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;

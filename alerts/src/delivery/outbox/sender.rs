@@ -39,7 +39,7 @@ const MAX_RECORD_RETRIES: u32 = 4;
 const RECORD_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(5);
 
-/// A lane that panics is started again so often within a round.
+/// Maximum number of restarts of a lane that panics, within a round.
 const MAX_LANE_PANICS: u32 = 5;
 const LANE_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_LANE_BACKOFF: Duration = Duration::from_secs(16);
@@ -91,11 +91,11 @@ impl SendRate {
 pub struct SendCounts {
     /// Taken by the channel.
     pub sent: u64,
-    /// To be tried again.
+    /// Deliveries to be retried.
     pub retry: u64,
     /// Given up.
     pub dead: u64,
-    /// Nobody can know.
+    /// Deliveries that may have arrived.
     pub unknown: u64,
 }
 
@@ -324,8 +324,8 @@ impl Sender {
         }
     }
 
-    /// Reason if a delivery is too old to be tried. After a step of the clock nobody knows how
-    /// old it is: then it is tried.
+    /// Reason if a delivery is too old to be tried. After a step of the clock its age is unknown:
+    /// then it is tried.
     async fn expired(&self, delivery: &Model) -> Result<Option<String>, AlertError> {
         let (life, setting) = match delivery.kind {
             DeliveryKind::Alert | DeliveryKind::Digest => (self.pace.retry_for, EXPIRED_REASON),

@@ -30,7 +30,7 @@ const NEVER: Millis = Millis(i64::MAX);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The longest that any throttle but an operator's lasts.
 pub(super) const MAX_THROTTLE_BACKOFF: Duration = MAX_RETRY_AFTER;
-/// Throttles that nobody has run into for so long are forgotten.
+/// Time without a hit after which a throttle is deleted.
 const TTL: Duration = Duration::from_secs(86_400);
 /// Throttles that are listed at most.
 const MAX_LISTED: u64 = 1_000;
@@ -179,17 +179,17 @@ impl Throttles {
         let row = Entity::find_by_id(key.clone()).one(connection).await?;
         // The first of the attempts that fail at the same time.
         let is_new = self.known.lock().insert(key.clone());
-        let asked = cause.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+        let requested = cause.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         if row
             .as_ref()
-            .is_some_and(|row| row.until >= now.plus(asked.max(Duration::from_millis(1))))
+            .is_some_and(|row| row.until >= now.plus(requested.max(Duration::from_millis(1))))
         {
-            // Another connection heard the same: it counts once.
+            // Another connection got the same reply: it counts once.
             return Ok(key);
         }
         let failures = row.map_or(0, |row| row.failures).saturating_add(1);
         let longest = cause.max_backoff.unwrap_or(MAX_THROTTLE_BACKOFF);
-        let pause = pause(cause.scope, failures).min(longest).max(asked);
+        let pause = pause(cause.scope, failures).min(longest).max(requested);
         let until = now.plus(pause);
         set(connection, key.clone(), until, failures, &cause.reason, now).await?;
         if is_new && failures == 1 && is_outage(key.0) {

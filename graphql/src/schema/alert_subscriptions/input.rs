@@ -5,11 +5,11 @@ use marketlake_alerts::NewSubscription;
 
 use super::super::scalars::{DateTime, Decimal};
 
-/// When somebody is told of a metric.
+/// Rule of an alert subscription, and its metrics.
 #[derive(InputObject)]
 pub(in crate::schema) struct RuleInput {
-    /// A metric, a list separated by commas, or a pattern: binance:hottry, *usdt, binance:*:volume.
-    /// Without a market it is about that pair on every market.
+    /// Metrics: a name, a list separated by commas, or a pattern: binance:hottry, *usdt,
+    /// binance:*:volume. Without a market it is about that pair on every market.
     metric: String,
     /// Times the mean; default 3.
     factor: Option<Decimal>,
@@ -51,7 +51,7 @@ impl RuleInput {
     }
 }
 
-/// What is subscribed to.
+/// Input of a new alert subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct CreateSubscriptionInput {
     #[graphql(flatten)]
@@ -62,15 +62,15 @@ pub(in crate::schema) struct CreateSubscriptionInput {
     max_alerts: Option<i64>,
     /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
-    /// Mail address of its owner, who is asked to confirm it.
+    /// Mail address of its owner, who must confirm it by mail.
     address: String,
     /// mail, webhook or slack; default mail.
     channel: Option<String>,
-    /// Where webhooks go: an https address.
+    /// HTTPS URL that webhooks are sent to.
     endpoint: Option<String>,
 }
 
-/// What a subscription becomes: all of its rule is given anew.
+/// Input of a changed alert subscription; replaces its whole rule.
 #[derive(InputObject)]
 pub(in crate::schema) struct EditSubscriptionInput {
     #[graphql(flatten)]
@@ -81,9 +81,9 @@ pub(in crate::schema) struct EditSubscriptionInput {
     max_alerts: Option<i64>,
     /// The reader's time zone, by its IANA name; default UTC.
     time_zone: Option<String>,
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
@@ -112,43 +112,43 @@ impl EditSubscriptionInput {
     }
 }
 
-/// Which subscription ends.
+/// Input that ends a subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct DeleteSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Its key.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
-/// A pending subscription and its owner's yes.
+/// Input that confirms a pending subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct ConfirmSubscriptionInput {
-    /// The token of the link in the mail.
+    /// Token of the link in the mail.
     pub(super) token: String,
 }
 
-/// One of one's own subscriptions.
+/// Input that names one of the owner's subscriptions.
 #[derive(InputObject)]
 pub(in crate::schema) struct OwnSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
 }
 
-/// Quiet for a while.
+/// Input that snoozes a subscription.
 #[derive(InputObject)]
 pub(in crate::schema) struct SnoozeSubscriptionInput {
-    /// The token of the link to one's subscriptions; none where a key says who asks.
+    /// Token of the link to one's subscriptions; null where the API key identifies the owner.
     pub(super) token: Option<String>,
-    /// Which subscription.
+    /// Id of the subscription.
     pub(super) id: ID,
-    /// Until when it is judged without a word.
+    /// End of the snooze; until then it is evaluated without a message.
     pub(super) until: DateTime,
 }
 
-/// Where the link to one's subscriptions goes.
+/// Address to mail the link to one's subscriptions to.
 #[derive(InputObject)]
 pub(in crate::schema) struct RequestManageLinkInput {
     /// The mail address.

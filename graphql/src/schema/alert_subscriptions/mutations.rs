@@ -19,51 +19,51 @@ use super::input::{
 };
 use super::types::{Subscription, UserError};
 
-/// What came of it: the subscription, or errors.
+/// Created subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct CreateSubscriptionPayload {
     /// The new subscription, pending until its owner confirms it by the link in the mail; null
     /// where there are errors.
     subscription: Option<Subscription>,
-    /// With which its webhooks are signed, shown this once; null for mail.
+    /// Secret that signs its webhooks, shown this once; null for mail.
     secret: Option<String>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it: the subscription as it is now, or errors.
+/// Changed subscription as it is now, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct SubscriptionPayload {
     /// The subscription; null where there are errors.
     subscription: Option<Subscription>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it.
+/// Key of the deleted subscription, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct DeleteSubscriptionPayload {
-    /// The key of the subscription that ended; null where there are errors.
+    /// Id of the deleted subscription; null where there are errors.
     deleted_id: Option<ID>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it; the same whether or not the address is known.
+/// Acceptance of the request, the same whether or not the address is known; or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct RequestManageLinkPayload {
-    /// Whether the link is on its way, if the address has subscriptions.
+    /// Whether the request was accepted: a link is mailed if the address has subscriptions.
     accepted: bool,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
-/// What came of it.
+/// Confirmation that a test message is queued, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct TestSubscriptionPayload {
-    /// Whether a test is on its way.
+    /// Whether a test message is queued.
     queued: bool,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
@@ -73,8 +73,8 @@ pub(in crate::schema) struct SubscriptionsMutation;
 #[Object]
 impl SubscriptionsMutation {
     /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again
-    /// makes nothing new. Its owner is asked by mail to confirm it; nothing else is sent until
-    /// then. The answer is the same whether or not the address is known.
+    /// makes nothing new. Its owner gets a mail to confirm it; nothing else is sent until then. The
+    /// answer is the same whether or not the address is known.
     #[graphql(guard = "RequireScope(Scope::Subscribe)")]
     async fn create_subscription(
         &self,
@@ -82,12 +82,13 @@ impl SubscriptionsMutation {
         input: CreateSubscriptionInput,
     ) -> Result<CreateSubscriptionPayload> {
         let (state, now) = at(context).await?;
-        let asker = SignupRequester {
+        let requester = SignupRequester {
             idempotency_key: context.data::<IdempotencyKey>()?.0.as_deref(),
             ..context.data::<Caller>()?.subscription_requester()
         };
         let made =
-            subscription_requests::request_subscription(state, &input.to_new(), &asker, now).await;
+            subscription_requests::request_subscription(state, &input.to_new(), &requester, now)
+                .await;
         Ok(match made.map_err(|error| errors::unavailable(&error))? {
             Ok(record) => CreateSubscriptionPayload {
                 secret: record.secret.clone(),
@@ -115,7 +116,7 @@ impl SubscriptionsMutation {
         }
     }
 
-    /// Stops a subscription for a while: nothing is judged.
+    /// Pauses a subscription: nothing is evaluated.
     async fn pause_subscription(
         &self,
         context: &Context<'_>,
@@ -130,7 +131,7 @@ impl SubscriptionsMutation {
         .await
     }
 
-    /// Lets a subscription that is paused or snoozed go on.
+    /// Resumes a subscription that is paused or snoozed.
     async fn resume_subscription(
         &self,
         context: &Context<'_>,
@@ -145,7 +146,7 @@ impl SubscriptionsMutation {
         .await
     }
 
-    /// Keeps a subscription quiet until a time; it is judged meanwhile.
+    /// Snoozes a subscription until a time; it is evaluated meanwhile, without messages.
     async fn snooze_subscription(
         &self,
         context: &Context<'_>,
@@ -155,7 +156,7 @@ impl SubscriptionsMutation {
         own(context, input.token.as_deref(), &input.id, &snooze).await
     }
 
-    /// Gives a subscription another rule.
+    /// Replaces a subscription's rule.
     async fn edit_subscription(
         &self,
         context: &Context<'_>,
@@ -164,7 +165,7 @@ impl SubscriptionsMutation {
         let new = input.to_new();
         if let Err(error) = subscription_requests::check_matches(context.data::<AppState>()?, &new)
         {
-            // Whoever may not change it learns nothing of what there is.
+            // A caller that may not change it must not learn whether it exists.
             let (_, now) = at(context).await?;
             return Ok(wrong(
                 match subscription_owner(context, input.token.as_deref(), now).await? {
@@ -177,7 +178,7 @@ impl SubscriptionsMutation {
         own(context, input.token.as_deref(), &input.id, &edit).await
     }
 
-    /// Sends a test through a subscription's channel, at most one a minute.
+    /// Sends a test message through a subscription's channel, at most one a minute.
     async fn test_subscription(
         &self,
         context: &Context<'_>,
@@ -203,7 +204,7 @@ impl SubscriptionsMutation {
         })
     }
 
-    /// Has the link to one's subscriptions mailed to an address, if it has any.
+    /// Mails an address the link to its subscriptions, if it has any.
     async fn request_manage_link(
         &self,
         context: &Context<'_>,
@@ -221,7 +222,7 @@ impl SubscriptionsMutation {
         })
     }
 
-    /// Ends a subscription; no mail of it is begun any more.
+    /// Deletes a subscription; no further mail of it is begun.
     async fn delete_subscription(
         &self,
         context: &Context<'_>,
@@ -255,7 +256,7 @@ pub(super) async fn subject(
     Ok(keys.verify(purpose, token, now))
 }
 
-/// Whose subscriptions the asker may see and change.
+/// Owner of the subscriptions that the requester may see and change.
 pub(super) enum SubscriptionOwner {
     All,
     Address(String),
@@ -272,7 +273,7 @@ impl SubscriptionOwner {
     }
 }
 
-/// By a token of the link to one's subscriptions, else by who the asker is.
+/// Finds the owner by a token of the link to one's subscriptions, else by the caller's identity.
 pub(super) async fn subscription_owner(
     context: &Context<'_>,
     token: Option<&str>,

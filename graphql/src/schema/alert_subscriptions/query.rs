@@ -15,37 +15,37 @@ use super::types::{Subscription, UserError};
 
 const DEFAULT_DAYS: i32 = 90;
 
-/// What a rule would have sent.
+/// Alerts that a rule would have sent over past days.
 #[derive(SimpleObject)]
 struct Backtest {
-    /// The first minute that was judged.
+    /// The first minute that was evaluated.
     from: DateTime,
-    /// The last one.
+    /// The last minute that was evaluated.
     to: DateTime,
-    /// How many metrics the pattern means.
+    /// Number of metrics that match the pattern.
     metrics: usize,
-    /// Samples judged.
+    /// Number of samples evaluated.
     samples: u64,
-    /// Mails; many jumps at one minute are one.
+    /// Number of mails; several jumps at one minute are one mail.
     mails: usize,
-    /// The jumps that they would have told of, by time.
+    /// Jumps that the mails would report, by time.
     jumps: Vec<BacktestJump>,
-    /// Jumps that made no mail, because of cooldown or other limits.
+    /// Number of jumps that made no mail, because of cooldown or other limits.
     suppressed: usize,
     /// The sample farthest from its mean, whether or not it jumped; null where there was none to
     /// compare.
     farthest: Option<BacktestJump>,
     /// Mails by UTC day.
     days: Vec<BacktestDay>,
-    /// Days without a mail.
+    /// Number of days without a mail.
     quiet_days: usize,
-    /// Days with more than five.
+    /// Number of days with more than five mails.
     noisy_days: usize,
-    /// What is odd about it: no mail at all, or more than five a day; null where nothing is.
+    /// Warning about the rule: no mail at all, or more than five a day; null otherwise.
     warning: Option<&'static str>,
 }
 
-/// A jump that would have been told of.
+/// Jump that a mail would have reported.
 #[derive(SimpleObject)]
 struct BacktestJump {
     /// The metric's id.
@@ -58,25 +58,25 @@ struct BacktestJump {
     mean: f64,
     /// Value over mean.
     ratio: f64,
-    /// How many samples the mean is of.
+    /// Number of samples in the mean.
     samples: i64,
 }
 
-/// The mails of a day.
+/// Number of mails of a day.
 #[derive(SimpleObject)]
 struct BacktestDay {
     /// The UTC day, YYYY-MM-DD.
     date: String,
-    /// How many.
+    /// Number of mails.
     mails: usize,
 }
 
-/// What came of it: the backtest, or errors.
+/// Backtest, or errors.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct BacktestPayload {
     /// Null where there are errors, and where the lake is empty.
     backtest: Option<Backtest>,
-    /// What is wrong with the input; empty where nothing is.
+    /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
 }
 
@@ -121,8 +121,7 @@ pub(in crate::schema) struct SubscriptionsQuery;
 
 #[Object]
 impl SubscriptionsQuery {
-    /// What a subscription would have sent over the last days, judged by the very machine that will
-    /// judge it.
+    /// Backtests a subscription over the last days, with the detector that evaluates it live.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "1_000 + child_complexity"
@@ -153,8 +152,7 @@ impl SubscriptionsQuery {
     }
 
     /// One's subscriptions, oldest first: those of the address to which the link with the token was
-    /// mailed; or those that were asked for with the key that comes with the request; all of them
-    /// for an operator.
+    /// mailed; or those made with the request's API key; all of them for an operator.
     async fn subscriptions(
         &self,
         context: &Context<'_>,

@@ -14,19 +14,19 @@ use super::super::scalars::{DateTime, Decimal};
 /// Entries of a history.
 const ENTRIES: u64 = 100;
 
-/// Who wants to hear of which jumps.
+/// Subscription to jump alerts.
 #[derive(SimpleObject)]
 #[graphql(complex, name = "AlertSubscription")]
 pub(in crate::schema) struct Subscription {
-    /// Its key, by which it can be deleted.
+    /// Id of the subscription.
     pub(in crate::schema) id: ID,
     /// pending, active, paused, suspended (its address does not take mail), expired or
     /// unsubscribed.
     state: String,
-    /// The metrics that it is about.
+    /// Metrics that it matches: a name, a list separated by commas, or a pattern.
     metric: String,
-    /// A sample is a jump when it is strictly above so many times the mean before it (or below the
-    /// mean divided by it).
+    /// Multiple of the mean before a sample: it jumps when it is strictly above the mean times
+    /// this, or with direction down, below the mean divided by it.
     factor: Decimal,
     /// up or down.
     direction: String,
@@ -46,26 +46,27 @@ pub(in crate::schema) struct Subscription {
     expires_at: Option<DateTime>,
     /// Number of alerts after which it expires; null: never.
     max_alerts: Option<i64>,
-    /// Until when it is judged without a word; null where it is not.
+    /// End of the snooze, until which it is evaluated without a message; null where it is not
+    /// snoozed.
     snoozed_until: Option<DateTime>,
     /// Mail address of its owner.
     address: String,
     /// mail, webhook or slack.
     channel: String,
-    /// Where webhooks go; null for mail.
+    /// HTTPS URL that webhooks are sent to; null for mail.
     endpoint: Option<String>,
     /// The reader's time zone.
     time_zone: String,
-    /// Why it is in its state, where that was not its owner's wish.
+    /// Reason for its state, where its owner did not choose it.
     reason: Option<String>,
-    /// When it was made.
+    /// Time at which it was created.
     created_at: DateTime,
 }
 
-/// One jump that was told of.
+/// Jump that was sent as an alert.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct Alert {
-    /// Its key.
+    /// Id of the alert.
     pub(in crate::schema) id: ID,
     /// The metric's id.
     metric: String,
@@ -81,7 +82,7 @@ pub(in crate::schema) struct Alert {
     delivery: Option<String>,
 }
 
-/// A change of state of one metric, and why.
+/// Change of state of one metric, with its reason.
 #[derive(SimpleObject)]
 struct Transition {
     /// The metric's id.
@@ -92,11 +93,11 @@ struct Transition {
     from: String,
     /// The same, after it.
     to: String,
-    /// Why it did or did not fire, in words.
+    /// Explanation why it did or did not fire.
     reason: String,
 }
 
-/// What a late or corrected sample would have changed. What was sent is never rewritten.
+/// Difference that a late or corrected sample would have made. Sent alerts are never rewritten.
 #[derive(SimpleObject)]
 struct Note {
     /// The metric's id.
@@ -105,7 +106,7 @@ struct Note {
     timestamp: DateTime,
     /// "would have fired" or "would not have fired".
     verdict: String,
-    /// Value over mean, as they are known now.
+    /// Value over mean, by the samples known now.
     ratio: f64,
 }
 
@@ -119,7 +120,8 @@ impl Subscription {
         Ok(past.into_iter().map(Alert::from).collect())
     }
 
-    /// Its newest changes of state, at most 100: why it did, and did not, fire.
+    /// Its newest changes of state, at most 100, with the reasons for which it did and did not
+    /// fire.
     async fn transitions(&self, context: &Context<'_>) -> Result<Vec<Transition>> {
         let database = context.data::<Arc<Lake>>()?.database();
         let whys = history::whys(database, &self.id, ENTRIES).await;
@@ -136,7 +138,7 @@ impl Subscription {
         Ok(transitions.collect())
     }
 
-    /// What late samples would have changed, at most 100.
+    /// Differences that late samples would have made, at most 100.
     async fn notes(&self, context: &Context<'_>) -> Result<Vec<Note>> {
         let database = context.data::<Arc<Lake>>()?.database();
         let notes = history::notes(database, &self.id, ENTRIES).await;
@@ -195,14 +197,14 @@ impl From<Record> for Subscription {
     }
 }
 
-/// One thing that is wrong with the input.
+/// Error in one field of the input.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct UserError {
-    /// The input's field.
+    /// Name of the field.
     pub(in crate::schema) field: String,
-    /// What was expected and what was there.
+    /// Error message: the expected and the actual value.
     pub(in crate::schema) message: String,
-    /// A stable word for programs.
+    /// Error code: stable, for programs.
     pub(in crate::schema) code: String,
 }
 

@@ -20,7 +20,7 @@ const MAX_TRANSFORMS: usize = 4;
 const LONGEST: i32 = 7 * 1_440;
 const DEFAULT_MINUTES: i32 = 60;
 
-/// What is made of values.
+/// Kind of transform.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 pub(in crate::schema) enum TransformKind {
     /// The value less the one before it, exact. The first has none.
@@ -29,15 +29,15 @@ pub(in crate::schema) enum TransformKind {
     PercentChange,
     /// Mean of the values of the last `minutes`, its own included.
     MovingAverage,
-    /// By how many standard deviations a value lies above the mean of the last `minutes`, its own
+    /// Standard deviations by which a value lies above the mean of the last `minutes`, its own
     /// included.
     ZScore,
 }
 
-/// What is made of values.
+/// Transform of the values of a series.
 #[derive(Clone, InputObject)]
 pub(in crate::schema) struct TransformInput {
-    /// Which it is.
+    /// Kind of transform.
     kind: TransformKind,
     /// Length of the time that moving average and z-score look back over, 1 to 10,080; default 60.
     minutes: Option<i32>,

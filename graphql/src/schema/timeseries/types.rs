@@ -13,9 +13,9 @@ use super::super::scalars::{Column, DateTime, Decimal};
 pub(in crate::schema) struct Timeseries {
     /// The metric.
     pub(super) metric: Metric,
-    /// The first minute that was asked for.
+    /// First minute of the requested time span.
     pub(super) from: DateTime,
-    /// The last minute that was asked for.
+    /// Last minute of the requested time span.
     pub(super) to: DateTime,
     #[graphql(skip)]
     pub(super) points: Vec<Point>,
@@ -23,7 +23,7 @@ pub(in crate::schema) struct Timeseries {
     pub(super) buckets: Vec<Bucket>,
 }
 
-/// What stands for an interval.
+/// Aggregate function over an interval.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(name = "Aggregate")]
 pub(in crate::schema) enum AggregateName {
@@ -39,7 +39,7 @@ pub(in crate::schema) enum AggregateName {
     Last,
     /// The sum, to 15 digits.
     Sum,
-    /// How many samples there are.
+    /// Number of samples.
     Count,
 }
 
@@ -57,10 +57,10 @@ impl From<AggregateName> for Aggregate {
     }
 }
 
-/// What an interval held.
+/// Candle of an interval: open, high, low, close and count.
 #[derive(SimpleObject)]
 pub(in crate::schema) struct Candle {
-    /// Where it begins, UTC.
+    /// Start of the interval, UTC.
     timestamp: DateTime,
     /// The earliest value.
     open: Decimal,
@@ -70,7 +70,7 @@ pub(in crate::schema) struct Candle {
     low: Decimal,
     /// The latest value.
     close: Decimal,
-    /// How many samples it holds.
+    /// Number of samples in it.
     count: i32,
 }
 

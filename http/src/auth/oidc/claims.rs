@@ -8,7 +8,7 @@ use crate::auth::permissions::Permissions;
 use crate::auth::scope::{Scope, Scopes};
 
 const MAX_SUBJECT_CHARS: usize = 255;
-/// By how much a provider's clock may be ahead.
+/// Seconds by which a provider's clock may be ahead.
 const LEEWAY_SECONDS: f64 = 60.0;
 /// The end of the year 9999, in seconds since 1970.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
@@ -93,8 +93,8 @@ impl Claims {
         Ok(Permissions::of_token(self.scopes(), owner, expires_at))
     }
 
-    /// The scopes among its words that are ours, with or without `marketlake:` before them. Roles
-    /// are often a whole company's, where `admin` is somebody else's: ours have it before them.
+    /// The scopes among its words that are ours, with or without the prefix `marketlake:`. Roles
+    /// are often a whole company's, where `admin` may be of another system: ours need the prefix.
     fn scopes(&self) -> Scopes {
         let words = self.scope.all().into_iter().chain(self.scp.all());
         let words = words.map(|word| word.strip_prefix(PREFIX).unwrap_or(word));

@@ -29,7 +29,7 @@ const MAX_TOKEN_BYTES: usize = 8_192;
 const MAX_KEY_ID_CHARS: usize = 256;
 /// Types of tokens that say who may do what (RFC 7519, RFC 9068).
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
-/// Signatures by public keys only: with a shared secret, who verifies could sign.
+/// Signatures by public keys only: with a shared secret, a verifier could sign.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,

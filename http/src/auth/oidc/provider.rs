@@ -17,7 +17,7 @@ use super::keys::{KeySet, VerifyingKey};
 use super::settings::OidcSettings;
 use crate::auth::error::AuthError;
 
-/// For discovery and keys together.
+/// Timeout of discovery and keys together.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Between two fetches that tokens cause.
@@ -48,7 +48,7 @@ pub(crate) struct Provider {
 struct State {
     /// Kept while the provider is away: old keys are better than none.
     keys: Option<Arc<KeySet>>,
-    /// When the last fetch began.
+    /// Time at which the last fetch began.
     begun: Option<Instant>,
     is_running: bool,
     /// Fetches that failed one after the other.
@@ -130,7 +130,7 @@ impl Provider {
         self.state.lock().keys.as_ref()?.find(id)
     }
 
-    /// Asks for a fetch where one is due. Whether there is one to wait for.
+    /// Requests a fetch where one is due. Returns whether there is one to wait for.
     fn want(&self) -> bool {
         let state = self.state.lock();
         let is_due = state
@@ -232,7 +232,7 @@ impl Provider {
     }
 }
 
-/// Keys that come in the clear could be anybody's.
+/// Keys that come unencrypted could be forged.
 fn is_confidential(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;

@@ -5,8 +5,8 @@
 pub struct OidcSettings {
     /// The provider, as its tokens name it.
     pub issuer: String,
-    /// For whom tokens must be made.
+    /// Audience that tokens must be issued for.
     pub audience: String,
-    /// Where its keys are; found by discovery where nothing is said.
+    /// URL of the provider's JWKS; `None` finds it by discovery.
     pub jwks_url: Option<String>,
 }

@@ -15,7 +15,7 @@ use crate::segment::rows::Rows;
 use crate::span::{EARLIEST_MINUTE, Point, latest_minute};
 use crate::storage::object::Object;
 
-/// A segment's rows, told apart.
+/// A segment's rows, split into possible and impossible ones.
 #[derive(Default)]
 struct SplitRows {
     possible: Rows,

@@ -115,7 +115,7 @@ impl File {
         }
     }
 
-    /// Its rows, so many decoded at once.
+    /// Its rows, decoded in batches.
     pub(super) fn source(&self, batch_rows: usize) -> Result<Source, LakeError> {
         match &self.rows {
             FileRows::Salvaged(rows) => Ok(in_memory(Arc::clone(rows))),
@@ -182,7 +182,7 @@ fn verify(
         object.check_whole(bytes).map_err(|e| e.to_string())?;
     }
     let footer = Footer::read(object, bytes).map_err(|e| e.to_string())?;
-    // Where it cannot be read it is damaged, where it is missing the file is older.
+    // A footer that cannot be read is damage; a missing one means an older file.
     footer.statement()?;
     if stated.is_some() && !is_intact(bytes) {
         return Err("its bytes are not those that were written".to_owned());

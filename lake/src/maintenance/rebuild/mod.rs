@@ -29,7 +29,7 @@ use crate::span::DAY;
 use crate::storage::paths::{ObjectKey, ObjectKind};
 use unit::Unit;
 
-/// A unit is begun anew so often where others commit to it at the same time.
+/// Attempts at a unit to which others commit at the same time.
 const MAX_ATTEMPTS: u32 = 5;
 /// Minutes before the newest one whose slots are marked: as far back as missing slots are planned.
 const RECENT_MINUTES: i64 = 7 * DAY;
@@ -138,9 +138,9 @@ pub struct RebuildSummary {
 
 impl Lake {
     /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
-    /// of the lake, and copies of this one, are refused from then on. What upload intents name is
-    /// adopted, too: a restored database may have lost the commit that ended one. It may be killed
-    /// and run again.
+    /// of the lake, and copies of this one, are refused from then on. Objects named by upload
+    /// intents are adopted, too: a restored database may have lost the commit that ended one. It
+    /// may be killed and run again.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
@@ -279,7 +279,7 @@ impl Lake {
 }
 
 impl Lake {
-    /// The first minute whose slots are of interest: nobody plans earlier ones any more.
+    /// The first minute whose slots are of interest: earlier ones are no longer planned.
     async fn recent(&self, days: &BTreeMap<Minute, Vec<ObjectKey>>) -> Result<Minute, LakeError> {
         let unlisted = days.values().flatten().map(|key| match key.tier {
             Tier::Day => key.day().plus(DAY - 1),

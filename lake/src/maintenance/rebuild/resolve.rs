@@ -70,9 +70,9 @@ pub(super) struct Tally {
     /// Minutes, and their parts, of rows that no live segment has, and that were ingested.
     pub(super) ingested: BTreeSet<(Minute, i32)>,
     pub(super) metrics: BTreeSet<Metric>,
-    /// By file: whether one of its rows is not to be live.
+    /// Whether one of the rows is not to be live, by file.
     loses: Vec<bool>,
-    /// By file: whether one of its rows is later than now.
+    /// Whether one of the rows is later than now, by file.
     pub(super) is_early: Vec<bool>,
     /// Whether two files have a row in common, by both.
     shares: Vec<bool>,

@@ -153,7 +153,7 @@ impl QueryEngine for AthenaEngine {
         let table = self.query(METRICS, Values::default(), span).await?;
         let metrics: Result<Vec<Metric>, _> = table.rows().map(Cells::metric).collect();
         let mut metrics = metrics?;
-        // Whatever order the engine has for text.
+        // Independent of the order that the engine has for text.
         metrics.sort_unstable();
         Ok(metrics)
     }

@@ -142,7 +142,7 @@ fn evaluate(query: &JumpQuery, metric: &Metric, points: &[Point], found: &mut Ve
         }
         let (rule, value) = (&query.rule, point.value);
         if query.span.contains(point.ts) && rule.jump(metric, point.ts, value, &before).is_some() {
-            // Summed up anew, so that the mean shown is the same float whoever finds the jump.
+            // Summed up anew, so that every engine shows the same float as mean.
             let before = values(&points[first..index]);
             found.extend(rule.jump(metric, point.ts, value, &before));
         }

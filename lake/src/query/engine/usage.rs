@@ -38,6 +38,6 @@ pub fn inherit_recorder<F: Future>(doing: F) -> impl Future<Output = F::Output> 
 }
 
 pub(super) fn record(engine: EngineKind) {
-    // Nobody need look.
+    // No recorder need be set.
     let _ = RECORDER.try_with(|recorder| recorder.fetch_or(1 << engine as u8, Ordering::Relaxed));
 }

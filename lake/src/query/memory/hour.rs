@@ -35,7 +35,7 @@ impl Hour {
         }
     }
 
-    /// Makes room for so many metrics.
+    /// Makes room for `metrics` metrics.
     pub(super) fn grow(&mut self, metrics: usize) {
         if metrics > self.moments.len() {
             self.unscaled.resize(metrics * MINUTES, 0);

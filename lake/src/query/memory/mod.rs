@@ -28,7 +28,7 @@ use snapshot::Snapshot;
 pub struct RecentDay {
     /// Held for as long as it takes to copy or swap a pointer.
     current: RwLock<Arc<Snapshot>>,
-    /// Held by the one who makes the next snapshot.
+    /// Held while the next snapshot is made.
     next: Mutex<()>,
     /// Set once what was live at the start is in; until then it answers nothing.
     ready: AtomicBool,
@@ -96,7 +96,7 @@ impl RecentDay {
     }
 
     /// A number that rises with each commit that is in: while it stays, so do the answers. `None`
-    /// where nobody fills the window.
+    /// where the in-memory day is not filled.
     #[must_use]
     pub fn version(&self) -> Option<i64> {
         self.is_ready()
@@ -107,7 +107,7 @@ impl RecentDay {
         self.version.fetch_max(newest_segment, Ordering::AcqRel);
     }
 
-    /// Tells of each newest minute; who is slow sees the last one only.
+    /// Publishes each newest minute; a slow receiver sees the last one only.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Option<Minute>> {
         self.newest.subscribe()
@@ -133,8 +133,8 @@ impl RecentDay {
         self.is_ready() && self.snapshot().covers(span)
     }
 
-    /// Waits, but not for longer than `timeout`, until a minute that was committed is in. At once
-    /// where nobody fills the window.
+    /// Waits, but not for longer than `timeout`, until a committed minute is in. Returns at once
+    /// where the in-memory day is not filled.
     pub async fn wait_for(&self, minute: Minute, timeout: Duration) {
         if self.is_ready() {
             let mut newest = self.newest.subscribe();

@@ -20,11 +20,11 @@ pub(super) const TRAILING_MINUTES: i64 = 60;
 pub(crate) struct Snapshot {
     pub(super) newest: Option<Minute>,
     pub(super) index: Arc<Index>,
-    /// By their first minutes.
+    /// Hours by their first minutes.
     pub(super) hours: BTreeMap<Minute, Arc<Hour>>,
-    /// By standard deviation, by the numbers of measures.
+    /// Rankings by standard deviation, by the numbers of measures.
     pub(super) rankings: Vec<Arc<Ranking>>,
-    /// By other statistics; made at the first query.
+    /// Rankings by other statistics; made at the first query.
     pub(super) others: Vec<[OnceLock<Arc<Ranking>>; Statistic::ALL.len()]>,
     pub(super) trailing: Arc<Vec<RollingSum>>,
 }

@@ -38,7 +38,7 @@ impl Reader {
         Self::part(object, &footer, bytes, None, BATCH_ROWS)
     }
 
-    /// The rows of one row group, or of all, decoded so many at once.
+    /// The rows of one row group, or of all, decoded in batches.
     pub(crate) fn part(
         object: Object,
         footer: &Footer,

@@ -45,7 +45,7 @@ const HOURS: usize = 2;
 const VALUES: [&str; 4] = ["min", "max", "first", "last"];
 const ROWS_CRC: &str = "rows_crc32";
 
-/// The columns of rollups that questions read.
+/// Columns of rollups that queries read.
 pub(crate) static ROLLUP_SCHEMA: LazyLock<SchemaRef> =
     LazyLock::new(|| Arc::new(Schema::new(fields(DataType::Utf8))));
 static DICTIONARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

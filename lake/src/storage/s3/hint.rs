@@ -1,7 +1,7 @@
 //! Hints for S3's error codes
 //! (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 
-/// By a code in an error's text.
+/// Hints by a code in an error's text.
 const HINTS: [(&str, &str); 10] = [
     (
         "ExpiredToken",

@@ -91,8 +91,8 @@ impl QueryEngine for DataFusionEngine {
         Ok(series.iter().map(|points| points.last().copied()).collect())
     }
 
-    /// From rollups, where every bucket is made of whole hours; the hours at the span's ends, and
-    /// those without rollups, from samples.
+    /// Computes buckets from rollups, where every bucket is made of whole hours; the hours at the
+    /// span's ends, and those without rollups, from samples.
     async fn buckets(
         &self,
         metric: &Metric,

@@ -133,7 +133,7 @@ pub(super) fn span_parameters(span: Span) -> Parameters {
     ]
 }
 
-/// In the order of time, then of commits.
+/// Sorts segments by time, then by commit.
 pub(super) fn sort_segments(segments: &mut [Model]) {
     segments.sort_by_key(|segment| (segment.min_ts, segment.id));
 }

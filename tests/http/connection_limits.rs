@@ -1,4 +1,4 @@
-//! How many connections may be open.
+//! Limits on open connections and streams.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ async fn busy(server: &Running, last: u8) -> TcpStream {
 /// Whether a request from an address is answered.
 async fn is_answered(server: &Running, last: u8) -> bool {
     let mut stream = connect_from(server, last).await;
-    let ask = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    if stream.write_all(ask).await.is_err() {
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    if stream.write_all(request).await.is_err() {
         return false;
     }
     let mut said = Vec::new();
@@ -189,7 +189,7 @@ async fn connections_leave_files_for_everything_else() {
         (open_files(&server) <= before + 90).then_some(())
     })
     .await;
-    crate::support::eventually("room for one who asks", async || {
+    crate::support::eventually("room for another client", async || {
         is_answered(&server, 200).await.then_some(())
     })
     .await;
@@ -234,12 +234,12 @@ async fn running_out_of_files_is_survived() {
 async fn subscribe(server: &Running, last: u8) -> (TcpStream, String) {
     let mut stream = connect_from(server, last).await;
     let body = r#"{"query":"subscription { slots { timestamp } }"}"#;
-    let ask = format!(
+    let request = format!(
         "POST /graphql HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(ask.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut said = [0; 12];
     let read = timeout(SOON, stream.read_exact(&mut said)).await;
     read.expect("an answer in time").unwrap();

@@ -23,7 +23,7 @@ async fn a_metric_leads_to_its_value_its_place_its_samples_and_back() {
         }));
         let single = nodes.iter().find(|node| node["name"] == "single").unwrap();
         assert_eq!(single["rank"]["display"], "-/3");
-        // Each stands for the minute that was asked about.
+        // Each stands for the requested minute.
         let early = server.graphql(r#"{ metrics(at: "2026-11-24T10:00:00Z") { nodes { name latest { value } rank { of } } } }"#).await;
         assert_eq!(early["data"]["metrics"]["nodes"][0], json!({"name": "hottry", "latest": {"value": "0.06076"}, "rank": {"of": 0}}));
         let latest = server.graphql(r#"{ latest(metrics: ["tie", "hottry"]) { metric { name } sample { value } } }"#).await;

@@ -1,5 +1,5 @@
-//! Who may do what: every query and mutation, asked for with no key, a read key, another owner's
-//! key, the owner's and an operator's.
+//! Permissions: every query and mutation with no key, a read key, another owner's key, the owner's
+//! and an operator's.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::client::{Client, key};
 use crate::support::eventually;
 use crate::support::program::Program;
 
-/// What an asker got.
+/// Outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Got {
     Yes,
@@ -158,19 +158,19 @@ async fn each_gets_what_is_theirs() {
         let server = serve_with(&program, &base, HISTORY).await;
         let nobody = Client::of(&server);
         let operator = server.operator();
-        let mut askers = vec![nobody.clone()];
+        let mut clients = vec![nobody.clone()];
         for scopes in ["read", "read,alerts", "read,alerts", "admin"] {
-            askers.push(nobody.with_key(&key(&program, scopes).await));
+            clients.push(nobody.with_key(&key(&program, scopes).await));
         }
         let create = r#"mutation { createSubscription(input: {metric: "tie", address: "a@example.com"}) { subscription { id state } userErrors { code } } }"#;
-        let refused = askers[1].graphql(create).await;
+        let refused = clients[1].graphql(create).await;
         assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN");
-        let made = askers[3].graphql(create).await;
+        let made = clients[3].graphql(create).await;
         let own = made["data"]["createSubscription"]["subscription"]["id"].as_str().unwrap().to_owned();
         for (query, expected) in TABLE {
             // Each change is tried by those who may not before it is by those who may.
-            for (asker, expected) in askers.iter().zip(expected) {
-                let answer = asker.graphql(&query.replace("OWN", &own)).await;
+            for (client, expected) in clients.iter().zip(expected) {
+                let answer = client.graphql(&query.replace("OWN", &own)).await;
                 assert_eq!(got(&answer), expected, "{query}: {answer}");
             }
             if !query.starts_with("mutation") {
@@ -178,7 +178,7 @@ async fn each_gets_what_is_theirs() {
                 assert_eq!(got(&answer), expected[4], "{query}: {answer}");
             }
         }
-        let theirs = askers[2].graphql("{ subscriptions { id } }").await;
+        let theirs = clients[2].graphql("{ subscriptions { id } }").await;
         assert_eq!(theirs["data"]["subscriptions"], json!([]));
     })
     .await;
@@ -283,14 +283,14 @@ async fn without_anonymous_read_nothing_is_told() {
     let answer = nobody.graphql("{ metrics { nodes { id } } }").await;
     assert_eq!(got(&answer), Who);
     let form = nobody.with("content-type", "application/x-www-form-urlencoded");
-    let asked = form
+    let response = form
         .send(
             Method::POST,
             "/subscribe",
             Some("metric=tie&address=a%40example.com".to_owned()),
         )
         .await;
-    assert_eq!(asked.status.as_u16(), 422, "{}", asked.text());
+    assert_eq!(response.status.as_u16(), 422, "{}", response.text());
     assert_eq!(nobody.get("/healthz").await.status.as_u16(), 200);
     let reader = nobody.with_key(&key(&program, "read").await);
     assert_eq!(reader.get("/v1/metric/tie/rank").await.status.as_u16(), 200);

@@ -1,4 +1,4 @@
-//! Minutes that are old when they are judged: their alerts are recorded, and not sent.
+//! Minutes that are old when they are evaluated: their alerts are recorded, and not sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn options(is_live: bool) -> DetectOptions {
     }
 }
 
-/// A jump at a minute so many minutes ago, judged by the job.
+/// A jump `minutes_ago` minutes ago, evaluated by the job.
 async fn judged(base: &Base, minutes_ago: i64, is_live: bool) -> Alerting {
     let alerting = Alerting::on(base).await;
     let minute = alerting.now().await.minute().plus(-minutes_ago);

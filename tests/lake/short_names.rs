@@ -1,4 +1,4 @@
-//! Which market owns a short name.
+//! Short names: the market that owns each.
 
 use marketlake_lake::Directory;
 

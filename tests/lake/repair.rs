@@ -269,7 +269,7 @@ async fn a_damaged_raw_file_is_never_guessed_at() {
     }
 }
 
-/// What is done to a random lake: (metric, minute, value) in turns of imports; then a byte of its
+/// Operations on a random lake: (metric, minute, value) in turns of imports; then a byte of its
 /// day.
 type Story = (Vec<Vec<(u8, i64, i64)>>, Vec<(prop::sample::Index, u8)>);
 

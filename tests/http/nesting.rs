@@ -1,4 +1,4 @@
-//! What nests, or goes on, deeper than any parser's stack: refused with a sentence by a process
+//! Input nested deeper or longer than a parser's stack bears is refused with an error by a process
 //! that lives on.
 
 use reqwest::Method;

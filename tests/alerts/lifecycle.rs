@@ -67,9 +67,9 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
         // Nothing is sent but the question.
         alerting.play(ID, 0, &["340", "100"]).await;
         assert_eq!(alerting.alerts().await.len(), 0);
-        let asked = mails(&alerting, &mailbox).await.remove(0);
-        assert!(asked.contains("Subject: Please confirm your marketlake subscription"), "{asked}");
-        let confirm = link(&asked, "confirm");
+        let confirmation = mails(&alerting, &mailbox).await.remove(0);
+        assert!(confirmation.contains("Subject: Please confirm your marketlake subscription"), "{confirmation}");
+        let confirm = link(&confirmation, "confirm");
         // Scanners open links; HEAD and GET change nothing, however often.
         for _ in 0..3 {
             let page = server.get(&confirm).await;

@@ -1,4 +1,4 @@
-//! Subscriptions over REST, for those who have a key.
+//! Subscriptions over REST, with an API key.
 
 use reqwest::Method;
 use serde_json::{Value, json};

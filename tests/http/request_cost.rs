@@ -12,7 +12,7 @@ use crate::support::program::{Program, Running};
 const FEW: u32 = 120;
 const MANY: u32 = 6_000;
 
-/// A server with so many points a minute.
+/// A server with a number of points a minute.
 async fn server(base: &Base, points: u32) -> Running {
     let points = points.to_string();
     let program = Program::on(base)
@@ -107,21 +107,24 @@ async fn graphql_documents_are_only_so_long_by_every_way_in_and_charged_by_their
     };
     for with in [",", "# a comment\n", " ", "\u{feff}"] {
         let query = padded((64 << 10) + 40, with);
-        let asked = json!({"query": query});
-        let answer = server.json(Method::POST, "/graphql", &asked).await.value();
+        let request = json!({"query": query});
+        let answer = server
+            .json(Method::POST, "/graphql", &request)
+            .await
+            .value();
         assert_too_long(&answer, with);
-        let batch = json!([{"query": "{ __typename }"}, asked]);
+        let batch = json!([{"query": "{ __typename }"}, request]);
         let answer = server.json(Method::POST, "/graphql", &batch).await.value();
         assert_too_long(&answer[1], with);
         let parts = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json";
         for accept in ["text/event-stream", parts] {
             let streaming = server.with("accept", accept);
-            let answer = streaming.json(Method::POST, "/graphql", &asked).await;
+            let answer = streaming.json(Method::POST, "/graphql", &request).await;
             assert_too_long(&answer.value(), accept);
         }
     }
     let base = Base::local().await;
-    let running = crate::http::work::server(&base, FEW).await;
+    let running = crate::http::request_cost::server(&base, FEW).await;
     let server = Client::of(&running);
     for body in [
         json!(vec![json!({"query": "{ __typename }"}); 5_000]),

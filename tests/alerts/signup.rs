@@ -1,4 +1,4 @@
-//! What anybody may ask for, and how much of it.
+//! Sign-up: the response never reveals which addresses are known, and its limits hold.
 
 use marketlake_entities::records::subscriptions::SubscriptionState;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::base::Base;
 use crate::support::program::Program;
 use crate::support::samples::series;
 
-use super::life::{ID, create, post, serve, states};
+use super::lifecycle::{ID, create, post, serve, states};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_is_the_same_whether_or_not_an_address_is_known_and_the_form_cannot_bomb_anybody()
@@ -72,7 +72,7 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
         .with("MARKETLAKE_SERVER__TRUSTED_PROXIES", 1)
         .up(&["--role", "api"])
         .await;
-    let ask = async |forwarded: &str, number: usize| {
+    let sign_up = async |forwarded: &str, number: usize| {
         let body = json!({"query": format!(r#"mutation {{ createSubscription(input: {{metric: "hottry:volume", address: "a{number}@example.com"}}) {{ userErrors {{ code }} }} }}"#)});
         let request = reqwest::Client::new()
             .post(server.url("/graphql"))
@@ -94,20 +94,20 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
     for number in 0..4 {
         // What a client claims left of the proxy's own entry counts for nothing.
         assert_eq!(
-            ask(&format!("10.9.9.{number}, 203.0.113.7"), number).await,
+            sign_up(&format!("10.9.9.{number}, 203.0.113.7"), number).await,
             Value::Null
         );
     }
-    assert_eq!(ask("10.9.9.9, 203.0.113.7", 5).await, "TOO_MANY");
-    assert_eq!(ask("203.0.113.8", 6).await, Value::Null);
+    assert_eq!(sign_up("10.9.9.9, 203.0.113.7", 5).await, "TOO_MANY");
+    assert_eq!(sign_up("203.0.113.8", 6).await, Value::Null);
     // A household's IPv6 addresses are one source.
     for number in 10..14 {
         assert_eq!(
-            ask(&format!("2001:db9:1:2::{number}"), number).await,
+            sign_up(&format!("2001:db9:1:2::{number}"), number).await,
             Value::Null
         );
     }
-    assert_eq!(ask("2001:db9:1:2:ffff::1", 15).await, "TOO_MANY");
+    assert_eq!(sign_up("2001:db9:1:2:ffff::1", 15).await, "TOO_MANY");
     let before = states(&alerting).await.len();
     let strict = Program::on(&base)
         .with("MARKETLAKE_ALERTS__MAX_CONFIRMATIONS_PER_DAY", 1)

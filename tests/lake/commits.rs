@@ -1,4 +1,4 @@
-//! What a commit leaves, and what it does not.
+//! Commits: the state that each leaves in the lake, the catalog and the in-memory day.
 
 use std::path::PathBuf;
 
