@@ -40,6 +40,7 @@ async fn tables(database: &DatabaseConnection) -> BTreeMap<String, Columns> {
         // Both hold text of any length.
         let kind = kind.replace("character varying", "text");
         let kind = kind.replace("varchar", "text").replace("bigint", "integer");
+        let kind = kind.replace("varbinary_blob", "blob");
         let table = tables.entry(get("of_table")).or_default();
         table.insert(get("name"), (kind, is("is_null"), is("is_key")));
     }

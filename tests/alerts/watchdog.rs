@@ -86,8 +86,8 @@ async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
             minute(back).0, now = now.0 - 3_600_000 + back,
         )).await.unwrap();
         alerting.database.execute_unprepared(&format!(
-            "insert into deliveries (id, kind, channel, address, state, token, attempts, unknowns, not_before, error, created_at, finished_at) \
-             values ('d{back}', 'alert', 'mail', 'a@b.cd', 'dead', 1, 1, 0, 0, '550', {now}, {now})", now = now.0,
+            "insert into deliveries (id, kind, channel, address, destination, state, token, attempts, unknowns, not_before, error, created_at, finished_at) \
+             values ('d{back}', 'alert', 'mail', 'a@b.cd', 'mail:b.cd', 'dead', 1, 1, 0, 0, '550', {now}, {now})", now = now.0,
         )).await.unwrap();
     }
     alerting
