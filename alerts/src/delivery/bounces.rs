@@ -1,6 +1,5 @@
 //! Processes bounces and complaints: RFC 3464 delivery-status notices, RFC 5965 abuse reports, and
 //! SES notifications (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html>).
-//!
 //! Any client can post here, so a notice must carry the signed return address of its mail.
 
 use std::time::Duration;

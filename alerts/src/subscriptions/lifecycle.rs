@@ -1,5 +1,4 @@
-//! Lifecycle of a subscription, from pending to unsubscribed. Each transition is one transaction:
-//! the row, and its event.
+//! Lifecycle of a subscription: each transition is one transaction of the row and its event.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
