@@ -20,7 +20,7 @@ use crate::{micros, say};
 const SUBSCRIBE: &str =
     r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { slots { timestamp } }"}}"#;
 /// Connections opened at once.
-const AT_ONCE: usize = 100;
+const CONCURRENCY: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// By minute: how many have heard of it, and when the last one did.
@@ -30,7 +30,7 @@ type Heard = Arc<Mutex<BTreeMap<i64, (usize, i64)>>>;
 /// more, `minute NUMBER COUNT MICROS` for each.
 pub async fn run(address: &str, count: usize, slots: usize) -> anyhow::Result<()> {
     let heard = Heard::default();
-    let connecting = Arc::new(Semaphore::new(AT_ONCE));
+    let connecting = Arc::new(Semaphore::new(CONCURRENCY));
     let ready = Arc::new(Semaphore::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..count {
