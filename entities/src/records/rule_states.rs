@@ -42,7 +42,7 @@ pub struct Model {
     pub metric: String,
     /// State.
     pub state: RuleStatus,
-    /// RuleStatus that it resumes when data returns after `no_data`.
+    /// State that it resumes when data returns after `no_data`.
     pub resume_state: RuleStatus,
     /// Consecutive minutes beyond the factor.
     pub streak: i32,

@@ -23,7 +23,7 @@ pub struct Model {
     pub from_state: RuleStatus,
     /// State after.
     pub to_state: RuleStatus,
-    /// RuleStatus that it resumes when data returns after `no_data`.
+    /// State that it resumes when data returns after `no_data`.
     pub resume_state: RuleStatus,
     /// Consecutive minutes beyond the factor.
     pub streak: i32,
