@@ -109,7 +109,7 @@ async fn every_task_has_settings_that_there_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_moto_knows_of_a_template_is_made_by_a_change_set() {
-    for (template, kinds, in_all) in [(TEMPLATES[0], 15, 75), (TEMPLATES[1], 8, 25)] {
+    for (template, kinds, in_all) in [(TEMPLATES[0], 15, 75), (TEMPLATES[1], 8, 26)] {
         let (base, moto) = (Base::local().await, Moto::start().await);
         let report = inspect(template, "stack", &moto.endpoint).await;
         eprintln!("{template}: {report:#}");
