@@ -47,7 +47,7 @@ pub struct Backtest {
 pub enum Warning {
     /// There would have been no mail at all.
     Never,
-    /// More than [`MIN_NOISY_DAY_ALERTS`] mails a day on average.
+    /// More than `MIN_NOISY_DAY_ALERTS` mails a day on average.
     TooOften,
 }
 
@@ -81,7 +81,7 @@ impl Backtest {
         self.days.iter().filter(|(_, mails)| *mails == 0).count()
     }
 
-    /// Days with more than [`MIN_NOISY_DAY_ALERTS`] mails.
+    /// Days with more than `MIN_NOISY_DAY_ALERTS` mails.
     #[must_use]
     pub fn noisy_days(&self) -> usize {
         self.days

@@ -1,6 +1,6 @@
 //! Detection: evaluates one minute by the rules of all subscriptions.
 //!
-//! [`evaluate`] reads and decides, [`Evaluation::record`] writes within the caller's transaction.
+//! [`evaluate()`] reads and decides, [`Evaluation::record`] writes within the caller's transaction.
 //! Minutes are evaluated one after the other, in their order: what is known of a minute's watches
 //! is what the minute before left.
 

@@ -2,7 +2,7 @@
 //! (JWKS, RFC 7517), whose address is found by `OpenID` Connect Discovery 1.0.
 //!
 //! A token is verified against keys in memory only. They are fetched in the background
-//! ([`provider`]); a request waits for that for a moment at most, and only where its key is not
+//! (`provider`); a request waits for that for a moment at most, and only where its key is not
 //! known.
 
 mod claims;

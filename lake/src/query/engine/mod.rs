@@ -162,7 +162,7 @@ fn sort_by_time(jumps: &mut [Jump]) {
     jumps.sort_by(|a, b| a.ts.cmp(&b.ts).then_with(|| a.metric.cmp(&b.metric)));
 }
 
-/// An id is market:pair[:measure]; a price names no measure.
+/// An id is `market:pair[:measure]`; a price names no measure.
 fn measure_suffix(measure: &str) -> &str {
     if measure == PRICE { "" } else { measure }
 }
