@@ -2,7 +2,7 @@ FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# Without symbols: 186 MB rather than a gigabyte; 65 MB packed, as it is pulled.
+# Without symbols: 186 MB instead of a gigabyte; 65 MB compressed.
 RUN CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false cargo build --release --locked && mkdir /data
 
 FROM rust:1.95.0-slim-bookworm AS build-s3
@@ -16,7 +16,8 @@ USER 65534:65534
 VOLUME /data
 CMD ["s3s-fs", "--host", "0.0.0.0", "--port", "8014", "--access-key", "marketlake", "--secret-key", "marketlake-secret", "/data"]
 
-# C library and certificates, no shell. It writes to /data and /tmp only, so that its root may be read-only.
+# C library and certificates, no shell. It writes to /data and /tmp only: the root file system may
+# be read-only.
 FROM gcr.io/distroless/cc-debian12:nonroot AS marketlake
 COPY --from=build /src/target/release/marketlake /usr/local/bin/
 COPY --from=build --chown=65532:65532 /data /data

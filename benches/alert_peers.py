@@ -1,6 +1,7 @@
-"""The peer of marketlake's detector: Prometheus (Debian) judges the same minute by as many alerting rules. Its WORK folder is the argument.
+"""Measures Prometheus (Debian's package) as the peer of rule evaluation: alert_peers.py WORK
 
-10,000 series of the last hour, and 10,000 rules, each `value > factor * mean of the hour before` of one series; then one rule over all of them.
+10,000 series of the last hour and 10,000 alerting rules, each `value > factor * mean of the hour
+before` of one series; then one rule over all series.
 """
 
 import json

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Asks marketlake and PostGraphile the same over HTTP, and Postgres in SQL, on the same day: api_peers.py FOLDER MARKETLAKE OHA
+"""Measures marketlake, PostGraphile and Postgres with the same requests on the same day:
+api_peers.py FOLDER MARKETLAKE OHA
 
-Two questions, each of a thousand kinds: a page of 100 metrics with latest value and rank, and one metric's day (1,440 samples as rows). FOLDER
-holds day.parquet and postgraphile/node_modules; MARKETLAKE and OHA are programs. Postgres and PostGraphile are given the ranks ready made, in a
-table, as if somebody else kept it up to date for nothing. Each is asked alone, in turns; medians of the rounds.
+Two requests, each with a thousand arguments: a page of 100 metrics with latest value and rank, and
+one metric's day (1,440 samples as rows). FOLDER holds day.parquet and postgraphile/node_modules;
+MARKETLAKE and OHA are programs. Postgres and PostGraphile read precomputed ranks from a table, whose
+upkeep is not measured. The programs run alone, in turns; each figure is the median of the rounds.
 """
 
 import json
@@ -46,7 +48,7 @@ def psql(sql, source=None):
 
 
 class Postgres:
-    """With the day in it."""
+    """Postgres with the day imported."""
 
     def __enter__(self):
         self.bin = postgres_bin()
@@ -92,14 +94,14 @@ class Program:
         deadline = time.time() + 60
         while True:
             try:
-                self.ask("{__typename}")
+                self.request("{__typename}")
                 return
             except OSError:
                 if time.time() > deadline or self.child.poll() is not None:
                     raise
                 time.sleep(0.1)
 
-    def ask(self, document):
+    def request(self, document):
         body = json.dumps({"query": document}).encode()
         request = urllib.request.Request(self.url, body, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -135,7 +137,7 @@ def postgraphile(port):
 
 
 class Contestant:
-    """Somebody who is asked, and how."""
+    """A peer, and the way to send it requests."""
 
     def __init__(self, name, program, questions):
         self.name, self.program, self.questions = name, program, questions
@@ -148,7 +150,7 @@ class Contestant:
         return path
 
     def load(self, kind, rate=None):
-        """Requests a second, and the 50th and 99th percentile in milliseconds."""
+        """Returns requests per second, and the 50th and 99th percentile in milliseconds."""
         # PostGraphile packs nothing, so neither does marketlake.
         command = [OHA, "--no-tui", "--output-format", "json", "--disable-compression", "-z", f"{SECONDS}s", "-c", str(CONNECTIONS), "-m", "POST"]
         command += ["-T", "application/json", "-Z", self.write(kind), self.program.url]
@@ -191,11 +193,11 @@ select m.name, s.value, s.rank, s."of" from metrics m join standings s on s.metr
 
 
 def pages(program, document, root):
-    """The question for each page of all metrics, by walking them, and the names that were answered."""
+    """Returns the request for each page of all metrics, and the names in the responses."""
     questions, names, after = [], [], ""
     while True:
         question = document.replace("AFTER", after)
-        page = program.ask(question)[root]
+        page = program.request(question)[root]
         questions.append(question)
         names += [node["name"] for node in page["nodes"]]
         if not page["pageInfo"]["hasNextPage"]:
@@ -225,13 +227,13 @@ def contestants(peer, ours, uncached):
 
 
 def check(peer, ours, name, their_series, our_series):
-    """All say the same of one metric."""
-    theirs = peer.ask(their_series.replace("NAME", name))["metricByName"]["samplesByMetricId"]["nodes"]
-    own = ours.ask(our_series.replace("NAME", name))["timeseries"][0]["samples"]["nodes"]
+    """Checks that all peers return the same for one metric."""
+    theirs = peer.request(their_series.replace("NAME", name))["metricByName"]["samplesByMetricId"]["nodes"]
+    own = ours.request(our_series.replace("NAME", name))["timeseries"][0]["samples"]["nodes"]
     assert len(theirs) == len(own) == 1440
     assert [float(row["value"]) for row in own] == [row["value"] for row in theirs]
-    rank = peer.ask(f'{{metricByName(name: "{name}") {{standingByMetricId {{value rank of}}}}}}')["metricByName"]["standingByMetricId"]
-    mine = ours.ask(f'{{metric(name: "{name}") {{latest {{value}} rank {{rank of}}}}}}')["metric"]
+    rank = peer.request(f'{{metricByName(name: "{name}") {{standingByMetricId {{value rank of}}}}}}')["metricByName"]["standingByMetricId"]
+    mine = ours.request(f'{{metric(name: "{name}") {{latest {{value}} rank {{rank of}}}}}}')["metric"]
     assert (rank["rank"], rank["of"], rank["value"]) == (mine["rank"]["rank"], mine["rank"]["of"], float(mine["latest"]["value"]))
     print(f"all agree: {name} is {rank['rank']} of {rank['of']}", flush=True)
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Puts marketlake on AWS, as one CloudFormation stack.
+# Deploys marketlake on AWS as one CloudFormation stack.
 #
 #   deploy/deploy.sh STACK --parameters FILE [--serverless] [--image URI] [--yes] [--dry-run]
 #   deploy/deploy.sh destroy STACK [--with-data] [--yes] [--dry-run]
 #
-# FILE has a line Name=Value for each parameter of the template; docs/aws.md shows one. Run again with another image or other parameters it changes the stack;
-# each time it shows what would change, and asks. --image takes an image that is there already instead of building one. --dry-run prints every step and does none.
-# destroy leaves the bucket, a snapshot of the database, the key and the logs; --with-data deletes the bucket too, with everything in it.
+# FILE has a line Name=Value for each parameter of the template; docs/aws.md shows one. Run again
+# with another image or other parameters, it changes the stack. It shows the changes and waits for
+# confirmation. --image deploys an existing image instead of building one. --dry-run prints every
+# step and executes none. destroy keeps the bucket, a snapshot of the database, the key and the
+# logs; --with-data deletes the bucket and all its objects too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +37,7 @@ case "$stack" in
 esac
 [ -z "$parameters" ] || [ -r "$parameters" ] || fail "--parameters $parameters: cannot be read"
 
-# run WORDS..: a step's command; printed only, where it is a dry run.
+# run WORDS..: runs a step's command; a dry run only prints it.
 run() {
     if [ -n "$dry" ]; then
         # In single quotes where a shell would need them.
@@ -51,8 +53,9 @@ run() {
         "$@"
     fi
 }
-# ask WHAT WORDS..: what a command answers; in a dry run the command is printed, and WHAT stands for its answer.
-ask() {
+# query NAME WORDS..: prints a command's output; a dry run prints the command, and NAME in place of
+# its output.
+query() {
     local what="$1"
     shift
     if [ -n "$dry" ]; then
@@ -71,10 +74,10 @@ agree() {
 exec 3>&1
 
 have() { [ -n "$dry" ] || command -v "$1" >/dev/null 2>&1 || fail "$1 is missing: install it and run this again"; }
-# output NAME: what the stack says of itself.
+# output NAME: prints an output of the stack.
 output() {
     local found
-    found="$(ask "$1" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text)"
+    found="$(query "$1" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text)"
     case "$found" in "" | None) fail "the stack $stack does not say its $1" ;; esac
     printf '%s' "$found"
 }
@@ -88,8 +91,8 @@ destroy() {
     agree "Delete the stack $stack, and keep the bucket $bucket${with_data:+ no longer than that}?"
     step "Let go of what is protected"
     local database balancer
-    database="$(ask Database aws cloudformation describe-stack-resources --stack-name "$stack" --query "StackResources[?LogicalResourceId=='Database'].PhysicalResourceId" --output text)"
-    balancer="$(ask Balancer aws cloudformation describe-stack-resources --stack-name "$stack" --query "StackResources[?LogicalResourceId=='Balancer'].PhysicalResourceId" --output text)"
+    database="$(query Database aws cloudformation describe-stack-resources --stack-name "$stack" --query "StackResources[?LogicalResourceId=='Database'].PhysicalResourceId" --output text)"
+    balancer="$(query Balancer aws cloudformation describe-stack-resources --stack-name "$stack" --query "StackResources[?LogicalResourceId=='Balancer'].PhysicalResourceId" --output text)"
     [ -z "$database" ] || run aws rds modify-db-instance --db-instance-identifier "$database" --no-deletion-protection --apply-immediately
     [ -z "$balancer" ] || run aws elbv2 modify-load-balancer-attributes --load-balancer-arn "$balancer" --attributes Key=deletion_protection.enabled,Value=false
     step "Delete the stack"
@@ -104,9 +107,10 @@ destroy() {
         fi
         run aws s3api put-bucket-versioning --bucket "$bucket" --versioning-configuration Status=Suspended
         run aws s3 rm "s3://$bucket" --recursive --only-show-errors
-        # What was deleted before is kept as old versions, which a rule ends within a week; an empty bucket can be deleted then.
+        # Deleted objects remain as old versions until a lifecycle rule ends them within a week;
+        # the bucket can be deleted when it is empty.
         run aws s3api put-bucket-lifecycle-configuration --bucket "$bucket" --lifecycle-configuration '{"Rules":[{"ID":"all","Status":"Enabled","Filter":{},"Expiration":{"Days":1},"NoncurrentVersionExpiration":{"NoncurrentDays":1},"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}}]}'
-        say "the bucket is empty but for old versions, which end within two days; then: aws s3api delete-bucket --bucket $bucket"
+        say "the bucket has only old versions, which end within two days; then run: aws s3api delete-bucket --bucket $bucket"
     else
         say "kept: the bucket $bucket, the database's last snapshot, the key, the logs"
     fi
@@ -115,9 +119,9 @@ destroy() {
 build() {
     have docker
     local account region registry tag
-    account="$(ask account aws sts get-caller-identity --query Account --output text)"
+    account="$(query account aws sts get-caller-identity --query Account --output text)"
     region="${AWS_REGION:-${AWS_DEFAULT_REGION:-}}"
-    [ -n "$region" ] || region="$(ask region aws configure get region)" || fail "AWS_REGION: expected a region, here or in the AWS CLI's profile"
+    [ -n "$region" ] || region="$(query region aws configure get region)" || fail "AWS_REGION: expected a region, here or in the AWS CLI's profile"
     registry="$account.dkr.ecr.$region.amazonaws.com"
     tag="$(git rev-parse --short=12 HEAD 2>/dev/null || echo unversioned)"
     step "A place for the image"
@@ -135,11 +139,11 @@ build() {
         run docker push "$registry/$stack:$tag"
     fi
     local digest
-    digest="$(ask digest aws ecr describe-images --repository-name "$stack" --image-ids imageTag="$tag" --query "imageDetails[0].imageDigest" --output text)"
+    digest="$(query digest aws ecr describe-images --repository-name "$stack" --image-ids imageTag="$tag" --query "imageDetails[0].imageDigest" --output text)"
     image="$registry/$stack@$digest"
 }
 
-# given: the parameters as JSON; Name=Value is all that a line may be.
+# given: the parameters as JSON; each line must be Name=Value.
 given() {
     local name value line lines=("ImageUri=$image") comma=""
     if [ -n "$parameters" ]; then
@@ -164,7 +168,7 @@ given() {
 deploy() {
     have aws
     [ -n "$image" ] || build
-    # In a file, since passwords are among them.
+    # In a file, because some are passwords.
     given_file="$(mktemp)"
     trap 'rm -f "$given_file"' EXIT
     given >"$given_file"
@@ -206,10 +210,10 @@ deploy() {
     cluster="$(output ClusterName)"
     definition="$(output SchedulerTaskDefinition)"
     network="$(output TaskNetwork)"
-    task="$(ask task aws ecs run-task --cluster "$cluster" --task-definition "$definition" --launch-type FARGATE --network-configuration "$network" \
+    task="$(query task aws ecs run-task --cluster "$cluster" --task-definition "$definition" --launch-type FARGATE --network-configuration "$network" \
         --overrides '{"containerOverrides":[{"name":"marketlake","command":["athena","setup"]}]}' --query "tasks[0].taskArn" --output text)"
     run aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
-    code="$(ask 0 aws ecs describe-tasks --cluster "$cluster" --tasks "$task" --query "tasks[0].containers[0].exitCode" --output text)"
+    code="$(query 0 aws ecs describe-tasks --cluster "$cluster" --tasks "$task" --query "tasks[0].containers[0].exitCode" --output text)"
     [ -n "$dry" ] || [ "$code" = 0 ] || fail "athena setup ended with $code; the stack's log says why"
     step "Smoke test"
     local url

@@ -1,4 +1,4 @@
-# What scripts/demo and scripts/test share: finding or installing what a build needs.
+# Functions of scripts/demo and scripts/test that find or install what a build needs.
 
 # say WORDS: a line on stderr.
 say() { printf '%s\n' "$*" >&2; }
@@ -26,7 +26,8 @@ have_rust() {
     command -v cc >/dev/null 2>&1 || have_packages gcc libc6-dev
 }
 
-# have_cargo_deny: cargo-deny, which reads deny.toml; built once into the target folder. Sets cargo_deny.
+# have_cargo_deny: cargo-deny, which reads deny.toml; built once into the target folder. Sets
+# cargo_deny.
 have_cargo_deny() {
     local version=0.20.2 root
     root="${CARGO_TARGET_DIR:-target}/tools"

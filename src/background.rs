@@ -124,7 +124,7 @@ impl Background {
             match self.lake.check_identity().await {
                 Ok(()) => {
                     if std::mem::take(&mut is_refused) {
-                        tracing::info!("this database is the lake's again: writing goes on");
+                        tracing::info!("this database matches the lake again: writing continues");
                     }
                     part.good_for_ever();
                 }

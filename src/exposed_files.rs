@@ -42,7 +42,7 @@ pub(crate) fn warn(settings: &Settings) {
         let exposed = exposed.join("; ");
         tracing::warn!(
             exposed,
-            "others on this machine may read the database or keys"
+            "other users of this machine may read the database or keys"
         );
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn ensure(settings: &Settings) -> Option<ApiKey> {
     match read_operator_key(&path) {
         Ok(key) => Some(key),
         Err(error) => {
-            tracing::warn!(%error, "there is no operator key that can be used");
+            tracing::warn!(%error, "there is no usable operator key");
             None
         }
     }

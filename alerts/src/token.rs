@@ -89,16 +89,16 @@ pub enum TokenError {
     #[error("this link was not made here")]
     UnknownKey,
     /// Its key has been retired.
-    #[error("this link is no longer valid: its key was retired; ask for a new one")]
+    #[error("this link is no longer valid: its key was retired; request a new one")]
     RetiredKey,
     /// Its signature is wrong.
     #[error("this link was changed on its way")]
     Forged,
     /// Its time is over.
-    #[error("this link was good until {0}; ask for a new one")]
+    #[error("this link expired at {0}; request a new one")]
     Expired(Millis),
     /// It is good, for something else.
-    #[error("this link is for something else ({0})")]
+    #[error("this link has another purpose ({0})")]
     WrongPurpose(&'static str),
 }
 

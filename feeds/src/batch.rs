@@ -97,7 +97,7 @@ impl Batch {
         self.samples = kept;
         for sample in others {
             let reason = format!(
-                "ts: expected {slot}, the minute asked for, got {}",
+                "ts: expected {slot}, the requested minute, got {}",
                 sample.ts
             );
             self.reject(sample.metric.id(), &reason);

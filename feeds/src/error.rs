@@ -22,7 +22,7 @@ pub enum FeedError {
         limit: Duration,
     },
     /// The exchange requests a pause.
-    #[error("{url} asks for a pause of {} s: {message}", .pause.as_secs())]
+    #[error("{url} is rate-limited for {} s: {message}", .pause.as_secs())]
     Throttled {
         /// URL of the request.
         url: String,

@@ -43,7 +43,7 @@ impl Problem {
     pub fn internal(error: impl std::fmt::Display) -> Self {
         let id = uuid::Uuid::new_v4().to_string();
         tracing::error!(id, %error, "request failed");
-        let detail = format!("the server's log says what went wrong under {id}");
+        let detail = format!("see the server's log for {id}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
     }
 
@@ -61,14 +61,14 @@ impl Problem {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Overloaded",
-            "more is being asked than can be answered; try again in a second",
+            "the server is overloaded; try again in a second",
         )
     }
 
     /// A request took longer than it may.
     pub fn timeout(max: Duration) -> Self {
         let detail = format!(
-            "the request took longer than {} seconds; ask for less, or again later",
+            "the request took longer than {} seconds; request less, or try again later",
             max.as_secs()
         );
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Timeout", detail)
@@ -77,7 +77,7 @@ impl Problem {
     /// Something is allowed to others only.
     pub fn access_denied(code: &str, detail: String) -> Self {
         let (status, title) = match code {
-            "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "Who asks is not known"),
+            "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "Authentication is required"),
             "UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Keys cannot be checked"),
             _ => (StatusCode::FORBIDDEN, "Not allowed"),
         };

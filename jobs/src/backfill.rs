@@ -90,7 +90,7 @@ impl Backfill {
                     tracing::info!(
                         symbol,
                         pause = pause.as_secs(),
-                        "the exchange asks for a pause"
+                        "the exchange requests a pause"
                     );
                     sleep(pause).await;
                 }

@@ -44,7 +44,7 @@ pub enum JobError {
     #[error("job_runs: {0}")]
     Records(#[from] DbErr),
     /// The lease went to another worker; whatever this one was about to commit is rolled back.
-    #[error("the slot is held by another worker now; this one's work is dropped")]
+    #[error("another worker holds the slot now; this worker's result is discarded")]
     Fenced,
     /// It took too long.
     #[error("not done within {} s", .0.as_secs())]

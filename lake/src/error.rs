@@ -40,7 +40,7 @@ pub enum LakeError {
         /// Its first minute.
         first: Minute,
     },
-    /// A sample lies in the future, or before the first market.
+    /// A sample is in the future, or before the first market.
     #[error("{metric}: ts: expected a minute from {EARLIEST_MINUTE} to {last}, got {ts}")]
     InvalidTime {
         /// Its metric.

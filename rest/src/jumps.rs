@@ -49,7 +49,7 @@ const KNOWN: [&str; 10] = [
         ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Minimum number of samples in the window; three quarters of it, if none is given."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of jumps.", content(

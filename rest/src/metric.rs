@@ -52,7 +52,7 @@ pub(super) struct MetricAnswer {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
     ),
     responses(
         (status = 200, description = "The metric.", body = MetricAnswer),

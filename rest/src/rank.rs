@@ -49,8 +49,8 @@ pub(super) struct RankAnswer {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
-        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by which metrics are ranked; stddev by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
     ),
     responses(
         (status = 200, description = "Its place.", body = RankAnswer),

@@ -24,11 +24,11 @@ use crate::query_params::QueryParams;
     tag = "prices",
     params(
         ("measure" = Option<String>, Query, description = "The measure; price, if nothing is said.", example = "price"),
-        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "By what metrics are placed; stddev, if nothing is said."),
-        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by which metrics are ranked; stddev by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of places.", content(

@@ -224,7 +224,7 @@ const OF_ALL: [(&str, &str); 7] = [
     ("429", "The points of this minute are used up."),
     (
         "503",
-        "More is asked than can be answered, or the lake cannot be read.",
+        "The server is overloaded, or the lake cannot be read.",
     ),
 ];
 

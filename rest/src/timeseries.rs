@@ -50,12 +50,12 @@ enum Gathering {
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
         ("from" = Option<String>, Query, format = DateTime, description = "The first minute; 24 hours before the last, if none is given."),
         ("to" = Option<String>, Query, format = DateTime, description = "The last minute; `at`, if none is given."),
-        ("at" = Option<String>, Query, format = DateTime, description = "The minute that the answer stands for; the newest, if none is given."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
         ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes up to 366 days.", example = "5m"),
-        ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "What stands for an interval; avg, if nothing is said."),
+        ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "Aggregate function of an interval; avg by default."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "In which form the rows come; else Accept says it."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of samples, or of candles.", content(

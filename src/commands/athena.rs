@@ -58,7 +58,7 @@ impl Setup {
     async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let store = settings.store_url();
         if !store.starts_with("s3://") {
-            let expected = "expected s3://bucket/prefix: Athena reads nothing else";
+            let expected = "expected s3://bucket/prefix: Athena reads S3 only";
             return Err(ConfigError::setting("store.url", &store, expected).into());
         }
         settings.athena.options()?;
@@ -70,7 +70,7 @@ impl Setup {
         lake.set_up_athena().await?;
         let statements = ddl.statements().count();
         output::line(&format!(
-            "athena: {statements} statements run; samples, rollups and prices of {} can be asked",
+            "athena: {statements} statements run; the tables samples, rollups and prices of {} can be queried",
             settings.athena.database
         ))
     }

@@ -81,21 +81,21 @@ impl Backfill {
                 }
                 RunOnce::Held => {
                     anyhow::bail!(
-                        "{}: another process is at it; it goes on, or its hold ends within half a minute",
+                        "{}: another process works on it; its lease ends within 30 s if that process has stopped",
                         day.from.date()
                     );
                 }
                 RunOnce::Failed(error) => {
                     progress.end();
                     anyhow::bail!(
-                        "{}: {error}; the same command goes on from there",
+                        "{}: {error}; run the same command again to continue",
                         day.from.date()
                     );
                 }
             }
             progress.line(&format!("{} is in", day.from.date()));
             if stop.is_cancelled() {
-                anyhow::bail!("stopped; the same command goes on from there");
+                anyhow::bail!("stopped; run the same command again to continue");
             }
         }
         progress.end();

@@ -105,7 +105,7 @@ async fn database(settings: &Settings) -> Vec<Diagnostic> {
                 Diagnostic::new("database's clock", Severity::Good, "that of this machine")
             } else {
                 let detail =
-                    format!("this machine's is {off} seconds ahead of it: let NTP set both");
+                    format!("this machine's clock is {off} seconds ahead of it: set both by NTP");
                 Diagnostic::new("database's clock", Severity::Warning, detail)
             }
         }
@@ -129,7 +129,7 @@ fn permissions(settings: &Settings) -> Diagnostic {
         let detail = "database, keys and mails are their owner's only";
         return Diagnostic::new(what, Severity::Good, detail);
     }
-    let detail = format!("others may read what is there: {}", wide.join("; "));
+    let detail = format!("other users may read it: {}", wide.join("; "));
     Diagnostic::new(what, Severity::Warning, detail)
 }
 

@@ -157,7 +157,7 @@ pub(super) async fn import(
     }
     transaction.commit().await?;
     output::line(&format!(
-        "import: {all} rows, {new} of them new; what was there already stays as it was"
+        "import: {all} rows, {new} of them new; existing rows are unchanged"
     ))
 }
 

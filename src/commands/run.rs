@@ -51,7 +51,7 @@ impl Run {
         let lake = wiring::lake::open(settings).await?;
         let now = database::clock(lake.database()).await?;
         if let Some(slot) = slot.filter(|slot| *slot > now) {
-            return Err(Usage(format!("--slot: {slot} lies in the future")).into());
+            return Err(Usage(format!("--slot: {slot} is in the future")).into());
         }
         let stop = wiring::shutdown::stop_on_signal()?;
         let (jobs, _) = service::jobs(settings, &lake, &stop).await?;

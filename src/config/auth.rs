@@ -55,10 +55,10 @@ impl Auth {
         match (self.mode, self.anonymous) {
             (AuthMode::Open, _) | (_, AnonymousAccess::None) => None,
             (AuthMode::Keys, AnonymousAccess::Read) => Some(
-                "prices can be read by anybody without a key: auth.anonymous = \"none\" ends that",
+                "anyone can read prices without a key: set auth.anonymous = \"none\" to prevent it",
             ),
             (AuthMode::Keys, AnonymousAccess::Subscribe) => Some(
-                "prices can be read and subscriptions asked for by anybody without a key: auth.anonymous = \"none\" ends that",
+                "anyone can read prices and request subscriptions without a key: set auth.anonymous = \"none\" to prevent it",
             ),
         }
     }
@@ -70,13 +70,13 @@ fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError
     let refused = |problem: String| Err(ConfigError::setting("auth.mode", "open", problem));
     if !listen.ip().to_canonical().is_loopback() {
         return refused(format!(
-            "expected keys where the server listens on {listen}, which others can reach; {first}"
+            "expected \"keys\", because other machines can reach {listen}; {first}"
         ));
     }
     let proxies = settings.server.trusted_proxies;
     if proxies > 0 {
         return refused(format!(
-            "expected keys with server.trusted_proxies = {proxies}, by which others can reach it; {first}"
+            "expected \"keys\", because other machines can reach the server through server.trusted_proxies = {proxies}; {first}"
         ));
     }
     let public = settings.public_url()?;

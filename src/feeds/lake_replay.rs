@@ -21,7 +21,7 @@ pub(super) struct LakeReplay {
 /// Error of opening a lake for replay.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LakeReplayError {
-    #[error("expected the data folder of a lake: there is no {0}")]
+    #[error("expected the data folder of a lake: {0} does not exist")]
     NoLake(String),
     #[error("cannot read its catalog: {0}")]
     Catalog(#[from] ConnectError),

@@ -50,7 +50,7 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
         return Err(ConfigError::setting(
             "feeds",
             "replay",
-            "expected a replay to be the only feed: it has a time of its own",
+            "expected a replay to be the only feed: it has its own clock",
         ));
     }
     Ok(feeds)

@@ -111,7 +111,7 @@ async fn schema(target: &Target) -> Result<String, String> {
     match missing.as_slice() {
         [] => Ok(format!("{} fields", ours.len())),
         [first, others @ ..] => Err(format!(
-            "the server has no {first}, nor {} others: is it another version?",
+            "the server lacks {first} and {} others: is it another version?",
             others.len()
         )),
     }

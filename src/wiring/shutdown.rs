@@ -13,7 +13,7 @@ pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let signal = signal().context("cannot wait for Ctrl-C")?;
     tokio::spawn(async move {
         signal.await;
-        tracing::info!("stopping: finishing what runs");
+        tracing::info!("stopping: waiting for running work");
         cancelled.cancel();
     });
     Ok(stop)

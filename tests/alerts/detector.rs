@@ -161,7 +161,7 @@ async fn no_data_neither_fires_nor_resolves() {
             "{whys:?}"
         );
         assert!(
-            whys[2].contains("NoData>Firing: there is data again"),
+            whys[2].contains("NoData>Firing: data is back"),
             "{whys:?}"
         );
         assert!(whys[3].contains("Firing>Ok"), "{whys:?}");

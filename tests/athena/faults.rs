@@ -123,7 +123,7 @@ async fn throttling_that_does_not_end_is_an_error_in_time() {
     let error = refusal(&fixture).await;
     assert!(matches!(error, AthenaError::Busy { .. }), "{error:?}");
     assert!(begun.elapsed() < SOON + Duration::from_secs(2));
-    assert!(error.to_string().contains("ask again later"), "{error}");
+    assert!(error.to_string().contains("try again later"), "{error}");
     // And then it goes on.
     fixture.standin.set(1, "most", 5).await;
     eventually("an answer", async || query_series(&fixture).await.ok()).await;

@@ -21,7 +21,7 @@ async fn what_is_well_is_good_and_nothing_is_left_behind() {
             }
             let never = (
                 "good".to_owned(),
-                "what is there is never overwritten".to_owned(),
+                "existing files are never overwritten".to_owned(),
             );
             assert_eq!(finding(&said, "conditional put"), never);
         } else {
@@ -70,7 +70,7 @@ async fn a_bucket_elsewhere_and_a_clock_an_hour_off_are_told() {
     let said = doctor(&Program::on(&base).with("MARKETLAKE_STORE__ENDPOINT", elsewhere)).await;
     assert_eq!(said.code, 1);
     let expected =
-        "the bucket lies in eu-west-1, asked was in us-east-1: set store.region to eu-west-1";
+        "the bucket is in eu-west-1, the request went to us-east-1: set store.region to eu-west-1";
     assert_eq!(
         finding(&said, "region"),
         ("bad".to_owned(), expected.to_owned())

@@ -1,4 +1,6 @@
-"""What tests ask of a CloudFormation template: stack.py TEMPLATE tables|environment|stack [ENDPOINT]. Answers with JSON."""
+"""Reads a CloudFormation template for tests, and prints JSON:
+stack.py TEMPLATE tables|environment|stack [ENDPOINT]
+"""
 
 import json
 import re
@@ -20,7 +22,7 @@ FAILS = ["AWS::RDS::DBInstance", "AWS::ApiGatewayV2::", "AWS::ServiceDiscovery::
 
 
 def value(found):
-    """A value with names in the place of what only CloudFormation knows."""
+    """Replaces values that only CloudFormation knows by their names."""
     if isinstance(found, dict):
         if "Ref" in found:
             default = template["Parameters"].get(found["Ref"], {}).get("Default")
@@ -35,7 +37,7 @@ def value(found):
 
 
 def tables():
-    """The Glue tables, as plain as their statements are."""
+    """Returns the Glue tables in the form of their SQL statements."""
     answer = {}
     for resource in resources.values():
         if resource["Type"] != "AWS::Glue::Table":
@@ -85,7 +87,7 @@ def references(found):
 
 
 def without(kinds):
-    """The template without resources of some kinds, and all that refers to them."""
+    """Removes resources of some kinds, and everything that refers to them."""
     gone = {name for name, r in resources.items() if any(r["Type"].startswith(kind) for kind in kinds)}
     while more := {name for name, r in resources.items() if name not in gone and gone & set(references(r))}:
         gone |= more
@@ -96,7 +98,7 @@ def without(kinds):
 
 
 def rule(found):
-    """A lifecycle rule in S3's own words."""
+    """Converts a lifecycle rule to S3's API."""
     told = {"ID": found["Id"], "Status": found["Status"], "Filter": {"Prefix": found.get("Prefix", "")}}
     for same in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
         if same in found:
@@ -109,7 +111,7 @@ def rule(found):
 
 
 def stack(endpoint):
-    """Has moto make what it can, by a change set."""
+    """Creates in moto the resources that it supports, by a change set."""
 
     def client(service):
         return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing1", aws_secret_access_key="testing")

@@ -1,7 +1,8 @@
-"""What schemathesis asks, and what must come of it: scripts/fuzz uses it.
+"""Schemathesis hooks and checks of scripts/fuzz.
 
-Names that are made up are nobody's: half of them become names of metrics that there are. Schemathesis' own check of GraphQL takes each error of
-a resolver for a failure of the server; here a wrong argument is one, with a code.
+Half of the generated names are replaced by names of existing metrics. Schemathesis' own GraphQL
+check counts each error of a resolver as a server failure; here a wrong argument is an expected
+error with a code.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ CODES_OF_THE_SERVER = {"INTERNAL", "UNAVAILABLE", "OVERLOADED", "TIMEOUT"}
 
 
 def known(name):
-    """The name, or one that there is: the same for the same name."""
+    """Maps a generated name to itself or to an existing one, deterministically."""
     number = zlib.crc32(repr(name).encode())
     return NAMES[number // 2 % len(NAMES)] if number % 2 else name
 
@@ -51,8 +52,8 @@ def map_body(context, body):
 
 
 @schemathesis.check
-def is_the_askers_error(context, response, case):
-    """No answer says that the server failed, and each error says what is wrong by a code."""
+def is_client_error(context, response, case):
+    """Checks that no response is a server error, and that each error has a code."""
     assert response.status_code < 500, response.text
     for error in response.json().get("errors", []):
         code = error.get("extensions", {}).get("code")

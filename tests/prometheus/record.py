@@ -1,7 +1,7 @@
-"""Asks a real Prometheus (Debian's package prometheus) about samples, and writes down what it says: recorded.json.
+"""Queries a real Prometheus (Debian's package) and writes its results to recorded.json.
 
-Instants lie between minutes, so that it is all the same whether a range holds its begin (Prometheus 2) or not (Prometheus 3, and marketlake).
-Run: python3 tests/prometheus/record.py
+Instants are between minutes: ranges then select the same samples whether they include their begin
+(Prometheus 2) or not (Prometheus 3, and marketlake). Run: python3 tests/prometheus/record.py
 """
 import json, math, os, pathlib, subprocess, tempfile, time, urllib.parse, urllib.request
 

@@ -134,7 +134,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             program.clone(),
             vec!["run", "vacuum", "--slot", "2199-01-01T00:00:00Z"],
-            "--slot: 2199-01-01T00:00:00Z lies in the future",
+            "--slot: 2199-01-01T00:00:00Z is in the future",
         ),
         (
             program.clone(),
@@ -308,11 +308,11 @@ async fn what_cannot_be_history_is_refused_with_its_line() {
     for (line, expected) in [
         (
             "a:b,2199-01-01T00:00:00Z,1",
-            "ts 2199-01-01T00:00:00Z lies in the future",
+            "ts 2199-01-01T00:00:00Z is in the future",
         ),
         (
             "a:b,1516423980,1",
-            "ts 1516423980 lies before 2009: expected RFC 3339 or epoch milliseconds",
+            "ts 1516423980 is before 2009: expected RFC 3339 or epoch milliseconds",
         ),
         (
             "a:b:volume,2026-01-01T00:00:00Z,-1",

@@ -1,7 +1,8 @@
-"""Athena as tests need it: its JSON 1.1 protocol on loopback, over the same S3 files.
+"""Emulates Athena for tests: its JSON 1.1 protocol on loopback, over the same S3 files.
 
-SQL is translated from Athena's dialect by sqlglot and run by DuckDB. Tables see exactly what the manifests at their partitions' places list when
-a query begins. Workgroups, their limits and their faults are set at /control. Ends when its standard input does.
+sqlglot translates SQL from Athena's dialect, and DuckDB runs it. Tables contain the files that the
+manifests of their partitions list when a query begins. Workgroups, their limits and their faults
+are set at /control. It ends when its standard input closes.
 """
 
 import csv
@@ -45,11 +46,11 @@ class Refused(Exception):
 
 
 class Failed(Exception):
-    """A query that is begun and fails."""
+    """A query that starts and fails."""
 
 
 class Lost(Exception):
-    """Nothing is answered."""
+    """The request gets no response."""
 
 
 class Execution:
@@ -68,7 +69,7 @@ class Execution:
 
 
 def literals(sql, parameters):
-    """Athena puts the parameters' text for the question marks."""
+    """Replaces question marks by the parameters' text, as Athena does."""
     marks = [t for t in sqlglot.tokenize(sql, read="athena") if t.token_type == tokens.TokenType.PLACEHOLDER]
     if len(marks) != len(parameters):
         raise Failed(f"INVALID_PARAMETER_USAGE: Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}")
@@ -80,7 +81,7 @@ def literals(sql, parameters):
 
 
 def bounds(tree):
-    """The partitions that a query is bound to; it must say."""
+    """Returns the partitions that a query reads; it must name them."""
     found = []
     for node in tree.find_all(exp.Between):
         if node.this.name == "dt":
@@ -137,7 +138,7 @@ def fetched(settings, uri):
 
 
 def listed(settings, prefix):
-    """The addresses that the manifests at a partition's place list."""
+    """Returns the URLs that the manifests of a partition list."""
     bucket, key = split(prefix)
     found = s3(settings).list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
     for item in found:
@@ -227,7 +228,7 @@ def ddl(sql):
 
 
 def text(value):
-    """As Athena writes a value."""
+    """Formats a value as Athena does."""
     if value is None:
         return None
     if isinstance(value, float):
@@ -236,7 +237,7 @@ def text(value):
 
 
 def double(value):
-    """As Java does: 0.001 to 10^7 plainly, else with an exponent."""
+    """Formats a double as Java does: from 0.001 to 10^7 without an exponent."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
@@ -283,7 +284,7 @@ def work(execution):
 
 
 def fault(workgroup, operation, kind):
-    """A fault that is set, used up by one."""
+    """Takes one occurrence of a configured fault."""
     with LOCK:
         for one in workgroups[workgroup]["faults"]:
             if one["kind"] == kind and one.get("operation", operation) == operation and one["times"] > 0:

@@ -130,7 +130,7 @@ fn of_mail(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
         }
     }
     let found =
-        found.ok_or_else(|| unreadable("it has no part that says what became of a mail"))?;
+        found.ok_or_else(|| unreadable("it has no part with the delivery status of a mail"))?;
     Ok(found.map(|(kind, status, detail)| Notice {
         return_paths,
         kind,
@@ -161,11 +161,11 @@ fn field(text: &str, name: &str) -> Option<String> {
 
 /// `None` where it says that nothing failed.
 fn delivery_status(text: &str) -> Result<Option<(BounceKind, String, String)>, BounceError> {
-    let action = field(text, "Action").ok_or_else(|| unreadable("there is no Action"))?;
+    let action = field(text, "Action").ok_or_else(|| unreadable("expected Action"))?;
     if !action.eq_ignore_ascii_case("failed") {
         return Ok(None);
     }
-    let status = field(text, "Status").ok_or_else(|| unreadable("there is no Status"))?;
+    let status = field(text, "Status").ok_or_else(|| unreadable("expected Status"))?;
     let status = status
         .split_whitespace()
         .next()
@@ -236,7 +236,7 @@ fn of_ses(raw: &[u8]) -> Result<Option<Notice>, BounceError> {
             // A link that a stranger posts is never followed; an operator can check it.
             tracing::warn!(
                 url = sns.subscribe_url,
-                "a topic asks to be subscribed to: open this link if it is yours"
+                "an SNS topic requests a subscription: open this link if the topic is yours"
             );
             return Ok(None);
         }

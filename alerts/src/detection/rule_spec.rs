@@ -140,7 +140,7 @@ fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
         let at = time("alerts.at", &expected.at)?;
         match there.remove(&at) {
             None => differences.push(format!(
-                "expected an alert at {at}, there is none: the rule was {}",
+                "expected an alert at {at}, found none: the rule was {}",
                 state_at(&states, at)
             )),
             Some(jump) => differences.extend(compare(expected, &jump)),
@@ -148,7 +148,7 @@ fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
     }
     for jump in there.values() {
         differences.push(format!(
-            "expected no alert at {}, there is one: {} is {:.4} times the mean {} of {} samples",
+            "expected no alert at {}, found one: {} is {:.4} times the mean {} of {} samples",
             jump.ts, jump.value, jump.ratio, jump.mean, jump.samples
         ));
     }

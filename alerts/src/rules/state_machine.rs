@@ -124,7 +124,7 @@ impl Rule {
         let factor = self.jump.factor;
         match is {
             RuleStatus::Firing if was == RuleStatus::Firing => {
-                format!("there is data again, and it still fires: {ratio:.2}x the mean")
+                format!("data is back, and it still fires: {ratio:.2}x the mean")
             }
             RuleStatus::Firing if self.for_minutes > 1 => {
                 format!("{ratio:.2}x the mean, beyond {factor}x for {streak} minutes in a row")
@@ -151,7 +151,7 @@ fn back(watch: RuleState) -> Step {
             ..watch
         },
         fires: false,
-        reason: (watch.state != watch.resume_state).then(|| "there is data again".to_owned()),
+        reason: (watch.state != watch.resume_state).then(|| "data is back".to_owned()),
         ratio: None,
     }
 }

@@ -120,7 +120,7 @@ pub async fn request(
         return Ok(Err(vec![too_many("address", message)]));
     }
     if count_mails(&transaction, None, since).await? >= limits.max_confirmations {
-        let message = "expected fewer new subscriptions today than everybody has asked for; come back tomorrow";
+        let message = "the server's limit of new subscriptions per day is reached; try again tomorrow";
         return Ok(Err(vec![too_many("address", message.to_owned())]));
     }
     let address = &valid.address;
@@ -162,7 +162,7 @@ fn existing_for_key(
     if words(&made) == words(requested) {
         return Ok(Ok(Subscription::from_row(made)?));
     }
-    let message = "expected a key of its own for each request: another subscription was asked for under this one";
+    let message = "expected a new idempotency key: this one was used for another subscription";
     Ok(Err(vec![FieldError {
         field: "Idempotency-Key",
         message: message.to_owned(),

@@ -120,11 +120,11 @@ fn check_minute(time: Millis, text: &str, options: &FileOptions) -> Result<Minut
     let minute = time.minute();
     if time < GENESIS {
         return Err(format!(
-            "ts {text} lies before 2009: expected RFC 3339 or epoch milliseconds"
+            "ts {text} is before 2009: expected RFC 3339 or epoch milliseconds"
         ));
     }
     match options.not_after {
-        Some(last) if minute > last => Err(format!("ts {text} lies in the future")),
+        Some(last) if minute > last => Err(format!("ts {text} is in the future")),
         _ => Ok(minute),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn check(file: &mut File) -> Result<(), String> {
         format!("expected a footer of at most {MAX_FOOTER_BYTES} bytes, got {bytes}")
     })?;
     schema(&mut Cursor { rest: &footer })
-        .unwrap_or_else(|| Err("expected a footer whose schema can be read".to_owned()))
+        .unwrap_or_else(|| Err("expected a footer with a readable schema".to_owned()))
 }
 
 type Footer = Result<Vec<u8>, u64>;

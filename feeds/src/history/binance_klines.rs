@@ -67,7 +67,7 @@ impl Binance {
                 symbol,
                 rows = outside,
                 example,
-                "rows outside of the minutes that were asked for are left out"
+                "rows outside the requested minutes are ignored"
             );
         }
         Ok(samples)

@@ -111,7 +111,7 @@ impl ExchangeClient {
             Some(pause) if !pause.is_zero() => Err(FeedError::Throttled {
                 url: url.to_owned(),
                 pause,
-                message: "still within the pause that it asked for; not asked again".to_owned(),
+                message: "still within the pause that it requested; no request was sent".to_owned(),
             }),
             _ => Ok(()),
         }

@@ -34,7 +34,7 @@ pub(crate) fn pause(status: StatusCode, headers: &HeaderMap) -> Duration {
         let shown = excerpt(text);
         tracing::warn!(
             retry_after = shown.as_ref(),
-            "an exchange asks for a pause that cannot be meant: expected at most {} s; {} s are \
+            "an exchange requests a pause that is too long: expected at most {} s; {} s are \
              taken",
             max.as_secs(),
             DEFAULT_PAUSE.as_secs()

@@ -82,7 +82,7 @@ impl Metric {
     async fn rank(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
+        #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
     ) -> Result<Rank> {
         let statistic = ByStatistic::from(statistic);
         let key = (self.key.clone(), statistic, self.at);
@@ -110,7 +110,7 @@ impl Metric {
         #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
         #[graphql(desc = "One value for each: 5m, 1h, 1d. Every sample, if none is given.")]
         interval: Option<String>,
-        #[graphql(desc = "What stands for an interval; the mean, if none is given.")]
+        #[graphql(desc = "Aggregate function of an interval; the mean by default.")]
         aggregate: Option<AggregateName>,
         #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
             Vec<TransformInput>,
@@ -214,7 +214,7 @@ impl MetricsQuery {
         #[graphql(desc = "Only of this exchange: binance.")] market: Option<String>,
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
         #[graphql(desc = "In which order they come.", default)] order_by: MetricOrder,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        #[graphql(desc = "Minute of the answer; the newest by default.")]
         at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
@@ -280,7 +280,7 @@ impl MetricsQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names or ids, 1 to 1,000 of them.")] metrics: Vec<String>,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        #[graphql(desc = "Minute of the answer; the newest by default.")]
         at: Option<DateTime>,
     ) -> Result<Vec<Latest>> {
         let lake = context.data::<Arc<Lake>>()?;

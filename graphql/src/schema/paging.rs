@@ -92,7 +92,7 @@ impl Paging {
                 let found = position(place).ok_or_else(|| {
                     bad_argument(
                         name,
-                        "expected a cursor of this list; what it stood at is not there any more",
+                        "expected a cursor of this list; its row no longer exists",
                     )
                 });
                 found.map(Some)

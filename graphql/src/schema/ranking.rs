@@ -93,8 +93,8 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry, binance:hottry.")] metric: String,
-        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
+        #[graphql(desc = "Minute of the answer; the newest by default.")]
         at: Option<DateTime>,
     ) -> Result<Rank> {
         let lake = context.data::<Arc<Lake>>()?;
@@ -115,8 +115,8 @@ impl RankingQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
-        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
-        #[graphql(desc = "The minute that the answer stands for; the newest, if none is given.")]
+        #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
+        #[graphql(desc = "Minute of the answer; the newest by default.")]
         at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,

@@ -111,7 +111,7 @@ impl LiveSubscription {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
-        #[graphql(desc = "By what metrics are placed.", default)] statistic: Statistic,
+        #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
         #[graphql(desc = "How many places, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
         >,

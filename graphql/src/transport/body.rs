@@ -39,7 +39,7 @@ pub(super) fn bounded(response: Response, max: MaxBytes) -> (Response, usize) {
 
 /// The response where as many requests run as may.
 pub(super) fn overloaded() -> Response {
-    let message = "more is being asked than can be answered; try again in a second";
+    let message = "the server is overloaded; try again in a second";
     error("OVERLOADED", message.to_owned())
 }
 

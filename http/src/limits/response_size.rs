@@ -24,7 +24,7 @@ pub struct MaxBytes(pub usize);
 
 /// A response would be larger than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the response would be larger than {0} bytes: ask for less, or page by page")]
+#[error("the response would be larger than {0} bytes: request less, or use pages")]
 pub struct ResponseTooLarge(pub usize);
 
 /// Buffer with a maximum number of bytes.

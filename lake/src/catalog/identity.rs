@@ -86,7 +86,7 @@ async fn reconcile(
                     guard::is_own(database, store).await?;
                     guard::check(database, store).await?;
                     has_checked = true;
-                    tracing::warn!(?store, "lake.json is missing, and is written anew");
+                    tracing::warn!(?store, "lake.json is missing and is written again");
                 }
                 put(store, row, None).await?;
             }

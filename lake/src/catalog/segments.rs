@@ -137,7 +137,7 @@ pub(crate) async fn bounds(connection: &impl ConnectionTrait) -> Result<Option<S
     Ok(forwards.map(|(from, to)| Span { from, to }))
 }
 
-/// The newest minute with a committed sample; what lies in the future is none.
+/// The newest minute with a committed sample; what is in the future is none.
 pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<Minute>, DbErr> {
     let last = latest_minute(database::clock(connection).await?);
     let whole = Column::MaxTs.lte(last.start());

@@ -279,7 +279,7 @@ impl StagedSegments {
     /// # Errors
     /// [`LakeError::Conflict`] where another commit changed one of the hours since, or vacuum took
     /// an object away that was staged longer ago than its grace: roll back and stage again.
-    /// [`LakeError::InvalidTime`] where a sample lies in the future.
+    /// [`LakeError::InvalidTime`] where a sample is in the future.
     pub async fn publish(
         &self,
         transaction: &DatabaseTransaction,

@@ -212,7 +212,7 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 
 fn whose(caller: &Caller) -> Result<Access<'_>, Problem> {
     allow(caller, Scope::Alerts)?;
-    let nobody = || "expected a key that says who asks".to_owned();
+    let nobody = || "expected an API key with an owner".to_owned();
     caller
         .subscription_access()
         .ok_or_else(|| Problem::access_denied("UNAUTHENTICATED", nobody()))

@@ -109,7 +109,7 @@ impl IntoResponse for Page {
             Ok(text) => (self.status, text),
             Err(error) => {
                 tracing::error!(%error, template = self.template, "a page cannot be rendered");
-                let text = "something went wrong; the server's log says what".to_owned();
+                let text = "internal error; see the server's log".to_owned();
                 (StatusCode::INTERNAL_SERVER_ERROR, text)
             }
         };

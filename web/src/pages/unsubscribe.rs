@@ -15,7 +15,7 @@ pub(super) async fn get(
     let now = token::now(&state).await?;
     let subject = token::verify(&state, Purpose::Unsubscribe, &token, now).await?;
     let text = if subject.starts_with("d:") {
-        "All subscriptions that this digest told of end at once."
+        "Ends all subscriptions that this digest lists."
     } else {
         "This subscription ends at once."
     };

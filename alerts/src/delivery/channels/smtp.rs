@@ -124,7 +124,7 @@ impl SmtpChannel {
         let mut connection = connection.map_err(refused)?;
         match self.tls {
             Tls::Required if !connection.can_starttls() => {
-                let reason = "the server offers no STARTTLS, and no mail goes over without";
+                let reason = "the server offers no STARTTLS, which this setting requires";
                 return Err(SendOutcome::Unavailable(reason.to_owned()));
             }
             Tls::Required | Tls::Opportunistic if connection.can_starttls() => {

@@ -157,7 +157,7 @@ impl SubscriptionsQuery {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "The token of the link to one's subscriptions; none where a key says who asks."
+            desc = "Token from the link to the owner's subscriptions; not needed with an API key."
         )]
         token: Option<String>,
     ) -> Result<Vec<Subscription>> {

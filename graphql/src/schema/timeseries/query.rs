@@ -37,7 +37,7 @@ impl TimeseriesQuery {
         #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
         #[graphql(desc = "Length of an interval: whole minutes up to 366 days, like 5m, 1h, 1d.")]
         interval: Option<String>,
-        #[graphql(desc = "What stands for an interval; the mean, if nothing is said.")]
+        #[graphql(desc = "Aggregate function of an interval; the mean by default.")]
         aggregate: Option<AggregateName>,
         #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
             Vec<TransformInput>,

@@ -164,7 +164,7 @@ impl Provider {
                 if state.failures > 0 {
                     tracing::info!(
                         keys = keys.len(),
-                        "the identity provider's keys are there again"
+                        "the identity provider's keys are available again"
                     );
                 }
                 state.failures = 0;

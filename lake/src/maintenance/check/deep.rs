@@ -74,7 +74,7 @@ impl Lake {
         }
         match read_rollups(&object, bytes) {
             Ok(found) if found == expected.rollups => Ok(None),
-            Ok(_) => wrong("not what the samples sum up to"),
+            Ok(_) => wrong("not the sum of the samples"),
             Err(error) => wrong(&error.to_string()),
         }
     }
@@ -104,7 +104,7 @@ impl Lake {
                 let twice = expected - rows;
                 report
                     .problems
-                    .push(format!("{twice} rows stand twice in {}", paths.join(", ")));
+                    .push(format!("{twice} rows are repeated in {}", paths.join(", ")));
             }
         }
         Ok(())
@@ -145,7 +145,7 @@ fn walk(
                 Some((known, before)) if known == metric => before.extend_from_slice(points),
                 _ => {
                     if last.as_ref().is_some_and(|(known, _)| known > metric) {
-                        return Err(format!("{metric} stands behind a later metric"));
+                        return Err(format!("{metric} follows a later metric"));
                     }
                     close(segment, last.take(), summed)?;
                     last = Some((metric.clone(), points.to_vec()));
@@ -167,7 +167,7 @@ fn close(
     };
     if let Some(pair) = points.windows(2).find(|pair| pair[0].ts >= pair[1].ts) {
         return Err(format!(
-            "{metric} at {} stands twice or out of order",
+            "{metric} at {} is repeated or out of order",
             pair[1].ts
         ));
     }

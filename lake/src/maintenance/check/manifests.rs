@@ -32,14 +32,14 @@ impl Lake {
             };
             let Some(wrong) = wrong else { continue };
             report.problems.push(format!(
-                "{wrong}: Athena does not see that day as it is; `marketlake athena publish --again` writes it anew"
+                "{wrong}: Athena reads an outdated version of that day; `marketlake athena publish --again` writes it again"
             ));
             if options.repair {
                 let now = database::clock(self.database()).await?;
                 self.manifests().republish_day(day, now).await?;
                 report
                     .repairs
-                    .push(format!("{}: manifests written anew", day.date()));
+                    .push(format!("{}: manifests written again", day.date()));
             }
         }
         Ok(())

@@ -199,7 +199,7 @@ fn verify(
                 Some((known, before)) if known == metric => before.extend_from_slice(points),
                 _ => {
                     if open.as_ref().is_some_and(|(known, _)| known > metric) {
-                        return Err(format!("{metric} stands behind a later metric"));
+                        return Err(format!("{metric} follows a later metric"));
                     }
                     content.take(open.take(), span_of(key), with_rollups)?;
                     open = Some((metric.clone(), points.to_vec()));
@@ -256,7 +256,7 @@ impl Content {
             return Ok(());
         };
         if points.windows(2).any(|pair| pair[0].ts >= pair[1].ts) {
-            return Err(format!("{metric} stands twice or out of order"));
+            return Err(format!("{metric} is repeated or out of order"));
         }
         let (Some(first), Some(last)) = (points.first(), points.last()) else {
             return Ok(());

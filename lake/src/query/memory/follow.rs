@@ -31,7 +31,7 @@ impl Lake {
                 Err(LakeError::Store(object_store::Error::NotFound { path, .. })) => {
                     tracing::warn!(
                         path,
-                        "a new segment is gone already, reading the whole day anew"
+                        "a new segment was retired already; loading the whole day again"
                     );
                 }
                 result => {

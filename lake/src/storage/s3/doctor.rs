@@ -85,7 +85,7 @@ impl Bucket {
                 Diagnostic::new("region", Severity::Good, ours)
             } else {
                 let detail = format!(
-                    "the bucket lies in {theirs}, asked was in {ours}: set store.region to {theirs}"
+                    "the bucket is in {theirs}, the request went to {ours}: set store.region to {theirs}"
                 );
                 Diagnostic::new("region", Severity::Bad, detail)
             });
@@ -95,10 +95,10 @@ impl Bucket {
             Some(seconds) if seconds.abs() >= MAX_SKEW_MINUTES * 60 => Diagnostic::new(
                 "clock",
                 Severity::Bad,
-                format!("{} off the server's, which refuses what is {MAX_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
+                format!("{} off the server's, which refuses requests that are {MAX_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
             ),
             Some(seconds) if seconds.abs() > WARN_SKEW_SECONDS => {
-                let detail = format!("{} off the server's: let NTP set it", span(seconds));
+                let detail = format!("{} off the server's: set it by NTP", span(seconds));
                 Diagnostic::new("clock", Severity::Warning, detail)
             }
             Some(_) => Diagnostic::new("clock", Severity::Good, "that of the server"),
@@ -127,7 +127,7 @@ impl Bucket {
             Err(error) if code(&error).as_deref() == Some("PreconditionFailed") => Diagnostic::new(
                 "conditional put",
                 Severity::Good,
-                "what is there is never overwritten",
+                "existing files are never overwritten",
             ),
             Err(error) => Diagnostic::new("conditional put", Severity::Warning, words(&error)),
             Ok(_) => Diagnostic::new(
@@ -298,10 +298,10 @@ fn span(seconds: i64) -> String {
 
 fn unreachable(name: &str, ours: &str, theirs: &str, error: &S3Error<HeadBucketError>) -> String {
     match error.raw_response().map(|raw| raw.status().as_u16()) {
-        Some(404) => format!("there is no bucket {name}: make it, or set store.url to another one"),
-        Some(301) => format!("{name} lies in another region than {ours}: {theirs}"),
+        Some(404) => format!("bucket {name} does not exist: create it, or set store.url to another one"),
+        Some(301) => format!("{name} is in another region than {ours}: {theirs}"),
         Some(403) => {
-            format!("we are not let in to {name}: the keys are wrong, or lack s3:ListBucket")
+            format!("access to {name} is denied: the keys are wrong, or lack s3:ListBucket")
         }
         Some(400) => format!("{name}: the request was refused; wrong region or an expired token"),
         _ => words(error),

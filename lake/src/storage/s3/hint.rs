@@ -21,20 +21,20 @@ const HINTS: [(&str, &str); 10] = [
     ),
     (
         "AccessDenied",
-        "who asks may not: docs/aws.md says what must be allowed, `marketlake doctor` tries each",
+        "access is denied: docs/aws.md lists the IAM permissions, `marketlake doctor` tries each",
     ),
-    ("NoSuchBucket", "there is no such bucket: look at store.url"),
+    ("NoSuchBucket", "the bucket does not exist: check store.url"),
     (
         "PermanentRedirect",
-        "the bucket lies in another region: set store.region",
+        "the bucket is in another region: set store.region",
     ),
     (
         "AuthorizationHeaderMalformed",
-        "the bucket lies in another region: set store.region",
+        "the bucket is in another region: set store.region",
     ),
     (
         "SlowDown",
-        "S3 asks to be called less often; what was to be done is tried again later",
+        "S3 throttles requests; the operation is retried later",
     ),
     (
         "KMS.",
