@@ -18,13 +18,13 @@ const X_FORWARDED_FOR: [(&[&str], &str); 17] = [
     (&["[2001:db8:1:2::3]"], "2001:db8:1:2::/64"),
     (&["2001:db8:1:2::3"], "2001:db8:1:2::/64"),
     (&["::ffff:203.0.113.7"], "203.0.113.7"),
-    // What the client wrote stands left of what the proxy appended.
+    // The client's own entry is left of the one that the proxy appended.
     (&["6.6.6.6, 203.0.113.7"], "203.0.113.7"),
     (&["6.6.6.6", "203.0.113.7"], "203.0.113.7"),
     (&["6.6.6.6,,  , 203.0.113.7 , "], "203.0.113.7"),
     (&["203.0.113.7", ""], "203.0.113.7"),
     (&["127.0.0.1, 203.0.113.7:1"], "203.0.113.7"),
-    // What the proxy could not say is nobody's address, and not the one left of it.
+    // An entry that the proxy could not fill is no address, and the one left of it is not used.
     (&["6.6.6.6, unknown"], "unknown"),
     (&["6.6.6.6, _hidden"], "unknown"),
     (&["6.6.6.6, [::1"], "unknown"),

@@ -25,7 +25,7 @@ async fn metrics_are_on_the_operations_listener_alone_and_health_on_both() {
             .contains("marketlake_lake_segments 1")
     );
     assert_eq!(there.get("/v1/metrics").await.status.as_u16(), 404);
-    // What came through a proxy, or to another name, is not this machine's own.
+    // A request through a proxy, or to another name, is not from this machine.
     for (name, value) in [
         ("host", "evil.example:8081"),
         ("x-forwarded-for", "127.0.0.1"),

@@ -111,7 +111,7 @@ async fn what_was_put_off_under_a_wrong_clock_is_due_and_ordinary_pauses_stay() 
             );
             assert_eq!(alerting.send(&mailbox.url).await.sent, 1, "{state}");
         }
-        // What is as it ought to be.
+        // The expected state.
         post(&alerting, DeliveryKind::Manage, now).await;
         for (state, attempts, not_before) in [
             ("pending", 0, at(HOUR)),

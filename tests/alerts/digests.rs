@@ -91,7 +91,7 @@ async fn an_address_that_has_had_its_mails_for_the_day_gets_hourly_digests() {
                 .count(),
             1
         );
-        // What comes within the hour joins the digest that waits.
+        // Alerts within the hour join the waiting digest.
         alerting.calm(&["x:later:volume"]).await;
         alerting
             .commit(series("x:later:volume", 12, &["900"]))

@@ -148,7 +148,7 @@ async fn a_webhook_that_is_gone_ends_its_subscription_and_what_waits_for_it() {
         let subscription = alerting.subscribe(hooked(&hook)).await;
         let other = alerting.subscribe(wants("hottry:volume")).await;
         alerting.play(ID, 0, &["340"]).await;
-        // What waits for its hour, or for another attempt, is closed too.
+        // A delivery that waits for its hour, or for another attempt, is closed too.
         post_test(&alerting, &subscription).await;
         let later = "update deliveries set not_before = not_before + 600000 where kind = 'test'";
         sea_orm::ConnectionTrait::execute_unprepared(&alerting.database, later)

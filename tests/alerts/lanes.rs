@@ -43,7 +43,7 @@ fn recipients(mailbox: &Mailbox) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn good_addresses_among_deferring_ones_get_their_mails_at_once() {
     on_both(async |base: Base| {
-        // What the server says, and to whom of one domain it says so; the good are of that domain,
+        // The reply, and the domain of the good addresses: the same one,
         // or of another one.
         for (reply, good) in [
             ("450 mailbox busy", "good.bad.example"),

@@ -161,7 +161,7 @@ async fn nothing_that_a_stranger_types_becomes_a_header() {
         refused += 1;
     }
     assert_eq!(refused, 9);
-    // What is left of a metric's characters is escaped in the page.
+    // The remaining characters of a metric are escaped in the page.
     let id = "x:<b>\"&'usd:volume";
     if let Ok(metric) = id.parse::<marketlake_model::Metric>() {
         alerting.calm(&[metric.id()]).await;

@@ -92,7 +92,7 @@ async fn one_source_and_all_together_may_ask_for_so_many_a_day() {
         answer["data"]["createSubscription"]["userErrors"][0]["code"].clone()
     };
     for number in 0..4 {
-        // What a client claims left of the proxy's own entry counts for nothing.
+        // Entries that a client sends left of the proxy's own are ignored.
         assert_eq!(
             sign_up(&format!("10.9.9.{number}, 203.0.113.7"), number).await,
             Value::Null

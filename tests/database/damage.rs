@@ -55,7 +55,7 @@ async fn every_command_names_the_cause_and_the_way_out_of_a_damaged_file() {
     let path = file(&base);
     let whole = std::fs::read(&path).unwrap();
     let torn_head = [&b"not a database, not even a bit of it"[..], &whole[36..]].concat();
-    // What a lost log leaves: pages of which some are of another time.
+    // A lost log leaves pages of different times.
     let mut lost_pages = whole.clone();
     let page = 4_096;
     for at in (page..whole.len()).step_by(page) {

@@ -175,7 +175,7 @@ async fn a_start_and_doctor_name_a_restored_database_and_a_key_that_others_may_r
         assert!(findings.contains(expected), "{findings}");
         assert!(said.contains(expected), "{said}");
     }
-    // What was wide stays so: it may be meant.
+    // Wider permissions stay: they may be intended.
     assert_eq!(mode(&database), 0o644);
 }
 

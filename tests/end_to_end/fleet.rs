@@ -47,7 +47,7 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
         .map(|_| program.start(&["up", "--role", "scheduler"]))
         .collect();
     let slots = i64::try_from(MINUTES * SHARDS).unwrap();
-    // What it held comes back by its lease alone, within half a minute.
+    // Its slots become free when their leases expire, within half a minute.
     eventually(
         "the others to do all but what the dead one holds",
         async || {

@@ -133,7 +133,7 @@ fn got(answer: &Value) -> Got {
         Some("FORBIDDEN") => No,
         Some("UNAUTHENTICATED") => Who,
         Some("UNKNOWN_SUBSCRIPTION" | "UNKNOWN_DELIVERY" | "MALFORMED_TOKEN") => Unknown,
-        // What is wrong with the thing itself shows that it was let through.
+        // An error about the object itself shows that access was granted.
         Some("WRONG_STATE") | None => Yes,
         Some(other) => panic!("{other}: {answer}"),
     }

@@ -56,7 +56,7 @@ async fn statuses_and_media_types_are_those_of_the_specification() {
             "{wrong}: {body}"
         );
     }
-    // What failed while it was executed is an answer.
+    // An execution error is a 200.
     let (status, _, body) = send(NEW, r#"{ lake { samples } rank(metric: "nope") { of } }"#).await;
     assert_eq!((status, &body["data"]), (200, &Value::Null));
 }

@@ -166,7 +166,7 @@ async fn heads_and_bodies_that_are_too_large_are_refused() {
         }
     }
     let (said, _) = end_of(stream).await;
-    // Who is still sending may see a reset instead.
+    // A client that still sends may see a reset instead.
     assert!(matches!(status(&said), "413" | "none"), "{said}");
     answers(&server).await;
 }

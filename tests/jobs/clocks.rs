@@ -121,7 +121,7 @@ fn one_clock_for_both_that_is_set_back_does_not_stop_planning() {
     (clocks.database, clocks.application) = (-600_000, -600_000);
     assert!(matches!(clocks.run(60)[..], [Event::BothStepped(_)]));
     assert!(clocks.off_by() == 0 && !clocks.is_held());
-    // What stays so is gone along with.
+    // A lasting difference is adopted.
     let events = clocks.run(STEP_SETTLE_TIME.as_secs());
     assert!(matches!(events[..], [Event::Accepted(_)]), "{events:?}");
     assert_eq!(clocks.off_by(), -600_000);

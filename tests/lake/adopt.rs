@@ -61,7 +61,8 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
             minutes.collect::<BTreeSet<i64>>()
         };
         assert_eq!(of(IngestMinute::NAME, JobRunState::Done), (0..5).collect());
-        // What this database had planned was not evaluated yet; the others were, by lost commits.
+        // The slot that this database had planned was not evaluated yet; the others were, by lost
+        // commits.
         assert_eq!(of(DetectJumps::NAME, JobRunState::Pending), [4].into());
         assert_eq!(runs.len(), 6);
     })

@@ -69,7 +69,7 @@ async fn a_lost_catalog_is_rebuilt_with_every_row_and_metric() {
         );
         assert_eq!((did.merged, did.damaged, did.lost), (0, 0, 0), "{did:?}");
         assert!(did.redundant > 0, "{did:?}");
-        // What was replaced is known as such, so that vacuum may delete it.
+        // Replaced segments are known as such: vacuum may delete them.
         lake.vacuum(LATER, Duration::ZERO).await.unwrap();
         // A day with its rollups, and two minutes.
         assert_eq!(base.object_files().len(), 4);
@@ -137,7 +137,7 @@ async fn damaged_objects_give_only_rows_that_they_vouch_for_and_the_rest_is_coun
             assert_eq!(before.get(key), Some(value), "byte {flipped}");
         }
         let lost = i64::try_from(before.len() - after.len()).unwrap();
-        // Where the damage hides how many rows there were, the object is named at least.
+        // The object is named at least, where the damage hides its number of rows.
         let is_hidden = did.notes[0].contains(" of 0 rows ");
         assert!(did.lost == lost || is_hidden, "{did:?}, {lost} lost");
         assert_eq!((did.damaged, did.notes.len()), (1, 1), "{did:?}");

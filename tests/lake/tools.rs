@@ -40,7 +40,7 @@ fn python(folder: &Path, code: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_page_reads_the_lake() {
     let base = Base::local().await;
-    // Where the program puts it by default.
+    // The program's default path.
     let data = base.path().join("data");
     let program = Program::bare().with("MARKETLAKE_DATA", data.display());
     program.ok(&["migrate"]).await;

@@ -74,7 +74,7 @@ async fn an_answer_that_has_not_changed_is_not_sent_again() {
         .await;
         let rows: Value = after.value();
         assert_eq!(rows["data"].as_array().unwrap().len(), 3);
-        // What the commit did not change is still what it was.
+        // A response that the commit did not change is the same.
         let same = server
             .with("if-none-match", rank.header("etag"))
             .get("/v1/metric/hottry/rank")

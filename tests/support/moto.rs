@@ -36,7 +36,7 @@ impl Moto {
         let endpoint = tokio::task::spawn_blocking(move || {
             let mut lines = lines.map_while(Result::ok);
             let found = lines.find_map(|line| Some(line.split_once("Running on ")?.1.to_owned()));
-            // What it says besides must be taken off it.
+            // Its further output is read and dropped.
             std::thread::spawn(move || lines.for_each(drop));
             found.expect("moto runs")
         });

@@ -71,7 +71,7 @@ impl Nginx {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Where the tests do not run as root, it is not on the path.
+        // It is not on the path of users other than root.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         let child = quiet.env("PATH", path).spawn();
         Self {
