@@ -26,7 +26,7 @@ pub(crate) fn find(settings: &Settings) -> Vec<String> {
     let mail = url::Url::parse(settings.mail_url().expose()).ok();
     let outbox = mail.filter(|url| url.scheme() == "file");
     private.extend(outbox.and_then(|url| url.to_file_path().ok()));
-    // A path whose metadata cannot be read is missing, or not ours to judge.
+    // A path with unreadable metadata is missing, or belongs to another user.
     let wide = private.iter().filter_map(|path| {
         let mode = private_file::wider_mode(path).ok()??;
         let private = if path.is_dir() { 700 } else { 600 };

@@ -1,7 +1,7 @@
 //! Benchmarks of the claims about alerts: `benches/run alerts`, or `cargo bench --bench alerts --
 //! run [PART ..]`.
 //!
-//! Parts: judge, burst, live, chart, backtest. All without any.
+//! Parts: evaluate, burst, live, chart, backtest. All without any.
 
 #![expect(unreachable_pub, reason = "a program of its own")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured")]
@@ -9,7 +9,7 @@
 mod backtests;
 mod burst;
 mod charts;
-mod judge;
+mod evaluate;
 mod live;
 mod market;
 #[expect(dead_code, reason = "shared with the lake's benchmark")]
@@ -33,8 +33,8 @@ async fn main() -> anyhow::Result<()> {
     if wanted("chart") {
         charts::run()?;
     }
-    if wanted("judge") {
-        judge::run(&place).await?;
+    if wanted("evaluate") {
+        evaluate::run(&place).await?;
     }
     if wanted("burst") {
         burst::run(&place).await?;

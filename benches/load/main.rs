@@ -111,7 +111,7 @@ async fn run(length: Duration) -> anyhow::Result<()> {
     let minutes = server.recorded_minutes(length).await?;
     server.end().await?;
     let check = server.check().await?;
-    verdict::judge(length, &seen, &counters, &minutes, &check)
+    verdict::evaluate(length, &seen, &counters, &minutes, &check)
 }
 
 #[expect(clippy::print_stdout, reason = "its figures are its output")]

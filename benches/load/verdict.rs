@@ -101,7 +101,7 @@ impl fmt::Display for Observation {
 }
 
 /// Says all figures, and fails where one is not good enough.
-pub fn judge(
+pub fn evaluate(
     length: Duration,
     seen: &[Observation],
     counters: &Counters,

@@ -200,11 +200,11 @@ async fn finish(
         .into_tuple()
         .all(transaction)
         .await?;
-    let unjudged: Vec<PlannedSlot> = slots
+    let unevaluated: Vec<PlannedSlot> = slots
         .into_iter()
         .map(|slot| PlannedSlot::pending(Millis(slot)))
         .collect();
-    slots::enqueue(transaction, DetectJumps::NAME, &unjudged, now).await?;
+    slots::enqueue(transaction, DetectJumps::NAME, &unevaluated, now).await?;
     let updated = Entity::update_many()
         .col_expr(Column::State, Expr::value(JobRunState::Done))
         .col_expr(Column::FinishedAt, Expr::value(now.0))

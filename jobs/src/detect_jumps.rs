@@ -82,7 +82,7 @@ impl DetectJumps {
         let age = now.since(since);
         Ok((now > since.plus(max_age)).then(|| {
             let minutes = age / 60_000;
-            format!("{TOO_OLD_REASON}: judged {minutes} minutes after its minute ended")
+            format!("{TOO_OLD_REASON}: evaluated {minutes} minutes after its minute ended")
         }))
     }
 }
@@ -161,7 +161,7 @@ impl Job for DetectJumps {
             )
             .await?;
         }
-        fail_point!("between-judging-and-commit");
+        fail_point!("between-evaluation-and-commit");
         transaction.commit().await?;
         counter!("marketlake_jumps_total").increment(jumps as u64);
         counter!("marketlake_alerts_total").increment(recorded.alerts);

@@ -46,7 +46,7 @@ pub use marketlake_entities::clock::{
 };
 pub use publish_manifests::PublishManifests;
 pub use registry::{JobDeps, JobSet};
-pub use review_jumps::{ReviewJumps, judged};
+pub use review_jumps::{ReviewJumps, evaluated_minutes};
 pub use runner::{RunOnce, Runner};
 pub use scheduler::Scheduler;
 pub use shards::Source;

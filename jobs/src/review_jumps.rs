@@ -99,8 +99,8 @@ impl Job for ReviewJumps {
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let database = self.lake.database();
         let span = Span::hour(run.slot.minute());
-        let judged = judged(database, span).await?;
-        let replay = replay::replay(&self.lake, span, &judged).await?;
+        let evaluated = evaluated_minutes(database, span).await?;
+        let replay = replay::replay(&self.lake, span, &evaluated).await?;
         let transaction = database::begin_write(database).await?;
         let now = run.now(&transaction).await?;
         let notes = replay::note(&transaction, &replay, now).await?;
@@ -113,7 +113,7 @@ impl Job for ReviewJumps {
         });
         run.finish(&transaction, &outcome).await?;
         transaction.commit().await?;
-        tracing::info!(slot = %run.slot, %outcome, "jumps judged again after late samples");
+        tracing::info!(slot = %run.slot, %outcome, "jumps evaluated again after late samples");
         Ok(())
     }
 }
@@ -122,7 +122,7 @@ impl Job for ReviewJumps {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn judged(
+pub async fn evaluated_minutes(
     connection: &impl ConnectionTrait,
     span: Span,
 ) -> Result<BTreeSet<Minute>, DbErr> {

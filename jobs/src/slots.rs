@@ -63,7 +63,9 @@ fn row(job: &str, due: PlannedSlot, now: Millis) -> ActiveModel {
         lease_until: Set(None),
         worker: Set(None),
         outcome: Set(None),
-        error: Set((due.state == JobRunState::Missed).then(|| "no worker claimed it in time".to_owned())),
+        error: Set(
+            (due.state == JobRunState::Missed).then(|| "no worker claimed it in time".to_owned())
+        ),
         created_at: Set(now),
         started_at: Set(None),
         finished_at: Set((due.state == JobRunState::Missed).then_some(now)),

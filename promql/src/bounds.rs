@@ -96,7 +96,8 @@ pub(super) fn check_samples(samples: usize, max: usize) -> Result<(), PromError>
     if samples <= max {
         return Ok(());
     }
-    let problem = format!("expected at most {max} samples; request a shorter range or a longer step");
+    let problem =
+        format!("expected at most {max} samples; request a shorter range or a longer step");
     Err(PromError::Execution(problem))
 }
 

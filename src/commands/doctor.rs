@@ -37,7 +37,7 @@ impl Doctor {
             }
             Err(error) => found.push(Diagnostic::new("store", Severity::Bad, error.to_string())),
         }
-        // Of a lake that cannot be opened the rest is said already.
+        // A lake that cannot be opened was reported already.
         if settings.athena.options()?.is_some()
             && let Ok(lake) = wiring::lake::open(settings).await
         {
@@ -65,7 +65,7 @@ impl Doctor {
     }
 }
 
-/// Whether database and store belong together; of what cannot be reached all is said already.
+/// Checks that database and store belong together; an unreachable one was reported already.
 async fn lake(settings: &Settings, store: &Store, found: &[Diagnostic]) -> Option<Diagnostic> {
     if found
         .iter()

@@ -79,7 +79,7 @@ impl Import {
             imported.samples,
             read.metrics.len(),
             read.refused,
-            said(imported),
+            describe(imported),
             figures.samples,
             figures.segments
         ))?;
@@ -125,7 +125,7 @@ impl Import {
     }
 }
 
-fn said(imported: ImportSummary) -> String {
+fn describe(imported: ImportSummary) -> String {
     match imported {
         ImportSummary { samples: 0, .. } => "nothing to import: the files have no rows".to_owned(),
         ImportSummary {

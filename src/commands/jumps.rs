@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use marketlake_alerts::detection::replay::{AlertRecord, replay};
-use marketlake_jobs::judged;
+use marketlake_jobs::evaluated_minutes;
 use marketlake_lake::JumpQuery;
 use marketlake_model::{Exact, JumpRule};
 
@@ -88,15 +88,15 @@ impl Jumps {
             output::line("replay: nothing has been recorded yet")?;
             return Ok(ExitCode::SUCCESS);
         };
-        let minutes = judged(session.lake.database(), span).await?;
+        let minutes = evaluated_minutes(session.lake.database(), span).await?;
         let found = replay(&session.lake, span, &minutes).await?;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
-        let mut take = |word: &str, said: &AlertRecord| {
-            let mut row = vec![Cell::text(word), Cell::text(&said.subscription_id)];
-            row.extend(jump_cells(&said.jump.metric, &said.jump));
+        let mut take = |word: &str, record: &AlertRecord| {
+            let mut row = vec![Cell::text(word), Cell::text(&record.subscription_id)];
+            row.extend(jump_cells(&record.jump.metric, &record.jump));
             rows.push(row);
         };
-        found.same.iter().for_each(|said| take("same", said));
+        found.same.iter().for_each(|record| take("same", record));
         for (was, is) in &found.other {
             take("was", was);
             take("would be", is);
@@ -104,17 +104,17 @@ impl Jumps {
         found
             .would_have_fired
             .iter()
-            .for_each(|said| take("would have fired", said));
+            .for_each(|record| take("would have fired", record));
         found
             .would_not_have_fired
             .iter()
-            .for_each(|said| take("would not have fired", said));
+            .for_each(|record| take("would not have fired", record));
         let columns = [&["verdict", "subscription"][..], &JUMP_COLUMNS].concat();
         output::print(self.query.format, &columns, &rows)?;
         let differences =
             found.other.len() + found.would_have_fired.len() + found.would_not_have_fired.len();
         output::note(&format!(
-            "replay: {} minutes judged again from {} to {}: {} alerts the same, bit for bit; {} other, {} would have fired, {} would not have fired",
+            "replay: {} minutes evaluated again from {} to {}: {} alerts the same, bit for bit; {} other, {} would have fired, {} would not have fired",
             minutes.range(span.from..=span.to).count(),
             span.from,
             span.to,

@@ -122,7 +122,7 @@ fn refused(limit: &'static str) -> Option<Slot> {
 }
 
 impl Open {
-    /// Whether there is room for one more, if need be after connections were told to close.
+    /// Whether there is room for one more, if need be after connections were closed.
     fn has_room(&mut self, max: usize, now: Instant) -> bool {
         if self.all.len() < max {
             return true;
@@ -147,7 +147,7 @@ impl Open {
         if own.len() < max {
             return true;
         }
-        // The one that is told to close may not have done so yet.
+        // The connection that was requested to close may not have closed yet.
         if own.len() > max {
             return false;
         }

@@ -160,10 +160,7 @@ async fn no_data_neither_fires_nor_resolves() {
             whys[1].starts_with("3 Firing>NoData: 2 of at least 3 samples in 4 minutes"),
             "{whys:?}"
         );
-        assert!(
-            whys[2].contains("NoData>Firing: data is back"),
-            "{whys:?}"
-        );
+        assert!(whys[2].contains("NoData>Firing: data is back"), "{whys:?}");
         assert!(whys[3].contains("Firing>Ok"), "{whys:?}");
     })
     .await;
@@ -208,7 +205,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_subscription_is_not_judged() {
+async fn an_expired_subscription_is_not_evaluated() {
     let base = Base::local().await;
     let short = NewSubscription {
         expires_at: Some(start().plus(2).start()),
@@ -221,7 +218,7 @@ async fn an_expired_subscription_is_not_judged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snoozed_subscription_is_judged_without_a_word_and_a_paused_one_is_not() {
+async fn a_snoozed_subscription_is_evaluated_without_a_word_and_a_paused_one_is_not() {
     on_both(async |base: Base| {
         let (alerting, subscription) = watched(&base, wants("hottry:volume")).await;
         let change = async |change: Transition| {
@@ -252,7 +249,7 @@ async fn a_snoozed_subscription_is_judged_without_a_word_and_a_paused_one_is_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_they_say() {
+async fn a_minute_evaluated_twice_is_one_alert_and_lists_and_patterns_mean_what_they_say() {
     on_both(async |base: Base| {
         let alerting = Alerting::on(&base).await;
         let ids = ["x:aausdt", "x:bbusdt", "x:cceur", "y:aausdt:volume"];
@@ -263,7 +260,7 @@ async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_the
         for id in ids {
             alerting.commit(series(id, 0, &["1000"])).await;
         }
-        assert_eq!(alerting.judge(start()).await.alerts, 2 + 2 + 4 + 1);
+        assert_eq!(alerting.evaluate(start()).await.alerts, 2 + 2 + 4 + 1);
         alerting
             .database
             .execute_unprepared("delete from job_runs")
@@ -274,7 +271,7 @@ async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_the
             .execute_unprepared("delete from rule_states")
             .await
             .unwrap();
-        let again = alerting.judge(start()).await;
+        let again = alerting.evaluate(start()).await;
         assert_eq!((again.alerts, again.deliveries), (0, 0));
         assert_eq!(alerting.alerts().await.len(), 9);
     })
@@ -282,7 +279,7 @@ async fn a_minute_judged_twice_is_one_alert_and_lists_and_patterns_mean_what_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
+async fn jumps_evaluated_long_after_their_minute_are_recorded_and_not_sent() {
     let base = Base::local().await;
     let (alerting, _) = watched(&base, wants("hottry:volume")).await;
     alerting.commit(series(ID, 0, &["340"])).await;
@@ -298,7 +295,7 @@ async fn jumps_judged_long_after_their_minute_are_recorded_and_not_sent() {
             &transaction,
             Millis(1),
             EnqueueOptions {
-                stale: Some("stale news: judged 7 h after its minute came in"),
+                stale: Some("stale news: evaluated 7 h after its minute came in"),
                 ..EnqueueOptions::default()
             },
         )

@@ -36,7 +36,7 @@ async fn many_jumps_at_one_minute_are_one_mail_to_each_address() {
         };
         alerting.subscribe(other).await;
         many(&alerting, 60, 0).await;
-        let recorded = alerting.judge(start()).await;
+        let recorded = alerting.evaluate(start()).await;
         assert_eq!((recorded.alerts, recorded.deliveries), (63, 4));
         let mailbox = Mailbox::open(Fault::None).await;
         assert_eq!(alerting.send(&mailbox.url).await.sent, 4);
@@ -69,7 +69,7 @@ async fn an_address_that_has_had_its_mails_for_the_day_gets_hourly_digests() {
                 let id = format!("x:m{}:volume", minute * 3 + number);
                 alerting.commit(series(&id, minute, &["900"])).await;
             }
-            alerting.judge(start().plus(minute)).await;
+            alerting.evaluate(start().plus(minute)).await;
         }
         let kinds: Vec<DeliveryKind> = alerting
             .deliveries()
@@ -96,7 +96,7 @@ async fn an_address_that_has_had_its_mails_for_the_day_gets_hourly_digests() {
         alerting
             .commit(series("x:later:volume", 12, &["900"]))
             .await;
-        alerting.judge(start().plus(12)).await;
+        alerting.evaluate(start().plus(12)).await;
         assert_eq!(alerting.deliveries().await.len(), 31);
         let mailbox = Mailbox::open(Fault::None).await;
         assert_eq!(alerting.send(&mailbox.url).await.sent, 30);
@@ -117,7 +117,7 @@ async fn what_was_unsubscribed_meanwhile_is_not_sent() {
     calm(&alerting, 1).await;
     alerting.subscribe(wants("*:volume")).await;
     many(&alerting, 1, 0).await;
-    alerting.judge(start()).await;
+    alerting.evaluate(start()).await;
     alerting
         .database
         .execute_unprepared("update subscriptions set state = 'deleted'")

@@ -28,7 +28,7 @@ async fn two_deliveries(base: &Base) -> Alerting {
     for id in &IDS[1..] {
         alerting.commit(series(id, 1, &["340"])).await;
     }
-    alerting.judge(start().plus(1)).await;
+    alerting.evaluate(start().plus(1)).await;
     let mut kinds: Vec<DeliveryKind> = Vec::new();
     kinds.extend(alerting.deliveries().await.iter().map(|row| row.kind));
     kinds.sort();

@@ -186,8 +186,8 @@ async fn a_webhook_that_is_gone_ends_its_subscription_and_what_waits_for_it() {
         // Nothing is written for it any more; the mail of the other one is.
         alerting.commit(series(ID, 61, &["9000"])).await;
         alerting.commit(series(ID, 1, &["100"; 60])).await;
-        alerting.judge(start().plus(1)).await;
-        let recorded = alerting.judge(start().plus(61)).await;
+        alerting.evaluate(start().plus(1)).await;
+        let recorded = alerting.evaluate(start().plus(61)).await;
         assert_eq!((recorded.alerts, recorded.deliveries), (1, 1));
         assert_eq!(alerting.deliveries().await.len(), 4);
         let found = Subscription::find(&alerting.database, &other.id)

@@ -42,15 +42,15 @@ async fn restored(base: &Base, url: &str) -> Alerting {
 
 /// Evaluates a minute with five jumps and one with one, which are a digest and a mail, and sends
 /// them.
-async fn judge_and_send(alerting: &Alerting, mailbox: &Mailbox) -> BTreeSet<String> {
-    assert_eq!(alerting.judge(start()).await.deliveries, 1);
-    assert_eq!(alerting.judge(start().plus(1)).await.deliveries, 1);
+async fn evaluate_and_send(alerting: &Alerting, mailbox: &Mailbox) -> BTreeSet<String> {
+    assert_eq!(alerting.evaluate(start()).await.deliveries, 1);
+    assert_eq!(alerting.evaluate(start().plus(1)).await.deliveries, 1);
     assert_eq!(alerting.send(&mailbox.url).await.sent, 2);
     mailbox.counts().into_keys().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_is_judged_and_sent_again_after_a_restore_has_the_same_message_id() {
+async fn a_mail_that_is_evaluated_and_sent_again_after_a_restore_has_the_same_message_id() {
     on_both(async |base: Base| {
         let alerting = Alerting::on(&base).await;
         alerting.calm(&IDS).await;
@@ -65,14 +65,14 @@ async fn a_mail_that_is_judged_and_sent_again_after_a_restore_has_the_same_messa
             .unwrap();
         let copy = dump(&base, &alerting.database).await;
         let before = Mailbox::open(Fault::None).await;
-        let sent = judge_and_send(&alerting, &before).await;
+        let sent = evaluate_and_send(&alerting, &before).await;
         assert_eq!(sent.len(), 2);
         // A new key signs new links; what is said stays what it is.
         let restored = restored(&base, &copy).await;
         let now = restored.now().await;
         Keyring::rotate(&restored.database, now).await.unwrap();
         let after = Mailbox::open(Fault::None).await;
-        assert_eq!(judge_and_send(&restored, &after).await, sent);
+        assert_eq!(evaluate_and_send(&restored, &after).await, sent);
         // The id tells nothing of whom the mail is for, and no key of a row is in it.
         let rows = alerting.deliveries().await;
         let copies = restored.deliveries().await;
@@ -81,7 +81,7 @@ async fn a_mail_that_is_judged_and_sent_again_after_a_restore_has_the_same_messa
             assert_ne!(row.id, identity);
             let copy = copies.iter().find(|copy| copy.message_id == row.message_id);
             let copy = copy.unwrap();
-            assert_ne!(row.id, copy.id, "judged again it is another row");
+            assert_ne!(row.id, copy.id, "evaluated again it is another row");
         }
         // The link in the first digest ends what the second told of.
         let mails = before.mails();
@@ -115,7 +115,7 @@ async fn a_webhook_that_is_repeated_after_a_restore_has_the_same_id_and_names_th
         let copy = dump(&base, &alerting.database).await;
         let restored = restored(&base, &copy).await;
         for (number, alerting) in [alerting, restored].iter().enumerate() {
-            alerting.judge(start()).await;
+            alerting.evaluate(start()).await;
             let guard = Guard {
                 allowed: vec!["127.0.0.0/8".parse().unwrap()],
             };

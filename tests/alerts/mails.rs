@@ -167,7 +167,7 @@ async fn nothing_that_a_stranger_types_becomes_a_header() {
         alerting.calm(&[metric.id()]).await;
         alerting.subscribe(wants("*:volume")).await;
         alerting.commit(series(metric.id(), 0, &["340"])).await;
-        alerting.judge(crate::support::samples::start()).await;
+        alerting.evaluate(crate::support::samples::start()).await;
         let mailbox = Mailbox::open(Fault::None).await;
         alerting.send(&mailbox.url).await;
         let raw = mailbox.mails().remove(0);

@@ -187,19 +187,19 @@ fn real_volumes_jump_as_often_as_was_counted_by_others() {
         ..JumpRule::default()
     };
     assert_eq!(
-        (beyond(&thirty, &points).len(), judged(&thirty, &points)),
+        (beyond(&thirty, &points).len(), evaluated(&thirty, &points)),
         (907, 14_367)
     );
     // With our 45 the same minutes are jumps; 15 minutes fewer are evaluated, all of them at the
     // series' begin.
     let ours = JumpRule::default();
     assert_eq!(beyond(&ours, &points), beyond(&thirty, &points));
-    assert_eq!(judged(&ours, &points), 14_352);
+    assert_eq!(evaluated(&ours, &points), 14_352);
     assert_eq!(beyond(&ours, &points), beyond_in_floats(&ours, &candles));
 }
 
 /// Minutes about which a rule can speak.
-fn judged(rule: &JumpRule, points: &[Point]) -> usize {
+fn evaluated(rule: &JumpRule, points: &[Point]) -> usize {
     let enough = points.iter().enumerate().filter(|(index, point)| {
         let from = point.ts.plus(-i64::from(rule.window));
         let start = points.partition_point(|p| p.ts < from);

@@ -40,7 +40,7 @@ async fn one_digest(base: &Base) -> Alerting {
             .commit(crate::support::samples::series(id, 0, &["340"]))
             .await;
     }
-    assert_eq!(alerting.judge(start()).await.deliveries, 1);
+    assert_eq!(alerting.evaluate(start()).await.deliveries, 1);
     alerting
 }
 

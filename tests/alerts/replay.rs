@@ -17,12 +17,12 @@ use crate::support::samples::{sample, series, start};
 
 const MINUTES: i64 = 150;
 
-async fn judged(alerting: &Alerting) -> BTreeSet<Minute> {
+async fn evaluated(alerting: &Alerting) -> BTreeSet<Minute> {
     let all = Span {
         from: start().plus(-100),
         to: start().plus(10_000),
     };
-    marketlake_jobs::judged(&alerting.database, all)
+    marketlake_jobs::evaluated_minutes(&alerting.database, all)
         .await
         .unwrap()
 }
@@ -82,7 +82,7 @@ async fn wild(base: &Base) -> Alerting {
             }
         }
         alerting.commit(samples).await;
-        alerting.judge(start().plus(minute)).await;
+        alerting.evaluate(start().plus(minute)).await;
         let which = &subscriptions[random.random_range(0..subscriptions.len())].id;
         let change = match random.random_range(0..14) {
             0 => Transition::Pause,
@@ -105,10 +105,10 @@ async fn wild(base: &Base) -> Alerting {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_stretch_judged_again_gives_the_alert_table_again_bit_for_bit() {
+async fn every_stretch_evaluated_again_gives_the_alert_table_again_bit_for_bit() {
     on_both(async |base: Base| {
         let alerting = wild(&base).await;
-        let judged = judged(&alerting).await;
+        let evaluated = evaluated(&alerting).await;
         let all = alerting.alerts().await;
         assert!(all.len() > 30, "{} alerts say little", all.len());
         for (from, to) in [
@@ -123,7 +123,7 @@ async fn every_stretch_judged_again_gives_the_alert_table_again_bit_for_bit() {
                 from: start().plus(from),
                 to: start().plus(to),
             };
-            let again = replay(&alerting.lake, span, &judged).await.unwrap();
+            let again = replay(&alerting.lake, span, &evaluated).await.unwrap();
             let expected = all
                 .iter()
                 .filter(|(at, ..)| (from..=to).contains(at))
@@ -155,7 +155,7 @@ async fn a_late_or_corrected_sample_is_noted_and_what_was_sent_stays() {
             .commit(series("x:corrected:volume", 3, &["500"]))
             .await;
         for minute in 0..5 {
-            alerting.judge(start().plus(minute)).await;
+            alerting.evaluate(start().plus(minute)).await;
         }
         assert_eq!(alerting.alerts().await.len(), 1);
         // One sample comes after its minute was evaluated, another is put right.
@@ -165,7 +165,7 @@ async fn a_late_or_corrected_sample_is_noted_and_what_was_sent_stays() {
             .await;
         alerting.lake.follow(0).await.unwrap();
         let span = Span::hour(start());
-        let again = replay(&alerting.lake, span, &judged(&alerting).await)
+        let again = replay(&alerting.lake, span, &evaluated(&alerting).await)
             .await
             .unwrap();
         let now = alerting.now().await;

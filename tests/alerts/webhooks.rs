@@ -133,7 +133,7 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
             .unwrap()
     );
     alerting.commit(series(ID, 0, &["340"])).await;
-    alerting.judge(crate::support::samples::start()).await;
+    alerting.evaluate(crate::support::samples::start()).await;
     assert_eq!(
         sender(&alerting, &base, &hook)
             .send_due(|| false)

@@ -131,8 +131,8 @@ async fn an_outage_is_two_lines_of_the_log() {
     let database = base.database().await;
     // A minute a second: a busy machine may not see just the second one.
     eventually("some minutes", async || {
-        let judged = runs(&database, "detect-jumps", "done").await;
-        (judged >= 2).then_some(())
+        let evaluated = runs(&database, "detect-jumps", "done").await;
+        (evaluated >= 2).then_some(())
     })
     .await;
     let said = |running: &Running, words: &str| {

@@ -100,9 +100,9 @@ async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
 async fn killed_between_commit_and_detection_the_jump_is_still_found_once() {
     on_both(async |base: Base| {
         kill_at(&base, "between-commit-and-detection", async |database| {
-            let judged = runs(database, "detect-jumps", "done").await;
-            let judging = runs(database, "detect-jumps", "running").await;
-            usize::try_from(judged).unwrap() == TRIPLED && judging == 1
+            let evaluated = runs(database, "detect-jumps", "done").await;
+            let evaluating = runs(database, "detect-jumps", "running").await;
+            usize::try_from(evaluated).unwrap() == TRIPLED && evaluating == 1
         })
         .await;
     })

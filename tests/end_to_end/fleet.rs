@@ -59,9 +59,9 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
         },
     )
     .await;
-    eventually("the minutes to be judged", async || {
-        let judged = runs(&database, "detect-jumps", "done").await;
-        (judged == i64::try_from(MINUTES).unwrap()).then_some(())
+    eventually("the minutes to be evaluated", async || {
+        let evaluated = runs(&database, "detect-jumps", "done").await;
+        (evaluated == i64::try_from(MINUTES).unwrap()).then_some(())
     })
     .await;
     for other in &mut others {

@@ -93,7 +93,7 @@ pub async fn runs(database: &DatabaseConnection, job: &str, state: &str) -> i64 
 pub async fn wait_for_minutes(database: &DatabaseConnection, minutes: usize) {
     let minutes = i64::try_from(minutes).unwrap();
     until_all(
-        "minutes to be ingested and judged",
+        "minutes to be ingested and evaluated",
         (minutes, minutes),
         async || {
             let ingested = runs(database, "ingest-minute", "done").await;

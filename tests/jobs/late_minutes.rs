@@ -27,7 +27,7 @@ fn options(is_live: bool) -> DetectOptions {
 }
 
 /// A jump `minutes_ago` minutes ago, evaluated by the job.
-async fn judged(base: &Base, minutes_ago: i64, is_live: bool) -> Alerting {
+async fn evaluated(base: &Base, minutes_ago: i64, is_live: bool) -> Alerting {
     let alerting = Alerting::on(base).await;
     let minute = alerting.now().await.minute().plus(-minutes_ago);
     let mut values = vec!["100"; 60];
@@ -64,12 +64,12 @@ async fn slots_of_delivery(alerting: &Alerting) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_that_is_healed_or_imported_late_makes_alerts_and_no_mail() {
     on_both(async |base: Base| {
-        let alerting = judged(&base, 12, true).await;
+        let alerting = evaluated(&base, 12, true).await;
         let delivery = alerting.delivery().await;
         assert_eq!(delivery.state, DeliveryState::Dead);
         let error = delivery.error.unwrap();
         let expected =
-            "expired: older than alerts.max_age: judged 11 minutes after its minute ended";
+            "expired: older than alerts.max_age: evaluated 11 minutes after its minute ended";
         assert_eq!(error, expected);
         assert_eq!(slots_of_delivery(&alerting).await, 0);
         assert!(
@@ -87,7 +87,7 @@ async fn a_minute_that_is_healed_or_imported_late_makes_alerts_and_no_mail() {
 async fn a_minute_of_the_present_is_mailed_and_so_is_a_replays() {
     for (minutes_ago, is_live) in [(2, true), (9, true), (3 * 1_440, false)] {
         let base = Base::local().await;
-        let alerting = judged(&base, minutes_ago, is_live).await;
+        let alerting = evaluated(&base, minutes_ago, is_live).await;
         assert_eq!(
             alerting.states().await,
             [DeliveryState::Pending],

@@ -25,7 +25,7 @@ async fn minutes(base: &Base) -> BTreeMap<Minute, JobRunState> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_an_outage_every_missing_minute_is_ingested_and_judged() {
+async fn after_an_outage_every_missing_minute_is_ingested_and_evaluated() {
     on_both(async |base: Base| {
         let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
         let before = Millis::from(Utc::now()).minute().plus(-OUTAGE_MINUTES);

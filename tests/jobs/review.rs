@@ -23,7 +23,7 @@ async fn an_hour_is_reviewed_once_for_each_time_that_samples_come_late() {
             .commit(series("x:other:volume", 0, &["1"; 90]))
             .await;
         for minute in 0..10 {
-            alerting.judge(start().plus(minute)).await;
+            alerting.evaluate(start().plus(minute)).await;
         }
         let job = ReviewJumps::new(Arc::clone(&alerting.lake));
         let due = async |job: &ReviewJumps| -> Vec<Millis> {

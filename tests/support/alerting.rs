@@ -61,7 +61,7 @@ impl Alerting {
             .unwrap()
     }
 
-    /// Commits samples, without judging anything.
+    /// Commits samples, without evaluating anything.
     pub async fn commit(&self, samples: Vec<Sample>) {
         self.lake.import(samples, self.now().await).await.unwrap();
     }
@@ -73,7 +73,7 @@ impl Alerting {
     }
 
     /// Evaluates a minute, as the job does, and marks it as evaluated.
-    pub async fn judge(&self, minute: Minute) -> RecordCounts {
+    pub async fn evaluate(&self, minute: Minute) -> RecordCounts {
         self.lake.follow(0).await.unwrap();
         let verdict = detection::evaluate(&self.lake, minute).await.unwrap();
         let transaction = database::begin_write(&self.database).await.unwrap();
@@ -111,7 +111,7 @@ impl Alerting {
             if *value != "_" {
                 self.commit(series(id, offset, &[value])).await;
             }
-            recorded.push(self.judge(start().plus(offset)).await);
+            recorded.push(self.evaluate(start().plus(offset)).await);
         }
         recorded
     }

@@ -120,7 +120,8 @@ pub async fn request(
         return Ok(Err(vec![too_many("address", message)]));
     }
     if count_mails(&transaction, None, since).await? >= limits.max_confirmations {
-        let message = "the server's limit of new subscriptions per day is reached; try again tomorrow";
+        let message =
+            "the server's limit of new subscriptions per day is reached; try again tomorrow";
         return Ok(Err(vec![too_many("address", message.to_owned())]));
     }
     let address = &valid.address;

@@ -59,12 +59,12 @@ pub(crate) async fn query_cost(
     let complexity = Complexity::default();
     let document = request.parsed_query().cloned();
     let document = document.map_err(|error| Response::from_errors(vec![error]))?;
-    let mut judged = Request::new("")
+    let mut evaluated = Request::new("")
         .variables(request.variables.clone())
         .data(complexity.clone());
-    judged.operation_name.clone_from(&request.operation_name);
-    judged.set_parsed_query(document);
-    let response = validation_schema.execute(judged).await;
+    evaluated.operation_name.clone_from(&request.operation_name);
+    evaluated.set_parsed_query(document);
+    let response = validation_schema.execute(evaluated).await;
     if response.is_err() {
         return Err(response);
     }

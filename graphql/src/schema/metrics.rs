@@ -214,8 +214,7 @@ impl MetricsQuery {
         #[graphql(desc = "Only of this exchange: binance.")] market: Option<String>,
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
         #[graphql(desc = "In which order they come.", default)] order_by: MetricOrder,
-        #[graphql(desc = "Minute of the answer; the newest by default.")]
-        at: Option<DateTime>,
+        #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
         >,
@@ -280,8 +279,7 @@ impl MetricsQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names or ids, 1 to 1,000 of them.")] metrics: Vec<String>,
-        #[graphql(desc = "Minute of the answer; the newest by default.")]
-        at: Option<DateTime>,
+        #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
     ) -> Result<Vec<Latest>> {
         let lake = context.data::<Arc<Lake>>()?;
         let at = at.map(minute);

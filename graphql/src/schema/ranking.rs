@@ -94,8 +94,7 @@ impl RankingQuery {
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry, binance:hottry.")] metric: String,
         #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
-        #[graphql(desc = "Minute of the answer; the newest by default.")]
-        at: Option<DateTime>,
+        #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
     ) -> Result<Rank> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &metric).await?;
@@ -116,8 +115,7 @@ impl RankingQuery {
         context: &Context<'_>,
         #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
         #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
-        #[graphql(desc = "Minute of the answer; the newest by default.")]
-        at: Option<DateTime>,
+        #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
             i32,
         >,

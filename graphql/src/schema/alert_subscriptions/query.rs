@@ -131,7 +131,7 @@ impl SubscriptionsQuery {
         context: &Context<'_>,
         #[graphql(desc = "The rule, and the metrics.")] input: RuleInput,
         #[graphql(desc = "How many days, 1 to 366; default 90.")] days: Option<i32>,
-        #[graphql(desc = "The last minute that is judged; default the newest.")] at: Option<
+        #[graphql(desc = "The last minute that is evaluated; default the newest.")] at: Option<
             DateTime,
         >,
     ) -> Result<BacktestPayload> {

@@ -298,7 +298,9 @@ fn span(seconds: i64) -> String {
 
 fn unreachable(name: &str, ours: &str, theirs: &str, error: &S3Error<HeadBucketError>) -> String {
     match error.raw_response().map(|raw| raw.status().as_u16()) {
-        Some(404) => format!("bucket {name} does not exist: create it, or set store.url to another one"),
+        Some(404) => {
+            format!("bucket {name} does not exist: create it, or set store.url to another one")
+        }
         Some(301) => format!("{name} is in another region than {ours}: {theirs}"),
         Some(403) => {
             format!("access to {name} is denied: the keys are wrong, or lack s3:ListBucket")

@@ -15,7 +15,7 @@ use crate::measure::{Place, figure, millis};
 const SUBSCRIPTIONS: usize = 10_000;
 
 pub async fn run(place: &Place) -> anyhow::Result<()> {
-    let lake = place.lake("judge").await?;
+    let lake = place.lake("evaluate").await?;
     let now = database::clock(lake.database()).await?.minute();
     market::calm(&lake, now, METRICS).await?;
     market::subscribe(&lake, SUBSCRIPTIONS, false).await?;
@@ -34,7 +34,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         let at = database::clock(lake.database()).await?;
         lake.import(market::minute(ts, METRICS, jumps)?, at).await?;
         seen = lake.follow(seen).await?;
-        times.push(judged(&lake, ts).await?);
+        times.push(evaluated(&lake, ts).await?);
     }
     let line = |name: &str, which: usize| figure(name, times[which].0, "ms");
     line("10,000 subscriptions, first minute", 0);
@@ -62,7 +62,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn judged(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, RecordCounts)> {
+async fn evaluated(lake: &Arc<Lake>, ts: Minute) -> anyhow::Result<(f64, RecordCounts)> {
     let begun = Instant::now();
     let verdict = detection::evaluate(lake, ts).await?;
     let transaction = database::begin_write(lake.database()).await?;
