@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::task_local;
 use tokio::time::timeout_at;
+use tracing::Span;
 
 /// Computing time that costs a point.
 const TIME_PER_POINT: Duration = Duration::from_millis(10);
@@ -137,7 +138,9 @@ async fn run_on_thread<T: Send + 'static>(
     let Ok(Some(held)) = timeout_at(deadline.into(), acquire).await else {
         return Err(ComputeError::Timeout);
     };
-    let done = spawn_blocking(move || run_timed(held, request, work)).await;
+    let span = Span::current();
+    let timed = move || span.in_scope(|| run_timed(held, request, work));
+    let done = spawn_blocking(timed).await;
     done.map_err(|error| {
         tracing::error!(%error, "a computation broke off");
         ComputeError::Panicked

@@ -1,6 +1,6 @@
 //! Shared parts of the HTTP APIs: state, authentication, limits, caches, middleware.
 //!
-//! A request passes [`identification`] (client address, key or token, foreign pages), then
+//! A request gets its id ([`request_id`]), passes [`identification`] (client address, key or token, foreign pages), then
 //! [`limits`] (room, then points), then a cache: [`response_cache`] or [`query_cache`].
 //!
 //! Invariant: knows no protocol above it, and neither SQL nor the object store.
@@ -26,6 +26,7 @@ pub mod middleware;
 pub mod options;
 pub mod problem;
 pub mod query_cache;
+pub mod request_id;
 pub mod response_cache;
 pub mod state;
 pub mod subscription_requests;

@@ -23,6 +23,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::options::HttpOptions;
 use crate::problem::Problem;
+use crate::request_id::X_REQUEST_ID;
 
 /// Timeout of a request that was read, until its response begins.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,11 +87,14 @@ fn cors(origins: &[String]) -> CorsLayer {
             IF_NONE_MATCH,
             own("idempotency-key"),
             own("x-api-key"),
+            X_REQUEST_ID,
+            own("traceparent"),
         ])
         .expose_headers([
             ETAG,
             LINK,
             RETRY_AFTER,
+            X_REQUEST_ID,
             own("ratelimit"),
             own("ratelimit-policy"),
             own("marketlake-simulated"),

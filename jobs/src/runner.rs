@@ -17,6 +17,7 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::clock_repair::MAX_SLOT_PAUSE;
 use crate::error::Retry;
@@ -228,8 +229,28 @@ impl Runner {
         })
     }
 
-    /// Does a claimed slot, and records what came of it. The error says why nothing can be written.
+    /// Executes a claimed slot in a log span of its own, and records its outcome. The error says why
+    /// nothing can be written.
     async fn execute(
+        &self,
+        job: &dyn Job,
+        run: &JobContext,
+        failures: &FailureLog,
+    ) -> Result<(), String> {
+        let span = tracing::info_span!(
+            "job_run",
+            id = run.id,
+            job = job.name(),
+            slot = %run.slot,
+            shard = run.shard,
+            attempt = run.attempts,
+        );
+        self.run_and_record(job, run, failures)
+            .instrument(span)
+            .await
+    }
+
+    async fn run_and_record(
         &self,
         job: &dyn Job,
         run: &JobContext,

@@ -13,6 +13,7 @@ use marketlake_http::limits::rate_limiter::charge;
 use marketlake_http::metrics::{self, MetricsEndpoint};
 use marketlake_http::options::HttpOptions;
 use marketlake_http::problem::not_found;
+use marketlake_http::request_id::assign_request_id;
 use marketlake_http::state::ApiContext;
 use marketlake_http::{bounce_webhook, middleware};
 use marketlake_lake::Lake;
@@ -64,7 +65,9 @@ impl HttpApis {
             // Outside, so that a client that is being identified takes no other client's place.
             .layer(from_fn_with_state(context.caller_layer(), identify_caller))
             .merge(self.health());
-        middleware::apply(routes, &self.options).layer(from_fn(middleware::reject_nul))
+        middleware::apply(routes, &self.options)
+            .layer(from_fn(middleware::reject_nul))
+            .layer(from_fn(assign_request_id))
     }
 
     /// Routes of the operations listener: health and `/metrics`.
@@ -86,7 +89,7 @@ impl HttpApis {
             cors_origins: Vec::new(),
             ..self.options.clone()
         };
-        middleware::apply(routes, &options)
+        middleware::apply(routes, &options).layer(from_fn(assign_request_id))
     }
 
     /// Keeps the identity provider's keys fresh, and ends what was opened by keys that were

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use crate::rest::HISTORY;
 use crate::support::base::Base;
+use crate::support::client::Client;
+use crate::support::eventually;
 use crate::support::program::Program;
 
 fn objects(log: &str) -> Vec<Value> {
@@ -50,4 +53,70 @@ async fn an_error_that_ends_the_program_is_an_object_of_a_json_log_too() {
         last.to_string().contains("cannot reach the database"),
         "{last}"
     );
+}
+
+/// The span of this name in which a line was logged, if any.
+fn span<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
+    let spans = line["spans"].as_array()?;
+    spans.iter().find(|span| span["name"] == name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_request_a_run_and_a_delivery_name_their_ids() {
+    let base = Base::local().await;
+    let program = Program::on(&base)
+        .with("MARKETLAKE_LOG__FORMAT", "json")
+        .with(
+            "RUST_LOG",
+            "info,marketlake_http=debug,marketlake_alerts=debug",
+        )
+        .with("MARKETLAKE_MAIL__URL", "smtp://127.0.0.1:1?tls=none")
+        .with(
+            "MARKETLAKE_FEEDS",
+            r#"[{kind="binance", base_url="http://127.0.0.1:1"}]"#,
+        );
+    let file = base.path().join("history.csv");
+    std::fs::write(&file, HISTORY).unwrap();
+    program.ok(&["import", file.to_str().unwrap()]).await;
+    let mut server = program.up(&[]).await;
+    let client = Client::of(&server);
+
+    let own = client
+        .with("x-request-id", "from-a-proxy")
+        .get("/v1/metrics")
+        .await;
+    assert_eq!(own.headers["x-request-id"], "from-a-proxy");
+    let made = client.get("/v1/metrics").await;
+    let made = made.headers["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(made.len(), 32, "{made}");
+    let create = r#"mutation { createSubscription(input: {metric: "tie", address: "a@example.com"}) { userErrors { code } } }"#;
+    server.graphql(create).await;
+
+    let is_logged = |name: &str, id: &str| {
+        let log = server.log();
+        let mut lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines.any(|line: Value| span(&line, name).is_some_and(|span| span["id"] == id))
+    };
+    eventually("each line to be logged", async || {
+        let log = server.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let lines: Vec<Value> = lines.collect();
+        let of = |message: &str, name: &str| {
+            let mut of = lines
+                .iter()
+                .filter(|line| line["fields"]["message"] == message);
+            of.any(|line| span(line, name).is_some_and(|span| !span["id"].is_null()))
+        };
+        let all = is_logged("request", "from-a-proxy")
+            && is_logged("request", &made)
+            && of("run failed", "job_run")
+            && of("not sent", "delivery");
+        all.then_some(())
+    })
+    .await;
+    server.interrupt().await;
 }

@@ -208,13 +208,9 @@ async fn admit(
     }
     // In an order that does not depend on how they were found: limits admit the first.
     jumps.sort_by(|a, b| {
-        let key = |found: &'_ JumpCandidate| {
-            (
-                found.fired.subscription.id.clone(),
-                found.fired.jump.metric.clone(),
-            )
-        };
-        key(a).cmp(&key(b))
+        let (a, b) = (&a.fired, &b.fired);
+        let by_subscription = a.subscription.id.cmp(&b.subscription.id);
+        by_subscription.then_with(|| a.jump.metric.cmp(&b.jump.metric))
     });
     let minute = evaluation.minute;
     let mut limits = Limits::read(lake.database(), &jumps, minute).await?;

@@ -5,6 +5,7 @@
 //! gives the alert table again, bit for bit. Where rows came late or were corrected it says what
 //! would have been otherwise; that is [noted](note), and what was sent stays as it was.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -252,18 +253,18 @@ async fn admitted(
         .into_iter()
         .map(|alert| (alert.metric, alert.ts.minute()))
         .collect();
-    let mut said = Vec::new();
+    let mut records = Vec::new();
     for (scoped_rule, jump) in fired {
         let before = last.get(jump.metric.id()).copied();
         if tally.admit(scoped_rule, jump.ts, before).is_ok() {
             last.insert(jump.metric.to_string(), jump.ts);
-            said.push(AlertRecord {
+            records.push(AlertRecord {
                 subscription_id: subscription_id.to_owned(),
                 jump,
             });
         }
     }
-    Ok(said)
+    Ok(records)
 }
 
 async fn recorded(
@@ -274,7 +275,7 @@ async fn recorded(
         .filter(alerts::Column::Ts.between(span.from.start(), span.to.start()))
         .all(connection)
         .await?;
-    let said = rows.into_iter().map(|row| {
+    let records = rows.into_iter().map(|row| {
         let corrupt = |reason: String| AlertError::corrupt("alerts", &row.id, reason);
         Ok(AlertRecord {
             jump: Jump {
@@ -288,31 +289,40 @@ async fn recorded(
             subscription_id: row.subscription_id,
         })
     });
-    said.collect()
+    records.collect()
 }
 
 fn compare(then: Vec<AlertRecord>, now: Vec<AlertRecord>) -> Replay {
-    let key = |said: &AlertRecord| {
+    let key = |record: &AlertRecord| {
         (
-            said.jump.ts,
-            said.subscription_id.clone(),
-            said.jump.metric.clone(),
+            record.jump.ts,
+            record.subscription_id.clone(),
+            record.jump.metric.clone(),
         )
     };
-    let mut then: BTreeMap<_, AlertRecord> =
-        then.into_iter().map(|said| (key(&said), said)).collect();
+    let mut then: BTreeMap<_, AlertRecord> = then
+        .into_iter()
+        .map(|record| (key(&record), record))
+        .collect();
     let mut replay = Replay::default();
-    for said in now {
-        match then.remove(&key(&said)) {
-            None => replay.would_have_fired.push(said),
-            Some(was) if is_equal(&was.jump, &said.jump) => replay.same.push(said),
-            Some(was) => replay.other.push((was, said)),
+    for record in now {
+        match then.remove(&key(&record)) {
+            None => replay.would_have_fired.push(record),
+            Some(was) if is_equal(&was.jump, &record.jump) => replay.same.push(record),
+            Some(was) => replay.other.push((was, record)),
         }
     }
     replay.would_not_have_fired = then.into_values().collect();
-    replay.same.sort_by_key(key);
-    replay.would_have_fired.sort_by_key(key);
+    replay.same.sort_by(in_order);
+    replay.would_have_fired.sort_by(in_order);
     replay
+}
+
+/// Orders alerts by minute, subscription, metric.
+fn in_order(a: &AlertRecord, b: &AlertRecord) -> Ordering {
+    let by_minute = a.jump.ts.cmp(&b.jump.ts);
+    let by_subscription = by_minute.then_with(|| a.subscription_id.cmp(&b.subscription_id));
+    by_subscription.then_with(|| a.jump.metric.cmp(&b.jump.metric))
 }
 
 fn is_equal(a: &Jump, b: &Jump) -> bool {
@@ -334,9 +344,9 @@ pub async fn note(
     let fired = replay
         .would_have_fired
         .iter()
-        .map(|said| (said, Verdict::WouldHaveFired));
+        .map(|record| (record, Verdict::WouldHaveFired));
     let quiet = replay.would_not_have_fired.iter();
-    let quiet = quiet.map(|said| (said, Verdict::WouldNotHaveFired));
+    let quiet = quiet.map(|record| (record, Verdict::WouldNotHaveFired));
     let mut written = 0;
     let once = OnConflict::columns([
         alert_notes::Column::SubscriptionId,

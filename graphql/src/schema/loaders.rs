@@ -10,6 +10,7 @@ use marketlake_lake::{
     Lake, LakeError, MetricRank, Point, QueryEngine, Span, Statistic, inherit_recorder,
 };
 use marketlake_model::{Metric, Minute};
+use tracing::Instrument;
 
 /// Loads for one request. In its data.
 pub(crate) struct Loaders {
@@ -39,7 +40,7 @@ impl Loaders {
 
 /// Builds a loader whose batch holds all keys requested until the executor is idle.
 fn loader<L: Send + Sync + 'static>(of: L) -> DataLoader<L, HashMapCache> {
-    let spawn = |loading| tokio::spawn(inherit_recorder(loading));
+    let spawn = |loading| tokio::spawn(inherit_recorder(loading).in_current_span());
     DataLoader::with_cache(of, spawn, HashMapCache::default()).delay(Duration::ZERO)
 }
 

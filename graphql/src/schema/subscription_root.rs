@@ -3,6 +3,7 @@
 //! Each stream looks at the newest minute when it is polled, and waits for the next one: who reads
 //! slowly misses minutes, and holds nothing up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_graphql::{Context, Result, SimpleObject, Subscription};
@@ -110,11 +111,9 @@ impl LiveSubscription {
     async fn ranking(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
+        #[graphql(desc = "Measure of the metrics; price by default.")] measure: Option<String>,
         #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
-        #[graphql(desc = "How many places, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Number of places, 1 to 10,000; 100 by default.")] first: Option<i32>,
     ) -> Result<impl Stream<Item = Result<SlotRanking>> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
         let rows = paging::first_rows(first)?;
@@ -147,7 +146,7 @@ impl LiveSubscription {
             desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics, if none is given."
         )]
         metric: Option<String>,
-        #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,
+        #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
     ) -> Result<impl Stream<Item = Result<SlotJumps>> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
         let pattern: Pattern = metric.as_deref().unwrap_or("*").parse().map_err(
@@ -229,10 +228,11 @@ async fn places(
     })
 }
 
-/// Says what changed; nothing where nothing did.
+/// Fills in the ids whose places changed; `None` if the ranking is the same as before.
 fn changed(before: &mut Vec<(String, i64)>, mut pushed: SlotRanking) -> Option<SlotRanking> {
     let now: Vec<(String, i64)> = pushed.places.iter().filter_map(Rank::stands).collect();
-    let new = now.iter().filter(|place| !before.contains(place));
+    let known: HashSet<&(String, i64)> = before.iter().collect();
+    let new = now.iter().filter(|place| !known.contains(place));
     pushed.changed = new.map(|(id, _)| id.clone()).collect();
     let is_same = *before == now;
     *before = now;

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::body::{cost, head, overloaded, was_executed};
 use super::envelope::GraphqlRequest;
@@ -247,14 +248,14 @@ impl Executor {
             let Ok(permit) = permits.try_acquire_owned() else {
                 return overloaded();
             };
-            let task = spawn(async move {
+            let execution = async move {
                 let _permit = permit;
                 let executed = timeout(QUERY_TIMEOUT, schema.execute(request));
                 let (response, extra) = measure_cost(caller.account(), executed).await;
                 charge_completed(&rate_limiter, &caller, extra);
                 response
-            });
-            match task.await {
+            };
+            match spawn(execution.in_current_span()).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(_)) | Err(_) => overloaded(),
             }

@@ -26,6 +26,7 @@ use metrics::gauge;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tracing::{Instrument, Span};
 
 use super::body::{to_json, was_executed};
 use super::envelope::GraphqlRequest;
@@ -82,27 +83,32 @@ pub(crate) async fn upgrade(
     let Some(permit) = executor.open_stream(&caller) else {
         return Problem::overloaded().into_response();
     };
+    // The connection outlives its request, and keeps its span.
+    let span = Span::current();
     upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| async move {
-            gauge!("marketlake_websocket_connections").increment(1);
-            let connection = Connection {
-                session: executor.authenticator.session(&caller.permissions),
-                executor,
-                caller,
-                socket,
-                is_acknowledged: false,
-                open: HashMap::new(),
-                begun: 0,
-                results: SelectAll::new(),
+        .on_upgrade(move |socket| {
+            let serve = async move {
+                gauge!("marketlake_websocket_connections").increment(1);
+                let connection = Connection {
+                    session: executor.authenticator.session(&caller.permissions),
+                    executor,
+                    caller,
+                    socket,
+                    is_acknowledged: false,
+                    open: HashMap::new(),
+                    begun: 0,
+                    results: SelectAll::new(),
+                };
+                connection.run().await;
+                gauge!("marketlake_websocket_connections").decrement(1);
+                drop(permit);
             };
-            connection.run().await;
-            gauge!("marketlake_websocket_connections").decrement(1);
-            drop(permit);
+            serve.instrument(span)
         })
 }
 

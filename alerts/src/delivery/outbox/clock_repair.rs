@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::enqueue_alerts::HOUR;
-use super::finish::{NEVER, max_backoff};
+use super::outcome::{NEVER, max_backoff};
 use super::throttle::MAX_THROTTLE_BACKOFF;
 
 /// A time that lies further ahead was written under another clock.

@@ -14,8 +14,10 @@ use marketlake_entities::records::deliveries::Model;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
 
-use super::sender::{Attempt, SendCounts, Sender};
+use super::attempt::{Attempt, Attempter};
+use super::counts::SendCounts;
 use super::throttle::{Key, Throttles, is_held_by};
 use super::{claim, finish};
 use crate::delivery::channels::Transport;
@@ -57,7 +59,7 @@ struct Panicked {
 
 /// The run of one lane.
 struct LaneWorker {
-    sender: Sender,
+    attempter: Attempter,
     lane: Lane,
     shared: Shared,
     gate: Arc<Gate>,
@@ -72,14 +74,14 @@ struct LaneWorker {
 
 /// Sends what is due in a lane until nothing is, in this lane and in the others.
 pub(super) async fn run(
-    sender: Sender,
+    attempter: Attempter,
     lane: Lane,
     limits: Limits,
     per_second: u32,
     shared: Shared,
 ) -> Result<SendCounts, AlertError> {
     let mut run = LaneWorker {
-        sender,
+        attempter,
         lane,
         shared,
         gate: Arc::new(Gate::new(per_second)),
@@ -109,7 +111,7 @@ impl LaneWorker {
     async fn go(&mut self, limits: Limits) {
         let end = Instant::now() + MAX_ROUND;
         loop {
-            self.sender.health.works(self.lane);
+            self.attempter.health.works(self.lane);
             fail_point!("lane-loop", self.lane == Lane::Mail, |_| ());
             let stopping = self.failed.is_some() || (self.shared.stop)() || Instant::now() >= end;
             if stopping {
@@ -122,8 +124,8 @@ impl LaneWorker {
                 false => limits.connections,
             };
             if !stopping && self.running.len() < connections && self.queue.is_empty() {
-                let most = connections * CLAIMS_PER_CONNECTION;
-                self.claim(most, limits.per_destination).await;
+                let max = connections * CLAIMS_PER_CONNECTION;
+                self.claim(max, limits.per_destination).await;
             }
             while self.failed.is_none() && self.running.len() < connections {
                 let Some(delivery) = self.queue.pop_front() else {
@@ -161,13 +163,13 @@ impl LaneWorker {
         }
     }
 
-    async fn claim(&mut self, most: usize, per_destination: usize) {
-        let database = &self.sender.database;
+    async fn claim(&mut self, max: usize, per_destination: usize) {
+        let database = &self.attempter.database;
         let claimed = async {
-            let Sender { leases, clock, .. } = &self.sender;
+            let Attempter { leases, clock, .. } = &self.attempter;
             leases.expire(database, clock).await?;
-            let now = self.sender.clock.now(database).await?;
-            let taken = claim::claim(database, now, self.lane, most, per_destination).await?;
+            let now = self.attempter.clock.now(database).await?;
+            let taken = claim::claim(database, now, self.lane, max, per_destination).await?;
             if taken.is_empty() {
                 return Ok((taken, None));
             }
@@ -187,29 +189,37 @@ impl LaneWorker {
         let Some(keys) = self.keys.clone() else {
             return;
         };
-        let (sender, gate) = (self.sender.clone(), Arc::clone(&self.gate));
+        let (attempter, gate) = (self.attempter.clone(), Arc::clone(&self.gate));
         let throttles = Arc::clone(&self.shared.throttles);
         let (free, lane) = (self.idle.pop(), self.lane);
-        let mut transport = free.unwrap_or_else(|| sender.channels.transport(lane));
-        self.running.spawn(async move {
+        let mut transport = free.unwrap_or_else(|| attempter.channels.transport(lane));
+        let span = tracing::info_span!(
+            "delivery",
+            id = delivery.id,
+            kind = %delivery.kind,
+            channel = %delivery.channel,
+            attempt = delivery.attempts,
+        );
+        let attempt = async move {
             gate.pass().await;
-            let attempt = sender.attempt(&delivery, &keys, transport.as_mut(), &throttles);
+            let attempt = attempter.attempt(&delivery, &keys, transport.as_mut(), &throttles);
             let attempt = match AssertUnwindSafe(attempt).catch_unwind().await {
                 Ok(attempt) => attempt,
                 Err(panic) => {
-                    let words = sender.health.panicked(lane, &*panic);
+                    let words = attempter.health.panicked(lane, &*panic);
                     return Err(Box::new(Panicked { delivery, words }));
                 }
             };
             if attempt.is_err() {
                 // A delivery that was not handed over need not wait for its lease to run out.
-                let given = claim::give_back(&sender.database, [delivery]).await;
+                let given = claim::give_back(&attempter.database, [delivery]).await;
                 if let Err(error) = given {
                     tracing::warn!(%error, "cannot give a delivery back; its lease will run out");
                 }
             }
             Ok((transport, attempt))
-        });
+        };
+        self.running.spawn(attempt.instrument(span));
     }
 
     async fn end(&mut self, ended: Result<Done, tokio::task::JoinError>) {
@@ -220,9 +230,9 @@ impl LaneWorker {
             }
             Ok(Err(panicked)) => {
                 let Panicked { delivery, words } = *panicked;
-                let Sender {
+                let Attempter {
                     database, clock, ..
-                } = &self.sender;
+                } = &self.attempter;
                 let put_off = finish::put_off(database, clock, &delivery, &words);
                 put_off.await.map(|()| Attempt::default())
             }
@@ -248,7 +258,7 @@ impl LaneWorker {
     }
 
     async fn give_back(&mut self, deliveries: impl IntoIterator<Item = Model>) {
-        let given = claim::give_back(&self.sender.database, deliveries).await;
+        let given = claim::give_back(&self.attempter.database, deliveries).await;
         if let (Err(error), None) = (given, &self.failed) {
             self.failed = Some(error.into());
         }

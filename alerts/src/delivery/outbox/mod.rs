@@ -9,14 +9,17 @@
 //!                 └ lease ran out: before the bytes went over a retry, after that unknown
 //! ```
 
+mod attempt;
 mod claim;
 mod clock_repair;
+mod counts;
 pub(crate) mod enqueue_alerts;
 mod finish;
 mod gone;
 mod lane_health;
 mod lane_worker;
 mod leases;
+mod outcome;
 mod outliers;
 mod sender;
 mod throttle;
@@ -25,10 +28,11 @@ use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 pub use self::clock_repair::repair_backoffs;
+pub use self::counts::SendCounts;
 pub use self::enqueue_alerts::{
     DEFAULT_MAX_MAILS_PER_DAY, EnqueueOptions, MIN_DIGEST_ALERTS, NewAlert, enqueue_alerts,
 };
-pub use self::sender::{RETRY_FOR, SendCounts, SendRate, Sender};
+pub use self::sender::{RETRY_FOR, SendRate, Sender};
 pub use self::throttle::{
     Throttle, list_throttles, pause_sending, prune_throttles, resume_sending,
 };
