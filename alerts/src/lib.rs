@@ -28,5 +28,5 @@ pub use detection::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, try_out};
 pub use error::{AlertError, FieldError};
 pub use rules::evidence::Evidence;
 pub use rules::rule::{MAX_WINDOW_MINUTES, Rule, ScopedRule};
-pub use subscriptions::{NewSubscription, Subscription};
+pub use subscriptions::{Subscription, SubscriptionSpec};
 pub use token::{Keyring, Purpose, TokenError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 use marketlake_entities::records::subscriptions;
 use marketlake_lake::Lake;
@@ -51,10 +51,10 @@ pub async fn calm(lake: &Arc<Lake>, to: Minute, metrics: usize) -> anyhow::Resul
 /// hundred metrics, each with a factor of its own.
 pub async fn subscribe(lake: &Arc<Lake>, count: usize, only_named: bool) -> anyhow::Result<()> {
     let now = database::clock(lake.database()).await?;
-    let first = NewSubscription {
+    let first = SubscriptionSpec {
         metric: "x".to_owned(),
         address: "x@example.com".to_owned(),
-        ..NewSubscription::default()
+        ..SubscriptionSpec::default()
     };
     // One by the front door; the others are its copies, since ten thousand commits are not what is
     // measured.

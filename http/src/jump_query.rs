@@ -1,6 +1,6 @@
 //! Queries of jumps, as GraphQL and REST share them.
 
-use marketlake_alerts::NewSubscription;
+use marketlake_alerts::SubscriptionSpec;
 use marketlake_lake::{JumpQuery, Lake, LakeError, QueryEngine, Span};
 use marketlake_model::{Jump, JumpRule, Metric, Minute};
 
@@ -18,7 +18,7 @@ const DEFAULT_MINUTES_OF_ALL: i64 = 60;
 ///
 /// # Errors
 /// The field that is wrong, and the reason.
-pub fn parse_rule(typed: &NewSubscription) -> Result<JumpRule, (&'static str, String)> {
+pub fn parse_rule(typed: &SubscriptionSpec) -> Result<JumpRule, (&'static str, String)> {
     match typed.check_rule() {
         Ok((_, rule)) => Ok(rule.jump),
         Err(wrong) => Err(wrong.into_iter().next().map_or_else(

@@ -2,7 +2,7 @@
 
 use marketlake_alerts::subscriptions::SignupRequester;
 use marketlake_alerts::{
-    self as alerts, AlertError, Backtest, FieldError, NewSubscription, Subscription, subscriptions,
+    self as alerts, AlertError, Backtest, FieldError, Subscription, SubscriptionSpec, subscriptions,
 };
 use marketlake_lake::LakeError;
 use marketlake_model::{Millis, Minute};
@@ -16,7 +16,7 @@ use crate::state::AppState;
 /// Fails if the database cannot be read or written. The inner error lists invalid fields.
 pub async fn request_subscription(
     state: &AppState,
-    new: &NewSubscription,
+    new: &SubscriptionSpec,
     requester: &SignupRequester<'_>,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
@@ -40,7 +40,7 @@ pub async fn request_subscription(
 ///
 /// # Errors
 /// Fails if the pattern matches no metric, or too many.
-pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), FieldError> {
+pub fn check_matches(state: &AppState, new: &SubscriptionSpec) -> Result<(), FieldError> {
     let Ok(pattern) = new.metric.parse() else {
         return Ok(());
     };
@@ -54,7 +54,7 @@ pub fn check_matches(state: &AppState, new: &NewSubscription) -> Result<(), Fiel
 /// Fails if the lake cannot be read. The inner error lists invalid fields.
 pub async fn run_backtest(
     state: &AppState,
-    new: NewSubscription,
+    new: SubscriptionSpec,
     days: u32,
     at: Option<Minute>,
 ) -> Result<Result<Option<Backtest>, Vec<FieldError>>, AlertError> {

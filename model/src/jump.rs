@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::rule_fields::{DEFAULT_FACTOR, DEFAULT_WINDOW_MINUTES, default_min_samples};
 use crate::{Exact, Metric, Minute};
 use marketlake_common::excerpt;
 
@@ -67,26 +68,21 @@ pub struct JumpRule {
 }
 
 impl Default for JumpRule {
-    /// Three times the mean of an hour of which at least 45 minutes are there.
+    /// The defaults of [`rule_fields`](crate::rule_fields).
     fn default() -> Self {
-        Self {
-            factor: Exact::new(3, 0).unwrap_or(Exact::ZERO),
-            window: 60,
-            min_samples: 45,
-            direction: Direction::Up,
-        }
+        let factor = Exact::new(DEFAULT_FACTOR, 0).unwrap_or(Exact::ZERO);
+        Self::with_window(factor, DEFAULT_WINDOW_MINUTES)
     }
 }
 
 impl JumpRule {
-    /// The rule for another window with the default's share of samples (three quarters, rounded
-    /// up).
+    /// The rule for another window with the default's share of samples.
     #[must_use]
     pub fn with_window(factor: Exact, window: u32) -> Self {
         Self {
             factor,
             window,
-            min_samples: (window * 3).div_ceil(4),
+            min_samples: default_min_samples(window),
             direction: Direction::Up,
         }
     }

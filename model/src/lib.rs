@@ -8,6 +8,7 @@ mod jump;
 mod metric;
 mod minute;
 mod pattern;
+pub mod rule_fields;
 mod sample;
 
 pub use exact::{Exact, ParseExactError};

@@ -7,30 +7,67 @@ use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use marketlake_alerts::NewSubscription;
+use marketlake_alerts::SubscriptionSpec;
 use marketlake_http::jump_query;
 use marketlake_http::limits::response_size::MaxBytes;
 use marketlake_http::problem::Problem;
 use marketlake_lake::Lake;
-use marketlake_model::Jump;
+use marketlake_model::{Jump, with_rule_fields};
 
 use super::format::Format;
 use super::table::{self, Table, Values};
 use crate::query_params::QueryParams;
 use crate::resolve::resolve;
+use crate::schemas::DirectionName;
 
-const KNOWN: [&str; 10] = [
-    "metric",
-    "from",
-    "to",
-    "factor",
-    "direction",
-    "window_minutes",
-    "min_samples",
-    "limit",
-    "cursor",
-    "format",
-];
+/// Converts a query parameter to its form in a [`SubscriptionSpec`].
+macro_rules! to_spec {
+    (decimal $params:expr, $name:expr) => {
+        $params.get($name).map(str::to_owned)
+    };
+    (text $params:expr, $name:expr) => {
+        $params.get($name).map(str::to_owned)
+    };
+    (count $params:expr, $name:expr) => {
+        $params.whole($name)?
+    };
+}
+
+macro_rules! define_params {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// Query parameters that define a jump, for OpenAPI.
+        #[derive(utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[expect(dead_code, reason = "describes the parameters, which `QueryParams` reads")]
+        struct JumpRuleParams {
+            $($(#[$jump_doc])* $jump: Option<$jump_type>,)*
+        }
+
+        const KNOWN: &[&str] = &[
+            "metric", "from", "to", $(stringify!($jump),)* "limit", "cursor", "format",
+        ];
+
+        fn rule_spec(params: &QueryParams) -> Result<SubscriptionSpec, Problem> {
+            Ok(SubscriptionSpec {
+                metric: "*".to_owned(),
+                $($jump: to_spec!($jump_kind params, stringify!($jump)),)*
+                ..SubscriptionSpec::default()
+            })
+        }
+    };
+}
+
+with_rule_fields!(
+    define_params,
+    decimal: f64,
+    text: DirectionName,
+    count: u32,
+    time: unused
+);
 
 /// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a
 /// day.
@@ -43,10 +80,7 @@ const KNOWN: [&str; 10] = [
         ("metric" = Option<String>, Query, description = "Name or id; all metrics, if none is given.", example = "hottry:volume"),
         ("from" = Option<String>, Query, format = DateTime, description = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."),
         ("to" = Option<String>, Query, format = DateTime, description = "The last minute; the newest, if none is given."),
-        ("factor" = Option<f64>, Query, description = "Times the mean, above 1; 3, if none is given.", example = 3.0),
-        ("direction" = Option<crate::schemas::DirectionName>, Query, description = "Which way; up, if nothing is said."),
-        ("window_minutes" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Length of the time that the mean is of; 60, if none is given."),
-        ("min_samples" = Option<u32>, Query, minimum = 1, maximum = 1_440, description = "Minimum number of samples in the window; three quarters of it, if none is given."),
+        JumpRuleParams,
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
         ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
@@ -65,20 +99,11 @@ pub(super) async fn get(
     query: Query<HashMap<String, String>>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let params = QueryParams::new(query, &KNOWN)?;
+    let params = QueryParams::new(query, KNOWN)?;
     let format = Format::of(&params, &headers)?;
     let (limit, behind) = (table::limit(&params, format)?, params.cursor()?);
-    let rule = jump_query::parse_rule(&NewSubscription {
-        metric: "*".to_owned(),
-        factor: params.get("factor").map(str::to_owned),
-        direction: params.get("direction").map(str::to_owned),
-        window_minutes: params.whole("window_minutes")?,
-        min_samples: params.whole("min_samples")?,
-        ..NewSubscription::default()
-    });
-    let rule = rule.map_err(|(field, reason)| {
-        Problem::bad_parameter(&super::subscriptions::snake(field), &reason)
-    })?;
+    let rule = jump_query::parse_rule(&rule_spec(&params)?);
+    let rule = rule.map_err(|(field, reason)| Problem::bad_parameter(field, &reason))?;
     let metric = match params.get("metric") {
         Some(name) => Some(resolve(&lake, name).await?),
         None => None,

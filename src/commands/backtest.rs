@@ -30,7 +30,7 @@ pub(super) struct Backtest {
 impl Backtest {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
         let at = minute("--at", self.at.as_deref())?;
-        let new = self.rule.into_new()?;
+        let new = self.rule.into_spec()?;
         // Invalid input is reported before anything is opened.
         new.check_rule().map_err(usage)?;
         let lake = wiring::lake::open_to_read(settings).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_entities::records::{alerts, deliveries};
@@ -116,10 +116,10 @@ async fn subscribe(lake: &Lake, now: Millis) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    let new = NewSubscription {
+    let new = SubscriptionSpec {
         metric: PATTERN.to_owned(),
         address: ADDRESS.to_owned(),
-        ..NewSubscription::default()
+        ..SubscriptionSpec::default()
     };
     let created = Subscription::create(lake.database(), &new, now).await?;
     created

@@ -6,10 +6,9 @@ use clap::Args;
 use marketlake_alerts::detection::replay::{AlertRecord, replay};
 use marketlake_jobs::evaluated_minutes;
 use marketlake_lake::JumpQuery;
-use marketlake_model::{Exact, JumpRule};
 
-use super::Usage;
 use super::query_args::{JUMP_COLUMNS, QueryArgs, jump_cells};
+use super::rule_args::JumpRuleArgs;
 use crate::config::Settings;
 use crate::output::{self, Cell};
 
@@ -27,18 +26,8 @@ pub(super) struct Jumps {
     /// Last minute to evaluate; by default the newest.
     #[arg(long, visible_alias = "at", value_name = "TS")]
     to: Option<String>,
-    /// Multiple of the mean that a sample must exceed.
-    #[arg(long, default_value = "3")]
-    factor: String,
-    /// Window of the mean, in minutes.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    window_minutes: u32,
-    /// Minimum number of samples in the window; by default three quarters of it.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    min_samples: Option<u32>,
-    /// Direction of the jump: up or down.
-    #[arg(long, default_value = "up")]
-    direction: String,
+    #[command(flatten)]
+    rule: JumpRuleArgs,
     /// Evaluate the span again for all subscriptions, with the rules of the time, and compare with
     /// the alerts that were created.
     #[arg(long, conflicts_with_all = ["metric", "factor", "window_minutes", "min_samples", "direction"])]
@@ -52,7 +41,7 @@ impl Jumps {
         if self.replay {
             return self.again(settings).await;
         }
-        let rule = self.rule()?;
+        let rule = self.rule.rule()?;
         let session = self.query.open(settings).await?;
         let metric = match &self.metric {
             Some(name) => Some(session.resolve(name).await?),
@@ -124,22 +113,5 @@ impl Jumps {
             found.would_not_have_fired.len(),
         ));
         Ok(ExitCode::from(u8::from(differences > 0)))
-    }
-
-    fn rule(&self) -> Result<JumpRule, Usage> {
-        let factor: Exact = self
-            .factor
-            .parse()
-            .map_err(|error| Usage(format!("--factor: {error}")))?;
-        if factor.to_f64() <= 0.0 {
-            return Err(Usage(format!(
-                "--factor: expected a number above 0, got {factor}"
-            )));
-        }
-        let mut rule = JumpRule::with_window(factor, self.window_minutes);
-        rule.min_samples = self.min_samples.unwrap_or(rule.min_samples);
-        let direction = self.direction.parse();
-        rule.direction = direction.map_err(|error| Usage(format!("--direction: {error}")))?;
-        Ok(rule)
     }
 }

@@ -1,66 +1,91 @@
-//! Flags of a rule.
+//! Flags of a rule, from the table of its fields.
 
 use clap::Args;
-use marketlake_alerts::{FieldError, NewSubscription};
-use marketlake_model::parse_time;
+use marketlake_alerts::{FieldError, SubscriptionSpec};
+use marketlake_http::jump_query;
+use marketlake_model::{JumpRule, parse_time, with_rule_fields};
 
 use super::Usage;
 
-/// Flags of a rule.
-#[derive(Args)]
-pub(super) struct RuleArgs {
-    /// Metrics: a name, a list separated by commas, or a pattern: hottry, *usdt, binance:*:volume.
-    #[arg(long, value_name = "M")]
-    metric: String,
-    /// Multiple of the mean that a sample must exceed; default 3.
-    #[arg(long)]
-    factor: Option<String>,
-    /// up: above the mean times the factor; down: below the mean divided by the factor.
-    #[arg(long)]
-    direction: Option<String>,
-    /// Window of the mean, in minutes; default 60.
-    #[arg(long)]
-    window_minutes: Option<i64>,
-    /// Minimum number of samples in the window; default three quarters of it.
-    #[arg(long)]
-    min_samples: Option<i64>,
-    /// Consecutive minutes that must jump before it fires; default 1.
-    #[arg(long)]
-    for_minutes: Option<i64>,
-    /// Multiple of the mean at or within which it resolves after firing; default the factor.
-    #[arg(long)]
-    resolve_factor: Option<String>,
-    /// Minutes after an alert in which no further alert is sent; default 60.
-    #[arg(long)]
-    cooldown_minutes: Option<i64>,
-    /// Maximum number of alerts per UTC day; default no limit.
-    #[arg(long)]
-    max_per_day: Option<i64>,
-    /// Number of alerts after which the subscription expires; default never.
-    #[arg(long)]
-    max_alerts: Option<i64>,
-    /// Time at which the subscription expires, RFC 3339; default never.
-    #[arg(long, value_name = "TS")]
-    expires_at: Option<String>,
+/// Converts a flag to its form in a [`SubscriptionSpec`].
+macro_rules! to_spec {
+    (decimal $name:expr, $value:expr) => {
+        $value
+    };
+    (text $name:expr, $value:expr) => {
+        $value
+    };
+    (count $name:expr, $value:expr) => {
+        $value
+    };
+    (time $name:expr, $value:expr) => {
+        match $value.as_deref().map(parse_time).transpose() {
+            Ok(at) => at,
+            Err(error) => return Err(Usage(format!("{}: {error}", flag($name)))),
+        }
+    };
 }
 
-impl RuleArgs {
-    pub(super) fn into_new(self) -> Result<NewSubscription, Usage> {
-        let expires_at = self.expires_at.as_deref().map(parse_time).transpose();
-        Ok(NewSubscription {
-            metric: self.metric,
-            factor: self.factor,
-            window_minutes: self.window_minutes,
-            min_samples: self.min_samples,
-            direction: self.direction,
-            for_minutes: self.for_minutes,
-            resolve_factor: self.resolve_factor,
-            cooldown_minutes: self.cooldown_minutes,
-            max_per_day: self.max_per_day,
-            max_alerts: self.max_alerts,
-            expires_at: expires_at.map_err(|error| Usage(format!("--expires-at: {error}")))?,
-            ..NewSubscription::default()
-        })
+macro_rules! define_args {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// Flags of a rule.
+        #[derive(Args)]
+        pub(super) struct RuleArgs {
+            /// Metrics: a name, a list separated by commas, or a pattern: hottry, *usdt,
+            /// binance:*:volume.
+            #[arg(long, value_name = "M")]
+            metric: String,
+            $($(#[$jump_doc])* #[arg(long)] $jump: Option<$jump_type>,)*
+            $($(#[$doc])* #[arg(long)] $field: Option<$type>,)*
+            $($(#[$end_doc])* #[arg(long)] $end: Option<$end_type>,)*
+        }
+
+        /// Flags of the definition of a jump.
+        #[derive(Args)]
+        pub(super) struct JumpRuleArgs {
+            $($(#[$jump_doc])* #[arg(long)] $jump: Option<$jump_type>,)*
+        }
+
+        impl RuleArgs {
+            pub(super) fn into_spec(self) -> Result<SubscriptionSpec, Usage> {
+                Ok(SubscriptionSpec {
+                    metric: self.metric,
+                    $($jump: to_spec!($jump_kind stringify!($jump), self.$jump),)*
+                    $($field: to_spec!($kind stringify!($field), self.$field),)*
+                    $($end: to_spec!($end_kind stringify!($end), self.$end),)*
+                    ..SubscriptionSpec::default()
+                })
+            }
+        }
+
+        impl JumpRuleArgs {
+            fn spec(&self) -> SubscriptionSpec {
+                SubscriptionSpec {
+                    metric: "*".to_owned(),
+                    $($jump: self.$jump.clone(),)*
+                    ..SubscriptionSpec::default()
+                }
+            }
+        }
+    };
+}
+
+with_rule_fields!(
+    define_args,
+    decimal: String,
+    text: String,
+    count: i64,
+    time: String
+);
+
+impl JumpRuleArgs {
+    pub(super) fn rule(&self) -> Result<JumpRule, Usage> {
+        jump_query::parse_rule(&self.spec())
+            .map_err(|(field, reason)| Usage(format!("{}: {reason}", flag(field))))
     }
 }
 
@@ -72,14 +97,7 @@ pub(super) fn usage(errors: Vec<FieldError>) -> Usage {
     Usage(named.collect::<Vec<_>>().join("; "))
 }
 
-/// Converts the name of a field (`windowMinutes`) to its flag (`--window-minutes`).
+/// Converts the name of a field (`window_minutes`) to its flag (`--window-minutes`).
 fn flag(field: &str) -> String {
-    let mut flag = "--".to_owned();
-    for c in field.chars() {
-        if c.is_ascii_uppercase() {
-            flag.push('-');
-        }
-        flag.push(c.to_ascii_lowercase());
-    }
-    flag
+    format!("--{}", field.replace('_', "-"))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use marketlake_alerts::subscriptions::check_matches;
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 
 use super::portable::{self, Content};
@@ -76,12 +76,12 @@ impl Subscriptions {
                 channel,
                 endpoint,
             } => {
-                let new = NewSubscription {
+                let new = SubscriptionSpec {
                     address,
                     time_zone,
                     channel,
                     endpoint,
-                    ..rule.into_new()?
+                    ..rule.into_spec()?
                 };
                 create(settings, &new).await
             }
@@ -96,7 +96,7 @@ impl Subscriptions {
     }
 }
 
-async fn create(settings: &Settings, new: &NewSubscription) -> anyhow::Result<()> {
+async fn create(settings: &Settings, new: &SubscriptionSpec) -> anyhow::Result<()> {
     let wanted = new.check().map_err(usage)?;
     let lake = wiring::lake::open(settings).await?;
     let most = settings.alerts.max_metrics;

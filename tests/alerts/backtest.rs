@@ -1,6 +1,6 @@
 //! Backtests: alerts that a rule would have sent, before it is saved.
 
-use marketlake_alerts::{NewSubscription, Rule, Warning, backtest};
+use marketlake_alerts::{Rule, SubscriptionSpec, Warning, backtest};
 use marketlake_model::JumpRule;
 
 use crate::support::alerting::{Alerting, wants};
@@ -78,7 +78,7 @@ async fn none_and_more_than_five_a_day_are_warnings() {
         .collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     alerting.commit(series(ID, 0, &values)).await;
-    let eager = NewSubscription {
+    let eager = SubscriptionSpec {
         cooldown_minutes: Some(0),
         factor: Some("1.5".to_owned()),
         ..wants("a:volume")
@@ -97,7 +97,7 @@ async fn a_backtest_and_the_detector_agree() {
     let base = Base::local().await;
     let alerting = Alerting::on(&base).await;
     alerting.calm(&[ID]).await;
-    let new = NewSubscription {
+    let new = SubscriptionSpec {
         for_minutes: Some(2),
         cooldown_minutes: Some(4),
         ..wants("a:volume")

@@ -2,7 +2,7 @@
 
 use marketlake_alerts::delivery::outbox::EnqueueOptions;
 use marketlake_alerts::subscriptions::{Access, Transition, history};
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
 
@@ -12,7 +12,7 @@ use crate::support::samples::{series, start};
 
 const ID: &str = "binance:hottry:volume";
 
-async fn watched(base: &Base, new: NewSubscription) -> (Alerting, Subscription) {
+async fn watched(base: &Base, new: SubscriptionSpec) -> (Alerting, Subscription) {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
     let subscription = alerting.subscribe(new).await;
@@ -70,7 +70,7 @@ async fn a_jump_is_one_alert_and_each_change_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_alert_the_metric_is_quiet_for_the_cooldown() {
     let base = Base::local().await;
-    let quick = NewSubscription {
+    let quick = SubscriptionSpec {
         cooldown_minutes: Some(5),
         ..wants("hottry:volume")
     };
@@ -89,7 +89,7 @@ async fn after_an_alert_the_metric_is_quiet_for_the_cooldown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_resolve_factor() {
     let base = Base::local().await;
-    let patient = NewSubscription {
+    let patient = SubscriptionSpec {
         for_minutes: Some(3),
         resolve_factor: Some("2".to_owned()),
         cooldown_minutes: Some(0),
@@ -126,7 +126,7 @@ async fn it_fires_after_so_many_minutes_in_a_row_and_comes_back_below_the_resolv
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fall_fires_where_falls_are_asked_for() {
     let base = Base::local().await;
-    let down = NewSubscription {
+    let down = SubscriptionSpec {
         direction: Some("down".to_owned()),
         ..wants("hottry:volume")
     };
@@ -138,7 +138,7 @@ async fn a_fall_fires_where_falls_are_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_data_neither_fires_nor_resolves() {
     on_both(async |base: Base| {
-        let fresh = NewSubscription {
+        let fresh = SubscriptionSpec {
             window_minutes: Some(4),
             min_samples: Some(3),
             cooldown_minutes: Some(0),
@@ -169,7 +169,7 @@ async fn no_data_neither_fires_nor_resolves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
     on_both(async |base: Base| {
-        let few = NewSubscription {
+        let few = SubscriptionSpec {
             cooldown_minutes: Some(0),
             max_per_day: Some(2),
             max_alerts: Some(2),
@@ -188,7 +188,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
             after.state,
             marketlake_alerts::subscriptions::SubscriptionState::Expired
         );
-        let daily = NewSubscription {
+        let daily = SubscriptionSpec {
             cooldown_minutes: Some(0),
             max_per_day: Some(1),
             ..wants("hottry:volume")
@@ -207,7 +207,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_subscription_is_not_evaluated() {
     let base = Base::local().await;
-    let short = NewSubscription {
+    let short = SubscriptionSpec {
         expires_at: Some(start().plus(2).start()),
         cooldown_minutes: Some(0),
         ..wants("hottry:volume")

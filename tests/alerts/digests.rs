@@ -1,6 +1,6 @@
 //! One mail for many jumps.
 
-use marketlake_alerts::NewSubscription;
+use marketlake_alerts::SubscriptionSpec;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use sea_orm::ConnectionTrait;
 
@@ -30,7 +30,7 @@ async fn many_jumps_at_one_minute_are_one_mail_to_each_address() {
         let alerting = Alerting::on(&base).await;
         calm(&alerting, 60).await;
         alerting.subscribe(wants("*:volume")).await;
-        let other = NewSubscription {
+        let other = SubscriptionSpec {
             address: "other@example.com".to_owned(),
             ..wants("m1:volume, m2:volume, m3:volume")
         };

@@ -8,7 +8,7 @@ use marketlake_alerts::delivery::channels::{
 };
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
 use marketlake_alerts::subscriptions::{Channel as Kind, SubscriptionState};
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 
 use crate::support::alerting::{Alerting, TIMEOUT, wants};
@@ -120,8 +120,8 @@ fn sender(alerting: &Alerting, base: &Base, hook: &Hook) -> Sender {
     alerting.sender_over(Arc::new(mail), Arc::new(channel(hook)), None)
 }
 
-fn hooked(hook: &Hook) -> NewSubscription {
-    NewSubscription {
+fn hooked(hook: &Hook) -> SubscriptionSpec {
+    SubscriptionSpec {
         channel: Some("webhook".to_owned()),
         endpoint: Some(hook.url("localhost")),
         ..wants("hottry:volume")
@@ -278,7 +278,7 @@ async fn the_time_that_a_webhook_asks_for_is_kept_to_within_an_hour_and_holds_ba
         assert!((least..=most).contains(&seconds), "{answer}: {seconds} s");
         // Another receiver on the same host hears at once.
         let good = Hook::open(OK).await;
-        let other = NewSubscription {
+        let other = SubscriptionSpec {
             endpoint: Some(good.url("localhost")),
             ..hooked(&good)
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use marketlake_alerts::delivery::channels::{FileChannel, Guard, WebhookChannel};
 use marketlake_alerts::delivery::outbox::{self, NewDelivery};
 use marketlake_alerts::subscriptions::Channel;
-use marketlake_alerts::{Keyring, NewSubscription, subscriptions};
+use marketlake_alerts::{Keyring, SubscriptionSpec, subscriptions};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::DeliveryKind;
 use marketlake_lake::{Lake, Store};
@@ -102,7 +102,7 @@ async fn a_webhook_that_is_repeated_after_a_restore_has_the_same_id_and_names_th
         let alerting = Alerting::on(&base).await;
         alerting.calm(&["x:a:volume"]).await;
         let hook = Hook::open(OK).await;
-        let new = NewSubscription {
+        let new = SubscriptionSpec {
             channel: Some("webhook".to_owned()),
             endpoint: Some(hook.url("localhost")),
             ..wants("*:volume")

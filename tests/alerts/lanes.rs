@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
 use marketlake_alerts::subscriptions::Channel;
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use tokio::net::TcpListener;
@@ -188,7 +188,7 @@ async fn mute(hosts: u8) -> (Vec<String>, Arc<AtomicUsize>) {
 }
 
 async fn webhook(alerting: &Alerting, url: &str) -> Subscription {
-    let new = NewSubscription {
+    let new = SubscriptionSpec {
         channel: Some("webhook".to_owned()),
         endpoint: Some(url.to_owned()),
         ..wants("*:volume")

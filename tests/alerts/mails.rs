@@ -5,7 +5,7 @@ use std::process::Command;
 
 use mail_parser::{HeaderValue, Message, MessageParser, MimeHeaders};
 use marketlake_alerts::delivery::mail::{Dkim, Templates};
-use marketlake_alerts::{AlertError, NewSubscription};
+use marketlake_alerts::{AlertError, SubscriptionSpec};
 
 use crate::support::alerting::{Alerting, link, wants};
 use crate::support::base::{Base, on_both};
@@ -17,7 +17,7 @@ const ID: &str = "binance:hottry:volume";
 async fn jumped(base: &Base) -> Alerting {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
-    let new = NewSubscription {
+    let new = SubscriptionSpec {
         time_zone: Some("Europe/Istanbul".to_owned()),
         ..wants("hottry:volume")
     };
@@ -151,10 +151,10 @@ async fn nothing_that_a_stranger_types_becomes_a_header() {
         "a b",
         "%0d%0aBcc:x y",
     ] {
-        let new = NewSubscription {
+        let new = SubscriptionSpec {
             address: "trader@example.com".to_owned(),
             metric: bad.to_owned(),
-            ..NewSubscription::default()
+            ..SubscriptionSpec::default()
         };
         let errors = new.check().unwrap_err();
         assert_eq!(errors[0].field, "metric", "{bad:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use marketlake_alerts::detection::replay::{note, replay};
 use marketlake_alerts::subscriptions::{Access, Transition, history};
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_lake::Span;
 use marketlake_model::{Minute, Sample};
 use rand::rngs::StdRng;
@@ -40,26 +40,26 @@ async fn wild(base: &Base) -> Alerting {
     alerting.commit(first).await;
     let rules = [
         wants("*:volume"),
-        NewSubscription {
+        SubscriptionSpec {
             for_minutes: Some(3),
             resolve_factor: Some("1.5".to_owned()),
             cooldown_minutes: Some(0),
             factor: Some("2".to_owned()),
             ..wants("x:*:volume")
         },
-        NewSubscription {
+        SubscriptionSpec {
             direction: Some("down".to_owned()),
             cooldown_minutes: Some(7),
             ..wants("a:volume")
         },
-        NewSubscription {
+        SubscriptionSpec {
             window_minutes: Some(20),
             min_samples: Some(18),
             cooldown_minutes: Some(3),
             max_per_day: Some(6),
             ..wants("x:a:volume, c")
         },
-        NewSubscription {
+        SubscriptionSpec {
             factor: Some("1.2".to_owned()),
             window_minutes: Some(90),
             min_samples: Some(60),
@@ -88,7 +88,7 @@ async fn wild(base: &Base) -> Alerting {
             0 => Transition::Pause,
             1..=3 => Transition::Resume,
             4 => Transition::Snooze(start().plus(minute + 5).start()),
-            5 => Transition::Edit(Box::new(NewSubscription {
+            5 => Transition::Edit(Box::new(SubscriptionSpec {
                 factor: Some("1.7".to_owned()),
                 cooldown_minutes: Some(2),
                 ..wants("*:volume")

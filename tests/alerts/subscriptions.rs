@@ -1,14 +1,14 @@
 //! Validation of subscriptions.
 
-use marketlake_alerts::NewSubscription;
+use marketlake_alerts::SubscriptionSpec;
 use marketlake_alerts::subscriptions::check_address;
 
-fn new(metric: &str, factor: &str, address: &str) -> NewSubscription {
-    NewSubscription {
+fn new(metric: &str, factor: &str, address: &str) -> SubscriptionSpec {
+    SubscriptionSpec {
         metric: metric.to_owned(),
         factor: Some(factor.to_owned()),
         address: address.to_owned(),
-        ..NewSubscription::default()
+        ..SubscriptionSpec::default()
     }
 }
 
@@ -32,7 +32,7 @@ fn a_subscription_is_an_hour_with_three_quarters_of_its_samples_unless_said_othe
         (rule.for_minutes, rule.cooldown, rule.max_per_day),
         (1, 60, None)
     );
-    let longer = NewSubscription {
+    let longer = SubscriptionSpec {
         window_minutes: Some(90),
         ..new("*", "3", "a@example.com")
     };
@@ -41,7 +41,7 @@ fn a_subscription_is_an_hour_with_three_quarters_of_its_samples_unless_said_othe
 
 #[test]
 fn every_wrong_field_is_named_at_once() {
-    let bad = NewSubscription {
+    let bad = SubscriptionSpec {
         window_minutes: Some(0),
         min_samples: Some(61),
         direction: Some("sideways".to_owned()),
@@ -170,7 +170,7 @@ fn an_internationalised_domain_is_kept_in_its_ascii_form() {
 #[test]
 fn webhooks_go_to_https_addresses_of_the_web() {
     let of = |endpoint: Option<&str>| {
-        let new = NewSubscription {
+        let new = SubscriptionSpec {
             channel: Some("webhook".to_owned()),
             endpoint: endpoint.map(str::to_owned),
             ..new("*", "3", "a@b.cd")
@@ -201,7 +201,7 @@ fn webhooks_go_to_https_addresses_of_the_web() {
     ] {
         assert_eq!(of(bad).unwrap_err(), ["endpoint"], "{bad:?}");
     }
-    let mail = NewSubscription {
+    let mail = SubscriptionSpec {
         endpoint: Some("https://example.com/".to_owned()),
         ..new("*", "3", "a@b.cd")
     };

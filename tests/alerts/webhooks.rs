@@ -12,7 +12,7 @@ use marketlake_alerts::delivery::channels::{
 use marketlake_alerts::delivery::outbox::{self, Sender};
 use marketlake_alerts::subscriptions::Access;
 use marketlake_alerts::subscriptions::check_endpoint;
-use marketlake_alerts::{NewSubscription, Subscription, subscriptions};
+use marketlake_alerts::{Subscription, SubscriptionSpec, subscriptions};
 use marketlake_entities::records::deliveries::DeliveryState;
 use sha2::Sha256;
 
@@ -55,7 +55,7 @@ fn sender(alerting: &Alerting, base: &Base, hook: &Hook) -> Sender {
 async fn hooked(base: &Base, hook: &Hook, channel: &str) -> (Alerting, Subscription) {
     let alerting = Alerting::on(base).await;
     alerting.calm(&[ID]).await;
-    let new = NewSubscription {
+    let new = SubscriptionSpec {
         channel: Some(channel.to_owned()),
         endpoint: Some(hook.url("localhost")),
         ..wants("hottry:volume")

@@ -8,7 +8,7 @@ use marketlake_alerts::delivery::channels::{Channel, Guard, SmtpChannel, Webhook
 use marketlake_alerts::delivery::mail::{Dkim, Templates, Writer, WriterOptions};
 use marketlake_alerts::delivery::outbox::{EnqueueOptions, SendCounts, SendRate, Sender};
 use marketlake_alerts::detection::{self, RecordCounts};
-use marketlake_alerts::{Channels, NewSubscription, Subscription};
+use marketlake_alerts::{Channels, Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, DeliveryState};
 use marketlake_entities::records::{alerts, job_runs};
@@ -25,11 +25,11 @@ use super::samples::{series, start};
 pub const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Input of a trader: a metric or a pattern, and the address.
-pub fn wants(metric: &str) -> NewSubscription {
-    NewSubscription {
+pub fn wants(metric: &str) -> SubscriptionSpec {
+    SubscriptionSpec {
         metric: metric.to_owned(),
         address: "trader@example.com".to_owned(),
-        ..NewSubscription::default()
+        ..SubscriptionSpec::default()
     }
 }
 
@@ -53,7 +53,7 @@ impl Alerting {
     }
 
     /// A subscription that needs no confirmation.
-    pub async fn subscribe(&self, new: NewSubscription) -> Subscription {
+    pub async fn subscribe(&self, new: SubscriptionSpec) -> Subscription {
         let now = self.now().await;
         Subscription::create(&self.database, &new, now)
             .await

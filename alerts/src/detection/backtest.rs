@@ -11,7 +11,7 @@ use crate::error::{AlertError, FieldError};
 use crate::rules::evaluation::{AlertCounts, RuleEvaluator, reach};
 use crate::rules::rule::{Rule, ScopedRule};
 use crate::rules::state_machine::RuleState;
-use crate::subscriptions::input::{NewSubscription, check_matches};
+use crate::subscriptions::spec::{SubscriptionSpec, check_matches};
 
 /// More mails a day than this are a warning, and make a noisy day.
 pub(crate) const MIN_NOISY_DAY_ALERTS: usize = 5;
@@ -99,7 +99,7 @@ impl Backtest {
 /// and a time that is too long are the inner error.
 pub async fn try_out(
     lake: &Lake,
-    new: &NewSubscription,
+    new: &SubscriptionSpec,
     days: u32,
     at: Option<Minute>,
     max_metrics: usize,

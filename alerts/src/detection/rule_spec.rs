@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 
 use marketlake_common::excerpt;
 use marketlake_lake::Point;
-use marketlake_model::{Exact, Jump, Metric, Millis, Minute, parse_time};
+use marketlake_model::{Exact, Jump, Metric, Millis, Minute, parse_time, with_rule_fields};
 use serde::Deserialize;
 
 use crate::rules::evaluation::{AlertCounts, RuleEvaluator};
 use crate::rules::rule::ScopedRule;
 use crate::rules::state_machine::RuleState;
-use crate::subscriptions::input::NewSubscription;
+use crate::subscriptions::spec::SubscriptionSpec;
 
 /// Longer than any test needs; a slip of the finger must not fill the memory.
 const MAX_SAMPLES: usize = 1_000_000;
@@ -66,19 +66,42 @@ struct Test {
     states: Vec<ExpectedState>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    factor: Option<String>,
-    window_minutes: Option<i64>,
-    min_samples: Option<i64>,
-    direction: Option<String>,
-    for_minutes: Option<i64>,
-    resolve_factor: Option<String>,
-    cooldown_minutes: Option<i64>,
-    max_per_day: Option<i64>,
-    max_alerts: Option<i64>,
+macro_rules! define_rule_text {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// A rule; its lifetime is a number of alerts only.
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct RuleText {
+            $($(#[$jump_doc])* $jump: Option<$jump_type>,)*
+            $($(#[$doc])* $field: Option<$type>,)*
+            max_alerts: Option<i64>,
+        }
+
+        impl RuleText {
+            fn spec(&self, metric: &Metric) -> SubscriptionSpec {
+                SubscriptionSpec {
+                    metric: metric.to_string(),
+                    $($jump: self.$jump.clone(),)*
+                    $($field: self.$field.clone(),)*
+                    max_alerts: self.max_alerts,
+                    ..SubscriptionSpec::default()
+                }
+            }
+        }
+    };
 }
+
+with_rule_fields!(
+    define_rule_text,
+    decimal: String,
+    text: String,
+    count: i64,
+    time: String
+);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,21 +193,7 @@ fn run_one(test: &Test) -> Result<RuleTestResult, RuleTestError> {
 }
 
 fn scoped_rule(test: &Test, metric: &Metric) -> Result<ScopedRule, (&'static str, String)> {
-    let rule = &test.rule;
-    let new = NewSubscription {
-        metric: metric.to_string(),
-        factor: rule.factor.clone(),
-        window_minutes: rule.window_minutes,
-        min_samples: rule.min_samples,
-        direction: rule.direction.clone(),
-        for_minutes: rule.for_minutes,
-        resolve_factor: rule.resolve_factor.clone(),
-        cooldown_minutes: rule.cooldown_minutes,
-        max_per_day: rule.max_per_day,
-        max_alerts: rule.max_alerts,
-        ..NewSubscription::default()
-    };
-    match new.check_rule() {
+    match test.rule.spec(metric).check_rule() {
         Ok((pattern, rule)) => Ok(ScopedRule {
             pattern,
             rule,

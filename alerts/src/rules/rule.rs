@@ -1,6 +1,7 @@
 //! Rule of a subscription, and its JSON form.
 
 use marketlake_entities::records::subscriptions::Model;
+use marketlake_model::rule_fields::{DEFAULT_COOLDOWN_MINUTES, DEFAULT_FOR_MINUTES};
 use marketlake_model::{Direction, Exact, JumpRule, Millis, Pattern};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -8,8 +9,6 @@ use crate::error::AlertError;
 
 /// The longest time before a sample that a rule looks at, in minutes.
 pub const MAX_WINDOW_MINUTES: u32 = 1_440;
-/// Minutes in which a metric that has alerted stays quiet, where nothing is said.
-pub(crate) const DEFAULT_COOLDOWN_MINUTES: u32 = 60;
 
 /// Rule of a subscription: the jump, and the limits of its alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +32,12 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A jump rule with everything else as it is where nothing is said.
+    /// A jump rule with all other fields at their defaults.
     #[must_use]
     pub fn new(jump: JumpRule) -> Self {
         Self {
             jump,
-            for_minutes: 1,
+            for_minutes: DEFAULT_FOR_MINUTES,
             resolve_factor: None,
             cooldown: DEFAULT_COOLDOWN_MINUTES,
             max_per_day: None,

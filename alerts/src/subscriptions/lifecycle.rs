@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::Subscription;
 use super::access::Access;
-use super::input::{NewSubscription, ValidSubscription};
+use super::spec::{SubscriptionSpec, ValidSubscription};
 use crate::error::{AlertError, FieldError};
 use crate::queue::suppression_list;
 
@@ -36,7 +36,7 @@ pub enum Transition {
     /// It is evaluated without a word until then.
     Snooze(Millis),
     /// Another rule, pattern or zone; owner and channel stay.
-    Edit(Box<NewSubscription>),
+    Edit(Box<SubscriptionSpec>),
     /// It ends, for a reason in a few words.
     Unsubscribe(&'static str),
     /// It ends for good, for a reason that was not its owner's wish.
@@ -78,7 +78,7 @@ impl Subscription {
     /// If the database fails. Wrong fields are the inner error; nothing is written then.
     pub async fn create(
         database: &DatabaseConnection,
-        new: &NewSubscription,
+        new: &SubscriptionSpec,
         now: Millis,
     ) -> Result<Result<Self, Vec<FieldError>>, AlertError> {
         let valid = match new.check() {
@@ -308,7 +308,7 @@ fn plan(
     Ok(Some((update, kind, detail)))
 }
 
-fn edit(new: &NewSubscription, before: &Subscription) -> Result<Planned, LifecycleError> {
+fn edit(new: &SubscriptionSpec, before: &Subscription) -> Result<Planned, LifecycleError> {
     let mut new = new.clone();
     new.address.clone_from(&before.address);
     new.channel = None;

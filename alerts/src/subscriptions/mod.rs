@@ -2,10 +2,10 @@
 
 pub(crate) mod access;
 pub mod history;
-pub(crate) mod input;
 pub(crate) mod lifecycle;
 mod links;
 mod signup;
+pub(crate) mod spec;
 
 use chrono_tz::Tz;
 use marketlake_entities::records::subscription_events;
@@ -15,13 +15,13 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 pub use crate::address::{check_address, check_endpoint, masked};
 pub use access::Access;
-pub use input::{NewSubscription, ValidSubscription, check_matches};
 pub use lifecycle::{LifecycleError, Transition, in_words};
 pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
 pub use signup::{
     SignupLimits, SignupRequester, delete_unconfirmed, expire, request, request_manage_link,
 };
+pub use spec::{SubscriptionSpec, ValidSubscription, check_matches};
 
 use crate::error::AlertError;
 use crate::rules::rule::{Rule, ScopedRule};
@@ -56,6 +56,37 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Specification that describes it in full, with no field left to its default.
+    #[must_use]
+    pub fn spec(&self) -> SubscriptionSpec {
+        let Rule {
+            jump,
+            for_minutes,
+            resolve_factor,
+            cooldown,
+            max_per_day,
+            expires_at,
+            max_alerts,
+        } = *self.rule();
+        SubscriptionSpec {
+            metric: self.scoped_rule.pattern.to_string(),
+            factor: Some(jump.factor.to_string()),
+            direction: Some(jump.direction.to_string()),
+            window_minutes: Some(jump.window.into()),
+            min_samples: Some(jump.min_samples.into()),
+            for_minutes: Some(for_minutes.into()),
+            resolve_factor: resolve_factor.map(|factor| factor.to_string()),
+            cooldown_minutes: Some(cooldown.into()),
+            max_per_day: max_per_day.map(Into::into),
+            expires_at,
+            max_alerts: max_alerts.map(Into::into),
+            address: self.address.clone(),
+            time_zone: Some(self.time_zone.name().to_owned()),
+            channel: Some(self.channel.to_string()),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
     /// All subscriptions in force, oldest first.
     ///
     /// # Errors

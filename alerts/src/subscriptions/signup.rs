@@ -18,8 +18,8 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use super::access::Access;
-use super::input::NewSubscription;
 use super::lifecycle::{MAX_SUBSCRIPTIONS_PER_ADDRESS, Transition, apply_transition};
+use super::spec::SubscriptionSpec;
 use super::{Subscription, lifecycle};
 use crate::address::check_address;
 use crate::error::{AlertError, FieldError};
@@ -92,7 +92,7 @@ impl SignupRequester<'_> {
 /// error; nothing is written then.
 pub async fn request(
     database: &DatabaseConnection,
-    new: &NewSubscription,
+    new: &SubscriptionSpec,
     requester: &SignupRequester<'_>,
     limits: &SignupLimits,
     now: Millis,

@@ -24,6 +24,16 @@ pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
     })
 }
 
+/// Name of an input field in GraphQL: `window_minutes` is `windowMinutes`.
+pub(super) fn field_name(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        name + &head.to_ascii_uppercase() + tail
+    })
+}
+
 /// The lake or its records cannot be read; the log says why.
 pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     if is_busy(error) {

@@ -2,46 +2,18 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use marketlake_alerts::NewSubscription;
+use async_graphql::{Context, Object, Result, SimpleObject};
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::jump_query::{self, sort_key};
 use marketlake_lake::Lake;
-use marketlake_model::{JumpRule, Metric as Key};
+use marketlake_model::Metric as Key;
 
 use super::errors::{self, bad_argument};
 use super::guard::RequireScope;
 use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
+use super::rule_input::JumpRuleInput;
 use super::scalars::{DateTime, Decimal};
-
-/// Definition of a jump: the value of a sample is strictly above the factor times the mean of the
-/// samples before it, itself left out; or downwards strictly below the mean divided by the factor.
-#[derive(InputObject, Default)]
-pub(super) struct JumpRuleInput {
-    /// Multiple of the mean that a sample must exceed, above 1; default 3.
-    factor: Option<Decimal>,
-    /// up or down; default up.
-    direction: Option<String>,
-    /// Window of the mean, in minutes, 1 to 1,440; default 60.
-    window_minutes: Option<i64>,
-    /// Minimum number of samples in the window; default three quarters of it.
-    min_samples: Option<i64>,
-}
-
-impl JumpRuleInput {
-    pub(super) fn rule(&self) -> Result<JumpRule> {
-        jump_query::parse_rule(&NewSubscription {
-            metric: "*".to_owned(),
-            factor: self.factor.map(|factor| factor.0.to_string()),
-            direction: self.direction.clone(),
-            window_minutes: self.window_minutes,
-            min_samples: self.min_samples,
-            ..NewSubscription::default()
-        })
-        .map_err(|(field, reason)| bad_argument(&format!("rule.{field}"), &reason))
-    }
-}
 
 /// Jump of a metric, with the numbers that prove it.
 #[derive(SimpleObject)]
@@ -113,7 +85,7 @@ impl JumpsQuery {
         context: &Context<'_>,
         #[graphql(desc = "Name or id: hottry:volume. All metrics, if none is given.")]
         metric: Option<String>,
-        #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,
+        #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
         #[graphql(
             desc = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."
         )]

@@ -9,10 +9,11 @@ use marketlake_model::{Metric as Key, Minute};
 
 use super::errors;
 use super::guard::RequireScope;
-use super::jumps::{self, Jump, JumpRuleInput};
+use super::jumps::{self, Jump};
 use super::loaders::Loaders;
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::ranking::{Rank, Statistic};
+use super::rule_input::JumpRuleInput;
 use super::scalars::DateTime;
 use super::timeseries::{AggregateName, Sample, Timeseries, TimeseriesArgs, TransformInput};
 
@@ -127,7 +128,7 @@ impl Metric {
     async fn jumps(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "When a sample is a jump.", default)] rule: JumpRuleInput,
+        #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
         #[graphql(desc = "The first minute; 24 hours before the last, if none is given.")]
         from: Option<DateTime>,
         #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,

@@ -14,6 +14,7 @@ mod metrics;
 mod node;
 mod paging;
 mod ranking;
+mod rule_input;
 mod scalars;
 mod subscription_root;
 mod timeseries;

@@ -15,10 +15,11 @@ use tokio::sync::watch;
 
 use super::errors;
 use super::guard::RequireScope;
-use super::jumps::{Jump, JumpRuleInput};
+use super::jumps::Jump;
 use super::metrics::{Metric, resolve_all};
 use super::paging;
 use super::ranking::{Rank, Statistic};
+use super::rule_input::JumpRuleInput;
 use super::scalars::DateTime;
 use super::timeseries::Sample;
 

@@ -58,7 +58,7 @@ pub(super) async fn create(
         })
     });
     let key = key.transpose()?;
-    let new = read(input)?.into_new()?;
+    let new = read(input)?.into_spec()?;
     let now = now(&state).await?;
     let requester = SignupRequester {
         idempotency_key: key.as_deref(),
@@ -107,7 +107,7 @@ pub(super) async fn edit(
     input: Result<Json<SubscriptionInput>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let whose = whose(&caller)?;
-    let new = read(input)?.into_new()?;
+    let new = read(input)?.into_spec()?;
     subscription_requests::check_matches(&state, &new).map_err(|error| fields(vec![error]))?;
     step(&state, &id, whose, &Transition::Edit(Box::new(new))).await
 }
@@ -235,20 +235,8 @@ fn field(name: &'static str, message: String) -> Problem {
 
 fn fields(errors: Vec<FieldError>) -> Problem {
     let errors = errors.into_iter();
-    let errors = errors.map(|error| (snake(error.field), error.message, error.code));
+    let errors = errors.map(|error| (error.field.to_owned(), error.message, error.code));
     Problem::fields(errors.collect())
-}
-
-/// `windowMinutes` as `window_minutes`.
-pub(super) fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && name != "Idempotency-Key" {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }
 
 fn unknown(id: &str) -> Problem {

@@ -1,8 +1,9 @@
 //! Request and response bodies of subscriptions.
 
 use marketlake_alerts::subscriptions::in_words;
-use marketlake_alerts::{NewSubscription, Subscription};
+use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_http::problem::Problem;
+use marketlake_model::with_rule_fields;
 use serde::{Deserialize, Serialize};
 
 use super::time;
@@ -17,41 +18,80 @@ pub(crate) enum Number {
     Text(String),
 }
 
-/// Input of a new subscription.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SubscriptionInput {
-    /// Metrics: a name, a list separated by commas, or a pattern.
-    #[schema(example = "hottry:volume")]
-    metric: String,
-    /// Mail address of its owner, who must confirm it by mail. It cannot be changed later.
-    address: Option<String>,
-    /// Multiple of the mean that a sample must exceed; default 3.
-    factor: Option<Number>,
-    /// up or down; default up.
-    direction: Option<String>,
-    /// Window of the mean, in minutes; default 60.
-    window_minutes: Option<i64>,
-    /// Minimum number of samples in the window; default three quarters of it.
-    min_samples: Option<i64>,
-    /// Consecutive minutes that must jump before it fires; default 1.
-    for_minutes: Option<i64>,
-    /// Multiple of the mean at or within which it resolves after firing; default the factor.
-    resolve_factor: Option<Number>,
-    /// Cooldown: minutes after an alert without a further one of the metric; default 60.
-    cooldown_minutes: Option<i64>,
-    /// Maximum number of alerts per UTC day.
-    max_per_day: Option<i64>,
-    /// Time at which it expires, as RFC 3339.
-    expires_at: Option<String>,
-    /// Number of alerts after which it expires.
-    max_alerts: Option<i64>,
-    /// The reader's time zone, by its IANA name; default UTC.
-    time_zone: Option<String>,
-    /// mail, webhook or slack; default mail.
-    channel: Option<String>,
-    /// HTTPS URL that webhooks are sent to.
-    endpoint: Option<String>,
+/// Converts a field to its form in a [`SubscriptionSpec`].
+macro_rules! to_spec {
+    (decimal $name:expr, $value:expr) => {
+        $value.map(Number::into_text)
+    };
+    (text $name:expr, $value:expr) => {
+        $value
+    };
+    (count $name:expr, $value:expr) => {
+        $value
+    };
+    (time $name:expr, $value:expr) => {
+        $value.map(|text| time($name, &text)).transpose()?
+    };
+}
+
+macro_rules! define_input {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// Input of a new subscription.
+        #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct SubscriptionInput {
+            /// Metrics: a name, a list separated by commas, or a pattern.
+            #[schema(example = "hottry:volume")]
+            metric: String,
+            /// Mail address of its owner, who must confirm it by mail. It cannot be changed later.
+            address: Option<String>,
+            $($(#[$jump_doc])* $jump: Option<$jump_type>,)*
+            $($(#[$doc])* $field: Option<$type>,)*
+            $($(#[$end_doc])* $end: Option<$end_type>,)*
+            /// The reader's time zone, by its IANA name; default UTC.
+            time_zone: Option<String>,
+            /// Channel of its alerts: mail, webhook or slack; default mail.
+            channel: Option<String>,
+            /// HTTPS URL that webhooks are sent to.
+            endpoint: Option<String>,
+        }
+
+        impl SubscriptionInput {
+            pub(super) fn into_spec(self) -> Result<SubscriptionSpec, Problem> {
+                Ok(SubscriptionSpec {
+                    metric: self.metric,
+                    $($jump: to_spec!($jump_kind stringify!($jump), self.$jump),)*
+                    $($field: to_spec!($kind stringify!($field), self.$field),)*
+                    $($end: to_spec!($end_kind stringify!($end), self.$end),)*
+                    address: self.address.unwrap_or_default(),
+                    time_zone: self.time_zone,
+                    channel: self.channel,
+                    endpoint: self.endpoint,
+                })
+            }
+        }
+    };
+}
+
+with_rule_fields!(
+    define_input,
+    decimal: Number,
+    text: String,
+    count: i64,
+    time: String
+);
+
+impl Number {
+    fn into_text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 /// Change of a subscription: exactly one of the two fields.
@@ -76,6 +116,8 @@ pub(crate) struct SubscriptionAnswer {
     window_minutes: u32,
     min_samples: u32,
     for_minutes: u32,
+    /// Multiple of the mean at or within which it resolves after firing.
+    resolve_factor: String,
     cooldown_minutes: u32,
     max_per_day: Option<u32>,
     expires_at: Option<String>,
@@ -105,33 +147,6 @@ pub(crate) struct Queued {
     pub(super) queued: bool,
 }
 
-impl SubscriptionInput {
-    pub(super) fn into_new(self) -> Result<NewSubscription, Problem> {
-        let text = |number: Number| match number {
-            Number::Number(number) => number.to_string(),
-            Number::Text(text) => text,
-        };
-        let expires_at = self.expires_at.map(|text| time("expires_at", &text));
-        Ok(NewSubscription {
-            metric: self.metric,
-            factor: self.factor.map(text),
-            direction: self.direction,
-            window_minutes: self.window_minutes,
-            min_samples: self.min_samples,
-            for_minutes: self.for_minutes,
-            resolve_factor: self.resolve_factor.map(text),
-            cooldown_minutes: self.cooldown_minutes,
-            max_per_day: self.max_per_day,
-            expires_at: expires_at.transpose()?,
-            max_alerts: self.max_alerts,
-            address: self.address.unwrap_or_default(),
-            time_zone: self.time_zone,
-            channel: self.channel,
-            endpoint: self.endpoint,
-        })
-    }
-}
-
 impl From<Subscription> for SubscriptionAnswer {
     fn from(record: Subscription) -> Self {
         let rule = *record.rule();
@@ -143,6 +158,7 @@ impl From<Subscription> for SubscriptionAnswer {
             window_minutes: rule.jump.window,
             min_samples: rule.jump.min_samples,
             for_minutes: rule.for_minutes,
+            resolve_factor: rule.resolve_threshold().to_string(),
             cooldown_minutes: rule.cooldown,
             max_per_day: rule.max_per_day,
             expires_at: rule.expires_at.map(|at| at.to_string()),

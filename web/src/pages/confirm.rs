@@ -22,9 +22,9 @@ pub(super) async fn get(
                 "It has ended, or was not confirmed in time.",
             ),
             Some(s) if s.state == SubscriptionState::Active => {
-                Page::message("This subscription is confirmed", &said(&s))
+                Page::message("This subscription is confirmed", &description(&s))
             }
-            Some(s) => Page::confirmation("Confirm your subscription", &said(&s), "Confirm"),
+            Some(s) => Page::confirmation("Confirm your subscription", &description(&s), "Confirm"),
         },
     )
 }
@@ -39,11 +39,11 @@ pub(super) async fn post(
     let changed = Subscription::change(database, &id, Access::All, &confirm, now).await??;
     Ok(Page::message(
         "Your subscription is confirmed",
-        &said(&changed),
+        &description(&changed),
     ))
 }
 
-fn said(subscription: &Subscription) -> String {
+fn description(subscription: &Subscription) -> String {
     let pattern = &subscription.scoped_rule.pattern;
     format!("{pattern}: {}.", subscription.rule().in_words())
 }

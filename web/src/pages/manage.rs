@@ -7,7 +7,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use marketlake_alerts::subscriptions::{self, Access, LifecycleError, Transition, history};
-use marketlake_alerts::{NewSubscription, Purpose, Subscription};
+use marketlake_alerts::{Purpose, Subscription, SubscriptionSpec};
 use marketlake_common::excerpt;
 use marketlake_http::state::AppState;
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ async fn shown(
             .map(|until| until.to_string()),
         reason: subscription.reason.clone(),
         channel: subscription.channel.to_string(),
-        typed: SubscriptionForm::of(&subscription),
+        typed: SubscriptionForm::new(&subscription),
         id: subscription.id,
     })
 }
@@ -187,9 +187,9 @@ pub(super) async fn post(
         "snooze" => Transition::Snooze(now.plus(DAY)),
         "unsubscribe" => Transition::Unsubscribe("on the page of subscriptions"),
         "edit" => {
-            let new: NewSubscription = act
+            let new: SubscriptionSpec = act
                 .typed
-                .into_new()
+                .into_spec()
                 .map_err(|error| LifecycleError::Fields(vec![error]))?;
             marketlake_http::subscription_requests::check_matches(&state, &new)
                 .map_err(|error| LifecycleError::Fields(vec![error]))?;

@@ -3,13 +3,13 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
-use marketlake_alerts::{Backtest, FieldError, NewSubscription, Subscription};
+use marketlake_alerts::{Backtest, FieldError, Subscription, SubscriptionSpec};
 use marketlake_common::excerpt;
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_http::state::AppState;
 use marketlake_http::subscription_requests::run_backtest;
-use marketlake_model::parse_time;
+use marketlake_model::{Millis, parse_time, with_rule_fields};
 use serde::{Deserialize, Serialize};
 
 use super::html::{Page, PageError};
@@ -19,85 +19,108 @@ const DAYS: u32 = 90;
 /// Alerts that a preview lists.
 const LISTED: usize = 20;
 
-/// The fields of the form, as typed; an empty one is none.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct SubscriptionForm {
-    metric: String,
-    factor: String,
-    window_minutes: String,
-    min_samples: String,
-    direction: String,
-    for_minutes: String,
-    resolve_factor: String,
-    cooldown_minutes: String,
-    max_per_day: String,
-    max_alerts: String,
-    expires_at: String,
-    time_zone: String,
-    address: String,
+/// Converts a field of the form to its form in a [`SubscriptionSpec`].
+macro_rules! to_spec {
+    (decimal $name:expr, $value:expr) => {
+        text(&$value)
+    };
+    (text $name:expr, $value:expr) => {
+        text(&$value)
+    };
+    (count $name:expr, $value:expr) => {
+        count($name, &$value)?
+    };
+    (time $name:expr, $value:expr) => {
+        time($name, &$value)?
+    };
 }
 
-impl SubscriptionForm {
-    /// The form of a subscription that is there.
-    pub(super) fn of(subscription: &Subscription) -> Self {
-        let rule = subscription.rule();
-        let some = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
-        Self {
-            metric: subscription.scoped_rule.pattern.to_string(),
-            factor: rule.jump.factor.to_string(),
-            window_minutes: rule.jump.window.to_string(),
-            min_samples: rule.jump.min_samples.to_string(),
-            direction: rule.jump.direction.to_string(),
-            for_minutes: rule.for_minutes.to_string(),
-            resolve_factor: rule
-                .resolve_factor
-                .map(|resolve_factor| resolve_factor.to_string())
-                .unwrap_or_default(),
-            cooldown_minutes: rule.cooldown.to_string(),
-            max_per_day: some(rule.max_per_day),
-            max_alerts: some(rule.max_alerts),
-            expires_at: rule.expires_at.map(|at| at.to_string()).unwrap_or_default(),
-            time_zone: subscription.time_zone.name().to_owned(),
-            address: String::new(),
-        }
-    }
+/// Converts a field of a [`SubscriptionSpec`] to the form.
+macro_rules! from_spec {
+    (decimal $value:expr) => {
+        $value.unwrap_or_default()
+    };
+    (text $value:expr) => {
+        $value.unwrap_or_default()
+    };
+    ($kind:ident $value:expr) => {
+        $value.map(|value| value.to_string()).unwrap_or_default()
+    };
+}
 
-    pub(super) fn into_new(self) -> Result<NewSubscription, FieldError> {
-        let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let number = |field: &'static str, typed: &str| match typed.trim() {
-            "" => Ok(None),
-            typed => typed.parse::<i64>().map(Some).map_err(|_| {
-                let shown = excerpt(typed);
-                wrong(field, format!("expected a whole number, got {shown:?}"))
-            }),
-        };
-        let expires_at = match text(self.expires_at) {
-            None => None,
-            Some(typed) => {
-                let at =
-                    parse_time(&typed).map_err(|error| wrong("expiresAt", error.to_string()))?;
-                Some(at)
+macro_rules! define_form {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// Fields of the form, as typed; an empty one is absent.
+        #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+        #[serde(default)]
+        pub(super) struct SubscriptionForm {
+            metric: String,
+            $($jump: $jump_type,)*
+            $($field: $type,)*
+            $($end: $end_type,)*
+            time_zone: String,
+            address: String,
+        }
+
+        impl SubscriptionForm {
+            /// Form of an existing subscription.
+            pub(super) fn new(subscription: &Subscription) -> Self {
+                let spec = subscription.spec();
+                Self {
+                    metric: spec.metric,
+                    $($jump: from_spec!($jump_kind spec.$jump),)*
+                    $($field: from_spec!($kind spec.$field),)*
+                    $($end: from_spec!($end_kind spec.$end),)*
+                    time_zone: spec.time_zone.unwrap_or_default(),
+                    address: String::new(),
+                }
             }
-        };
-        Ok(NewSubscription {
-            window_minutes: number("windowMinutes", &self.window_minutes)?,
-            min_samples: number("minSamples", &self.min_samples)?,
-            for_minutes: number("forMinutes", &self.for_minutes)?,
-            cooldown_minutes: number("cooldownMinutes", &self.cooldown_minutes)?,
-            max_per_day: number("maxPerDay", &self.max_per_day)?,
-            max_alerts: number("maxAlerts", &self.max_alerts)?,
-            metric: self.metric.trim().to_owned(),
-            factor: text(self.factor),
-            direction: text(self.direction),
-            resolve_factor: text(self.resolve_factor),
-            expires_at,
-            address: self.address,
-            time_zone: text(self.time_zone),
-            channel: None,
-            endpoint: None,
-        })
-    }
+
+            pub(super) fn into_spec(self) -> Result<SubscriptionSpec, FieldError> {
+                Ok(SubscriptionSpec {
+                    metric: self.metric.trim().to_owned(),
+                    $($jump: to_spec!($jump_kind stringify!($jump), self.$jump),)*
+                    $($field: to_spec!($kind stringify!($field), self.$field),)*
+                    $($end: to_spec!($end_kind stringify!($end), self.$end),)*
+                    time_zone: text(&self.time_zone),
+                    address: self.address,
+                    channel: None,
+                    endpoint: None,
+                })
+            }
+        }
+    };
+}
+
+with_rule_fields!(
+    define_form,
+    decimal: String,
+    text: String,
+    count: String,
+    time: String
+);
+
+fn text(typed: &str) -> Option<String> {
+    Some(typed.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn count(field: &'static str, typed: &str) -> Result<Option<i64>, FieldError> {
+    let parsed = text(typed).map(|text| text.parse());
+    parsed.transpose().map_err(|_| {
+        let shown = excerpt(typed.trim());
+        wrong(field, format!("expected a whole number, got {shown:?}"))
+    })
+}
+
+fn time(field: &'static str, typed: &str) -> Result<Option<Millis>, FieldError> {
+    let parsed = text(typed).map(|text| parse_time(&text));
+    parsed
+        .transpose()
+        .map_err(|error| wrong(field, error.to_string()))
 }
 
 fn wrong(field: &'static str, message: String) -> FieldError {
@@ -186,7 +209,7 @@ pub(super) async fn get(
     }
     match preview(&state, typed).await? {
         Ok(preview) => form.preview = Some(preview),
-        Err(errors) => form.errors = said(errors),
+        Err(errors) => form.errors = error_lines(errors),
     }
     Ok(Page::new("subscribe.html", &form))
 }
@@ -195,7 +218,7 @@ async fn preview(
     state: &AppState,
     typed: SubscriptionForm,
 ) -> Result<Result<Preview, Vec<FieldError>>, PageError> {
-    let new = match typed.into_new() {
+    let new = match typed.into_spec() {
         Ok(new) => new,
         Err(error) => return Ok(Err(vec![error])),
     };
@@ -204,11 +227,11 @@ async fn preview(
     Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))
 }
 
-fn said(errors: Vec<FieldError>) -> Vec<String> {
-    let said = errors
+fn error_lines(errors: Vec<FieldError>) -> Vec<String> {
+    let lines = errors
         .into_iter()
         .map(|e| format!("{}: {}", e.field, e.message));
-    said.collect()
+    lines.collect()
 }
 
 pub(super) async fn post(
@@ -221,7 +244,7 @@ pub(super) async fn post(
         typed: typed.clone(),
         ..Shown::default()
     };
-    let requested = match typed.into_new() {
+    let requested = match typed.into_spec() {
         Err(error) => Err(vec![error]),
         Ok(new) => match caller.permissions.denial(Scope::Subscribe) {
             Some((_, message)) => Err(vec![wrong("address", message)]),
@@ -242,7 +265,7 @@ pub(super) async fn post(
             Page::new("subscribe.html", &form)
         }
         Err(errors) => {
-            form.errors = said(errors);
+            form.errors = error_lines(errors);
             Page::new("subscribe.html", &form).with_status(StatusCode::UNPROCESSABLE_ENTITY)
         }
     };

@@ -87,7 +87,7 @@ impl SubscriptionsMutation {
             ..context.data::<Caller>()?.subscription_requester()
         };
         let made =
-            subscription_requests::request_subscription(state, &input.to_new(), &requester, now)
+            subscription_requests::request_subscription(state, &input.spec(), &requester, now)
                 .await;
         Ok(match made.map_err(|error| errors::unavailable(&error))? {
             Ok(record) => CreateSubscriptionPayload {
@@ -162,7 +162,7 @@ impl SubscriptionsMutation {
         context: &Context<'_>,
         input: EditSubscriptionInput,
     ) -> Result<SubscriptionPayload> {
-        let new = input.to_new();
+        let new = input.spec();
         if let Err(error) = subscription_requests::check_matches(context.data::<AppState>()?, &new)
         {
             // A caller that may not change it must not learn whether it exists.

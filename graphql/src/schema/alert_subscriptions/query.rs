@@ -8,8 +8,8 @@ use marketlake_http::subscription_requests::run_backtest;
 
 use super::super::errors;
 use super::super::guard::RequireScope;
+use super::super::rule_input::RuleInput;
 use super::super::scalars::{DateTime, Decimal};
-use super::input::RuleInput;
 use super::mutations::subscription_owner;
 use super::types::{Subscription, UserError};
 
@@ -138,7 +138,7 @@ impl SubscriptionsQuery {
         let state = context.data::<AppState>()?;
         let at = at.map(|at| at.0.minute());
         let days = u32::try_from(days.unwrap_or(DEFAULT_DAYS)).unwrap_or(0);
-        let found = run_backtest(state, input.to_new(), days, at).await;
+        let found = run_backtest(state, input.spec(), days, at).await;
         Ok(match found.map_err(|error| errors::unavailable(&error))? {
             Ok(found) => BacktestPayload {
                 backtest: found.map(Into::into),

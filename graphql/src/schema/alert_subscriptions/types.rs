@@ -9,6 +9,7 @@ use marketlake_alerts::{FieldError, Subscription as Record};
 use marketlake_lake::Lake;
 
 use super::super::errors;
+use super::super::errors::field_name;
 use super::super::scalars::{DateTime, Decimal};
 
 /// Entries of a history.
@@ -211,7 +212,7 @@ pub(in crate::schema) struct UserError {
 impl From<FieldError> for UserError {
     fn from(error: FieldError) -> Self {
         Self {
-            field: error.field.to_owned(),
+            field: field_name(error.field),
             message: error.message,
             code: error.code.to_owned(),
         }

@@ -1,56 +1,55 @@
-//! Validates the input of a new subscription.
+//! Specification of a subscription, and its validation.
 
 use chrono_tz::Tz;
 use marketlake_common::excerpt;
 use marketlake_entities::records::subscriptions::Channel;
-use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern};
+use marketlake_model::rule_fields::{DEFAULT_COOLDOWN_MINUTES, DEFAULT_FOR_MINUTES};
+use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern, with_rule_fields};
 
 use crate::address::{check_address, check_endpoint};
 use crate::error::FieldError;
-use crate::rules::rule::{DEFAULT_COOLDOWN_MINUTES, MAX_WINDOW_MINUTES, Rule};
+use crate::rules::rule::{MAX_WINDOW_MINUTES, Rule};
 
 const MAX_FOR_MINUTES: i64 = 60;
 const MAX_COOLDOWN_MINUTES: i64 = 7 * 1_440;
 const MAX_MAX_ALERTS: i64 = 1_000_000;
 
-/// Input of a new subscription, as typed.
-#[derive(Clone, Debug, Default)]
-pub struct NewSubscription {
-    /// A metric, a list or a pattern: `hottry`, `hottry,btcusdt`, `*usdt`, `binance:*:volume`.
-    pub metric: String,
-    /// Times the mean, as decimal text; 3 where there is none.
-    pub factor: Option<String>,
-    /// Window of the mean, in minutes; 60 where there is none.
-    pub window_minutes: Option<i64>,
-    /// Minimum number of samples in the window; three quarters of it where there is none.
-    pub min_samples: Option<i64>,
-    /// `up` or `down`; up where there is none.
-    pub direction: Option<String>,
-    /// Consecutive minutes that must jump before it fires; 1 where there is none.
-    pub for_minutes: Option<i64>,
-    /// Multiple of the mean at or within which it resolves after firing; the factor where
-    /// there is none.
-    pub resolve_factor: Option<String>,
-    /// Cooldown: minutes after an alert without a further one of the metric; 60 where there is
-    /// none.
-    pub cooldown_minutes: Option<i64>,
-    /// The most alerts a UTC day.
-    pub max_per_day: Option<i64>,
-    /// Time at which it ends.
-    pub expires_at: Option<Millis>,
-    /// Number of alerts after which it expires.
-    pub max_alerts: Option<i64>,
-    /// Mail address of its owner.
-    pub address: String,
-    /// The reader's time zone, by its IANA name; UTC where there is none.
-    pub time_zone: Option<String>,
-    /// `mail`, `webhook` or `slack`; mail where there is none.
-    pub channel: Option<String>,
-    /// URL of a webhook: https only.
-    pub endpoint: Option<String>,
+macro_rules! define_spec {
+    (
+        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+    ) => {
+        /// A subscription as its owner writes it: what is absent has its default.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct SubscriptionSpec {
+            /// Metrics: a name, a list separated by commas, or a pattern: `hottry`,
+            /// `hottry,btcusdt`, `*usdt`, `binance:*:volume`.
+            pub metric: String,
+            $($(#[$jump_doc])* pub $jump: Option<$jump_type>,)*
+            $($(#[$doc])* pub $field: Option<$type>,)*
+            $($(#[$end_doc])* pub $end: Option<$end_type>,)*
+            /// Mail address of its owner.
+            pub address: String,
+            /// The reader's time zone, by its IANA name; default UTC.
+            pub time_zone: Option<String>,
+            /// Channel of its alerts; default mail.
+            pub channel: Option<String>,
+            /// HTTPS URL of a webhook.
+            pub endpoint: Option<String>,
+        }
+    };
 }
 
-/// The same, checked.
+with_rule_fields!(
+    define_spec,
+    decimal: String,
+    text: String,
+    count: i64,
+    time: Millis
+);
+
+/// A valid specification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidSubscription {
     /// The metrics.
@@ -67,7 +66,7 @@ pub struct ValidSubscription {
     pub endpoint: Option<String>,
 }
 
-impl NewSubscription {
+impl SubscriptionSpec {
     /// Checks all fields at once.
     ///
     /// # Errors
@@ -78,7 +77,7 @@ impl NewSubscription {
         let rule = self.rule(&mut errors);
         let address = collect_error(&mut errors, "address", check_address(&self.address));
         let time_zone = check_time_zone(self.time_zone.as_deref().unwrap_or("UTC"));
-        let time_zone = collect_error(&mut errors, "timeZone", time_zone);
+        let time_zone = collect_error(&mut errors, "time_zone", time_zone);
         let channel = check_channel(self.channel.as_deref().unwrap_or("mail"));
         let channel = collect_error(&mut errors, "channel", channel);
         let endpoint = check_target(channel, self.endpoint.as_deref());
@@ -118,37 +117,44 @@ impl NewSubscription {
     }
 
     fn rule(&self, errors: &mut Vec<FieldError>) -> Option<Rule> {
-        let factor = check_factor(self.factor.as_deref().unwrap_or("3"));
+        let default = JumpRule::default();
+        let factor = match self.factor.as_deref() {
+            Some(text) => check_factor(text),
+            None => Ok(default.factor),
+        };
         let factor = collect_error(errors, "factor", factor);
-        let window = self.window_minutes.unwrap_or(60);
+        let window = self.window_minutes.unwrap_or(default.window.into());
         let window = check_count(window, 1, i64::from(MAX_WINDOW_MINUTES));
-        let window = collect_error(errors, "windowMinutes", window);
-        let usual = JumpRule::with_window(Exact::ZERO, window.unwrap_or(60));
-        let least = self
+        let window = collect_error(errors, "window_minutes", window);
+        let usual = JumpRule::with_window(Exact::ZERO, window.unwrap_or(default.window));
+        let min = self
             .min_samples
             .unwrap_or_else(|| i64::from(usual.min_samples));
-        let min_samples = check_count(least, 1, i64::from(usual.window));
-        let min_samples = collect_error(errors, "minSamples", min_samples);
-        let direction = self.direction.as_deref().unwrap_or("up");
-        let direction = collect_error(errors, "direction", direction.parse::<Direction>());
-        let for_minutes = check_count(self.for_minutes.unwrap_or(1), 1, MAX_FOR_MINUTES);
-        let for_minutes = collect_error(errors, "forMinutes", for_minutes);
+        let min_samples = check_count(min, 1, i64::from(usual.window));
+        let min_samples = collect_error(errors, "min_samples", min_samples);
+        let direction = self.direction.as_deref().map(str::parse::<Direction>);
+        let direction = collect_error(errors, "direction", direction.transpose());
+        let direction = direction.map(Option::unwrap_or_default);
+        let for_minutes = self.for_minutes.unwrap_or(DEFAULT_FOR_MINUTES.into());
+        let for_minutes = check_count(for_minutes, 1, MAX_FOR_MINUTES);
+        let for_minutes = collect_error(errors, "for_minutes", for_minutes);
         let resolve_factor = self
             .resolve_factor
             .as_deref()
             .map(|text| check_resolve_factor(text, factor));
-        let resolve_factor = collect_error(errors, "resolveFactor", resolve_factor.transpose());
+        let resolve_factor = collect_error(errors, "resolve_factor", resolve_factor.transpose());
         let cooldown = self
             .cooldown_minutes
             .unwrap_or_else(|| i64::from(DEFAULT_COOLDOWN_MINUTES));
         let cooldown = collect_error(
             errors,
-            "cooldownMinutes",
+            "cooldown_minutes",
             check_count(cooldown, 0, MAX_COOLDOWN_MINUTES),
         );
-        let limit = |number: Option<i64>, most| number.map(|n| check_count(n, 1, most)).transpose();
-        let max_per_day = collect_error(errors, "maxPerDay", limit(self.max_per_day, 1_440));
-        let max_alerts = collect_error(errors, "maxAlerts", limit(self.max_alerts, MAX_MAX_ALERTS));
+        let limit = |number: Option<i64>, max| number.map(|n| check_count(n, 1, max)).transpose();
+        let max_per_day = collect_error(errors, "max_per_day", limit(self.max_per_day, 1_440));
+        let max_alerts =
+            collect_error(errors, "max_alerts", limit(self.max_alerts, MAX_MAX_ALERTS));
         Some(Rule {
             jump: JumpRule {
                 factor: factor?,
@@ -191,8 +197,8 @@ fn check_factor(text: &str) -> Result<Exact, String> {
 
 fn check_resolve_factor(text: &str, factor: Option<Exact>) -> Result<Exact, String> {
     let resolve_factor = text.parse::<Exact>().map_err(|error| error.to_string())?;
-    let most = factor.unwrap_or(resolve_factor);
-    if resolve_factor.to_f64() >= 1.0 && resolve_factor <= most && resolve_factor.scale() <= 6 {
+    let max = factor.unwrap_or(resolve_factor);
+    if resolve_factor.to_f64() >= 1.0 && resolve_factor <= max && resolve_factor.scale() <= 6 {
         return Ok(resolve_factor);
     }
     Err(format!(
@@ -201,11 +207,11 @@ fn check_resolve_factor(text: &str, factor: Option<Exact>) -> Result<Exact, Stri
     ))
 }
 
-fn check_count(number: i64, least: i64, most: i64) -> Result<u32, String> {
-    let fits = (least..=most).contains(&number);
+fn check_count(number: i64, min: i64, max: i64) -> Result<u32, String> {
+    let fits = (min..=max).contains(&number);
     fits.then(|| u32::try_from(number).ok())
         .flatten()
-        .ok_or_else(|| format!("expected a number from {least} to {most}, got {number}"))
+        .ok_or_else(|| format!("expected a number from {min} to {max}, got {number}"))
 }
 
 fn check_time_zone(text: &str) -> Result<Tz, String> {
@@ -242,11 +248,11 @@ fn check_target(
 /// Counts the metrics of a lake that a pattern matches.
 ///
 /// # Errors
-/// If it matches none though there are some, or more than `most`.
+/// If it matches none though there are some, or more than `max`.
 pub fn check_matches<'a>(
     pattern: &Pattern,
     metrics: impl Iterator<Item = &'a Metric>,
-    most: usize,
+    max: usize,
 ) -> Result<usize, FieldError> {
     let (mut all, mut meant) = (0_usize, 0_usize);
     for metric in metrics {
@@ -265,9 +271,9 @@ pub fn check_matches<'a>(
             format!("expected a pattern of one metric or more, {pattern} matches none of {all}");
         return wrong(message, "MATCHES_NOTHING");
     }
-    if meant > most {
+    if meant > max {
         let message =
-            format!("expected a pattern of at most {most} metrics, {pattern} matches {meant}");
+            format!("expected a pattern of at most {max} metrics, {pattern} matches {meant}");
         return wrong(message, "MATCHES_TOO_MANY");
     }
     Ok(meant)
