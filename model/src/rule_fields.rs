@@ -73,13 +73,15 @@ macro_rules! with_rule_fields {
 
 macro_rules! define_names {
     (
-        jump { $($(#[$jump_doc:meta])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
-        alerting { $($(#[$doc:meta])* $field:ident: $kind:ident $type:ident,)* }
-        lifetime { $($(#[$end_doc:meta])* $end:ident: $end_kind:ident $end_type:ident,)* }
+        jump { $($(#[doc = $jump_doc:literal])* $jump:ident: $jump_kind:ident $jump_type:ident,)* }
+        alerting { $($(#[doc = $doc:literal])* $field:ident: $kind:ident $type:ident,)* }
+        lifetime { $($(#[doc = $end_doc:literal])* $end:ident: $end_kind:ident $end_type:ident,)* }
     ) => {
-        /// Names of all fields, in order.
-        pub const RULE_FIELDS: &[&str] = &[
-            $(stringify!($jump),)* $(stringify!($field),)* $(stringify!($end),)*
+        /// Name and description of each field, in order.
+        pub const RULE_FIELDS: &[(&str, &str)] = &[
+            $((stringify!($jump), concat!($($jump_doc),*)),)*
+            $((stringify!($field), concat!($($doc),*)),)*
+            $((stringify!($end), concat!($($end_doc),*)),)*
         ];
     };
 }
@@ -95,5 +97,27 @@ mod tests {
         assert_eq!(default_min_samples(60), 45);
         assert_eq!(default_min_samples(1), 1);
         assert_eq!(default_min_samples(10), 8);
+    }
+
+    #[test]
+    fn descriptions_name_the_defaults_in_force() {
+        let description = |name: &str| {
+            let found = RULE_FIELDS.iter().find(|(field, _)| *field == name);
+            found.map(|(_, description)| *description).expect(name)
+        };
+        for (name, default) in [
+            ("factor", DEFAULT_FACTOR.to_string()),
+            ("window_minutes", DEFAULT_WINDOW_MINUTES.to_string()),
+            ("for_minutes", DEFAULT_FOR_MINUTES.to_string()),
+            ("cooldown_minutes", DEFAULT_COOLDOWN_MINUTES.to_string()),
+        ] {
+            let text = description(name);
+            assert!(
+                text.ends_with(&format!("default {default}.")),
+                "{name}: {text}"
+            );
+        }
+        assert_eq!(DEFAULT_MIN_SHARE, (3, 4));
+        assert!(description("min_samples").contains("default three quarters of it"));
     }
 }

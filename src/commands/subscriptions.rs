@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use marketlake_alerts::subscriptions::check_matches;
+use marketlake_alerts::subscriptions::{ChannelKind, check_matches};
 use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 
@@ -34,9 +34,9 @@ enum SubscriptionsCommand {
         /// Recipient's time zone.
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
-        /// Channel: mail, webhook or slack.
+        /// Channel of its alerts; by default mail.
         #[arg(long)]
-        channel: Option<String>,
+        channel: Option<ChannelKind>,
         /// Webhook URL, https.
         #[arg(long, value_name = "URL")]
         endpoint: Option<String>,
@@ -79,7 +79,7 @@ impl Subscriptions {
                 let new = SubscriptionSpec {
                     address,
                     time_zone,
-                    channel,
+                    channel: channel.map(|kind| kind.to_string()),
                     endpoint,
                     ..rule.into_spec()?
                 };

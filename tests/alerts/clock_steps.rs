@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use marketlake_alerts::delivery::outbox::{self, NewDelivery};
-use marketlake_alerts::subscriptions::Channel;
+use marketlake_alerts::subscriptions::ChannelKind;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use marketlake_model::Millis;
 use sea_orm::ConnectionTrait;
@@ -19,7 +19,7 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 async fn post(alerting: &Alerting, kind: DeliveryKind, at: Millis) {
-    let delivery = NewDelivery::new(kind, Channel::Mail, "trader@example.com");
+    let delivery = NewDelivery::new(kind, ChannelKind::Mail, "trader@example.com");
     outbox::enqueue(&alerting.database, delivery, at)
         .await
         .unwrap();

@@ -7,7 +7,7 @@ use marketlake_alerts::delivery::channels::{
     Channel, FileChannel, Guard, OutgoingMessage, SendOutcome, WebhookChannel,
 };
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
-use marketlake_alerts::subscriptions::{Channel as Kind, SubscriptionState};
+use marketlake_alerts::subscriptions::{ChannelKind as Kind, SubscriptionState};
 use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 

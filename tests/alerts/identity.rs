@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use marketlake_alerts::delivery::channels::{FileChannel, Guard, WebhookChannel};
 use marketlake_alerts::delivery::outbox::{self, NewDelivery};
-use marketlake_alerts::subscriptions::Channel;
+use marketlake_alerts::subscriptions::ChannelKind;
 use marketlake_alerts::{Keyring, SubscriptionSpec, subscriptions};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::DeliveryKind;
@@ -165,7 +165,7 @@ async fn every_kind_of_message_in_a_restored_outbox_has_its_id_again_and_two_req
             let delivery = NewDelivery {
                 subscription_id: Some(subscription.id.clone()),
                 content: content.map(str::to_owned),
-                ..NewDelivery::new(kind, Channel::Mail, "trader@example.com")
+                ..NewDelivery::new(kind, ChannelKind::Mail, "trader@example.com")
             };
             outbox::enqueue(&alerting.database, delivery, at)
                 .await

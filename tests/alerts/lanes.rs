@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use marketlake_alerts::delivery::channels::{Guard, SmtpChannel, WebhookChannel};
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
-use marketlake_alerts::subscriptions::Channel;
+use marketlake_alerts::subscriptions::ChannelKind;
 use marketlake_alerts::{Subscription, SubscriptionSpec};
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
@@ -24,7 +24,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     at.0 -= 60_000;
     for address in addresses {
         at.0 += 1;
-        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, ChannelKind::Mail, &address);
         outbox::enqueue(&transaction, delivery, at).await.unwrap();
     }
     transaction.commit().await.unwrap();
@@ -196,7 +196,7 @@ async fn webhook(alerting: &Alerting, url: &str) -> Subscription {
     let subscription = alerting.subscribe(new).await;
     let delivery = NewDelivery {
         subscription_id: Some(subscription.id.clone()),
-        ..NewDelivery::new(DeliveryKind::Test, Channel::Webhook, url)
+        ..NewDelivery::new(DeliveryKind::Test, ChannelKind::Webhook, url)
     };
     let now = alerting.now().await;
     outbox::enqueue(&alerting.database, delivery, now)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use marketlake_alerts::delivery::outbox::{self, NewDelivery, Sender};
-use marketlake_alerts::subscriptions::Channel;
+use marketlake_alerts::subscriptions::ChannelKind;
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
 use marketlake_entities::records::delivery_throttles::{self, ThrottleScope};
@@ -32,7 +32,7 @@ async fn post(alerting: &Alerting, addresses: impl IntoIterator<Item = String>) 
     let transaction = database::begin_write(&alerting.database).await.unwrap();
     let now = database::clock(&transaction).await.unwrap();
     for address in addresses {
-        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, ChannelKind::Mail, &address);
         outbox::enqueue(&transaction, delivery, now).await.unwrap();
     }
     transaction.commit().await.unwrap();

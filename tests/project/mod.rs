@@ -1,6 +1,7 @@
 //! Rules that the project keeps about its own files.
 
 mod layering;
+mod rule_fields;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -3,7 +3,7 @@
 use marketlake_entities::database;
 use marketlake_entities::records::deliveries::DeliveryKind;
 use marketlake_entities::records::incidents::{ActiveModel, Column, Entity, Model};
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::Millis;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, NotSet, QueryFilter,
@@ -91,7 +91,7 @@ pub async fn reconcile(
         if let Some(operator) = operator {
             let delivery = NewDelivery {
                 content: Some(incident_context(row)),
-                ..NewDelivery::new(DeliveryKind::Incident, Channel::Mail, operator)
+                ..NewDelivery::new(DeliveryKind::Incident, ChannelKind::Mail, operator)
             };
             enqueue(&transaction, delivery, now).await?;
         }

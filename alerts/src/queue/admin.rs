@@ -5,7 +5,7 @@ use std::time::Duration;
 use marketlake_entities::records::deliveries::{
     ActiveModel, Column, DeliveryKind, DeliveryState, Entity, Model,
 };
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::Millis;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -23,7 +23,7 @@ pub struct DeliverySummary {
     /// Kind of message.
     pub kind: DeliveryKind,
     /// Channel.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// Recipient, masked.
     pub to: String,
     /// State.

@@ -1,7 +1,7 @@
 //! Writes deliveries into the outbox, within the transaction of the decision.
 
 use marketlake_entities::records::deliveries::{self, ActiveModel, DeliveryKind, DeliveryState};
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::Millis;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub struct NewDelivery {
     /// Subscription that it is about.
     pub subscription_id: Option<String>,
     /// Channel.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// Recipient.
     pub address: String,
     /// Content as JSON.
@@ -26,7 +26,7 @@ pub struct NewDelivery {
 impl NewDelivery {
     /// A delivery of a kind to an address.
     #[must_use]
-    pub fn new(kind: DeliveryKind, channel: Channel, address: &str) -> Self {
+    pub fn new(kind: DeliveryKind, channel: ChannelKind, address: &str) -> Self {
         Self {
             kind,
             subscription_id: None,
@@ -60,7 +60,7 @@ pub async fn enqueue(
 
 pub(crate) fn new_row(
     kind: DeliveryKind,
-    channel: Channel,
+    channel: ChannelKind,
     address: String,
     now: Millis,
 ) -> ActiveModel {

@@ -1,6 +1,6 @@
 //! Lanes: mails and webhooks leave side by side, each over connections of its own.
 
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use url::Url;
 
 /// A way out with connections and claims of its own.
@@ -17,10 +17,10 @@ pub(crate) const LANES: [Lane; 2] = [Lane::Mail, Lane::Webhook];
 impl Lane {
     /// The lane of a channel.
     #[must_use]
-    pub fn of(channel: Channel) -> Self {
+    pub fn of(channel: ChannelKind) -> Self {
         match channel {
-            Channel::Mail => Self::Mail,
-            Channel::Webhook | Channel::Slack => Self::Webhook,
+            ChannelKind::Mail => Self::Mail,
+            _ => Self::Webhook,
         }
     }
 
@@ -35,7 +35,7 @@ impl Lane {
 }
 
 /// The recipient domain or the host with its port that an address leads to.
-pub(crate) fn destination(channel: Channel, address: &str) -> String {
+pub(crate) fn destination(channel: ChannelKind, address: &str) -> String {
     let lane = Lane::of(channel);
     let place = match lane {
         Lane::Mail => address.rsplit('@').next().unwrap_or(address).to_lowercase(),

@@ -6,7 +6,7 @@ use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{
-    ActiveModel, Channel, Column, Entity, SubscriptionState,
+    ActiveModel, ChannelKind, Column, Entity, SubscriptionState,
 };
 use marketlake_model::Millis;
 use sea_orm::{
@@ -147,7 +147,7 @@ pub(super) fn row(valid: &ValidSubscription, state: SubscriptionState, now: Mill
         rule: Set(Some(valid.rule.to_json())),
         channel: Set(valid.channel),
         endpoint: Set(valid.endpoint.clone()),
-        secret: Set((valid.channel != Channel::Mail).then(secret)),
+        secret: Set((valid.channel != ChannelKind::Mail).then(secret)),
         time_zone: Set(valid.time_zone.name().to_owned()),
         source: Set(None),
         confirmed_at: Set((state == SubscriptionState::Active).then_some(now)),

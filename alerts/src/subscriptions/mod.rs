@@ -17,7 +17,7 @@ pub use crate::address::{check_address, check_endpoint, masked};
 pub use access::Access;
 pub use lifecycle::{LifecycleError, Transition, in_words};
 pub use links::{test, unsubscribe};
-pub use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
+pub use marketlake_entities::records::subscriptions::{ChannelKind, SubscriptionState};
 pub use signup::{
     SignupLimits, SignupRequester, delete_unconfirmed, expire, request, request_manage_link,
 };
@@ -40,7 +40,7 @@ pub struct Subscription {
     /// Mail address of its owner.
     pub address: String,
     /// Channel of its alerts.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// URL, for channels other than mail.
     pub endpoint: Option<String>,
     /// With which its webhooks are signed.

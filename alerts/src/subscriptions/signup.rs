@@ -8,7 +8,7 @@ use marketlake_entities::database;
 use marketlake_entities::records::deliveries::{self, DeliveryKind};
 use marketlake_entities::records::subscription_events;
 use marketlake_entities::records::subscriptions::{
-    Channel, Column, Entity, Model, SubscriptionState,
+    ChannelKind, Column, Entity, Model, SubscriptionState,
 };
 use marketlake_model::Millis;
 use sea_orm::{
@@ -135,7 +135,7 @@ pub async fn request(
     if count_mails(&transaction, Some(address), since).await? < limits.max_mails_per_address {
         let delivery = NewDelivery {
             subscription_id: Some(made.id.clone()),
-            ..NewDelivery::new(DeliveryKind::Confirmation, Channel::Mail, address)
+            ..NewDelivery::new(DeliveryKind::Confirmation, ChannelKind::Mail, address)
         };
         enqueue(&transaction, delivery, now).await?;
     }
@@ -194,7 +194,7 @@ pub async fn request_manage_link(
     let had = count_mails(&transaction, Some(&address), now.minus(DAY)).await?;
     let complained = suppression_list::complained(&transaction, &address).await?;
     if known && !complained && had < limits.max_mails_per_address {
-        let delivery = NewDelivery::new(DeliveryKind::Manage, Channel::Mail, &address);
+        let delivery = NewDelivery::new(DeliveryKind::Manage, ChannelKind::Mail, &address);
         enqueue(&transaction, delivery, now).await?;
         transaction.commit().await?;
     }

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use marketlake_common::excerpt;
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::rule_fields::{DEFAULT_COOLDOWN_MINUTES, DEFAULT_FOR_MINUTES};
 use marketlake_model::{Direction, Exact, JumpRule, Metric, Millis, Pattern, with_rule_fields};
 
@@ -61,7 +61,7 @@ pub struct ValidSubscription {
     /// The reader's time zone.
     pub time_zone: Tz,
     /// Channel of its alerts.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// URL, for channels other than mail.
     pub endpoint: Option<String>,
 }
@@ -78,7 +78,10 @@ impl SubscriptionSpec {
         let address = collect_error(&mut errors, "address", check_address(&self.address));
         let time_zone = check_time_zone(self.time_zone.as_deref().unwrap_or("UTC"));
         let time_zone = collect_error(&mut errors, "time_zone", time_zone);
-        let channel = check_channel(self.channel.as_deref().unwrap_or("mail"));
+        let channel = match self.channel.as_deref() {
+            Some(text) => text.parse(),
+            None => Ok(ChannelKind::Mail),
+        };
         let channel = collect_error(&mut errors, "channel", channel);
         let endpoint = check_target(channel, self.endpoint.as_deref());
         let endpoint = collect_error(&mut errors, "endpoint", endpoint);
@@ -221,25 +224,13 @@ fn check_time_zone(text: &str) -> Result<Tz, String> {
     })
 }
 
-fn check_channel(text: &str) -> Result<Channel, String> {
-    match text {
-        "mail" => Ok(Channel::Mail),
-        "webhook" => Ok(Channel::Webhook),
-        "slack" => Ok(Channel::Slack),
-        other => {
-            let shown = excerpt(other);
-            Err(format!("expected mail, webhook or slack, got {shown:?}"))
-        }
-    }
-}
-
 fn check_target(
-    channel: Option<Channel>,
+    channel: Option<ChannelKind>,
     endpoint: Option<&str>,
 ) -> Result<Option<String>, String> {
     match (channel, endpoint) {
-        (None | Some(Channel::Mail), None) => Ok(None),
-        (Some(Channel::Mail), Some(_)) => Err("expected none for the channel mail".to_owned()),
+        (None | Some(ChannelKind::Mail), None) => Ok(None),
+        (Some(ChannelKind::Mail), Some(_)) => Err("expected none for the channel mail".to_owned()),
         (Some(_), None) => Err("expected an https address".to_owned()),
         (_, Some(text)) => check_endpoint(text).map(|url| Some(url.to_string())),
     }

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 
 use marketlake_model::Millis;
 
-pub use super::subscriptions::Channel;
+pub use super::subscriptions::ChannelKind;
 
 /// Kind of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
@@ -77,7 +77,7 @@ pub struct Model {
     /// Subscription; `None` for digests of several subscriptions and for operators.
     pub subscription_id: Option<String>,
     /// Channel.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// Mail address, or URL of the webhook.
     pub address: String,
     /// Content as JSON, for kinds other than alerts.

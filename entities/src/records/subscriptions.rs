@@ -1,10 +1,12 @@
 //! Subscriptions to jumps.
 
 use std::fmt;
+use std::str::FromStr;
 
-use sea_orm::entity::prelude::*;
-
+use marketlake_common::excerpt;
 use marketlake_model::Millis;
+use sea_orm::entity::prelude::*;
+use sea_orm::{ActiveEnum, Iterable};
 
 /// State of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum)]
@@ -35,7 +37,7 @@ pub enum SubscriptionState {
     db_type = "String(StringLen::None)",
     rename_all = "snake_case"
 )]
-pub enum Channel {
+pub enum ChannelKind {
     /// Mail.
     Mail,
     /// Signed JSON to a URL.
@@ -44,7 +46,34 @@ pub enum Channel {
     Slack,
 }
 
-impl fmt::Display for Channel {
+/// Error of a text that is not a channel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {list}, got {0:?}", list = ChannelKind::list())]
+pub struct ParseChannelKindError(String);
+
+impl ChannelKind {
+    /// Names of all channels: `mail, webhook or slack`.
+    #[must_use]
+    pub fn list() -> String {
+        let names: Vec<String> = Self::iter().map(|kind| kind.to_value()).collect();
+        match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => names.concat(),
+        }
+    }
+}
+
+impl FromStr for ChannelKind {
+    type Err = ParseChannelKindError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut kinds = Self::iter();
+        let found = kinds.find(|kind| kind.to_value() == text);
+        found.ok_or_else(|| ParseChannelKindError(excerpt(text).into_owned()))
+    }
+}
+
+impl fmt::Display for ChannelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_value())
     }
@@ -78,7 +107,7 @@ pub struct Model {
     /// Complete rule as JSON; `None`: the default with the three columns above.
     pub rule: Option<String>,
     /// Channel of its alerts.
-    pub channel: Channel,
+    pub channel: ChannelKind,
     /// URL, for channels other than mail.
     pub endpoint: Option<String>,
     /// Secret that signs its webhooks.

@@ -41,7 +41,7 @@ const MAX_COMPLEXITY: usize = 50_000;
 const MAX_DIRECTIVES: usize = 20;
 
 /// The schema over a lake.
-pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, SubscriptionRoot>;
 
 /// Queries.
 #[derive(MergedObject, Default)]
@@ -66,13 +66,14 @@ pub struct Mutation(
 
 /// Live updates, pushed to the client.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(subscription_root::LiveSubscription);
+#[graphql(name = "Subscription")]
+pub struct SubscriptionRoot(subscription_root::LiveSubscription);
 
-fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+fn builder() -> SchemaBuilder<Query, Mutation, SubscriptionRoot> {
     Schema::build(
         Query::default(),
         Mutation::default(),
-        Subscription::default(),
+        SubscriptionRoot::default(),
     )
     .limit_depth(MAX_DEPTH)
     .limit_complexity(MAX_COMPLEXITY)

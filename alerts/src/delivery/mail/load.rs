@@ -60,6 +60,12 @@ pub(super) async fn members(
     Ok(found)
 }
 
+/// Message id of a delivery. One that was rendered by a version without message ids has its
+/// delivery's id in its bytes.
+pub(super) fn message_id(delivery: &Model) -> &str {
+    delivery.message_id.as_deref().unwrap_or(&delivery.id)
+}
+
 /// Identity of a message: of its kind, its address, and the alerts in it, or what else it is about.
 /// Keys of rows are no part of it, since a minute that is evaluated again after a restore makes new
 /// ones.

@@ -9,6 +9,7 @@ mod display_name;
 mod dkim;
 mod load;
 mod mime;
+mod payload;
 mod preview;
 mod proof;
 mod sample_data;

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState, Model};
-use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
+use marketlake_entities::records::subscriptions::{ChannelKind, SubscriptionState};
 use marketlake_lake::Point;
 use marketlake_model::{Exact, Jump, JumpRule, Metric, Millis, RollingSum, SIMULATED, VOLUME};
 
@@ -98,7 +98,7 @@ pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError>
             muted_until: None,
         },
         address: "you@example.com".to_owned(),
-        channel: Channel::Mail,
+        channel: ChannelKind::Mail,
         endpoint: None,
         secret: None,
         time_zone: zone,
@@ -113,7 +113,7 @@ pub(super) fn delivery(kind: DeliveryKind, now: Millis) -> Model {
         id: "00000000-0000-4000-8000-00000000000d".to_owned(),
         kind,
         subscription_id: None,
-        channel: Channel::Mail,
+        channel: ChannelKind::Mail,
         address: "you@example.com".to_owned(),
         content: None,
         message: None,

@@ -6,10 +6,10 @@ use chrono_tz::Tz;
 use lettre::message::Mailbox;
 use marketlake_entities::records::alerts;
 use marketlake_entities::records::deliveries::{DeliveryKind, Model};
-use marketlake_entities::records::subscriptions::{Channel, SubscriptionState};
+use marketlake_entities::records::subscriptions::{ChannelKind, SubscriptionState};
 use parking_lot::Mutex;
 use sea_orm::ConnectionTrait;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::Links;
 use super::context::{
@@ -17,11 +17,11 @@ use super::context::{
     ManageContext,
 };
 use super::dkim::Dkim;
-use super::load::AlertDetails;
+use super::load::{AlertDetails, message_id};
 use super::mime::Draft;
 use super::proof::Proof;
 use super::templates::Templates;
-use super::{chart, load, mime, proof, sample_data};
+use super::{chart, load, mime, payload, proof, sample_data};
 use crate::delivery::channels::OutgoingMessage;
 use crate::error::AlertError;
 use crate::subscriptions::Subscription;
@@ -54,12 +54,6 @@ pub struct Writer {
 /// A rendered delivery, or the reason not to send it any more.
 type RuleJson = Result<Vec<u8>, String>;
 
-/// Identity of a message. One that was rendered by a version that knew none has its delivery's key
-/// in its bytes.
-fn identity(delivery: &Model) -> &str {
-    delivery.message_id.as_deref().unwrap_or(&delivery.id)
-}
-
 impl Writer {
     /// A writer.
     #[must_use]
@@ -88,7 +82,7 @@ impl Writer {
             return Ok(Err(reason));
         }
         let (message_id, bytes) = match &delivery.message {
-            Some(bytes) => (identity(delivery).to_owned(), bytes.clone()),
+            Some(bytes) => (message_id(delivery).to_owned(), bytes.clone()),
             None => {
                 let members = load::members(connection, delivery).await?;
                 let identity = load::identity(delivery, &members, keys)?;
@@ -103,7 +97,7 @@ impl Writer {
             }
         };
         let secret = match (&delivery.subscription_id, delivery.channel) {
-            (_, Channel::Mail) | (None, _) => None,
+            (_, ChannelKind::Mail) | (None, _) => None,
             (Some(id), _) => Subscription::find(connection, id)
                 .await?
                 .and_then(|s| s.secret),
@@ -213,15 +207,15 @@ impl Writer {
             jumps: None,
         };
         let proof = Proof::of(&one.alert, subscription, one.evidence.as_ref());
-        if delivery.channel != Channel::Mail {
-            return self.hook(delivery, &story, &[proof]);
+        if delivery.channel != ChannelKind::Mail {
+            return payload::render(delivery, &self.options.templates, &story, &[proof]);
         }
         let chart = match &one.evidence {
             None => None,
             Some(_) => {
                 let id = format!(
                     "chart-{}@{}",
-                    identity(delivery),
+                    message_id(delivery),
                     self.options.from.email.domain()
                 );
                 Some((id, self.chart(one)?.to_vec()))
@@ -253,7 +247,8 @@ impl Writer {
         let jumps = shown.map(|one| JumpContext::of(&one.alert, &one.subscription));
         let jumps = jumps.collect::<Result<Vec<_>, _>>()?;
         let links = Links {
-            unsubscribe: linked.link(Purpose::Unsubscribe, &format!("d:{}", identity(delivery)))?,
+            unsubscribe: linked
+                .link(Purpose::Unsubscribe, &format!("d:{}", message_id(delivery)))?,
             ..linked.of(&many[0].subscription)?
         };
         let story = DigestContext {
@@ -265,8 +260,8 @@ impl Writer {
             test: false,
             links,
         };
-        if delivery.channel != Channel::Mail {
-            return self.hook(delivery, &story, &proofs);
+        if delivery.channel != ChannelKind::Mail {
+            return payload::render(delivery, &self.options.templates, &story, &proofs);
         }
         let draft = Draft {
             words: self.options.templates.render("digest", &story)?,
@@ -275,35 +270,6 @@ impl Writer {
             ..self.draft(delivery, "digest")
         };
         mime::assemble(draft, self.options.dkim.as_ref())
-    }
-
-    /// The body for an address of the web.
-    fn hook(
-        &self,
-        delivery: &Model,
-        story: &impl serde::Serialize,
-        proofs: &[Proof<'_>],
-    ) -> Result<Vec<u8>, AlertError> {
-        let body = match delivery.channel {
-            Channel::Slack => {
-                let text = self.options.templates.text("slack.txt", story)?;
-                // https://docs.slack.dev/messaging/formatting-message-text: three characters are
-                // escaped.
-                let text = text
-                    .replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;");
-                json!({ "text": text })
-            }
-            _ => json!({
-                "type": "jumps",
-                "delivery": identity(delivery),
-                "test": delivery.kind == DeliveryKind::Test,
-                "created": delivery.created_at.to_string(),
-                "alerts": proofs,
-            }),
-        };
-        serde_json::to_vec(&body).map_err(|error| AlertError::Message(error.to_string()))
     }
 
     pub(super) fn write_confirmation(
@@ -366,7 +332,7 @@ impl Writer {
         Draft {
             from: &self.options.from,
             to: &delivery.address,
-            id: identity(delivery),
+            id: message_id(delivery),
             date: delivery.created_at,
             words: super::templates::RenderedMail::default(),
             chart: None,

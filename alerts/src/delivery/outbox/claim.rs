@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use marketlake_entities::Clock;
 use marketlake_entities::records::deliveries::Model;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::Millis;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, Value,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Iterable, Statement,
+    Value,
 };
 
 use super::leases::LEASE;
@@ -49,11 +51,10 @@ pub(super) fn due_sql(now: Millis) -> String {
     )
 }
 
-fn channels_sql(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Mail => "d.channel = 'mail'",
-        Lane::Webhook => "d.channel in ('webhook', 'slack')",
-    }
+fn channels_sql(lane: Lane) -> String {
+    let channels = ChannelKind::iter().filter(|kind| Lane::of(*kind) == lane);
+    let names: Vec<String> = channels.map(|kind| format!("'{kind}'")).collect();
+    format!("d.channel in ({})", names.join(", "))
 }
 
 /// Takes at most `limit` deliveries of a lane that are due: the first of every destination, then

@@ -10,7 +10,7 @@ use marketlake_entities::records::deliveries::{
     ActiveModel, Column, DeliveryKind, DeliveryState, Entity,
 };
 use marketlake_entities::records::delivery_alerts;
-use marketlake_entities::records::subscriptions::Channel;
+use marketlake_entities::records::subscriptions::ChannelKind;
 use marketlake_model::{Jump, Millis};
 use metrics::counter;
 use sea_orm::{
@@ -73,7 +73,7 @@ pub async fn enqueue_alerts(
         stale,
         max_mails_per_day,
     } = telling;
-    let mut by_target: BTreeMap<(String, Channel), Vec<NewAlert>> = BTreeMap::new();
+    let mut by_target: BTreeMap<(String, ChannelKind), Vec<NewAlert>> = BTreeMap::new();
     for one in told {
         let target = (
             one.subscription.target().to_owned(),
@@ -137,7 +137,7 @@ async fn lately(
 /// The digest of an address that still waits for its hour, held against being sent meanwhile.
 async fn waiting(
     connection: &impl ConnectionTrait,
-    channel: Channel,
+    channel: ChannelKind,
     address: &str,
     now: Millis,
 ) -> Result<Option<String>, DbErr> {
@@ -194,7 +194,7 @@ impl Plan {
     fn gather(
         &mut self,
         digest: Option<String>,
-        channel: Channel,
+        channel: ChannelKind,
         address: &str,
         told: Vec<NewAlert>,
         now: Millis,

@@ -129,7 +129,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use marketlake_entities::records::deliveries::{DeliveryKind, DeliveryState};
-    use marketlake_entities::records::subscriptions::Channel;
+    use marketlake_entities::records::subscriptions::ChannelKind;
     use marketlake_model::Millis;
 
     use super::*;
@@ -138,10 +138,10 @@ mod tests {
         Delivery {
             id: String::new(),
             message_id: None,
-            destination: crate::queue::lane::destination(Channel::Mail, address),
+            destination: crate::queue::lane::destination(ChannelKind::Mail, address),
             kind: DeliveryKind::Test,
             subscription_id: None,
-            channel: Channel::Mail,
+            channel: ChannelKind::Mail,
             address: address.to_owned(),
             content: None,
             message: None,
