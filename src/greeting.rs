@@ -37,7 +37,7 @@ fn log_start(service: &Service, settings: &Settings, roles: &[Role]) {
     let feeds: Vec<String> = settings
         .feeds
         .iter()
-        .map(|feed| format!("{:?}", feed.kind).to_lowercase())
+        .map(|feed| format!("{:?}", feed.kind()).to_lowercase())
         .collect();
     let roles: Vec<String> = roles
         .iter()
@@ -58,7 +58,7 @@ fn log_start(service: &Service, settings: &Settings, roles: &[Role]) {
 /// URL of the API for browsers.
 fn base(service: &Service, settings: &Settings) -> Result<Option<String>, ConfigError> {
     if settings.server.public_url.is_some() {
-        let url = settings.public_url()?;
+        let url = settings.public_url();
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
     let address = service.address().map(|address| {

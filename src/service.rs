@@ -1,7 +1,6 @@
 //! Long-running process: its roles and their shutdown.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,13 +79,13 @@ pub(crate) async fn jobs(
             &wiring::database::pool(settings, Pool::Delivery)?,
         )?,
         max_mails_per_day: settings.alerts.max_mails_per_address_per_day,
-        max_alert_age: settings.alerts.max_age()?,
+        max_alert_age: settings.alerts.max_age.get(),
         watch: WatchdogOptions {
-            operator: settings.alerts.operator()?,
-            feed_stale_after: settings.alerts.stale_after()?,
+            operator: settings.alerts.operator(),
+            feed_stale_after: settings.alerts.feed_stale_after.get(),
         },
-        grace: settings.vacuum_grace_period()?,
-        retention: settings.retention()?,
+        grace: settings.jobs.vacuum_grace_period.get(),
+        retention: settings.retention(),
         stop: stop.clone(),
     });
     Ok((jobs, feeds.pace))
@@ -94,10 +93,10 @@ pub(crate) async fn jobs(
 
 /// Creates the marker of slots whose samples are found in the store.
 pub(crate) fn mark_ingested(settings: &Settings) -> MarkIngested {
-    let feeds = settings.feeds.iter().map(|feed| {
-        let shards = feed.shards.and_then(|shards| u16::try_from(shards).ok());
-        (feed.ingested_markets(), shards.and_then(NonZeroU16::new))
-    });
+    let feeds = settings
+        .feeds
+        .iter()
+        .map(|feed| (feed.ingested_markets(), feed.shards()));
     MarkIngested::of_feeds(feeds).with_history(settings.feeds.iter().all(Feed::has_history))
 }
 
@@ -127,14 +126,14 @@ impl Service {
         let health = Health::default();
         let options = options(settings, &health, &stop)?;
         let is_live = pace.is_none() && !settings.feeds.is_empty();
-        let stale_after = settings.alerts.stale_after()?;
+        let stale_after = settings.alerts.feed_stale_after.get();
         let limits = settings.connection_limits(FileLimit::raise())?;
         let listener = if has(Role::Api) {
-            Some(listen("server.listen", address(settings)?, "").await?)
+            Some(listen("server.listen", *settings.server.listen, "").await?)
         } else {
             None
         };
-        let operations = match settings.operations.address()? {
+        let operations = match settings.operations.address() {
             None => None,
             Some(address) => {
                 let other = ": another process of this machine needs another port, or off";
@@ -253,31 +252,20 @@ fn options(
     stop: &CancellationToken,
 ) -> Result<HttpOptions, ConfigError> {
     Ok(HttpOptions {
-        signup_limits: settings.alerts.caps(),
+        signup_limits: settings.alerts.signup_limits(),
         max_metrics: settings.alerts.max_metrics,
         trusted_proxies: settings.trusted_proxies(),
-        auth: settings.auth.options(settings, address(settings)?)?,
-        limits: settings.limits()?,
-        cors_origins: settings.cors_origins()?,
-        public_origin: settings.public_origin()?,
-        is_https: settings.public_url()?.starts_with("https://"),
+        auth: settings.auth.options(settings, *settings.server.listen)?,
+        limits: settings.limits(),
+        cors_origins: settings.cors_origins(),
+        public_origin: settings.public_origin(),
+        is_https: settings.public_url().starts_with("https://"),
         metrics_without_key: settings
             .operations
-            .address()?
+            .address()
             .is_some_and(|address| address.ip().to_canonical().is_loopback()),
         health: health.clone(),
         stop: stop.clone(),
-    })
-}
-
-fn address(settings: &Settings) -> Result<SocketAddr, ConfigError> {
-    let text = &settings.server.listen;
-    text.parse().map_err(|_| {
-        ConfigError::setting(
-            "server.listen",
-            text,
-            "expected address:port like 127.0.0.1:8080",
-        )
     })
 }
 

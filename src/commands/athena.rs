@@ -61,7 +61,6 @@ impl Setup {
             let expected = "expected s3://bucket/prefix: Athena reads S3 only";
             return Err(ConfigError::setting("store.url", &store, expected).into());
         }
-        settings.athena.options()?;
         let ddl = Ddl::new(&settings.athena.database, &store);
         if self.dry_run {
             return output::line(ddl.to_string().trim_end());
@@ -71,7 +70,7 @@ impl Setup {
         let statements = ddl.statements().count();
         output::line(&format!(
             "athena: {statements} statements run; the tables samples, rollups and prices of {} can be queried",
-            settings.athena.database
+            *settings.athena.database
         ))
     }
 }

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use marketlake_common::excerpt;
 use marketlake_entities::database;
 use marketlake_feeds::Binance;
 use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
@@ -127,16 +126,12 @@ impl Backfill {
     fn exchange(&self, settings: &Settings) -> anyhow::Result<Binance> {
         let Source::Binance = self.feed;
         let mut feeds = settings.feeds.iter();
-        let configured = feeds.find(|feed| feed.kind == FeedKind::Binance);
-        let configured = configured.and_then(|feed| feed.base_url.clone());
-        let url = configured.unwrap_or_else(|| Binance::DEFAULT_URL.to_owned().into());
-        let base = url.expose().parse().map_err(|_| {
-            let expected = "expected an address like https://api.example.com";
-            Usage(format!(
-                "feeds.base_url: {expected}, got {}",
-                excerpt(&url.to_string())
-            ))
-        })?;
+        let configured = feeds.find(|feed| feed.kind() == FeedKind::Binance);
+        let configured = configured.and_then(|feed| feed.base_url.as_deref().cloned());
+        let base = match configured {
+            Some(url) => url,
+            None => Binance::DEFAULT_URL.parse()?,
+        };
         Ok(Binance::new(base, None)?)
     }
 }

@@ -1,9 +1,24 @@
 //! `marketlake config`.
 
-use crate::config::Loaded;
+use clap::Args;
+
+use crate::config::{self, Loaded};
 use crate::output::{self, Cell, Format};
 
-pub(super) fn execute(loaded: &Loaded) -> anyhow::Result<()> {
+/// Prints every setting with its value and its source.
+///
+/// Example: marketlake config
+#[derive(Args)]
+pub(super) struct Config {
+    /// Print the reference of all settings in Markdown instead, as docs/configuration.md.
+    #[arg(long)]
+    reference: bool,
+}
+
+pub(super) fn execute(command: &Config, loaded: &Loaded) -> anyhow::Result<()> {
+    if command.reference {
+        return output::line(config::reference()?.trim_end());
+    }
     let effective = loaded.effective()?;
     let rows: Vec<Vec<Cell>> = effective
         .into_iter()

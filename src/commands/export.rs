@@ -40,7 +40,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<()> {
-        let grace = settings.vacuum_grace_period()?;
+        let grace = settings.jobs.vacuum_grace_period.get();
         let valid = self.valid.unwrap_or(grace);
         if valid > grace || valid.is_zero() {
             let (most, got) = (

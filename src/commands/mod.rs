@@ -116,7 +116,7 @@ enum Command {
     /// Prints every setting with its value and its source.
     ///
     /// Example: marketlake config
-    Config,
+    Config(config::Config),
 }
 
 /// Runs a command.
@@ -173,7 +173,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
             output::line("migrate: the tables are up to date")?;
         }
         Command::Schema | Command::Openapi | Command::Smoke(_) => (),
-        Command::Config => config::execute(&loaded)?,
+        Command::Config(config) => config::execute(&config, &loaded)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,10 +6,10 @@ use crate::config::Settings;
 use crate::{output, wiring};
 
 pub(super) async fn execute(settings: &Settings) -> anyhow::Result<()> {
-    let grace = settings.vacuum_grace_period()?;
+    let grace = settings.jobs.vacuum_grace_period.get();
     let lake = wiring::lake::open_to_write(settings).await?;
     let now = database::clock(lake.database()).await?;
-    let expired = lake.expire(now, settings.retention()?).await?;
+    let expired = lake.expire(now, settings.retention()).await?;
     let mut vacuumed = lake.vacuum(now, grace).await?;
     vacuumed.expired = expired;
     output::line(&vacuumed.to_string())

@@ -1,35 +1,39 @@
 //! Settings of authentication.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use marketlake_http::auth::oidc::settings::OidcSettings;
 use marketlake_http::auth::options::{AnonymousAccess, AuthMode, AuthOptions};
-use serde::{Deserialize, Serialize};
-use url::Url;
 
+use super::section::section;
+use super::types::{Checked, ProviderUrl, is_loopback};
 use super::{ConfigError, Settings};
 use crate::operator_key;
 
-/// Authentication.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Auth {
-    /// open: reachable from this machine only; keys: reachable from others. Operators need a key in
-    /// both.
-    pub(crate) mode: AuthMode,
-    /// Access of requests without a key or token.
-    pub(crate) anonymous: AnonymousAccess,
-    pub(crate) oidc: OidcProvider,
+section! {
+    /// Authentication. Keys, scopes and tokens: [api.md](api.md#authentication-and-scopes).
+    Auth {
+        /// `open`: reachable from this machine only; `keys`: reachable from others. Operators need
+        /// a key in both.
+        mode: AuthMode = AuthMode::default(),
+        /// Rights without a key: `none`, `read`, or `subscribe` (read and request subscriptions).
+        anonymous: AnonymousAccess = AnonymousAccess::default(),
+        /// Identity provider.
+        oidc: OidcProvider = OidcProvider::default(),
+    }
 }
 
-/// The identity provider whose tokens are taken.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct OidcProvider {
-    pub(crate) issuer: Option<String>,
-    pub(crate) audience: Option<String>,
-    /// URL of its keys; found by discovery by default.
-    pub(crate) jwks_url: Option<String>,
+section! {
+    /// The identity provider whose tokens are accepted. Its URLs begin with `https://`, or are on
+    /// loopback.
+    OidcProvider {
+        /// Issuer of the tokens.
+        issuer: Option<Checked<ProviderUrl>> = None,
+        /// Audience of the tokens; required with `issuer`.
+        audience: Option<String> = None,
+        /// URL of its keys; found by discovery by default.
+        jwks_url: Option<Checked<ProviderUrl>> = None,
+    }
 }
 
 impl Auth {
@@ -79,36 +83,24 @@ fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError
             "expected \"keys\", because other machines can reach the server through server.trusted_proxies = {proxies}; {first}"
         ));
     }
-    let public = settings.public_url()?;
-    if settings.server.public_url.is_some() && !leads_here(&public) {
+    if let Some(public) = &settings.server.public_url
+        && !is_loopback(public)
+    {
+        let public = public.raw();
         return refused(format!(
-            "expected keys with server.public_url = {public:?}, which is not this machine; {first}"
+            "expected \"keys\" with server.public_url = {public:?}, which is not this machine; {first}"
         ));
     }
     Ok(())
 }
 
-/// Whether a URL's host is this machine.
-fn leads_here(url: &str) -> bool {
-    let url = Url::parse(url).ok();
-    url.as_ref().is_some_and(is_loopback)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => IpAddr::from(ip).to_canonical().is_loopback(),
-        None => false,
-    }
-}
-
 impl OidcProvider {
     fn settings(&self) -> Result<Option<OidcSettings>, ConfigError> {
+        let jwks_url = self.jwks_url.as_ref().map(|url| url.raw().clone());
         let Some(issuer) = &self.issuer else {
             let others = [
                 ("auth.oidc.audience", &self.audience),
-                ("auth.oidc.jwks_url", &self.jwks_url),
+                ("auth.oidc.jwks_url", &jwks_url),
             ];
             return match others
                 .iter()
@@ -121,32 +113,15 @@ impl OidcProvider {
                 }
             };
         };
-        check_url("auth.oidc.issuer", issuer)?;
-        if let Some(url) = &self.jwks_url {
-            check_url("auth.oidc.jwks_url", url)?;
-        }
         let audience = self.audience.clone().filter(|text| !text.is_empty());
         let audience = audience.ok_or_else(|| {
             let problem = "expected the audience of tokens, in addition to auth.oidc.issuer";
             ConfigError::setting("auth.oidc.audience", "", problem)
         })?;
         Ok(Some(OidcSettings {
-            issuer: issuer.clone(),
+            issuer: issuer.raw().clone(),
             audience,
-            jwks_url: self.jwks_url.clone(),
+            jwks_url,
         }))
     }
-}
-
-/// Checks that keys are fetched over https, or from this machine.
-fn check_url(name: &str, text: &str) -> Result<(), ConfigError> {
-    let url = Url::parse(text).ok();
-    let fits = url.is_some_and(|url| {
-        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))
-    });
-    if fits {
-        return Ok(());
-    }
-    let problem = "expected an address that begins with https://";
-    Err(ConfigError::setting(name, text, problem))
 }

@@ -9,7 +9,7 @@ use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
 use marketlake_common::{excerpt, excerpt_message, redact_url};
 
-use super::Settings;
+use super::{Settings, types};
 
 /// Default settings file, read if it exists.
 const DEFAULT_FILE: &str = "marketlake.toml";
@@ -39,8 +39,22 @@ impl ConfigError {
     pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
         Self::Setting {
             name: name.to_owned(),
-            value: excerpt(&redact_url(value)).into_owned(),
+            value: types::shown(value),
             problem: problem.to_string(),
+        }
+    }
+
+    /// Creates an error of loading: of a value that its type refuses, by the setting's name.
+    fn loading(error: figment::Error, figment: &Figment) -> Self {
+        let name = error.path.join(".");
+        let value = figment.find_value(&name).ok();
+        match (&error.kind, value) {
+            (Kind::Message(problem), Some(value)) if !name.is_empty() => Self::Setting {
+                value: types::shown(&text(&value)),
+                problem: problem.clone(),
+                name,
+            },
+            _ => Self::Unreadable(Box::new(error)),
         }
     }
 }
@@ -75,9 +89,19 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
     if let Some(data) = data {
         figment = figment.merge(Flag("data", data.display().to_string()));
     }
-    let settings = figment
+    let settings: Settings = figment
         .extract()
-        .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        .map_err(|error| ConfigError::loading(error, &figment))?;
+    for (index, feed) in settings.feeds.iter().enumerate() {
+        if feed.kind.0.is_none() {
+            let problem = "expected binance, cryptowatch, simulated or replay";
+            return Err(ConfigError::setting(
+                &format!("feeds.{index}.kind"),
+                "",
+                problem,
+            ));
+        }
+    }
     Ok(Loaded { settings, figment })
 }
 
@@ -182,7 +206,7 @@ impl Loaded {
 }
 
 /// Formats a value.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(_, text) => redact_url(text),
         Value::Bool(_, it) => it.to_string(),

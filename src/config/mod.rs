@@ -8,11 +8,14 @@ mod database;
 mod load;
 mod operations;
 mod proxy;
+mod reference;
+mod section;
 mod server;
 mod settings;
 pub(crate) mod times;
+mod types;
 
-pub(crate) use alerts::within;
 pub(crate) use database::Pool;
 pub(crate) use load::{ConfigError, Loaded, load};
+pub(crate) use reference::reference;
 pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};

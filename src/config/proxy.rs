@@ -2,16 +2,17 @@
 
 use marketlake_http::client_address::{ForwardedHeader, TrustedProxies};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::{ConfigError, Settings};
+use super::Settings;
 
 /// Headers that carry the client's address.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ProxyHeader {
+    /// `X-Forwarded-For`.
     #[default]
     XForwardedFor,
+    /// `Forwarded` of RFC 7239.
     Forwarded,
 }
 
@@ -28,9 +29,8 @@ impl Settings {
     }
 
     /// Origin of the public address, where one is configured.
-    pub(crate) fn public_origin(&self) -> Result<Option<String>, ConfigError> {
-        let url = Url::parse(&self.public_url()?).ok();
-        let origin = url.map(|url| url.origin().ascii_serialization());
-        Ok(origin.filter(|_| self.server.public_url.is_some()))
+    pub(crate) fn public_origin(&self) -> Option<String> {
+        let url = self.server.public_url.as_deref();
+        url.map(|url| url.origin().ascii_serialization())
     }
 }

@@ -1,152 +1,89 @@
 //! Settings of the HTTP server.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
-
 use marketlake_http::middleware::MAX_BODY_BYTES;
 use marketlake_http::options::HttpLimits;
-use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::proxy::ProxyHeader;
-use super::times::duration;
+use super::section::section;
+use super::types::{Checked, ConnectionTimeout, CorsOrigin, ListenAddress, Positive, PublicUrl};
 use super::{ConfigError, Settings};
 use crate::server::{ConnectionLimits, FileLimit, default_connections};
 
-/// Bounds of connection timeouts.
-const CONNECTION_TIMEOUTS: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(3_600);
-
-/// HTTP server.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Server {
-    pub(crate) listen: String,
-    /// Public base URL, used in links of mails; the listen address by default.
-    pub(crate) public_url: Option<String>,
-    /// Number of trusted reverse proxies in front of the server.
-    pub(crate) trusted_proxies: usize,
-    /// Header that carries the client's address; the other one is never read.
-    pub(crate) forwarded_header: ProxyHeader,
-    /// Origins whose browser pages may call the API (CORS); `*`: all.
-    pub(crate) cors_origins: Vec<String>,
-    /// Points per minute of each key or network address; 0: no limit.
-    pub(crate) rate_limit_per_minute: u32,
-    /// Maximum number of concurrent requests; more get 503.
-    pub(crate) max_requests: usize,
-    /// Maximum number of open WebSockets and event streams.
-    pub(crate) max_streams: usize,
-    /// Maximum number of GraphQL requests in a batch; 0: batches are refused.
-    pub(crate) max_batch: usize,
-    /// Size of the response cache of each API, in megabytes.
-    pub(crate) cache_megabytes: u64,
-    /// Maximum size of a response before compression, in megabytes.
-    pub(crate) max_response_megabytes: usize,
-    /// Maximum number of open WebSockets and event streams of each key or network address.
-    pub(crate) max_streams_per_client: usize,
-    /// Maximum number of open connections; by default the limit of open files minus 512, at most
-    /// 32,768.
-    pub(crate) max_connections: Option<usize>,
-    /// Maximum number of open connections of one IPv4 address or IPv6 /64; by default a quarter of
-    /// all, at most 1,024. Not counted behind `trusted_proxies`, whose address all have.
-    pub(crate) max_connections_per_ip: Option<usize>,
-    /// Timeout for a request's headers, like 10s.
-    pub(crate) header_timeout: String,
-    /// Timeout for a request's body.
-    pub(crate) body_timeout: String,
-    /// Timeout for the next request on an open connection.
-    pub(crate) idle_timeout: String,
-    /// Timeout for a client that reads nothing of a response.
-    pub(crate) write_timeout: String,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        let limits = HttpLimits::default();
-        Self {
-            listen: "127.0.0.1:8080".to_owned(),
-            public_url: None,
-            trusted_proxies: 0,
-            forwarded_header: ProxyHeader::default(),
-            cors_origins: Vec::new(),
-            rate_limit_per_minute: limits.rate_limit_per_minute,
-            max_requests: limits.max_requests,
-            max_streams: limits.max_streams,
-            max_batch: limits.max_batch,
-            cache_megabytes: limits.cache_bytes >> 20,
-            max_response_megabytes: limits.max_response_bytes >> 20,
-            max_streams_per_client: limits.max_streams_per_client,
-            max_connections: None,
-            max_connections_per_ip: None,
-            header_timeout: "10s".to_owned(),
-            body_timeout: "30s".to_owned(),
-            idle_timeout: "75s".to_owned(),
-            write_timeout: "30s".to_owned(),
-        }
+section! {
+    /// HTTP server of the API and the pages. Behind a proxy:
+    /// [reverse-proxy.md](reverse-proxy.md). Timeouts of connections are 1ms to 1h.
+    Server {
+        /// Listen address.
+        listen: Checked<ListenAddress> = Checked::built_in("127.0.0.1:8080"),
+        /// Public base URL, used in links of mails; the listen address by default.
+        public_url: Option<Checked<PublicUrl>> = None,
+        /// Number of trusted reverse proxies in front of the server.
+        trusted_proxies: usize = 0,
+        /// Header that carries the client's address: `x-forwarded-for` or `forwarded`; the other
+        /// one is never read.
+        forwarded_header: ProxyHeader = ProxyHeader::default(),
+        /// Origins whose browser pages may call the API (CORS); `*`: all.
+        cors_origins: Vec<Checked<CorsOrigin>> = Vec::new(),
+        /// Points per minute of each key or network address; `0`: no limit.
+        rate_limit_per_minute: u32 = HttpLimits::default().rate_limit_per_minute,
+        /// Maximum number of concurrent requests; more get 503.
+        max_requests: Positive = Positive::of(HttpLimits::default().max_requests),
+        /// Maximum number of open WebSockets and event streams.
+        max_streams: Positive = Positive::of(HttpLimits::default().max_streams),
+        /// Maximum number of open WebSockets and event streams of each key or network address.
+        max_streams_per_client: Positive =
+            Positive::of(HttpLimits::default().max_streams_per_client),
+        /// Maximum number of GraphQL requests in a batch; `0`: batches are refused.
+        max_batch: usize = HttpLimits::default().max_batch,
+        /// Size of the response cache of each API, in megabytes.
+        cache_megabytes: u64 = HttpLimits::default().cache_bytes >> 20,
+        /// Maximum size of a response before compression, in megabytes.
+        max_response_megabytes: Positive =
+            Positive::of(HttpLimits::default().max_response_bytes >> 20),
+        /// Maximum number of open connections; at the limit the oldest idle one is closed for a
+        /// new one. By default the limit of open files minus 512, at most 32768.
+        max_connections: Option<Positive> = None,
+        /// Maximum number of open connections of one IPv4 address or IPv6 /64; not counted behind
+        /// `server.trusted_proxies`. By default a quarter of `max_connections`, at most 1024.
+        max_connections_per_ip: Option<Positive> = None,
+        /// Timeout for a request's headers, and for pauses within its body.
+        header_timeout: ConnectionTimeout = ConnectionTimeout::secs(10),
+        /// Timeout for a request's whole body.
+        body_timeout: ConnectionTimeout = ConnectionTimeout::secs(30),
+        /// Timeout for the next request on an open connection.
+        idle_timeout: ConnectionTimeout = ConnectionTimeout::secs(75),
+        /// Timeout for a client that reads nothing of a response.
+        write_timeout: ConnectionTimeout = ConnectionTimeout::secs(30),
     }
 }
 
 impl Settings {
     /// Public base URL, used in links of mails.
-    pub(crate) fn public_url(&self) -> Result<String, ConfigError> {
-        let Some(text) = &self.server.public_url else {
-            return Ok(format!("http://{}", self.server.listen));
-        };
-        let wrong = || {
-            ConfigError::setting(
-                "server.public_url",
-                text,
-                "expected an address like https://lake.example.com",
-            )
-        };
-        let url = Url::parse(text).map_err(|_| wrong())?;
-        let fits =
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
-        if fits { Ok(text.clone()) } else { Err(wrong()) }
+    pub(crate) fn public_url(&self) -> String {
+        match &self.server.public_url {
+            Some(url) => url.raw().clone(),
+            None => format!("http://{}", *self.server.listen),
+        }
     }
 
     /// Origins whose browser pages may call the API.
-    pub(crate) fn cors_origins(&self) -> Result<Vec<String>, ConfigError> {
+    pub(crate) fn cors_origins(&self) -> Vec<String> {
         let origins = self.server.cors_origins.iter();
-        let checked = origins.map(|text| {
-            let url = Url::parse(text).ok();
-            let is_origin = url.is_some_and(|url| url.origin().ascii_serialization() == *text);
-            if is_origin || text == "*" {
-                return Ok(text.clone());
-            }
-            let expected = "expected origins like https://app.example.com, or *";
-            Err(ConfigError::setting("server.cors_origins", text, expected))
-        });
-        checked.collect()
+        origins.map(|origin| origin.raw().clone()).collect()
     }
 
     /// Limits of requests.
-    pub(crate) fn limits(&self) -> Result<HttpLimits, ConfigError> {
+    pub(crate) fn limits(&self) -> HttpLimits {
         let server = &self.server;
-        let counts = [
-            ("server.max_requests", server.max_requests),
-            ("server.max_streams", server.max_streams),
-            (
-                "server.max_response_megabytes",
-                server.max_response_megabytes,
-            ),
-            (
-                "server.max_streams_per_client",
-                server.max_streams_per_client,
-            ),
-        ];
-        if let Some((name, _)) = counts.iter().find(|(_, most)| *most == 0) {
-            return Err(ConfigError::setting(name, "0", "expected 1 or more"));
-        }
-        Ok(HttpLimits {
+        HttpLimits {
             rate_limit_per_minute: server.rate_limit_per_minute,
-            max_requests: server.max_requests,
-            max_streams: server.max_streams,
+            max_requests: server.max_requests.get(),
+            max_streams: server.max_streams.get(),
             max_batch: server.max_batch,
             cache_bytes: server.cache_megabytes.saturating_mul(1 << 20),
-            max_response_bytes: server.max_response_megabytes.saturating_mul(1 << 20),
-            max_streams_per_client: server.max_streams_per_client,
-        })
+            max_response_bytes: server.max_response_megabytes.get().saturating_mul(1 << 20),
+            max_streams_per_client: server.max_streams_per_client.get(),
+        }
     }
 
     /// Limits of connections that `files` leaves enough descriptors for.
@@ -165,36 +102,27 @@ impl Settings {
                 return Err(ConfigError::setting("server.max_connections", "", problem));
             }
             None => default_connections(files),
-            Some(max) if (1..=available).contains(&max) => max,
+            Some(max) if max.get() <= available => max.get(),
             Some(max) => {
                 let problem = format!(
                     "expected 1 to {available}: the limit of open files minus 512 for other things"
                 );
                 let name = "server.max_connections";
-                return Err(ConfigError::setting(name, &max.to_string(), problem));
+                return Err(ConfigError::setting(name, &max.get().to_string(), problem));
             }
         };
-        let per_ip = match server.max_connections_per_ip {
-            Some(0) => {
-                let name = "server.max_connections_per_ip";
-                return Err(ConfigError::setting(name, "0", "expected 1 or more"));
-            }
-            Some(max) => max,
-            None => ConnectionLimits::default_per_ip(max_connections),
-        };
+        let per_ip = server.max_connections_per_ip.map_or_else(
+            || ConnectionLimits::default_per_ip(max_connections),
+            Positive::get,
+        );
         Ok(ConnectionLimits {
             max_connections,
             max_connections_per_ip: (server.trusted_proxies == 0).then_some(per_ip),
-            header_timeout: timeout("server.header_timeout", &server.header_timeout)?,
-            body_timeout: timeout("server.body_timeout", &server.body_timeout)?,
-            idle_timeout: timeout("server.idle_timeout", &server.idle_timeout)?,
-            write_timeout: timeout("server.write_timeout", &server.write_timeout)?,
+            header_timeout: server.header_timeout.get(),
+            body_timeout: server.body_timeout.get(),
+            idle_timeout: server.idle_timeout.get(),
+            write_timeout: server.write_timeout.get(),
             max_body_bytes: MAX_BODY_BYTES,
         })
     }
-}
-
-/// Parses a timeout of a connection.
-fn timeout(name: &str, text: &str) -> Result<Duration, ConfigError> {
-    duration(name, text, &CONNECTION_TIMEOUTS)
 }

@@ -1,11 +1,11 @@
 //! All settings with their defaults.
 
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use marketlake_common::{Secret, SecretUrl, redact_url};
+use marketlake_common::{Secret, SecretUrl};
 use marketlake_entities::database;
-use marketlake_lake::{ParseEncryptionError, StoreOptions};
+use marketlake_lake::StoreOptions;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -15,11 +15,19 @@ use super::athena::Athena;
 use super::auth::Auth;
 use super::database::Database;
 use super::operations::Operations;
+use super::section::section;
 use super::server::Server;
-use super::times::{AGES, GRACES, duration};
+use super::types::{
+    Checked, Count, EncryptionMode, ExchangeUrl, MinuteText, Period, PlainUrl, ReplaySpeed,
+    Required,
+};
 
-/// Minimum retention: the last 24 hours, and segments that are not merged yet, are always kept.
-const MIN_RETENTION: Duration = Duration::from_secs(2 * 86_400);
+/// Retention of a tier: the last 24 hours, and segments that are not merged yet, are always kept.
+type RetentionPeriod = Period<{ 2 * 86_400_000 }, { 100 * 366 * 86_400_000 }>;
+/// Time for which vacuum keeps replaced objects.
+type GracePeriod = Period<0, { 366 * 86_400_000 }>;
+/// Number of shards of a feed.
+type Shards = Count<1, 64>;
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,74 +52,86 @@ pub(crate) struct Settings {
     pub(crate) runs_long: bool,
 }
 
-/// Object store.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Store {
-    /// `file:///folder` or `s3://bucket/prefix`; below `data` by default.
-    pub(crate) url: Option<String>,
-    pub(crate) endpoint: Option<String>,
-    pub(crate) region: Option<String>,
-    pub(crate) access_key_id: Option<String>,
-    pub(crate) secret_access_key: Option<Secret>,
-    /// Whether the bucket's name is part of the path instead of the host; by default only with an
-    /// endpoint.
-    pub(crate) path_style: Option<bool>,
-    /// Server-side encryption: bucket (the bucket's default), sse-s3, sse-kms, sse-kms:KEY.
-    pub(crate) encryption: Option<String>,
-    pub(crate) retention: Retention,
+section! {
+    /// Object store of the lake's files. S3: [aws.md](aws.md#a-lake-in-s3).
+    Store {
+        /// `file:///folder` or `s3://bucket/prefix`; the folder `lake` in `data` by default.
+        url: Option<Checked<PlainUrl>> = None,
+        /// URL of an S3-compatible server; AWS by default.
+        endpoint: Option<Checked<PlainUrl>> = None,
+        /// Region; by AWS' standard chain by default.
+        region: Option<String> = None,
+        /// Access key, with `secret_access_key`; by AWS' standard chain by default.
+        access_key_id: Option<String> = None,
+        /// Secret key; by AWS' standard chain by default.
+        secret_access_key: Option<Secret> = None,
+        /// Whether the bucket's name is part of the path instead of the host; by default only with
+        /// an endpoint.
+        path_style: Option<bool> = None,
+        /// Server-side encryption: `bucket` (the bucket's default), `sse-s3`, `sse-kms`,
+        /// `sse-kms:KEY`; `bucket` by default.
+        encryption: Option<Checked<EncryptionMode>> = None,
+        /// Retention of samples.
+        retention: StoreRetention = StoreRetention::default(),
+    }
 }
 
-/// Retention of samples by tier; for ever by default.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Retention {
-    /// Minutes that are not merged into an hour.
-    pub(crate) raw: Option<String>,
-    /// Hours that are not merged into a day.
-    pub(crate) hour: Option<String>,
-    /// Days: everything older than yesterday.
-    pub(crate) day: Option<String>,
+section! {
+    /// Retention of samples by tier, like `400d`; two days or more, for ever by default.
+    StoreRetention {
+        /// Minutes that are not merged into an hour.
+        raw: Option<RetentionPeriod> = None,
+        /// Hours that are not merged into a day.
+        hour: Option<RetentionPeriod> = None,
+        /// Days: everything older than yesterday.
+        day: Option<RetentionPeriod> = None,
+    }
 }
 
-/// A source of prices.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Feed {
-    pub(crate) kind: FeedKind,
-    /// Number of shards in which its metrics are ingested; each is a slot that any process may
-    /// claim.
-    pub(crate) shards: Option<i64>,
-    /// Exchanges to record, by priority: the first owns the short name of a pair (`cryptowatch`).
-    #[serde(default)]
-    pub(crate) markets: Vec<String>,
-    /// Base URL of the exchange's API; the public one by default.
-    pub(crate) base_url: Option<SecretUrl>,
-    pub(crate) api_key: Option<Secret>,
-    /// Seed of the generated market (`simulated`).
-    #[serde(default)]
-    pub(crate) seed: u64,
-    /// History to play (`replay`).
-    #[serde(default)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Data folder of another lake whose history is played (`replay`).
-    pub(crate) lake: Option<PathBuf>,
-    /// Market of candles and pairs in `files` (`replay`).
-    pub(crate) market: Option<String>,
-    /// First and last minute to play (`replay`).
-    pub(crate) from: Option<String>,
-    pub(crate) to: Option<String>,
-    /// Recorded minutes per minute (`replay`).
-    pub(crate) speed: Option<f64>,
+section! {
+    /// Price sources by priority: the first that supplies a metric is used. The default is one
+    /// feed of kind `binance`. A given list replaces the default. A replay must be the only feed.
+    Feed {
+        /// Kind: `binance`, `cryptowatch`, `simulated` or `replay`; required.
+        kind: Required<FeedKind> = Required(None),
+        /// Number of shards in which its metrics are ingested, 1 to 64; each is a slot that any
+        /// process may claim. 1 by default.
+        shards: Option<Shards> = None,
+        /// Base URL of the exchange's API (`binance`, `cryptowatch`); the public one by default.
+        base_url: Option<Checked<ExchangeUrl>> = None,
+        /// Key of the exchange's API (`cryptowatch`).
+        api_key: Option<Secret> = None,
+        /// Exchanges to record (`cryptowatch`), by priority: the first owns the short name of a
+        /// pair.
+        markets: Vec<String> = Vec::new(),
+        /// Seed of the generated market (`simulated`).
+        seed: u64 = 0,
+        /// Files of history to play (`replay`).
+        files: Vec<PathBuf> = Vec::new(),
+        /// Data folder of another lake whose history is played (`replay`).
+        lake: Option<PathBuf> = None,
+        /// Market of candles and pairs in `files` (`replay`).
+        market: Option<String> = None,
+        /// First minute to play (`replay`); the first that there is by default.
+        from: Option<Checked<MinuteText>> = None,
+        /// Last minute to play (`replay`); the last that there is by default.
+        to: Option<Checked<MinuteText>> = None,
+        /// Recorded minutes per minute (`replay`), up to 100000; 1 by default.
+        speed: Option<Checked<ReplaySpeed>> = None,
+    }
 }
 
 /// Kinds of feeds.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedKind {
+    /// Binance's REST API.
     Binance,
+    /// Servers that speak Cryptowatch's protocol.
     Cryptowatch,
+    /// Recorded files, or another lake.
     Replay,
+    /// A generated market.
     Simulated,
 }
 
@@ -119,35 +139,26 @@ impl Feed {
     /// Creates a feed with default settings.
     pub(crate) fn new(kind: FeedKind) -> Self {
         Self {
-            kind,
-            shards: None,
-            markets: Vec::new(),
-            base_url: None,
-            api_key: None,
-            seed: 0,
-            files: Vec::new(),
-            lake: None,
-            market: None,
-            from: None,
-            to: None,
-            speed: None,
+            kind: Required(Some(kind)),
+            ..Self::default()
         }
     }
 }
 
-/// Settings of jobs.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Jobs {
-    /// Time for which `vacuum` keeps replaced objects.
-    pub(crate) vacuum_grace_period: String,
+section! {
+    /// Jobs of the scheduler.
+    Jobs {
+        /// Time for which vacuum keeps replaced objects.
+        vacuum_grace_period: GracePeriod = GracePeriod::secs(3_600),
+    }
 }
 
-/// Settings of logs.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Log {
-    pub(crate) format: LogFormat,
+section! {
+    /// Logs, on stderr.
+    Log {
+        /// Format of a line: `text` or `json`.
+        format: LogFormat = LogFormat::default(),
+    }
 }
 
 /// Formats of a log line.
@@ -180,14 +191,6 @@ impl Default for Settings {
     }
 }
 
-impl Default for Jobs {
-    fn default() -> Self {
-        Self {
-            vacuum_grace_period: "1h".to_owned(),
-        }
-    }
-}
-
 impl Settings {
     /// URL of the database.
     pub(crate) fn database_url(&self) -> SecretUrl {
@@ -198,14 +201,6 @@ impl Settings {
     /// Options of the object store.
     pub(crate) fn store(&self) -> Result<StoreOptions, ConfigError> {
         let store = &self.store;
-        let encryption = store.encryption.as_deref().map(|text| {
-            let parsed = text.parse();
-            parsed.map_err(|error: ParseEncryptionError| {
-                ConfigError::setting("store.encryption", text, error)
-            })
-        });
-        no_credentials("store.url", store.url.as_deref())?;
-        no_credentials("store.endpoint", store.endpoint.as_deref())?;
         if store.access_key_id.is_some() != store.secret_access_key.is_some() {
             let (given, missing) = match store.access_key_id {
                 Some(_) => ("store.access_key_id", "store.secret_access_key"),
@@ -216,7 +211,7 @@ impl Settings {
         }
         Ok(StoreOptions {
             url: self.store_url(),
-            endpoint: store.endpoint.clone(),
+            endpoint: store.endpoint.as_deref().cloned(),
             region: store.region.clone(),
             access_key_id: store.access_key_id.clone(),
             secret_access_key: store
@@ -224,13 +219,14 @@ impl Settings {
                 .as_ref()
                 .map(|key| key.expose().to_owned()),
             path_style: store.path_style,
-            encryption: encryption.transpose()?.unwrap_or_default(),
+            encryption: store.encryption.as_deref().cloned().unwrap_or_default(),
         })
     }
 
     /// URL of the object store.
     pub(crate) fn store_url(&self) -> String {
-        self.store.url.clone().unwrap_or_else(|| self.below("lake"))
+        let url = self.store.url.as_deref().cloned();
+        url.unwrap_or_else(|| self.below("lake"))
     }
 
     /// URL of the mail server, or of a folder.
@@ -244,31 +240,14 @@ impl Settings {
         file_url(&path)
     }
 
-    /// Grace period of vacuum.
-    pub(crate) fn vacuum_grace_period(&self) -> Result<Duration, ConfigError> {
-        let text = &self.jobs.vacuum_grace_period;
-        duration("jobs.vacuum_grace_period", text, &GRACES)
-    }
-
     /// Retention of samples by tier.
-    pub(crate) fn retention(&self) -> Result<marketlake_lake::Retention, ConfigError> {
-        let age = |name: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => match duration(name, text, &AGES) {
-                Ok(age) if age >= MIN_RETENTION => Ok(Some(age)),
-                _ => Err(ConfigError::setting(
-                    &format!("store.retention.{name}"),
-                    text,
-                    "expected a time of two days or more, like 400d",
-                )),
-            },
-        };
-        let Retention { raw, hour, day } = &self.store.retention;
-        Ok(marketlake_lake::Retention {
-            raw: age("raw", raw)?,
-            hour: age("hour", hour)?,
-            day: age("day", day)?,
-        })
+    pub(crate) fn retention(&self) -> marketlake_lake::Retention {
+        let StoreRetention { raw, hour, day } = self.store.retention;
+        marketlake_lake::Retention {
+            raw: raw.map(RetentionPeriod::get),
+            hour: hour.map(RetentionPeriod::get),
+            day: day.map(RetentionPeriod::get),
+        }
     }
 
     /// Markets by priority: the first owns the short name of a pair.
@@ -280,7 +259,7 @@ impl Settings {
 impl Feed {
     /// Markets that it ingests, as far as the settings name them.
     pub(crate) fn ingested_markets(&self) -> Vec<String> {
-        match self.kind {
+        match self.kind() {
             FeedKind::Binance => vec!["binance".to_owned()],
             FeedKind::Simulated => vec![marketlake_model::SIMULATED.to_owned()],
             FeedKind::Cryptowatch => self.markets.clone(),
@@ -288,9 +267,20 @@ impl Feed {
         }
     }
 
+    /// Number of its shards, if it is configured.
+    pub(crate) fn shards(&self) -> Option<NonZeroU16> {
+        let count = self.shards.map(|count| u16::try_from(count.get()).ok());
+        count.flatten().and_then(NonZeroU16::new)
+    }
+
+    /// Its kind; a feed that was loaded has one.
+    pub(crate) fn kind(&self) -> FeedKind {
+        self.kind.0.unwrap_or(FeedKind::Binance)
+    }
+
     /// Whether it returns minutes of the past.
     pub(crate) fn has_history(&self) -> bool {
-        matches!(self.kind, FeedKind::Simulated | FeedKind::Replay)
+        matches!(self.kind(), FeedKind::Simulated | FeedKind::Replay)
     }
 }
 
@@ -301,16 +291,4 @@ pub(crate) fn file_url(folder: &Path) -> String {
         Ok(url) => url.to_string(),
         Err(()) => format!("file://{}", absolute.display()),
     }
-}
-
-/// Checks that a URL contains no credentials or parameters: it is shown in errors.
-pub(super) fn no_credentials(name: &str, text: Option<&str>) -> Result<(), ConfigError> {
-    let Some(text) = text.filter(|text| !text.starts_with("file:")) else {
-        return Ok(());
-    };
-    if redact_url(text) == text && !text.contains(['@', '?']) {
-        return Ok(());
-    }
-    let problem = "expected an address without user, password and parameters";
-    Err(ConfigError::setting(name, text, problem))
 }

@@ -55,7 +55,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<DatabaseConnecti
             ))
         })?;
     }
-    let mut options = settings.database.pool(Pool::Jobs)?;
+    let mut options = settings.database.pool(Pool::Jobs);
     if !settings.runs_long {
         options.refused_timeout = REFUSED_TIMEOUT;
     }
@@ -73,7 +73,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<DatabaseConnecti
 
 /// Opens another pool of connections to the same database.
 pub(crate) fn pool(settings: &Settings, pool: Pool) -> anyhow::Result<DatabaseConnection> {
-    let options = settings.database.pool(pool)?;
+    let options = settings.database.pool(pool);
     let pool = database::pool(settings.database_url().expose(), &options)?;
     Ok(close_at_end(pool))
 }

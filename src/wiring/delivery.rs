@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use lettre::message::Mailbox;
 use marketlake_alerts::Channels;
 use marketlake_alerts::delivery::channels::{
     Channel, FileChannel, Guard, SmtpChannel, WebhookChannel,
@@ -15,11 +13,7 @@ use marketlake_common::excerpt;
 use sea_orm::DatabaseConnection;
 use url::Url;
 
-use crate::config::{ConfigError, Settings, within};
-
-/// Bounds of `mail.timeout`; a worker's lease of a delivery lasts 90 seconds a step.
-const MIN_MAIL_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_MAIL_TIMEOUT: Duration = Duration::from_secs(75);
+use crate::config::{ConfigError, Settings};
 
 /// Creates the sender of deliveries.
 pub(crate) fn sender(
@@ -31,40 +25,14 @@ pub(crate) fn sender(
         mail: mail(settings)?,
         webhook: webhook(settings)?,
     };
-    let pace = SendRate {
-        lines: max_connections("mail.max_connections", settings.mail.max_connections)?,
-        per_second: settings.mail.rate_limit_per_second,
-        webhooks: max_connections(
-            "webhooks.max_connections",
-            settings.webhooks.max_connections,
-        )?,
-        webhooks_per_host: max_connections(
-            "webhooks.max_connections_per_host",
-            settings.webhooks.max_connections_per_host,
-        )?,
-        retry_for: settings.alerts.retry_for()?,
+    let rate = SendRate {
+        lines: settings.mail.max_connections.get(),
+        per_second: settings.mail.rate_limit_per_second.get_u32(),
+        webhooks: settings.webhooks.max_connections.get(),
+        webhooks_per_host: settings.webhooks.max_connections_per_host.get(),
+        retry_for: settings.alerts.retry_for.get(),
     };
-    if pace.per_second == 0 {
-        return Err(ConfigError::setting(
-            "mail.rate_limit_per_second",
-            "0",
-            "expected a number above 0",
-        ));
-    }
-    Ok(Sender::new(database.clone(), channels, writer, pace))
-}
-
-/// Checks a maximum number of connections.
-fn max_connections(name: &str, number: usize) -> Result<usize, ConfigError> {
-    if (1..=256).contains(&number) {
-        return Ok(number);
-    }
-    let text = number.to_string();
-    Err(ConfigError::setting(
-        name,
-        &text,
-        "expected a number from 1 to 256",
-    ))
+    Ok(Sender::new(database.clone(), channels, writer, rate))
 }
 
 /// Creates the writer of mails.
@@ -78,21 +46,13 @@ pub(crate) fn writer(settings: &Settings) -> Result<Writer, ConfigError> {
         .map(|folder| folder.display().to_string())
         .unwrap_or_default();
     Ok(Writer::new(WriterOptions {
-        from: from(settings)?,
-        public_url: settings.public_url()?,
+        from: (*settings.mail.from).clone(),
+        public_url: settings.public_url(),
         bounce_domain: settings.mail.bounce_domain.clone(),
         templates: templates
             .map_err(|error| ConfigError::setting("mail.templates", &shown, error))?,
         dkim: dkim(settings)?,
     }))
-}
-
-fn from(settings: &Settings) -> Result<Mailbox, ConfigError> {
-    let text = &settings.mail.from;
-    text.parse().map_err(|_| {
-        let expected = "expected an address like marketlake <alerts@example.com>";
-        ConfigError::setting("mail.from", text, expected)
-    })
 }
 
 fn dkim(settings: &Settings) -> Result<Option<Dkim>, ConfigError> {
@@ -122,18 +82,12 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
         ConfigError::setting("mail.url", &address.to_string(), problem)
     };
     let url = Url::parse(text).map_err(|error| unusable(&error))?;
-    let from = from(settings)?;
     let ehlo_name = settings
         .mail
         .ehlo_name
         .as_deref()
-        .unwrap_or_else(|| from.email.domain());
-    let timeout = within(
-        "mail.timeout",
-        &settings.mail.timeout,
-        MIN_MAIL_TIMEOUT,
-        MAX_MAIL_TIMEOUT,
-    )?;
+        .unwrap_or_else(|| settings.mail.from.email.domain());
+    let timeout = settings.mail.timeout.get();
     match url.scheme() {
         "file" => {
             let folder: PathBuf = url
@@ -154,17 +108,8 @@ fn mail(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
 }
 
 fn webhook(settings: &Settings) -> Result<Arc<dyn Channel>, ConfigError> {
-    let mut allowed = Vec::new();
-    for text in &settings.webhooks.allow_networks {
-        let network = text.parse().map_err(|_| {
-            ConfigError::setting(
-                "webhooks.allow_networks",
-                text,
-                "expected a network like 10.0.0.0/8",
-            )
-        })?;
-        allowed.push(network);
-    }
+    let networks = settings.webhooks.allow_networks.iter();
+    let allowed = networks.map(|network| **network).collect();
     let file = settings.webhooks.ca_file.as_deref();
     let unusable = |file: &Path, error: &dyn std::fmt::Display| {
         ConfigError::setting("webhooks.ca_file", &file.display().to_string(), error)

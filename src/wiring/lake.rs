@@ -22,7 +22,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     let store = store.map_err(|error| unusable(&error))?;
     store.probe().await.map_err(|error| unusable(&error))?;
     let lake = Lake::open(database, store, settings.market_order()).await?;
-    if let Some((options, route)) = settings.athena.options()? {
+    if let Some((options, route)) = settings.athena.options() {
         let named = options.workgroups.join(", ");
         let connected = lake.connect_athena(options, route);
         connected.map_err(|error| ConfigError::setting("athena.workgroups", &named, error))?;

@@ -26,6 +26,16 @@ async fn schema_graphql_is_what_the_program_prints() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn configuration_md_is_made_from_the_settings() {
+    let printed = Program::bare().ok(&["config", "--reference"]).await;
+    assert!(
+        printed == read("docs/configuration.md"),
+        "docs/configuration.md is stale: run \
+         `cargo run -- config --reference > docs/configuration.md`"
+    );
+}
+
 #[test]
 fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_apis() {
     for name in [

@@ -1,0 +1,114 @@
+//! Reference of all settings in Markdown, from their documentation and defaults.
+
+use std::fmt::Write as _;
+
+use figment::value::Value;
+
+use super::alerts::{Alerts, Dkim, Mail, Webhooks};
+use super::athena::{Athena, AthenaRoute};
+use super::auth::{Auth, OidcProvider};
+use super::database::Database;
+use super::load::text;
+use super::operations::Operations;
+use super::server::Server;
+use super::settings::{Feed, Jobs, Log, Settings, Store, StoreRetention};
+
+/// The tables in their order: heading, path in the settings, documentation, fields.
+const TABLES: &[(&str, &str, &str, &[(&str, &str)])] = &[
+    ("[server]", "server", Server::ABOUT, Server::FIELDS),
+    (
+        "[operations]",
+        "operations",
+        Operations::ABOUT,
+        Operations::FIELDS,
+    ),
+    ("[auth]", "auth", Auth::ABOUT, Auth::FIELDS),
+    (
+        "[auth.oidc]",
+        "auth.oidc",
+        OidcProvider::ABOUT,
+        OidcProvider::FIELDS,
+    ),
+    ("[database]", "database", Database::ABOUT, Database::FIELDS),
+    ("[store]", "store", Store::ABOUT, Store::FIELDS),
+    (
+        "[store.retention]",
+        "store.retention",
+        StoreRetention::ABOUT,
+        StoreRetention::FIELDS,
+    ),
+    ("[athena]", "athena", Athena::ABOUT, Athena::FIELDS),
+    (
+        "[athena.route]",
+        "athena.route",
+        AthenaRoute::ABOUT,
+        AthenaRoute::FIELDS,
+    ),
+    ("[mail]", "mail", Mail::ABOUT, Mail::FIELDS),
+    ("[mail.dkim]", "mail.dkim", Dkim::ABOUT, Dkim::FIELDS),
+    ("[alerts]", "alerts", Alerts::ABOUT, Alerts::FIELDS),
+    ("[webhooks]", "webhooks", Webhooks::ABOUT, Webhooks::FIELDS),
+    ("[[feeds]]", "feeds", Feed::ABOUT, Feed::FIELDS),
+    ("[jobs]", "jobs", Jobs::ABOUT, Jobs::FIELDS),
+    ("[log]", "log", Log::ABOUT, Log::FIELDS),
+];
+
+/// Returns the reference.
+pub(crate) fn reference() -> Result<String, figment::Error> {
+    let defaults = Value::serialize(Settings::default())?;
+    let feed = Value::serialize(Feed::default())?;
+    let mut page = include_str!("reference.md").to_owned();
+    let general: &[(&str, &str)] = &[(
+        "data",
+        "Base folder for everything without a path of its own.",
+    )];
+    page += "\n## General\n";
+    table(&mut page, "", general, &defaults);
+    for (heading, path, about, fields) in TABLES {
+        let _ = write!(page, "\n## {heading}\n\n{}\n", lines(about));
+        match *path {
+            "feeds" => table(&mut page, "", fields, &feed),
+            path => table(&mut page, &format!("{path}."), fields, &defaults),
+        }
+    }
+    Ok(page)
+}
+
+/// Writes the rows of a table, without the fields that are tables of their own.
+fn table(page: &mut String, prefix: &str, fields: &[(&str, &str)], defaults: &Value) {
+    *page += "\n| name | default | meaning |\n|---|---|---|\n";
+    for (field, about) in fields {
+        let name = format!("{prefix}{field}");
+        if TABLES.iter().any(|(_, path, ..)| *path == name) {
+            continue;
+        }
+        let default = match defaults.find_ref(&name) {
+            None | Some(Value::Empty(..)) => String::new(),
+            Some(value) => format!("`{}`", text(value)),
+        };
+        let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+        let about = about.strip_suffix('.').unwrap_or(&about);
+        let (head, tail) = about.split_at(about.chars().next().map_or(0, char::len_utf8));
+        let _ = writeln!(
+            page,
+            "| `{name}` | {default} | {}{tail} |",
+            head.to_lowercase()
+        );
+    }
+}
+
+/// Wraps a paragraph at 100 characters.
+fn lines(about: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in about.split_whitespace() {
+        let last = lines.len() - 1;
+        if lines[last].is_empty() {
+            lines[last] += word;
+        } else if lines[last].chars().count() + 1 + word.chars().count() > 100 {
+            lines.push(word.to_owned());
+        } else {
+            lines[last] = format!("{} {word}", lines[last]);
+        }
+    }
+    lines.join("\n")
+}
