@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// Records a bounce or complaint.
 pub async fn post(State(state): State<AppState>, headers: HeaderMap, body: Bytes) -> Response {
     let database = state.lake.database();
-    let now = match state.lake.now().await {
+    let now = match state.now().await {
         Ok(now) => now,
         Err(error) => return failed(&error),
     };

@@ -57,8 +57,8 @@ pub async fn require_read(
     request: Request,
     next: Next,
 ) -> Response {
-    match caller.permissions.denial(Scope::Read) {
-        None => next.run(request).await,
-        Some((code, message)) => Problem::access_denied(code, message).into_response(),
+    match caller.permissions.require(Scope::Read) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => Problem::from(denied).into_response(),
     }
 }

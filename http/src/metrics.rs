@@ -42,10 +42,7 @@ impl MetricsEndpoint {
         if permissions.is_anonymous() && self.allow_local_anonymous && is_local {
             return Ok(());
         }
-        match permissions.denial(Scope::Metrics) {
-            None => Ok(()),
-            Some((code, message)) => Err(Problem::access_denied(code, message)),
-        }
+        Ok(permissions.require(Scope::Metrics)?)
     }
 }
 

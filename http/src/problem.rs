@@ -12,6 +12,7 @@ use marketlake_lake::{AthenaError, LakeError};
 use serde_json::{Value, json};
 
 use crate::auth::error::AuthError;
+use crate::auth::permissions::AccessDenied;
 use crate::limits::response_size::ResponseTooLarge;
 
 /// An error as the caller sees it.
@@ -75,21 +76,21 @@ impl Problem {
     }
 
     /// Something is allowed to others only.
-    pub fn access_denied(code: &str, detail: String) -> Self {
-        let (status, title) = match code {
+    fn access_denied(denied: AccessDenied) -> Self {
+        let (status, title) = match denied.code {
             "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "Authentication is required"),
             "UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Keys cannot be checked"),
             _ => (StatusCode::FORBIDDEN, "Not allowed"),
         };
-        Self::new(status, title, detail)
+        Self::new(status, title, denied.message)
     }
 
     /// Fields of a body that cannot be used.
     pub fn fields(fields: Vec<(String, String, &'static str)>) -> Self {
-        let said = fields
+        let lines = fields
             .iter()
             .map(|(field, message, _)| format!("{field}: {message}"));
-        let detail = said.collect::<Vec<_>>().join("; ");
+        let detail = lines.collect::<Vec<_>>().join("; ");
         Self {
             fields,
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Bad fields", detail)
@@ -167,17 +168,26 @@ impl From<AlertError> for Problem {
     }
 }
 
+impl From<AccessDenied> for Problem {
+    fn from(denied: AccessDenied) -> Self {
+        Self::access_denied(denied)
+    }
+}
+
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Refused(detail) => Self::access_denied("UNAUTHENTICATED", detail),
+            AuthError::Refused(message) => Self::access_denied(AccessDenied {
+                code: "UNAUTHENTICATED",
+                message,
+            }),
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Keys cannot be checked",
                 error.to_string(),
             ),
             AuthError::Unavailable(reason) => {
-                tracing::error!(reason, "nobody can be let in");
+                tracing::error!(reason, "keys and tokens cannot be checked");
                 let detail =
                     "keys and tokens cannot be checked at the moment; the server's log says why";
                 Self::new(

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use marketlake_alerts::AlertError;
 use marketlake_alerts::subscriptions::SignupLimits;
 use marketlake_lake::Lake;
+use marketlake_model::Millis;
 
 use crate::auth::authenticator::Authenticator;
 use crate::clock::RequestClock;
@@ -22,6 +24,17 @@ pub struct AppState {
     pub signup_limits: SignupLimits,
     /// The most metrics that one subscription may match.
     pub max_metrics: usize,
+}
+
+impl AppState {
+    /// Time of a request that changes or evaluates something, by the clock that all processes
+    /// share.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn now(&self) -> Result<Millis, AlertError> {
+        Ok(self.lake.now().await?)
+    }
 }
 
 /// Parts from which the routers of all APIs are built.

@@ -273,32 +273,40 @@ async fn config_says_where_each_setting_comes_from() {
     );
 }
 
+/// Names of the subcommands that a help text lists.
+fn subcommands(help: &str) -> Vec<String> {
+    let Some(list) = help.split("Commands:\n").nth(1) else {
+        return Vec::new();
+    };
+    let lines = list.lines().take_while(|line| line.starts_with("  "));
+    let names = lines.filter(|line| !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let names = names.filter(|name| *name != "help");
+    names.map(str::to_owned).collect()
+}
+
+/// A debug build also checks the definition of each command whose help is printed.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_has_help_with_an_example() {
-    for command in [
-        "demo",
-        "up",
-        "run",
-        "import",
-        "metrics",
-        "timeseries",
-        "rank",
-        "jumps",
-        "check",
-        "compact",
-        "vacuum",
-        "migrate",
-        "schema",
-        "config",
-    ] {
-        let out = Program::bare().ok(&[command, "--help"]).await;
-        assert!(
-            out.contains("Example: marketlake")
-                && out.contains("--config <FILE>")
-                && out.contains("--data <DIR>"),
-            "{out}"
-        );
+    let (mut open, mut commands) = (vec![Vec::new()], 0);
+    while let Some(path) = open.pop() {
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let out = Program::bare()
+            .ok(&[&words[..], &["--help"]].concat())
+            .await;
+        let below = subcommands(&out);
+        if below.is_empty() {
+            assert!(
+                out.contains("Example: marketlake")
+                    && out.contains("--config <FILE>")
+                    && out.contains("--data <DIR>"),
+                "{path:?}: {out}"
+            );
+            commands += 1;
+        }
+        open.extend(below.into_iter().map(|name| [&path[..], &[name]].concat()));
     }
+    assert!(commands >= 40, "{commands} commands");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,9 +124,10 @@ struct StopDeliveriesInput {
     reason: String,
 }
 
-async fn throttles(lake: &Lake) -> Result<Vec<DeliveryThrottle>> {
+async fn throttles(context: &Context<'_>) -> Result<Vec<DeliveryThrottle>> {
+    let lake = context.data::<Arc<Lake>>()?;
     let failed = |error| errors::unavailable(&error);
-    let now = lake.now().await.map_err(failed)?;
+    let now = errors::now(context).await?;
     let held = outbox::list_throttles(lake.database(), now)
         .await
         .map_err(failed)?;
@@ -175,7 +176,7 @@ impl DeliveriesQuery {
     /// Throttles now in force on deliveries. Needs the scope admin.
     #[graphql(guard = "RequireScope(Scope::Admin)")]
     async fn delivery_throttles(&self, context: &Context<'_>) -> Result<Vec<DeliveryThrottle>> {
-        throttles(context.data::<Arc<Lake>>()?).await
+        throttles(context).await
     }
 }
 
@@ -195,7 +196,7 @@ impl DeliveriesMutation {
         let lake = context.data::<Arc<Lake>>()?;
         let database = lake.database();
         let failed = |error| errors::unavailable(&error);
-        let now = lake.now().await.map_err(failed)?;
+        let now = errors::now(context).await?;
         let done = outbox::requeue(database, &input.id, now)
             .await
             .map_err(failed)?;
@@ -224,11 +225,11 @@ impl DeliveriesMutation {
     ) -> Result<DeliveryThrottlesPayload> {
         let lake = context.data::<Arc<Lake>>()?;
         let failed = |error| errors::unavailable(&error);
-        let now = lake.now().await.map_err(failed)?;
+        let now = errors::now(context).await?;
         let stopped = outbox::pause_sending(lake.database(), &input.reason, now).await;
         stopped.map_err(failed)?;
         Ok(DeliveryThrottlesPayload {
-            throttles: throttles(lake).await?,
+            throttles: throttles(context).await?,
             user_errors: Vec::new(),
         })
     }
@@ -240,7 +241,7 @@ impl DeliveriesMutation {
         let released = outbox::resume_sending(lake.database()).await;
         released.map_err(|error| errors::unavailable(&error))?;
         Ok(DeliveryThrottlesPayload {
-            throttles: throttles(lake).await?,
+            throttles: throttles(context).await?,
             user_errors: Vec::new(),
         })
     }

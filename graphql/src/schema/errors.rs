@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Error, ErrorExtensions};
+use async_graphql::{Context, Error, ErrorExtensions, Result};
 use marketlake_common::excerpt;
 use marketlake_entities::database::outage::with_cause;
+use marketlake_http::state::AppState;
 use marketlake_lake::{AthenaError, LakeError};
+use marketlake_model::Millis;
 
 /// No metric of that name was ever recorded.
 pub(super) fn unknown_metric(name: &str) -> Error {
@@ -22,6 +24,12 @@ pub(super) fn bad_argument(name: &str, reason: &str) -> Error {
         extensions.set("code", "BAD_ARGUMENT");
         extensions.set("argument", name);
     })
+}
+
+/// Time of the request.
+pub(super) async fn now(context: &Context<'_>) -> Result<Millis> {
+    let now = context.data::<AppState>()?.now().await;
+    now.map_err(|error| unavailable(&error))
 }
 
 /// Name of an input field in GraphQL: `window_minutes` is `windowMinutes`.

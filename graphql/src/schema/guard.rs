@@ -10,12 +10,9 @@ pub(super) struct RequireScope(pub(super) Scope);
 impl Guard for RequireScope {
     async fn check(&self, context: &Context<'_>) -> Result<()> {
         let caller = context.data::<Caller>()?;
-        match caller.permissions.denial(self.0) {
-            None => Ok(()),
-            Some((code, message)) => {
-                let error = async_graphql::Error::new(message);
-                Err(error.extend_with(|_, extensions| extensions.set("code", code)))
-            }
-        }
+        caller.permissions.require(self.0).map_err(|denied| {
+            let error = async_graphql::Error::new(denied.message);
+            error.extend_with(|_, extensions| extensions.set("code", denied.code))
+        })
     }
 }

@@ -117,8 +117,7 @@ impl LakeQuery {
         let lake = context.data::<Arc<Lake>>()?;
         let figures = lake.stats().await.map_err(errors::lake)?;
         let bounds = lake.bounds().await.map_err(errors::lake)?;
-        let now = lake.now().await;
-        let now = now.map_err(|error| errors::unavailable(&error))?;
+        let now = errors::now(context).await?;
         let age = |newest: marketlake_model::Minute| now.since(newest.start()) / 1_000;
         Ok(LakeFigures {
             segments: figures.segments,

@@ -78,9 +78,10 @@ impl Executor {
         let request = request.into_request(document);
         let (request, stats) = self.analyze(request, document_bytes).await?;
         if stats.introspected > 0
-            && let Some((code, message)) = caller.permissions.denial(Scope::Read)
+            && let Err(denied) = caller.permissions.require(Scope::Read)
         {
-            return Err(Rejected::of(RequestError::of_document(code, message)));
+            let error = RequestError::of_document(denied.code, denied.message);
+            return Err(Rejected::of(error));
         }
         if meta.method == Method::GET && stats.operation == OperationType::Mutation {
             let message = "by GET only queries are answered: use POST";

@@ -18,6 +18,16 @@ pub(crate) enum Credential {
     Token,
 }
 
+/// Error of a request without the scope that it needs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AccessDenied {
+    /// Code for programs: `UNAUTHENTICATED`, `UNAVAILABLE` or `FORBIDDEN`.
+    pub code: &'static str,
+    /// The scope that was expected.
+    pub message: String,
+}
+
 /// Scopes of a request, and the owner of its key or token where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
@@ -112,12 +122,15 @@ impl Permissions {
         self.expires_at
     }
 
-    /// Code and message of the denial, where a scope is missing.
-    pub fn denial(&self, scope: Scope) -> Option<(&'static str, String)> {
+    /// Checks that it has a scope.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn require(&self, scope: Scope) -> Result<(), AccessDenied> {
         if self.allows(scope) {
-            return None;
+            return Ok(());
         }
-        let refusal = if self.is_anonymous() {
+        let (code, message) = if self.is_anonymous() {
             let message = format!("expected an API key or token with the scope {scope}");
             ("UNAUTHENTICATED", message)
         } else if self.is_unverified {
@@ -128,6 +141,6 @@ impl Permissions {
             let message = format!("expected a key with the scope {scope}, got one without");
             ("FORBIDDEN", message)
         };
-        Some(refusal)
+        Err(AccessDenied { code, message })
     }
 }

@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use marketlake_alerts::subscriptions::{Access, LifecycleError, SignupRequester, Transition};
-use marketlake_alerts::{AlertError, FieldError, Subscription, subscriptions};
+use marketlake_alerts::{FieldError, Subscription, subscriptions};
 use marketlake_common::{excerpt, excerpt_message};
+use marketlake_http::auth::permissions::AccessDenied;
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_http::idempotency::check_key;
@@ -48,7 +49,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     input: Result<Json<SubscriptionInput>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    allow(&caller, Scope::Subscribe)?;
+    caller.permissions.require(Scope::Subscribe)?;
     let key = headers.get("idempotency-key").map(|value| {
         check_key(value.as_bytes()).ok_or_else(|| {
             Problem::bad_parameter(
@@ -59,7 +60,7 @@ pub(super) async fn create(
     });
     let key = key.transpose()?;
     let new = read(input)?.into_spec()?;
-    let now = now(&state).await?;
+    let now = state.now().await?;
     let requester = SignupRequester {
         idempotency_key: key.as_deref(),
         ..caller.subscription_requester()
@@ -174,7 +175,7 @@ pub(super) async fn test(
     if Subscription::find_of(database, &id, whose).await?.is_none() {
         return Err(unknown(&id));
     }
-    let queued = subscriptions::test(database, &id, whose, now(&state).await?).await?;
+    let queued = subscriptions::test(database, &id, whose, state.now().await?).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { queued })).into_response())
 }
 
@@ -184,7 +185,7 @@ async fn step(
     whose: Access<'_>,
     change: &Transition,
 ) -> Result<Response, Problem> {
-    let now = now(state).await?;
+    let now = state.now().await?;
     let changed = Subscription::change(state.lake.database(), id, whose, change, now).await?;
     match changed {
         Ok(record) => Ok(Json(SubscriptionAnswer::from(record)).into_response()),
@@ -198,24 +199,13 @@ async fn step(
     }
 }
 
-async fn now(state: &AppState) -> Result<Millis, Problem> {
-    let now = state.lake.now().await;
-    now.map_err(|error| AlertError::from(error).into())
-}
-
-fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
-    match caller.permissions.denial(scope) {
-        None => Ok(()),
-        Some((code, message)) => Err(Problem::access_denied(code, message)),
-    }
-}
-
 fn whose(caller: &Caller) -> Result<Access<'_>, Problem> {
-    allow(caller, Scope::Alerts)?;
-    let nobody = || "expected an API key with an owner".to_owned();
-    caller
-        .subscription_access()
-        .ok_or_else(|| Problem::access_denied("UNAUTHENTICATED", nobody()))
+    caller.permissions.require(Scope::Alerts)?;
+    let nobody = || AccessDenied {
+        code: "UNAUTHENTICATED",
+        message: "expected an API key with an owner".to_owned(),
+    };
+    Ok(caller.subscription_access().ok_or_else(nobody)?)
 }
 
 fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use marketlake_alerts::subscriptions::LifecycleError;
 use marketlake_alerts::{AlertError, TokenError};
+use marketlake_entities::database::outage::with_cause;
 use marketlake_lake::LakeError;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -148,7 +149,7 @@ impl From<AlertError> for PageError {
     fn from(error: AlertError) -> Self {
         match error {
             AlertError::Samples(LakeError::Busy) => Self::Busy,
-            error => Self::Unavailable(error.to_string()),
+            error => Self::Unavailable(with_cause(&error)),
         }
     }
 }

@@ -203,8 +203,8 @@ pub(super) async fn get(
         return Ok(Page::new("subscribe.html", &form));
     }
     // The alerts of a backtest reveal prices.
-    if let Some((_, message)) = caller.permissions.denial(Scope::Read) {
-        form.errors.push(message);
+    if let Err(denied) = caller.permissions.require(Scope::Read) {
+        form.errors.push(denied.message);
         return Ok(Page::new("subscribe.html", &form).with_status(StatusCode::FORBIDDEN));
     }
     match preview(&state, typed).await? {
@@ -246,9 +246,9 @@ pub(super) async fn post(
     };
     let requested = match typed.into_spec() {
         Err(error) => Err(vec![error]),
-        Ok(new) => match caller.permissions.denial(Scope::Subscribe) {
-            Some((_, message)) => Err(vec![wrong("address", message)]),
-            None => {
+        Ok(new) => match caller.permissions.require(Scope::Subscribe) {
+            Err(denied) => Err(vec![wrong("address", denied.message)]),
+            Ok(()) => {
                 marketlake_http::subscription_requests::request_subscription(
                     &state,
                     &new,

@@ -1,7 +1,6 @@
 //! Verification of the tokens in the pages' addresses.
 
 use marketlake_alerts::{Keyring, Purpose};
-use marketlake_entities::database::outage::with_cause;
 use marketlake_http::state::AppState;
 use marketlake_model::Millis;
 
@@ -9,8 +8,7 @@ use super::html::PageError;
 
 /// The database's time.
 pub(super) async fn now(state: &AppState) -> Result<Millis, PageError> {
-    let clock = state.lake.now().await;
-    clock.map_err(|error| PageError::Unavailable(with_cause(&error)))
+    Ok(state.now().await?)
 }
 
 /// The subject of a token that is valid for a purpose now.

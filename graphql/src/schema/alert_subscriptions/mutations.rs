@@ -239,9 +239,7 @@ impl SubscriptionsMutation {
 }
 
 async fn at<'a>(context: &Context<'a>) -> Result<(&'a AppState, Millis)> {
-    let state = context.data::<AppState>()?;
-    let now = state.lake.now().await;
-    Ok((state, now.map_err(|error| errors::unavailable(&error))?))
+    Ok((context.data::<AppState>()?, errors::now(context).await?))
 }
 
 /// The subject of a token, or why it is not good.

@@ -163,8 +163,7 @@ impl SubscriptionsQuery {
     ) -> Result<Vec<Subscription>> {
         let state = context.data::<AppState>()?;
         let database = state.lake.database();
-        let now = state.lake.now().await;
-        let now = now.map_err(|error| errors::unavailable(&error))?;
+        let now = errors::now(context).await?;
         let own = subscription_owner(context, token.as_deref(), now)
             .await?
             .map_err(|error| {
