@@ -1,4 +1,4 @@
-//! Shared basics without an owner: secrets, error texts, backoff, health, private files.
+//! Shared basics without an owner: secrets, error texts, retries, health, private files.
 //!
 //! Depends on no domain type, database or network.
 
@@ -10,6 +10,7 @@ pub mod health;
 mod hex;
 mod panic_message;
 pub mod private_file;
+mod retry;
 mod secret;
 
 pub use backoff::backoff;
@@ -18,4 +19,5 @@ pub use excerpt::{excerpt, excerpt_message};
 pub use health::Health;
 pub use hex::hex;
 pub use panic_message::panic_message;
+pub use retry::RetryPolicy;
 pub use secret::{REDACTED, Secret, SecretUrl, redact_url, scrub};

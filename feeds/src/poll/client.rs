@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use marketlake_common::{backoff, causes};
+use marketlake_common::{RetryPolicy, causes};
 use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::credentials::{Credentials, follow_on_same_host};
@@ -21,8 +21,10 @@ use crate::error::FeedError;
 /// Timeout of one request. With two retries it stays within half a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 const MAX_ATTEMPTS: u32 = 3;
-const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+const POLICY: RetryPolicy = RetryPolicy {
+    initial_backoff: Duration::from_millis(500),
+    max_backoff: Duration::from_secs(2),
+};
 /// Characters of an exchange's message that go into errors.
 const MAX_MESSAGE_CHARS: usize = 300;
 /// The largest known answer is 2 MB.
@@ -67,35 +69,28 @@ impl ExchangeClient {
         url: &str,
         parse: impl Fn(&HttpResponse) -> Result<T, FeedError> + Send + Sync,
     ) -> Result<T, FeedError> {
-        let mut attempt = 1;
-        loop {
+        let attempt = async || {
             self.check_paused(url)?;
-            let result = self
-                .request(url)
-                .await
-                .and_then(|answer| parse(&answer))
-                .map_err(|error| error.map_text(|text| self.credentials.scrub(text)));
-            match result {
-                Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
-                    tracing::debug!(%error, attempt, "retrying");
-                    sleep(backoff(
-                        INITIAL_BACKOFF,
-                        MAX_BACKOFF,
-                        attempt,
-                        rand::random(),
-                    ))
-                    .await;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    if let Some(pause) = error.pause() {
-                        self.pause_for(pause);
-                    }
-                    return Err(error);
-                }
-                Ok(parsed) => return Ok(parsed),
+            let response = self.request(url).await;
+            let parsed = response.and_then(|response| parse(&response));
+            parsed.map_err(|error| error.map_text(|text| self.credentials.scrub(text)))
+        };
+        let max_attempts = |error: &FeedError, failures| {
+            let attempts = if error.is_transient() {
+                MAX_ATTEMPTS
+            } else {
+                1
+            };
+            if failures < attempts {
+                tracing::debug!(%error, failures, "retrying");
             }
+            attempts
+        };
+        let result = POLICY.retry(attempt, max_attempts).await;
+        if let Some(pause) = result.as_ref().err().and_then(FeedError::pause) {
+            self.pause_for(pause);
         }
+        result
     }
 
     /// Pauses all requests for a while; a longer pause that is under way stays.

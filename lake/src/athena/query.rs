@@ -7,7 +7,7 @@ use aws_sdk_athena::types::{
     AthenaError as AwsError, QueryExecution, QueryExecutionContext, QueryExecutionState,
     QueryExecutionStatistics, ResultConfiguration,
 };
-use marketlake_common::backoff;
+use marketlake_common::{RetryPolicy, backoff};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -19,8 +19,10 @@ use super::statement::Statement;
 const MAX_ATTEMPTS: u32 = 5;
 /// Attempts at one that is throttled and waits: some minute.
 const MAX_THROTTLED_ATTEMPTS: u32 = 16;
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+const POLICY: RetryPolicy = RetryPolicy {
+    initial_backoff: Duration::from_millis(100),
+    max_backoff: Duration::from_secs(5),
+};
 /// Poll intervals for the end of a query.
 const INITIAL_POLL_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -168,30 +170,18 @@ pub(super) async fn retry<T, F: Future<Output = Result<T, CallError>>>(
     throttling: Throttling,
     call: impl Fn() -> F,
 ) -> Result<T, CallError> {
-    let mut failed = 0;
-    loop {
-        let error = match call().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        failed += 1;
+    let max_attempts = |error: &CallError, failures| {
         let attempts = match error {
             CallError::Lost(_) | CallError::Credentials(_) => MAX_ATTEMPTS,
             CallError::Throttled(_) if throttling == Throttling::Waits => MAX_THROTTLED_ATTEMPTS,
             _ => 1,
         };
-        if failed >= attempts {
-            return Err(error);
+        if failures < attempts {
+            tracing::warn!(?error, failures, "a call of Athena failed, trying again");
         }
-        tracing::warn!(?error, failed, "a call of Athena failed, trying again");
-        sleep(backoff(
-            INITIAL_BACKOFF,
-            MAX_BACKOFF,
-            failed,
-            rand::random(),
-        ))
-        .await;
-    }
+        attempts
+    };
+    POLICY.retry(call, max_attempts).await
 }
 
 /// Outcome of a query that has ended.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fail::fail_point;
-use marketlake_common::backoff;
+use marketlake_common::RetryPolicy;
 use marketlake_entities::Clock;
 use marketlake_entities::records::deliveries::{DeliveryKind, Model};
 use sea_orm::DatabaseConnection;
-use tokio::time::sleep;
 
 use super::counts::SendCounts;
 use super::lane_health::LaneHealth;
@@ -24,10 +23,12 @@ use crate::token::Keyring;
 /// Time that any other message may wait.
 const RETRY_OTHERS_FOR: Duration = Duration::from_secs(24 * 3_600);
 
-/// Attempts to record an outcome beside the first.
-const MAX_RECORD_RETRIES: u32 = 4;
-const RECORD_BACKOFF: Duration = Duration::from_millis(250);
-const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(5);
+/// Attempts to record an outcome.
+const MAX_RECORD_ATTEMPTS: u32 = 5;
+const RECORD_POLICY: RetryPolicy = RetryPolicy {
+    initial_backoff: Duration::from_millis(500),
+    max_backoff: Duration::from_secs(5),
+};
 
 /// Makes attempts, for all lanes.
 #[derive(Clone)]
@@ -103,29 +104,31 @@ impl Attempter {
         Ok(attempt)
     }
 
-    /// Records an outcome, and insists: a mail that was taken, and is not known to be, comes twice.
+    /// Records an outcome, with retries: a sent mail whose outcome is not recorded is sent twice.
     async fn record(
         &self,
         tried: finish::Tried<'_>,
-        sending: &SendOutcome,
+        outcome: &SendOutcome,
         throttles: &Throttles,
         counts: &mut SendCounts,
     ) -> Result<Option<Key>, AlertError> {
-        let mut failures = 0;
-        loop {
+        let record = || async {
             let (database, clock) = (&self.database, &self.clock);
-            let done = finish::finish(database, clock, tried, sending.clone(), throttles, counts);
-            match done.await {
-                Err(error) if failures < MAX_RECORD_RETRIES => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "cannot record a delivery yet");
-                    let chance = 0.5 + rand::random::<f64>() / 2.0;
-                    let pause = backoff(RECORD_BACKOFF, MAX_RECORD_BACKOFF, failures, chance);
-                    sleep(pause).await;
-                }
-                done => return done,
+            let mut counts = SendCounts::default();
+            let outcome = outcome.clone();
+            let throttled =
+                finish::finish(database, clock, tried, outcome, throttles, &mut counts).await?;
+            Ok((throttled, counts))
+        };
+        let max_attempts = |error: &AlertError, failures| {
+            if failures < MAX_RECORD_ATTEMPTS {
+                tracing::warn!(%error, failures, "cannot record a delivery yet");
             }
-        }
+            MAX_RECORD_ATTEMPTS
+        };
+        let (throttled, recorded) = RECORD_POLICY.retry(record, max_attempts).await?;
+        counts.add(recorded);
+        Ok(throttled)
     }
 
     /// Reason if a delivery is too old to be tried. After a step of the clock its age is unknown:
