@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use futures::{StreamExt, TryStreamExt, stream};
-use marketlake_entities::database;
 use marketlake_feeds::{Binance, FeedError};
-use marketlake_lake::{Lake, LakeError, Span};
-use marketlake_model::Sample;
+use marketlake_lake::{Commit, Import, Lake, Span, StagedSegments, commit};
+use marketlake_model::{Millis, Minute, Sample};
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -21,7 +21,6 @@ const CONCURRENCY: usize = 8;
 /// A longer pause than this is for a person to wait for.
 const MAX_BACKOFF: Duration = Duration::from_secs(600);
 const MAX_PAUSES: usize = 20;
-const MAX_COMMIT_ATTEMPTS: usize = 20;
 
 /// Hears of each symbol that is read: how many samples it had.
 pub type OnSymbol = Box<dyn Fn(usize) + Send + Sync>;
@@ -133,27 +132,43 @@ impl Job for Backfill {
             import.push(samples)?;
         }
         fail_point!("between-answers-and-import");
-        let mut staged = import.stage().await?;
-        let mut attempt = 1;
-        loop {
-            let transaction = database::begin_write(self.lake.database()).await?;
-            let did = import.outcome(&staged);
-            let outcome =
-                json!({"samples": did.samples, "added": did.added, "corrected": did.corrected});
-            run.finish(&transaction, &outcome).await?;
-            match staged.publish(&transaction, now).await {
-                Ok(()) => {
-                    transaction.commit().await?;
-                    self.lake.notify_commit();
-                    return Ok(());
-                }
-                Err(LakeError::Conflict { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
-                    transaction.rollback().await?;
-                    attempt += 1;
-                    import.restage(&mut staged, first).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        commit(&self.lake, &DayCommit { run, import, now }).await?;
+        Ok(())
+    }
+}
+
+/// Commits a day, and the result of its run.
+struct DayCommit<'a> {
+    run: &'a JobContext,
+    import: Import,
+    now: Millis,
+}
+
+#[async_trait]
+impl Commit for DayCommit<'_> {
+    type Error = JobError;
+
+    async fn stage(&self) -> Result<StagedSegments, JobError> {
+        Ok(self.import.stage().await?)
+    }
+
+    async fn restage(
+        &self,
+        staged: StagedSegments,
+        conflict: Minute,
+    ) -> Result<StagedSegments, JobError> {
+        Ok(self.import.restage(staged, conflict).await?)
+    }
+
+    async fn record(
+        &self,
+        transaction: &DatabaseTransaction,
+        staged: &StagedSegments,
+    ) -> Result<Millis, JobError> {
+        let did = self.import.outcome(staged);
+        let outcome =
+            json!({"samples": did.samples, "added": did.added, "corrected": did.corrected});
+        self.run.finish(transaction, &outcome).await?;
+        Ok(self.now)
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fail::fail_point;
 use marketlake_common::failure_log::FailureLog;
-use marketlake_entities::database;
 use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_feeds::{Batch, Coverage, ReplayClock};
-use marketlake_lake::{Lake, LakeError};
-use marketlake_model::{Millis, Minute};
+use marketlake_lake::{Commit, Lake, StagedSegments, commit};
+use marketlake_model::{Millis, Minute, Sample};
 use metrics::{counter, gauge};
+use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 
 use crate::shards::{Shard, shards};
@@ -24,7 +24,6 @@ use crate::{
 const LATENESS: Duration = Duration::from_secs(75);
 /// Minutes back for which missing slots are planned.
 const CATCH_UP_MINUTES: i64 = 7 * 1_440;
-const MAX_COMMIT_ATTEMPTS: usize = 10;
 
 /// The job. It leaves: one raw segment a part, its metrics in the directory, and a slot of
 /// `detect-jumps`.
@@ -114,49 +113,70 @@ impl IngestMinute {
         }
     }
 
-    async fn commit(
-        &self,
-        run: &JobContext,
-        batch: Batch,
-        mut outcome: Value,
-    ) -> Result<(), JobError> {
+    async fn commit(&self, run: &JobContext, batch: Batch, outcome: Value) -> Result<(), JobError> {
         let database = self.lake.database();
         if batch.samples.is_empty() {
             return run.finish(database, &outcome).await;
         }
-        let mut attempt = 1;
-        loop {
-            let samples = batch.samples.clone();
-            let staged = if self.shards.len() == 1 {
-                self.lake.stage_minute(samples).await?
-            } else {
-                self.lake.stage_part(samples).await?
-            };
-            fail_point!("between-object-and-commit");
-            outcome["bytes"] = json!(staged.byte_count());
-            let transaction = database::begin_write(database).await?;
-            let now = run.now(&transaction).await?;
-            run.finish(&transaction, &outcome).await?;
-            match staged.publish(&transaction, now).await {
-                Ok(()) => {
-                    slots::enqueue(
-                        &transaction,
-                        DetectJumps::NAME,
-                        &[PlannedSlot::pending(run.slot)],
-                        now,
-                    )
-                    .await?;
-                    transaction.commit().await?;
-                    self.lake.notify_commit();
-                    return Ok(());
-                }
-                Err(LakeError::Conflict { .. }) if attempt < MAX_COMMIT_ATTEMPTS => {
-                    transaction.rollback().await?;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let minute = MinuteCommit {
+            lake: &self.lake,
+            run,
+            samples: batch.samples,
+            is_whole: self.shards.len() == 1,
+            outcome,
+        };
+        commit(&self.lake, &minute).await?;
+        Ok(())
+    }
+}
+
+/// Commits a minute or a shard of it, the result of its run, and the slot of `detect-jumps`.
+struct MinuteCommit<'a> {
+    lake: &'a Lake,
+    run: &'a JobContext,
+    samples: Vec<Sample>,
+    is_whole: bool,
+    outcome: Value,
+}
+
+#[async_trait]
+impl Commit for MinuteCommit<'_> {
+    type Error = JobError;
+
+    async fn stage(&self) -> Result<StagedSegments, JobError> {
+        let samples = self.samples.clone();
+        let staged = match self.is_whole {
+            true => self.lake.stage_minute(samples).await?,
+            false => self.lake.stage_part(samples).await?,
+        };
+        fail_point!("between-object-and-commit");
+        Ok(staged)
+    }
+
+    async fn restage(&self, _: StagedSegments, _: Minute) -> Result<StagedSegments, JobError> {
+        self.stage().await
+    }
+
+    async fn record(
+        &self,
+        transaction: &DatabaseTransaction,
+        staged: &StagedSegments,
+    ) -> Result<Millis, JobError> {
+        let now = self.run.now(transaction).await?;
+        let mut outcome = self.outcome.clone();
+        outcome["bytes"] = json!(staged.byte_count());
+        self.run.finish(transaction, &outcome).await?;
+        Ok(now)
+    }
+
+    async fn follow_up(
+        &self,
+        transaction: &DatabaseTransaction,
+        now: Millis,
+    ) -> Result<(), JobError> {
+        let slot = PlannedSlot::pending(self.run.slot);
+        slots::enqueue(transaction, DetectJumps::NAME, &[slot], now).await?;
+        Ok(())
     }
 }
 

@@ -36,6 +36,7 @@ pub use catalog::directory::Directory;
 pub use catalog::identity::diagnose_identity;
 pub use catalog::mismatch::MismatchError;
 pub use error::LakeError;
+pub use ingest::commit::{Commit, commit};
 pub use ingest::import::{Import, ImportSummary};
 pub use ingest::stage::StagedSegments;
 pub use lake::{Lake, LakeStats};

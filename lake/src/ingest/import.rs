@@ -7,15 +7,18 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use marketlake_entities::database;
 use marketlake_entities::records::segments::{Origin, Tier};
 use marketlake_model::{Metric, Millis, Minute, Sample};
 use parking_lot::Mutex;
+use sea_orm::DatabaseTransaction;
 
 use crate::catalog::segments;
 use crate::error::LakeError;
+use crate::ingest::commit::{Commit, commit};
 use crate::ingest::stage::{NewRows, StagedSegments, Unit};
 use crate::ingest::time_check::TimeBounds;
 use crate::lake::Lake;
@@ -31,8 +34,6 @@ const MAX_SAMPLES_IN_MEMORY: usize = 6_000_000;
 const CONCURRENCY: usize = 2;
 /// Time after its end from which on a day's history is written as one segment.
 pub(crate) const DAY_COMPLETE_AFTER: Duration = Duration::from_secs(3_600);
-/// Attempts at a commit while others commit to the same hours.
-const MAX_COMMIT_ATTEMPTS: usize = 20;
 
 /// Samples on their way into the lake. Later ones win over earlier ones, and over what the lake
 /// has.
@@ -258,22 +259,21 @@ impl Import {
             .await
     }
 
-    /// Stages the day anew that another commit has changed, where [`LakeError::Conflict`] named it
-    /// or an hour of it.
+    /// Stages a day again that another commit changed: the day of `conflict`.
     ///
     /// # Errors
     /// Fails if the store or the catalog fails.
     pub async fn restage(
         &self,
-        staged: &mut StagedSegments,
+        mut staged: StagedSegments,
         conflict: Minute,
-    ) -> Result<(), LakeError> {
+    ) -> Result<StagedSegments, LakeError> {
         let day = conflict.day();
         staged.drop_day(day);
         for (first, tier, runs) in self.plan(day).await? {
             staged.extend(self.stage_unit(first, tier, runs).await?);
         }
-        Ok(())
+        Ok(staged)
     }
 
     /// Stages all of it and publishes it in one transaction.
@@ -281,25 +281,8 @@ impl Import {
     /// # Errors
     /// Fails if the store or the catalog fails; nothing is visible then.
     pub async fn finish(self) -> Result<ImportSummary, LakeError> {
-        let mut staged = self.stage().await?;
-        let mut attempt = 1;
-        while !staged.is_empty() {
-            let transaction = database::begin_write(self.lake.database()).await?;
-            match staged.publish(&transaction, self.now).await {
-                Ok(()) => {
-                    transaction.commit().await?;
-                    self.lake.refresh_directory().await?;
-                    self.lake.notify_commit();
-                    break;
-                }
-                Err(LakeError::Conflict { first }) if attempt < MAX_COMMIT_ATTEMPTS => {
-                    transaction.rollback().await?;
-                    attempt += 1;
-                    self.restage(&mut staged, first).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let staged = commit(&self.lake, &self).await?;
+        self.lake.refresh_directory().await?;
         Ok(self.outcome(&staged))
     }
 
@@ -330,5 +313,30 @@ impl Run {
                 Ok(Box::new(reader))
             }
         }
+    }
+}
+
+#[async_trait]
+impl Commit for Import {
+    type Error = LakeError;
+
+    async fn stage(&self) -> Result<StagedSegments, LakeError> {
+        Import::stage(self).await
+    }
+
+    async fn restage(
+        &self,
+        staged: StagedSegments,
+        conflict: Minute,
+    ) -> Result<StagedSegments, LakeError> {
+        Import::restage(self, staged, conflict).await
+    }
+
+    async fn record(
+        &self,
+        _: &DatabaseTransaction,
+        _: &StagedSegments,
+    ) -> Result<Millis, LakeError> {
+        Ok(self.now)
     }
 }

@@ -1,5 +1,6 @@
 //! Ingest: from samples to live segments.
 
+pub(crate) mod commit;
 pub(crate) mod import;
 pub(crate) mod publish;
 pub(crate) mod stage;
