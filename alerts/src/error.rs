@@ -1,5 +1,6 @@
 //! Errors of this crate.
 
+use marketlake_common::BoxError;
 use marketlake_lake::LakeError;
 use sea_orm::DbErr;
 
@@ -32,13 +33,13 @@ pub enum AlertError {
     },
     /// A message cannot be put together.
     #[error("message: {0}")]
-    Message(String),
+    Message(#[source] BoxError),
     /// A lane of the outbox panicked again and again.
     #[error("{0}")]
     Lane(String),
     /// A picture cannot be drawn.
     #[error("chart: {0}")]
-    Chart(String),
+    Chart(#[source] BoxError),
 }
 
 impl AlertError {

@@ -1,6 +1,9 @@
-//! An error and what it came of.
+//! An error and its causes.
 
-/// The error itself, then what it came of, the cause last.
+/// Error of another crate, kept as the source of one of ours.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error itself, then its causes, the root cause last.
 pub fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {

@@ -14,7 +14,7 @@ mod retry;
 mod secret;
 
 pub use backoff::backoff;
-pub use causes::{causes, reason};
+pub use causes::{BoxError, causes, reason};
 pub use excerpt::{excerpt, excerpt_message};
 pub use health::Health;
 pub use hex::hex;

@@ -165,7 +165,7 @@ impl From<ComputeError> for LakeError {
     fn from(error: ComputeError) -> Self {
         match error {
             ComputeError::Timeout => Self::Busy,
-            ComputeError::Panicked => Self::Query(error.to_string()),
+            ComputeError::Panicked => Self::Query(error.into()),
         }
     }
 }

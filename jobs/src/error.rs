@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketlake_alerts::AlertError;
-use marketlake_common::causes;
+use marketlake_common::{BoxError, causes};
 use marketlake_entities::database::outage::with_cause;
 use marketlake_feeds::FeedError;
 use marketlake_lake::{LakeError, MismatchError};
@@ -74,7 +74,7 @@ pub enum JobError {
     Ended(#[from] TaskError),
     /// The cron scheduler cannot be started or was lost.
     #[error("scheduler: {0}")]
-    Cron(String),
+    Cron(#[source] BoxError),
 }
 
 impl JobError {

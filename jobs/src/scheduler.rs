@@ -123,7 +123,7 @@ impl Scheduler {
             match ended {
                 Ok(Ok(())) => (),
                 Ok(Err(error)) => return Err(JobError::Ended(error)),
-                Err(error) => return Err(JobError::Cron(error.to_string())),
+                Err(error) => return Err(JobError::Cron(error.into())),
             }
         }
         Ok(())

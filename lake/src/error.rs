@@ -1,5 +1,6 @@
 //! Errors of the lake.
 
+use marketlake_common::BoxError;
 use marketlake_model::{Metric, Minute};
 use sea_orm::DbErr;
 
@@ -30,10 +31,10 @@ pub enum LakeError {
     },
     /// A Parquet file could not be written.
     #[error("cannot encode a segment: {0}")]
-    Encode(String),
+    Encode(#[source] BoxError),
     /// The engine could not answer.
     #[error("query: {0}")]
-    Query(String),
+    Query(#[source] BoxError),
     /// Another commit changed the hour since it was staged: stage again.
     #[error("the hour or day from {first} was changed by another commit")]
     Conflict {
@@ -52,7 +53,7 @@ pub enum LakeError {
     },
     /// Samples could not be spilled to disk, or read back.
     #[error("cannot use the folder for temporary files: {0}")]
-    Spill(String),
+    Spill(#[source] BoxError),
     /// Athena failed.
     #[error(transparent)]
     Athena(#[from] AthenaError),
@@ -66,24 +67,24 @@ pub enum LakeError {
 
 impl From<datafusion::error::DataFusionError> for LakeError {
     fn from(error: datafusion::error::DataFusionError) -> Self {
-        Self::Query(error.strip_backtrace())
+        Self::Query(error.strip_backtrace().into())
     }
 }
 
 impl From<arrow::error::ArrowError> for LakeError {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Self::Encode(error.to_string())
+        Self::Encode(error.into())
     }
 }
 
 impl From<parquet::errors::ParquetError> for LakeError {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::Encode(error.to_string())
+        Self::Encode(error.into())
     }
 }
 
 impl LakeError {
-    pub(crate) fn spill(error: &std::io::Error) -> Self {
-        Self::Spill(error.to_string())
+    pub(crate) fn spill(error: std::io::Error) -> Self {
+        Self::Spill(error.into())
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct LakeFile {
 impl Identity {
     pub(crate) fn encode(&self) -> Result<Bytes, LakeError> {
         let text = serde_json::to_string_pretty(self);
-        let text = text.map_err(|error| LakeError::Encode(error.to_string()))?;
+        let text = text.map_err(|error| LakeError::Encode(error.into()))?;
         Ok(Bytes::from(text + "\n"))
     }
 

@@ -164,12 +164,12 @@ impl Import {
         let file = match spill_file.as_mut() {
             Some(file) => file,
             None => {
-                spill_file.insert(tempfile::tempfile().map_err(|error| LakeError::spill(&error))?)
+                spill_file.insert(tempfile::tempfile().map_err(|error| LakeError::spill(error))?)
             }
         };
         let mut offset = file
             .seek(SeekFrom::End(0))
-            .map_err(|error| LakeError::spill(&error))?;
+            .map_err(|error| LakeError::spill(error))?;
         for run in self.units.values_mut().flat_map(|runs| &mut runs.0) {
             if let Run::InMemory(rows) = run {
                 let mut writer = Writer::new(Tier::Raw)?;
@@ -178,7 +178,7 @@ impl Import {
                 }
                 let bytes = writer.finish()?;
                 file.write_all(&bytes)
-                    .map_err(|error| LakeError::spill(&error))?;
+                    .map_err(|error| LakeError::spill(error))?;
                 let length = bytes.len() as u64;
                 *run = Run::Spilled { offset, length };
                 offset += length;
@@ -303,12 +303,12 @@ impl Run {
             Self::InMemory(rows) => Ok(in_memory(Arc::clone(rows))),
             Self::Spilled { offset, length } => {
                 let mut guard = spill_file.lock();
-                let missing = || LakeError::Spill("the file is gone".to_owned());
+                let missing = || LakeError::Spill("the file is gone".into());
                 let file = guard.as_mut().ok_or_else(missing)?;
                 let mut bytes = vec![0; usize::try_from(*length).unwrap_or(0)];
                 file.seek(SeekFrom::Start(*offset))
                     .and_then(|_| file.read_exact(&mut bytes))
-                    .map_err(|error| LakeError::spill(&error))?;
+                    .map_err(|error| LakeError::spill(error))?;
                 let reader = Reader::new(Object::temporary(*length), Bytes::from(bytes))?;
                 Ok(Box::new(reader))
             }

@@ -184,7 +184,7 @@ impl Lake {
         });
         let (segment, effect) = encoded
             .await
-            .map_err(|error| LakeError::Encode(error.to_string()))??;
+            .map_err(|error| LakeError::Encode(error.into()))??;
         self.unit(
             first,
             segment,

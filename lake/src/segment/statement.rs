@@ -143,7 +143,7 @@ impl Statement {
 /// Puts the checksum of a file that carries a statement into its footer.
 pub(crate) fn seal(mut file: Vec<u8>) -> Result<Bytes, LakeError> {
     let at = place_of_checksum(&file);
-    let at = at.ok_or_else(|| LakeError::Encode("no place for the checksum".to_owned()))?;
+    let at = at.ok_or_else(|| LakeError::Encode("no place for the checksum".into()))?;
     let checksum = format!("{:08x}", crc32fast::hash(&file));
     file[at.clone()].copy_from_slice(checksum.as_bytes());
     Ok(file.into())

@@ -43,11 +43,11 @@ pub fn draw(evidence: &Evidence, mean: f64, rule: &Rule, zone: Tz) -> Result<Vec
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
         paint(&area, evidence, mean, rule, zone)
-            .map_err(|error| AlertError::Chart(error.to_string()))?;
+            .map_err(|error| AlertError::Chart(error.to_string().into()))?;
         area.present()
-            .map_err(|error| AlertError::Chart(error.to_string()))?;
+            .map_err(|error| AlertError::Chart(error.into()))?;
     }
-    encode(&pixels).map_err(|error| AlertError::Chart(error.to_string()))
+    encode(&pixels).map_err(|error| AlertError::Chart(error.into()))
 }
 
 fn paint(

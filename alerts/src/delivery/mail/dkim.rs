@@ -47,7 +47,7 @@ impl Dkim {
             (DkimSigningAlgorithm::Ed25519, key.trim())
         };
         let key = DkimSigningKey::new(key, algorithm)
-            .map_err(|error| AlertError::Message(format!("DKIM key: {error}")))?;
+            .map_err(|error| AlertError::Message(format!("DKIM key: {error}").into()))?;
         let relaxed = DkimCanonicalization {
             header: DkimCanonicalizationType::Relaxed,
             body: DkimCanonicalizationType::Relaxed,

@@ -30,7 +30,7 @@ pub(super) struct Draft<'a> {
 
 /// The bytes of a draft.
 pub(super) fn assemble(draft: Draft<'_>, dkim: Option<&Dkim>) -> Result<Vec<u8>, AlertError> {
-    let wrong = |error: &dyn std::fmt::Display| AlertError::Message(error.to_string());
+    let wrong = |error: &dyn std::fmt::Display| AlertError::Message(error.to_string().into());
     let to: lettre::Address = draft.to.parse().map_err(|error| wrong(&error))?;
     let domain = draft.from.email.domain().to_owned();
     let millis = u64::try_from(draft.date.0).unwrap_or(0);

@@ -21,7 +21,7 @@ pub(super) fn render(
         ChannelKind::Slack => slack(&templates.text("slack.txt", context)?),
         ChannelKind::Mail | ChannelKind::Webhook => webhook(delivery, proofs),
     };
-    serde_json::to_vec(&body).map_err(|error| AlertError::Message(error.to_string()))
+    serde_json::to_vec(&body).map_err(|error| AlertError::Message(error.into()))
 }
 
 /// Alerts with their evidence, for programs.

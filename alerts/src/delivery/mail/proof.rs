@@ -65,5 +65,5 @@ pub(super) fn file(proofs: &[Proof<'_>]) -> Result<Vec<u8>, AlertError> {
         [one] => serde_json::to_vec_pretty(one),
         many => serde_json::to_vec(many),
     };
-    written.map_err(|error| AlertError::Message(format!("proof: {error}")))
+    written.map_err(|error| AlertError::Message(format!("proof: {error}").into()))
 }

@@ -34,7 +34,7 @@ pub(super) fn made_up(
     };
     let metric: Metric = id
         .parse()
-        .map_err(|error| AlertError::Message(format!("test: {error}")))?;
+        .map_err(|error| AlertError::Message(format!("test: {error}").into()))?;
     let rule = subscription.rule();
     let ts = now.minute();
     let window = i64::from(rule.jump.window);
@@ -87,7 +87,7 @@ fn alert(subscription: &Subscription, jump: &Jump, now: Millis) -> alerts::Model
 
 pub(super) fn example(now: Millis, zone: Tz) -> Result<Subscription, AlertError> {
     let pattern = "hottry".parse();
-    let pattern = pattern.map_err(|error| AlertError::Message(format!("{error}")))?;
+    let pattern = pattern.map_err(|error| AlertError::Message(format!("{error}").into()))?;
     Ok(Subscription {
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
         state: SubscriptionState::Pending,

@@ -346,7 +346,7 @@ impl Writer {
     /// Chart of an alert; cached, since other alerts may be of the same jump and rule.
     fn chart(&self, one: &AlertDetails) -> Result<Arc<Vec<u8>>, AlertError> {
         let Some(evidence) = &one.evidence else {
-            return Err(AlertError::Chart("there are no rows".to_owned()));
+            return Err(AlertError::Chart("there are no rows".into()));
         };
         let rule = one.subscription.rule();
         let zone: Tz = one.subscription.time_zone;

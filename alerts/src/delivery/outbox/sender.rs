@@ -165,7 +165,7 @@ impl Sender {
             match ended {
                 Ok(Ok(done)) => counts.add(done),
                 Ok(Err(error)) => failed = Some(error),
-                Err(error) => failed = Some(AlertError::Message(error.to_string())),
+                Err(error) => failed = Some(AlertError::Message(error.into())),
             }
         }
         failed.map_or(Ok(counts), Err)

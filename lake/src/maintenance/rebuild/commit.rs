@@ -127,7 +127,7 @@ impl Lake {
             spawn_blocking(move || encode(&read, tier, now)?.finish(Origin::Compact, base));
         let encoded = encoded
             .await
-            .map_err(|error| LakeError::Encode(error.to_string()))?;
+            .map_err(|error| LakeError::Encode(error.into()))?;
         resolved.files = Arc::into_inner(files).unwrap_or_default();
         let Some(mut segment) = encoded? else {
             return Ok(None);

@@ -155,7 +155,7 @@ impl Lake {
             Ok::<_, LakeError>((files, tally))
         })
         .await
-        .map_err(|error| LakeError::Encode(error.to_string()))??;
+        .map_err(|error| LakeError::Encode(error.into()))??;
         let chosen = choose(&files, &tally);
         Ok(Resolution {
             files,

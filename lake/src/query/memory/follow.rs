@@ -86,7 +86,7 @@ impl Lake {
             });
             applied
                 .await
-                .map_err(|error| LakeError::Query(error.to_string()))??;
+                .map_err(|error| LakeError::Query(error.into()))??;
         }
         Ok(segments.iter().map(|segment| segment.id).max())
     }

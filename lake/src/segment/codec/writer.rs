@@ -161,7 +161,7 @@ impl Writer {
         let written = written.map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
         if !written.eq(self.groups.iter().map(|(rows, _)| *rows)) {
             let reason = "the row groups are not those that were summed up";
-            return Err(LakeError::Encode(reason.to_owned()));
+            return Err(LakeError::Encode(reason.into()));
         }
         statement.groups = mem::take(&mut self.groups);
         append(&mut self.inner, &statement)?;
@@ -175,7 +175,7 @@ pub(super) fn append(
     statement: &Statement,
 ) -> Result<(), LakeError> {
     let entries = statement.entries();
-    for entry in entries.map_err(|error| LakeError::Encode(error.to_string()))? {
+    for entry in entries.map_err(|error| LakeError::Encode(error.into()))? {
         writer.append_key_value_metadata(entry);
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(super) fn series(batches: &[RecordBatch]) -> Result<Vec<(Metric, Vec<Point>)
 pub(super) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
     batch
         .column_by_name(name)
-        .ok_or_else(|| LakeError::Query(format!("no column {name} in the answer")))
+        .ok_or_else(|| LakeError::Query(format!("no column {name} in the answer").into()))
 }
 
 pub(super) fn text(batch: &RecordBatch, name: &str) -> Result<ArrayRef, LakeError> {
@@ -41,7 +41,7 @@ pub(super) fn text(batch: &RecordBatch, name: &str) -> Result<ArrayRef, LakeErro
 pub(super) fn metric_at(ids: &ArrayRef, row: usize) -> Result<Metric, LakeError> {
     let id = ids.as_string::<i32>().value(row);
     id.parse()
-        .map_err(|_| LakeError::Query(format!("{id} is no metric")))
+        .map_err(|_| LakeError::Query(format!("{id} is no metric").into()))
 }
 
 /// The columns of points, looked up once a batch.
@@ -68,7 +68,7 @@ impl<'a> PointRows<'a> {
         let value = read_value(self.unscaled[row], self.scales[row]);
         Ok(Point {
             ts: Millis(self.times[row]).minute(),
-            value: value.map_err(LakeError::Query)?,
+            value: value.map_err(|error| LakeError::Query(error.into()))?,
         })
     }
 }

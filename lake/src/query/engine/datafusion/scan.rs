@@ -112,9 +112,12 @@ impl DataFusionEngine {
         parameters.push(("metric", ScalarValue::from(metric.id())));
         let mut rollups = Vec::new();
         for batch in Self::run_query(&session, ROLLUPS, parameters).await? {
-            let rows = RollupRows::new(&batch).map_err(LakeError::Query)?;
+            let rows = RollupRows::new(&batch).map_err(|error| LakeError::Query(error.into()))?;
             for row in 0..batch.num_rows() {
-                rollups.push(rows.rollup(row).map_err(LakeError::Query)?);
+                rollups.push(
+                    rows.rollup(row)
+                        .map_err(|error| LakeError::Query(error.into()))?,
+                );
             }
         }
         Ok(rollups)
