@@ -194,7 +194,7 @@ async fn an_open_server_starts_on_loopback_alone() {
         assert_eq!(said.code, 2, "{said:?}");
         assert!(
             said.err
-                .contains("setting auth.mode = \"open\": expected keys")
+                .contains("setting auth.mode = \"open\": expected \"keys\"")
                 && said.err.contains("keys create"),
             "{said:?}"
         );

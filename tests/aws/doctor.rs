@@ -38,7 +38,7 @@ async fn what_is_wrong_is_named_with_what_to_do() {
     let base = Base::remote().await;
     let missing = Program::on(&base).with("MARKETLAKE_STORE__URL", "s3://nowhere/at/all");
     let said = doctor(&missing).await;
-    let expected = "there is no bucket nowhere: make it, or set store.url to another one";
+    let expected = "bucket nowhere does not exist: create it, or set store.url to another one";
     assert_eq!(
         (said.code, finding(&said, "bucket").1.as_str()),
         (1, expected)
@@ -46,7 +46,7 @@ async fn what_is_wrong_is_named_with_what_to_do() {
 
     let stranger = Program::on(&base).with("MARKETLAKE_STORE__SECRET_ACCESS_KEY", "guessed");
     let said = doctor(&stranger).await;
-    let expected = "we are not let in to lake: the keys are wrong, or lack s3:ListBucket";
+    let expected = "access to lake is denied: the keys are wrong, or lack s3:ListBucket";
     assert_eq!(
         (said.code, finding(&said, "bucket").1.as_str()),
         (1, expected)
@@ -86,7 +86,7 @@ async fn a_bucket_elsewhere_and_a_clock_an_hour_off_are_told() {
     assert_eq!(said.code, 1);
     let (health, detail) = finding(&said, "clock");
     assert_eq!(health, "bad");
-    assert!(detail.ends_with("seconds ahead, off the server's, which refuses what is 15 minutes off: set this machine's clock"), "{detail}");
+    assert!(detail.ends_with("seconds ahead, off the server's, which refuses requests that are 15 minutes off: set this machine's clock"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

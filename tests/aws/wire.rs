@@ -62,7 +62,7 @@ async fn a_refusing_bucket_fails_the_slot_with_advice_and_the_slot_is_done_later
         (403, "AccessDenied", "marketlake doctor"),
         (403, "RequestTimeTooSkewed", "clock"),
         (404, "NoSuchBucket", "store.url"),
-        (503, "SlowDown", "less often"),
+        (503, "SlowDown", "throttles requests"),
     ];
     let each = kinds.map(|(status, code, advice)| async move {
         let (base, wire) = behind_a_wire().await;
