@@ -1,10 +1,9 @@
-//! OpenAPI 3.1 document of the REST API. Each route is documented where it is written.
+//! Frame of the OpenAPI 3.1 document. Each route is documented where it is written.
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::schemas::{AggregateName, DirectionName, FormatName, ProblemBody, StatisticName};
-use crate::{jumps, metric, metrics, rank, ranking, subscriptions, timeseries};
 
 struct Security;
 
@@ -23,19 +22,13 @@ impl Modify for Security {
         description = "Every crypto price, every minute. Times are RFC 3339, UTC; a metric is addressed by its name (hottry) or id (binance:hottry). Errors are application/problem+json.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(
-        metrics::get, metric::get, timeseries::get, rank::get, ranking::get, jumps::get,
-        subscriptions::list, subscriptions::create, subscriptions::get, subscriptions::edit,
-        subscriptions::change, subscriptions::delete, subscriptions::test,
-    ),
     components(schemas(ProblemBody, FormatName, StatisticName, AggregateName, DirectionName)),
     security((), ("key" = [])),
     modifiers(&Security),
 )]
 struct ApiDoc;
 
-/// Builds the OpenAPI document.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// Title, security and shared schemas of the document, without routes.
+pub(super) fn base() -> utoipa::openapi::OpenApi {
     ApiDoc::openapi()
 }

@@ -12,10 +12,8 @@ use marketlake_http::middleware::with_app_policy;
 use marketlake_http::problem::{Problem, not_found};
 use utoipa_swagger_ui::{Config, serve};
 
-use crate::openapi;
-
 static OPENAPI_JSON: LazyLock<String> =
-    LazyLock::new(|| openapi::openapi().to_pretty_json().unwrap_or_default());
+    LazyLock::new(|| crate::openapi().to_pretty_json().unwrap_or_default());
 
 pub(crate) fn router() -> Router {
     Router::new()

@@ -126,7 +126,7 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if matches!(cli.command, Command::Openapi) {
-        output::line(&marketlake_rest::openapi::openapi().to_pretty_json()?)?;
+        output::line(&marketlake_rest::openapi().to_pretty_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Smoke(smoke) = cli.command {

@@ -32,27 +32,82 @@ pub(super) async fn run_probes(target: &Target, probes: &mut Vec<Probe>) -> Opti
     probes.push(Probe::new(path, shape));
     let id = first.and_then(|first| Some(first["id"].as_str()?.to_owned()));
     probe_metric(target, id.as_deref(), probes).await;
+    probe_described(target, id.as_deref(), probes).await;
     for (path, fields) in [
-        ("/v1/ranking?limit=1", &["data", "next"][..]),
-        ("/v1/jumps?limit=1", &["data", "next"]),
-        ("/openapi.json", &["openapi", "paths", "components"]),
-        ("/prometheus/api/v1/query?query=1", &["status", "data"]),
+        ("/prometheus/api/v1/query?query=1", &["status", "data"][..]),
         ("/prometheus/api/v1/labels", &["status", "data"]),
         ("/prometheus/api/v1/metadata", &["status", "data"]),
         ("/prometheus/api/v1/status/buildinfo", &["status", "data"]),
     ] {
         probes.push(shaped(target, path, fields).await);
     }
-    let own = "/v1/subscriptions";
-    if target.has_key() {
-        probes.push(shaped(target, own, &["data"]).await);
-    } else {
-        probes.push(Probe::skipped(own, "needs a key: --key"));
-    }
     for path in PAGES {
         probes.push(typed(target, path, "text/html").await);
     }
     id
+}
+
+/// Probes each route that reads, as the server's own OpenAPI document describes it: of a route
+/// about one object a metric only.
+async fn probe_described(target: &Target, id: Option<&str>, probes: &mut Vec<Probe>) {
+    let path = "/openapi.json";
+    let document = target.get(path).await.and_then(Answer::json);
+    let routes = document.as_ref().ok().map(|document| routes(document));
+    let shape = document
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|document| has(document, &["openapi", "paths", "components"]));
+    probes.push(Probe::new(path, shape));
+    for route in routes.unwrap_or_default() {
+        let path = match (route.path.contains("{name}"), id) {
+            (true, None) => {
+                probes.push(Probe::skipped(&route.path, "the lake is empty"));
+                continue;
+            }
+            (true, Some(id)) => route.path.replace("{name}", id),
+            (false, _) => route.path.clone(),
+        };
+        let is_probed = |probe: &Probe| probe.what.split('?').next() == Some(path.as_str());
+        if path.contains('{') || probes.iter().any(is_probed) {
+            continue;
+        }
+        if route.needs_key && !target.has_key() {
+            probes.push(Probe::skipped(&path, "needs a key: --key"));
+            continue;
+        }
+        let fields: Vec<&str> = route.fields.iter().map(String::as_str).collect();
+        probes.push(shaped(target, &path, &fields).await);
+    }
+}
+
+/// Route that reads.
+struct DescribedRoute {
+    path: String,
+    needs_key: bool,
+    /// Fields that its JSON response has.
+    fields: Vec<String>,
+}
+
+/// The routes of an OpenAPI document that read.
+fn routes(document: &Value) -> Vec<DescribedRoute> {
+    let paths = document["paths"].as_object();
+    let routes = paths.into_iter().flatten().filter_map(|(path, methods)| {
+        let operation = methods.get("get")?;
+        let security = operation["security"].as_array();
+        let json = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let name = json["$ref"]
+            .as_str()
+            .and_then(|name| name.rsplit('/').next());
+        let schema = name.map_or(json, |name| &document["components"]["schemas"][name]);
+        let required = schema["required"].as_array();
+        let fields = required.into_iter().flatten().filter_map(Value::as_str);
+        Some(DescribedRoute {
+            path: path.clone(),
+            needs_key: security.is_some_and(|all| all.iter().all(|one| one.get("key").is_some())),
+            fields: fields.map(str::to_owned).collect(),
+        })
+    });
+    routes.collect()
 }
 
 async fn probe_metric(target: &Target, id: Option<&str>, probes: &mut Vec<Probe>) {

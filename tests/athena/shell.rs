@@ -59,7 +59,7 @@ async fn tables_are_set_up_once_and_answer_from_the_shell() {
     ingest(&lake, &series("a:one", 50, &["9"])).await;
     let said = program.ok(&["doctor"]).await;
     assert!(
-        said.contains("1 days are behind what is committed"),
+        said.contains("the manifests of 1 days are older than the catalog"),
         "{said}"
     );
     let slot = ["run", "publish-manifests", "--slot", "2026-11-24T10:51:00Z"];
