@@ -2,6 +2,7 @@
 
 mod connect;
 pub mod outage;
+mod pool_options;
 mod pooler;
 mod sqlite;
 
@@ -14,10 +15,9 @@ use sea_orm::{
     EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-pub use connect::{
-    ConnectError, PoolOptions, connect, connect_with, diagnose, diagnose_silence, pool,
-};
+pub use connect::{ConnectError, connect, connect_with, diagnose, diagnose_silence, pool};
 use marketlake_model::Millis;
+pub use pool_options::PoolOptions;
 pub use pooler::check_pooler;
 pub use sqlite::{check_sqlite, is_read_only, sqlite_help, with_sqlite_help};
 

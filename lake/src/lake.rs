@@ -21,8 +21,8 @@ use crate::error::LakeError;
 use crate::query::engine::athena::AthenaEngine;
 use crate::query::engine::datafusion::session::DataFusionEngine;
 use crate::query::engine::selector::{AthenaPolicy, EngineSelector};
+use crate::query::listing::CachedListing;
 use crate::query::memory::RecentDay;
-use crate::query::service::CachedListing;
 use crate::span::Span;
 use crate::storage::store::Store;
 
@@ -123,6 +123,11 @@ impl Lake {
     /// Ends at the next [`Lake::notify_commit`]; commits of other processes are not seen here.
     pub async fn wait_for_commit(&self) {
         self.committed.notified().await;
+    }
+
+    /// Upload intents of this lake's writers.
+    pub(crate) fn intents(&self) -> Intents {
+        Intents::new(&self.database)
     }
 
     pub(crate) fn cached_listing(&self) -> &Mutex<Option<CachedListing>> {

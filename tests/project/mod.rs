@@ -1,5 +1,6 @@
 //! Rules that the project keeps about its own files.
 
+mod cycles;
 mod layering;
 mod rule_fields;
 

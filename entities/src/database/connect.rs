@@ -15,6 +15,7 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::pool_options::PoolOptions;
 use super::{pooler, sqlite, sqlite_file};
 use marketlake_common::{causes, private_file};
 
@@ -26,31 +27,6 @@ const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(2);
 const LOGGED_RETRY: Duration = Duration::from_secs(2);
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
-
-/// Size and timeouts of one pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolOptions {
-    /// Maximum number of connections; they are opened on demand.
-    pub max_connections: u32,
-    /// Timeout of a statement waiting for a free connection.
-    pub acquire_timeout: Duration,
-    /// Time for which a server that refuses connections, or has no socket, is tried again at the
-    /// start.
-    pub refused_timeout: Duration,
-    /// After which Postgres cancels a statement; `None`: never. `SQLite` knows no such limit.
-    pub statement_timeout: Option<Duration>,
-}
-
-impl Default for PoolOptions {
-    fn default() -> Self {
-        Self {
-            max_connections: 16,
-            acquire_timeout: Duration::from_secs(10),
-            refused_timeout: Duration::from_secs(10),
-            statement_timeout: None,
-        }
-    }
-}
 
 /// Reason why there is no pool. It never contains the address, which may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxSqliteConnector, Statement,
 };
 
-use super::connect::PoolOptions;
+use super::pool_options::PoolOptions;
 use super::sqlite_file;
 
 /// Messages of `SQLite` about a damaged file, whatever the statement.

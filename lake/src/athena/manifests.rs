@@ -22,7 +22,6 @@ use crate::athena::error::AthenaError;
 use crate::athena::setup::{ROLLUPS, SAMPLES};
 use crate::catalog::{identity, segments};
 use crate::error::LakeError;
-use crate::lake::Lake;
 use crate::span::Span;
 use crate::storage::object::Object;
 use crate::storage::paths;
@@ -51,31 +50,6 @@ pub(crate) struct Readers {
 pub(crate) struct Manifests {
     database: DatabaseConnection,
     store: Store,
-}
-
-impl Lake {
-    pub(crate) fn manifests(&self) -> Manifests {
-        Manifests::new(self.database().clone(), self.store().clone())
-    }
-
-    /// Brings the manifests of all days up to what is committed; of those too that are said to be
-    /// so already, where `again`. Returns how many days were written.
-    ///
-    /// # Errors
-    /// Fails if the lake is not in a bucket, or the store or the catalog fails; days that were
-    /// written stay so.
-    pub async fn publish_manifests(&self, now: Millis, all: bool) -> Result<usize, LakeError> {
-        let manifests = self.manifests();
-        let known = manifests.known().await?;
-        let live = segments::live_days(&manifests.database, Span::ALL).await?;
-        let days = if all {
-            let all = known.iter().map(|row| row.day.minute());
-            all.chain(live.into_keys()).collect()
-        } else {
-            changed(live, known)
-        };
-        manifests.publish(days, now).await
-    }
 }
 
 impl Manifests {
@@ -161,11 +135,15 @@ impl Manifests {
         Ok(())
     }
 
-    async fn known(&self) -> Result<Vec<Model>, LakeError> {
+    pub(super) async fn known(&self) -> Result<Vec<Model>, LakeError> {
         Ok(Entity::find().all(&self.database).await?)
     }
 
-    async fn publish(&self, days: BTreeSet<Minute>, now: Millis) -> Result<usize, LakeError> {
+    pub(super) async fn publish(
+        &self,
+        days: BTreeSet<Minute>,
+        now: Millis,
+    ) -> Result<usize, LakeError> {
         let bucket = self.bucket()?;
         if !days.is_empty() {
             // Another lake's manifests are not ours to replace.
@@ -251,7 +229,7 @@ impl Manifests {
 }
 
 /// Days whose manifest differs from the live segments.
-fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Minute> {
+pub(super) fn changed(mut live: BTreeMap<Minute, String>, known: Vec<Model>) -> BTreeSet<Minute> {
     for Model { day, segments, .. } in known {
         match live.get(&day.minute()) {
             Some(current) if *current == segments => {

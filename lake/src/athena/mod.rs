@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod doctor;
 pub(crate) mod error;
 pub(crate) mod manifests;
+mod operations;
 pub(crate) mod options;
 mod pool;
 mod query;

@@ -6,8 +6,6 @@ use object_store::path::Path;
 use super::client::AthenaClient;
 use super::error::AthenaError;
 use super::statement::{Statement, Values, without_comments};
-use crate::error::LakeError;
-use crate::lake::Lake;
 use crate::storage::paths;
 
 const SETUP: &str = include_str!("setup.sql");
@@ -82,16 +80,5 @@ impl AthenaClient {
             self.query(&statement).await?;
         }
         Ok(())
-    }
-}
-
-impl Lake {
-    /// Makes Athena's tables where they are missing.
-    ///
-    /// # Errors
-    /// Fails if Athena is not connected, or refuses.
-    pub async fn set_up_athena(&self) -> Result<(), LakeError> {
-        let athena = self.athena().ok_or(AthenaError::NoneNamed)?;
-        Ok(athena.client().set_up().await?)
     }
 }

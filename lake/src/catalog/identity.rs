@@ -23,7 +23,6 @@ use crate::catalog::lake_file::{self, Identity, LakeFile, StoredIdentity};
 use crate::catalog::layout::FORMAT;
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
-use crate::lake::Lake;
 use crate::storage::diagnostic::{Diagnostic, Severity};
 use crate::storage::store::Store;
 
@@ -129,40 +128,8 @@ pub(crate) async fn advance(database: &DatabaseConnection, store: &Store) -> Res
     Err(contended(store))
 }
 
-impl Lake {
-    /// Makes sure that this catalog may write to this store: both are of one lake, and the catalog
-    /// is not older than the store's newest objects. For the start of whatever writes.
-    ///
-    /// # Errors
-    /// [`LakeError::Mismatch`] where it may not; where the store or the catalog fails.
-    pub async fn prepare_writes(&self) -> Result<(), LakeError> {
-        if ensure(self.database(), self.store()).await? {
-            return Ok(());
-        }
-        guard::check(self.database(), self.store()).await
-    }
-
-    /// Refuses a catalog without any object beside a store that holds some: what is read from it
-    /// would pass for an empty lake.
-    ///
-    /// # Errors
-    /// [`LakeError::Mismatch`], which names what helps; where database or store fail.
-    pub async fn refuse_lost_catalog(&self) -> Result<(), LakeError> {
-        guard::refuse_empty(self.database(), self.store()).await
-    }
-
-    /// Makes this database the one that the store's lake is of, whatever was before: for a catalog
-    /// that was rebuilt from the store's objects. Every other database of that lake is refused from
-    /// then on.
-    ///
-    /// # Errors
-    /// Fails if the store or the database fails.
-    pub async fn claim_store(&self) -> Result<(), LakeError> {
-        claim(self.database(), self.store()).await
-    }
-}
-
-async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
+/// Makes a database the one that the store's lake is of.
+pub(crate) async fn claim(database: &DatabaseConnection, store: &Store) -> Result<(), LakeError> {
     for _ in 0..MAX_ATTEMPTS {
         let (old, version) = match lake_file::find(store).await? {
             Some(LakeFile { content, version }) => (content.ok(), Some(version)),

@@ -25,7 +25,6 @@ use sea_orm::{
     EntityTrait, QueryFilter, QuerySelect, Set, Statement, Value,
 };
 
-use crate::lake::Lake;
 use crate::storage::paths::ObjectKey;
 
 /// Keys in one statement: below the parameter limit of either database.
@@ -117,12 +116,6 @@ impl Renewal {
             held.1.clone()
         };
         self.intents.renew(&due).await
-    }
-}
-
-impl Lake {
-    pub(crate) fn intents(&self) -> Intents {
-        Intents::new(self.database())
     }
 }
 

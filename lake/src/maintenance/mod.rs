@@ -2,4 +2,5 @@
 
 pub(crate) mod check;
 pub(crate) mod rebuild;
+mod start_checks;
 pub(crate) mod vacuum;

@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod engine;
 mod export;
+pub(crate) mod listing;
 pub(crate) mod memory;
 pub(crate) mod ranking;
 pub(crate) mod service;

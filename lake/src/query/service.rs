@@ -4,24 +4,14 @@ use std::sync::Arc;
 
 use marketlake_model::{Metric, Minute};
 
-use crate::catalog::directory::Directory;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::query::bucket::{Aggregate, Interval};
 use crate::query::engine::QueryEngine;
-use crate::query::memory::snapshot::Snapshot;
+use crate::query::listing::{CachedListing, NamedMetric};
 use crate::query::ranking::{RankedMetric, Ranking};
 use crate::query::statistic::Statistic;
 use crate::span::{Point, Span};
-
-/// Metric with its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedMetric {
-    /// Its name: the pair alone where that is enough.
-    pub name: String,
-    /// The metric.
-    pub metric: Metric,
-}
 
 /// Rank of a metric among all of its measure over the last 24 hours.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,14 +37,6 @@ pub struct RankingResult {
     pub statistic: Statistic,
     /// Span of the ranking.
     pub span: Span,
-}
-
-/// List of metrics, with the state that it was made from.
-#[derive(Clone)]
-pub(crate) struct CachedListing {
-    snapshot: Arc<Snapshot>,
-    directory: Arc<Directory>,
-    listed: Arc<Vec<NamedMetric>>,
 }
 
 impl MetricRank {

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::leases::LEASE;
+use crate::error::AlertError;
 use crate::queue::lane::Lane;
 
 /// Deliveries that are looked at for each one that is claimed.
@@ -49,6 +50,20 @@ pub(super) fn due_sql(now: Millis) -> String {
         throttled("address", "d.address"),
         due = due.0,
     )
+}
+
+/// Whether any delivery waits to be sent at a time.
+///
+/// # Errors
+/// If the database fails.
+pub async fn is_due(database: &DatabaseConnection, now: Millis) -> Result<bool, AlertError> {
+    let backend = database.get_database_backend();
+    let due = due_sql(now);
+    let sql = format!("select d.id from deliveries d where {due} limit 1");
+    let found = database
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    Ok(found.is_some())
 }
 
 fn channels_sql(lane: Lane) -> String {

@@ -24,9 +24,7 @@ mod outliers;
 mod sender;
 mod throttle;
 
-use marketlake_model::Millis;
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-
+pub use self::claim::is_due;
 pub use self::clock_repair::repair_backoffs;
 pub use self::counts::SendCounts;
 pub use self::enqueue_alerts::{
@@ -40,19 +38,3 @@ pub use crate::queue::TOO_OLD_REASON;
 pub use crate::queue::admin::{DeliverySummary, count_dead, find, list, prune_messages, requeue};
 pub use crate::queue::enqueue::{NewDelivery, enqueue};
 pub use crate::queue::lane::Lane;
-
-use crate::error::AlertError;
-
-/// Whether any delivery waits to be sent at a time.
-///
-/// # Errors
-/// If the database fails.
-pub async fn is_due(database: &DatabaseConnection, now: Millis) -> Result<bool, AlertError> {
-    let backend = database.get_database_backend();
-    let due = claim::due_sql(now);
-    let sql = format!("select d.id from deliveries d where {due} limit 1");
-    let found = database
-        .query_one_raw(Statement::from_string(backend, sql))
-        .await?;
-    Ok(found.is_some())
-}

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::attempt::Attempter;
+use super::claim::is_due;
 use super::counts::SendCounts;
-use super::is_due;
 use super::lane_health::LaneHealth;
 use super::lane_worker::{self, Limits, Shared};
 use super::outliers::Outliers;
