@@ -77,9 +77,9 @@ with_rule_fields!(
     path = "/v1/jumps",
     tag = "prices",
     params(
-        ("metric" = Option<String>, Query, description = "Name or id; all metrics, if none is given.", example = "hottry:volume"),
-        ("from" = Option<String>, Query, format = DateTime, description = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."),
-        ("to" = Option<String>, Query, format = DateTime, description = "The last minute; the newest, if none is given."),
+        ("metric" = Option<String>, Query, description = "Name or id; all metrics by default.", example = "hottry:volume"),
+        ("from" = Option<String>, Query, format = DateTime, description = "First minute; of one metric 24 hours before the last, of all of them an hour by default."),
+        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; the newest by default."),
         JumpRuleParams,
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),

@@ -23,7 +23,7 @@ use crate::query_params::QueryParams;
     path = "/v1/ranking",
     tag = "prices",
     params(
-        ("measure" = Option<String>, Query, description = "The measure; price, if nothing is said.", example = "price"),
+        ("measure" = Option<String>, Query, description = "Measure of the metrics; price by default.", example = "price"),
         ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by which metrics are ranked; stddev by default."),
         ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),

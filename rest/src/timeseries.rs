@@ -48,8 +48,8 @@ enum Gathering {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("from" = Option<String>, Query, format = DateTime, description = "The first minute; 24 hours before the last, if none is given."),
-        ("to" = Option<String>, Query, format = DateTime, description = "The last minute; `at`, if none is given."),
+        ("from" = Option<String>, Query, format = DateTime, description = "First minute; 24 hours before the last by default."),
+        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; `at` by default."),
         ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
         ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes up to 366 days.", example = "5m"),
         ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "Aggregate function of an interval; avg by default."),

@@ -153,7 +153,7 @@ impl DeliveriesQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Those in this state only.")] state: Option<DeliveryState>,
-        #[graphql(desc = "How many, 1 to 1,000; 100, if none is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of deliveries, 1 to 1,000; 100 by default.")] first: Option<i32>,
     ) -> Result<Vec<Delivery>> {
         let first = first.unwrap_or(DEFAULT_ROWS);
         if !(1..=MAX_ROWS).contains(&first) {

@@ -98,9 +98,7 @@ impl JobRunsQuery {
         context: &Context<'_>,
         #[graphql(desc = "Only of this job: ingest-minute.")] job: Option<String>,
         #[graphql(desc = "Only in this state.")] state: Option<JobRunState>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,

@@ -83,17 +83,16 @@ impl JumpsQuery {
     async fn jumps(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Name or id: hottry:volume. All metrics, if none is given.")]
-        metric: Option<String>,
+        #[graphql(desc = "Name or id: hottry:volume. All metrics by default.")] metric: Option<
+            String,
+        >,
         #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
         #[graphql(
-            desc = "The first minute; of one metric 24 hours before the last, of all of them an hour, if none is given."
+            desc = "First minute; of one metric 24 hours before the last, of all of them an hour by default."
         )]
         from: Option<DateTime>,
-        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,

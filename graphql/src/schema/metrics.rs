@@ -106,10 +106,11 @@ impl Metric {
     async fn timeseries(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first minute; 24 hours before the last, if none is given.")]
-        from: Option<DateTime>,
-        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
-        #[graphql(desc = "One value for each: 5m, 1h, 1d. Every sample, if none is given.")]
+        #[graphql(desc = "First minute; 24 hours before the last by default.")] from: Option<
+            DateTime,
+        >,
+        #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
+        #[graphql(desc = "One value for each: 5m, 1h, 1d. Every sample by default.")]
         interval: Option<String>,
         #[graphql(desc = "Aggregate function of an interval; the mean by default.")]
         aggregate: Option<AggregateName>,
@@ -129,12 +130,11 @@ impl Metric {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
-        #[graphql(desc = "The first minute; 24 hours before the last, if none is given.")]
-        from: Option<DateTime>,
-        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
+        #[graphql(desc = "First minute; 24 hours before the last by default.")] from: Option<
+            DateTime,
         >,
+        #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
@@ -216,9 +216,7 @@ impl MetricsQuery {
         #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
         #[graphql(desc = "In which order they come.", default)] order_by: MetricOrder,
         #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,

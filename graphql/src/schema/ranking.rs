@@ -113,12 +113,10 @@ impl RankingQuery {
     async fn ranking(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measure; price, if none is given.")] measure: Option<String>,
+        #[graphql(desc = "Measure of the metrics; price by default.")] measure: Option<String>,
         #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
         #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,

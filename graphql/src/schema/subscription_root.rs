@@ -144,7 +144,7 @@ impl LiveSubscription {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics, if none is given."
+            desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics by default."
         )]
         metric: Option<String>,
         #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,

@@ -130,8 +130,8 @@ impl SubscriptionsQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The rule, and the metrics.")] input: RuleInput,
-        #[graphql(desc = "How many days, 1 to 366; default 90.")] days: Option<i32>,
-        #[graphql(desc = "The last minute that is evaluated; default the newest.")] at: Option<
+        #[graphql(desc = "Number of days, 1 to 366; default 90.")] days: Option<i32>,
+        #[graphql(desc = "Last minute that is evaluated; the newest by default.")] at: Option<
             DateTime,
         >,
     ) -> Result<BacktestPayload> {

@@ -31,10 +31,8 @@ impl TimeseriesQuery {
         context: &Context<'_>,
         #[graphql(desc = "Names or ids, 1 to 100 of them: hottry, kraken:btcusd:volume.")]
         metrics: Vec<String>,
-        #[graphql(desc = "The first minute; 24 hours before `to`, if none is given.")] from: Option<
-            DateTime,
-        >,
-        #[graphql(desc = "The last minute; the newest, if none is given.")] to: Option<DateTime>,
+        #[graphql(desc = "First minute; 24 hours before `to` by default.")] from: Option<DateTime>,
+        #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
         #[graphql(desc = "Length of an interval: whole minutes up to 366 days, like 5m, 1h, 1d.")]
         interval: Option<String>,
         #[graphql(desc = "Aggregate function of an interval; the mean by default.")]

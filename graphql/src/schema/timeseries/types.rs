@@ -118,9 +118,7 @@ impl Timeseries {
     #[graphql(complexity = "paging::complexity(first.or(last), child_complexity)")]
     async fn samples(
         &self,
-        #[graphql(desc = "Rows of the page, 1 to 10,000; 100, if none is given.")] first: Option<
-            i32,
-        >,
+        #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
         #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
