@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use marketlake_lake::{with_aggregates, with_statistics};
 use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
@@ -19,34 +20,35 @@ pub(crate) enum FormatName {
     Parquet,
 }
 
-/// Statistic by which metrics are ranked.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it describes a parameter")]
-pub(crate) enum StatisticName {
-    Stddev,
-    RelativeStddev,
-    Mean,
-    Range,
-    Change,
-    PercentChange,
-    Volume,
+macro_rules! define_statistic {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Statistic by which metrics are ranked; one without it is unranked.
+        #[derive(ToSchema)]
+        #[schema(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "it describes a parameter")]
+        pub(crate) enum StatisticName {
+            $($(#[$doc])* $variant,)*
+        }
+    };
 }
 
-/// Aggregate function over an interval.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it describes a parameter")]
-pub(crate) enum AggregateName {
-    Avg,
-    Min,
-    Max,
-    First,
-    Last,
-    Sum,
-    Count,
-    Ohlc,
+with_statistics!(define_statistic);
+
+macro_rules! define_aggregate {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Aggregate function over an interval.
+        #[derive(ToSchema)]
+        #[schema(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "it describes a parameter")]
+        pub(crate) enum AggregateName {
+            $($(#[$doc])* $variant,)*
+            /// Open, high, low and close.
+            Ohlc,
+        }
+    };
 }
+
+with_aggregates!(define_aggregate);
 
 /// Direction of a rule.
 #[derive(ToSchema)]
@@ -57,8 +59,8 @@ pub(crate) enum DirectionName {
     Down,
 }
 
-/// With `format=columns`: what the rows share said once, the columns' names, and for each an array
-/// that is named in the plural.
+/// With `format=columns`: the shared values once, the columns' names, and an array for each column,
+/// named in the plural.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Columns {
     /// The columns' names.

@@ -293,7 +293,12 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
         let hours = query_buckets("1h", day).await;
         let shown: Vec<Vec<String>> = hours
             .iter()
-            .map(|bucket| Aggregate::ALL.map(|a| value(bucket, a)).to_vec())
+            .map(|bucket| {
+                Aggregate::ALL
+                    .iter()
+                    .map(|a| value(bucket, *a))
+                    .collect::<Vec<_>>()
+            })
             .collect();
         // Minutes 1 to 20 and 31 to 60, each and a half: 1,575 + 25 in all; then 61 to 90: 2,265 +
         // 15 in all.

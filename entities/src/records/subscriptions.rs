@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marketlake_common::excerpt;
+use marketlake_common::{excerpt, one_of};
 use marketlake_model::Millis;
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveEnum, Iterable};
@@ -56,10 +56,7 @@ impl ChannelKind {
     #[must_use]
     pub fn list() -> String {
         let names: Vec<String> = Self::iter().map(|kind| kind.to_value()).collect();
-        match names.split_last() {
-            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-            _ => names.concat(),
-        }
+        one_of(&names)
     }
 }
 

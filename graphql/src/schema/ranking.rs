@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use marketlake_http::auth::scope::Scope;
-use marketlake_lake::Lake;
+use marketlake_lake::{Lake, with_statistics};
 use marketlake_model::{Minute, PRICE};
 
 use super::errors;
@@ -13,26 +13,23 @@ use super::metrics::{Metric, minute, resolve};
 use super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::scalars::DateTime;
 
-/// Statistic by which metrics are ranked.
-#[derive(Enum, Clone, Copy, Default, PartialEq, Eq)]
-#[graphql(remote = "marketlake_lake::Statistic")]
-pub(super) enum Statistic {
-    /// Sample standard deviation of the values, in the metric's unit.
-    #[default]
-    Stddev,
-    /// The same over the mean's absolute value; unranked where the mean is zero.
-    RelativeStddev,
-    /// The values' mean, in the metric's unit.
-    Mean,
-    /// The greatest value less the least, in the metric's unit.
-    Range,
-    /// The latest value less the earliest, in the metric's unit.
-    Change,
-    /// The same in percent of the earliest's absolute value; unranked where that is zero.
-    PercentChange,
-    /// Traded volume of the metric's pair: the latest volume24h, or where there is none the sum of
-    /// volume; unranked where neither is recorded.
-    Volume,
+macro_rules! define_statistic {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Statistic by which metrics are ranked; one without it is unranked.
+        #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+        #[graphql(remote = "marketlake_lake::Statistic")]
+        pub(super) enum Statistic {
+            $($(#[$doc])* $variant,)*
+        }
+    };
+}
+
+with_statistics!(define_statistic);
+
+impl Default for Statistic {
+    fn default() -> Self {
+        marketlake_lake::Statistic::default().into()
+    }
 }
 
 /// Rank of a metric among all of its measure, over 24 hours; highest first, ties share a rank (1,

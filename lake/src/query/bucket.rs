@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use marketlake_common::excerpt;
+use marketlake_common::{excerpt, one_of};
 use marketlake_model::{Exact, Minute};
 
 use crate::segment::rollup::Rollup;
@@ -24,28 +24,58 @@ pub struct Interval(u32);
 #[error("expected whole minutes up to 366 days, like 5m, 1h or 1d, got {0:?}")]
 pub struct ParseIntervalError(String);
 
-/// Aggregate of a bucket's samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregate {
-    /// The mean, to 15 digits.
-    Avg,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-    /// The earliest.
-    First,
-    /// The latest.
-    Last,
-    /// The sum, to 15 digits.
-    Sum,
-    /// Number of samples.
-    Count,
+/// Calls `$define!` with the variants of [`Aggregate`]: documentation, variant, name. Each API
+/// declares its own enum from them.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($define:ident) => {
+        $define! {
+            /// The mean, to 15 digits.
+            Avg "avg",
+            /// The least.
+            Min "min",
+            /// The greatest.
+            Max "max",
+            /// The earliest.
+            First "first",
+            /// The latest.
+            Last "last",
+            /// The sum, to 15 digits.
+            Sum "sum",
+            /// Number of samples.
+            Count "count",
+        }
+    };
 }
+
+macro_rules! define {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Aggregate of a bucket's samples.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Aggregate {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Aggregate {
+            /// All variants, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Name in every API.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+with_aggregates!(define);
 
 /// Text that is no aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected avg, min, max, first, last, sum or count, got {0:?}")]
+#[error("expected {list}, got {0:?}", list = one_of(&Aggregate::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()))]
 pub struct ParseAggregateError(String);
 
 /// One metric's samples of one interval: also open (`first`), high (`max`), low (`min`) and close
@@ -117,30 +147,11 @@ impl FromStr for Interval {
     }
 }
 
-impl Aggregate {
-    /// All variants.
-    pub const ALL: [Self; 7] = [
-        Self::Avg,
-        Self::Min,
-        Self::Max,
-        Self::First,
-        Self::Last,
-        Self::Sum,
-        Self::Count,
-    ];
-}
+impl Aggregate {}
 
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::First => "first",
-            Self::Last => "last",
-            Self::Sum => "sum",
-            Self::Count => "count",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -148,8 +159,10 @@ impl FromStr for Aggregate {
     type Err = ParseAggregateError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|a| a.to_string() == text);
-        known.ok_or_else(|| ParseAggregateError(excerpt(text).into_owned()))
+        let known = Self::ALL.iter().find(|one| one.name() == text);
+        known
+            .copied()
+            .ok_or_else(|| ParseAggregateError(excerpt(text).into_owned()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marketlake_common::excerpt;
+use marketlake_common::{excerpt, one_of};
 use marketlake_model::Metric;
 
 use crate::segment::moments::Moments;
@@ -14,26 +14,55 @@ const VOLUME_24H: &str = "volume24h";
 /// The measure of what was traded in one minute.
 const VOLUME: &str = "volume";
 
-/// A number that a metric has over a span. A metric with fewer than two samples has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Statistic {
-    /// Sample standard deviation of the values, in the metric's unit.
-    #[default]
-    Stddev,
-    /// Standard deviation over the mean's absolute value; none where the mean is zero.
-    RelativeStddev,
-    /// The values' mean, in the metric's unit.
-    Mean,
-    /// The greatest value less the least, in the metric's unit.
-    Range,
-    /// The latest value less the earliest, in the metric's unit.
-    Change,
-    /// Change in percent of the earliest's absolute value; none where that is zero.
-    PercentChange,
-    /// Traded volume of the metric's pair: the latest `volume24h`, or without one the sum of
-    /// `volume`. None where neither is recorded.
-    Volume,
+/// Calls `$define!` with the variants of [`Statistic`]: documentation, variant, name. Each API
+/// declares its own enum from them.
+#[macro_export]
+macro_rules! with_statistics {
+    ($define:ident) => {
+        $define! {
+            /// Sample standard deviation of the values, in the metric's unit.
+            Stddev "stddev",
+            /// Standard deviation over the mean's absolute value; none where the mean is zero.
+            RelativeStddev "relative_stddev",
+            /// The values' mean, in the metric's unit.
+            Mean "mean",
+            /// The greatest value less the least, in the metric's unit.
+            Range "range",
+            /// The latest value less the earliest, in the metric's unit.
+            Change "change",
+            /// Change in percent of the earliest's absolute value; none where that is zero.
+            PercentChange "percent_change",
+            /// Traded volume of the metric's pair: the latest `volume24h`, or without one the sum of
+            /// `volume`. None where neither is recorded.
+            Volume "volume",
+        }
+    };
 }
+
+macro_rules! define {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// A number that a metric has over a span. A metric with fewer than two samples has none.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Statistic {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Statistic {
+            /// All variants, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Name in every API.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+with_statistics!(define);
 
 /// Summary of a span's values, as floats.
 #[derive(Clone, Copy, Debug)]
@@ -59,23 +88,10 @@ impl From<&Rollup> for Summary {
 
 /// Text that is no statistic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected stddev, relative_stddev, mean, range, change, percent_change or volume, got {0:?}"
-)]
+#[error("expected {list}, got {0:?}", list = one_of(&Statistic::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()))]
 pub struct ParseStatisticError(String);
 
 impl Statistic {
-    /// All variants.
-    pub const ALL: [Self; 7] = [
-        Self::Stddev,
-        Self::RelativeStddev,
-        Self::Mean,
-        Self::Range,
-        Self::Change,
-        Self::PercentChange,
-        Self::Volume,
-    ];
-
     /// Returns whether count, mean and m2 determine it.
     pub(crate) fn is_of_moments(self) -> bool {
         matches!(self, Self::Stddev | Self::RelativeStddev | Self::Mean)
@@ -121,17 +137,15 @@ pub(crate) fn traded(daily: Option<&Summary>, minutes: Option<&Summary>) -> Opti
     daily.map(|daily| daily.last).or_else(|| minutes.map(sum))
 }
 
+impl Default for Statistic {
+    fn default() -> Self {
+        Self::Stddev
+    }
+}
+
 impl fmt::Display for Statistic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stddev => "stddev",
-            Self::RelativeStddev => "relative_stddev",
-            Self::Mean => "mean",
-            Self::Range => "range",
-            Self::Change => "change",
-            Self::PercentChange => "percent_change",
-            Self::Volume => "volume",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -139,7 +153,9 @@ impl FromStr for Statistic {
     type Err = ParseStatisticError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|s| s.to_string() == text);
-        known.ok_or_else(|| ParseStatisticError(excerpt(text).into_owned()))
+        let known = Self::ALL.iter().find(|one| one.name() == text);
+        known
+            .copied()
+            .ok_or_else(|| ParseStatisticError(excerpt(text).into_owned()))
     }
 }

@@ -1,7 +1,7 @@
 //! Types of time series.
 
 use async_graphql::{ComplexObject, Enum, Result, SimpleObject};
-use marketlake_lake::{Aggregate, Bucket, Point};
+use marketlake_lake::{Bucket, Point, with_aggregates};
 
 use super::super::metrics::Metric;
 use super::super::paging::{self, CursorPosition, Page, PageArgs, Paging};
@@ -23,39 +23,18 @@ pub(in crate::schema) struct Timeseries {
     pub(super) buckets: Vec<Bucket>,
 }
 
-/// Aggregate function over an interval.
-#[derive(Clone, Copy, Enum, PartialEq, Eq)]
-#[graphql(name = "Aggregate")]
-pub(in crate::schema) enum AggregateName {
-    /// The mean, to 15 digits.
-    Avg,
-    /// The least value.
-    Min,
-    /// The greatest value.
-    Max,
-    /// The earliest value.
-    First,
-    /// The latest value.
-    Last,
-    /// The sum, to 15 digits.
-    Sum,
-    /// Number of samples.
-    Count,
+macro_rules! define_aggregate {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Aggregate function over an interval.
+        #[derive(Clone, Copy, Enum, PartialEq, Eq)]
+        #[graphql(name = "Aggregate", remote = "marketlake_lake::Aggregate")]
+        pub(in crate::schema) enum AggregateName {
+            $($(#[$doc])* $variant,)*
+        }
+    };
 }
 
-impl From<AggregateName> for Aggregate {
-    fn from(name: AggregateName) -> Self {
-        match name {
-            AggregateName::Avg => Self::Avg,
-            AggregateName::Min => Self::Min,
-            AggregateName::Max => Self::Max,
-            AggregateName::First => Self::First,
-            AggregateName::Last => Self::Last,
-            AggregateName::Sum => Self::Sum,
-            AggregateName::Count => Self::Count,
-        }
-    }
-}
+with_aggregates!(define_aggregate);
 
 /// Candle of an interval: open, high, low, close and count.
 #[derive(SimpleObject)]
