@@ -15,8 +15,21 @@ pub(super) fn parse(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Dur
     let parsed = humantime::parse_duration(text).ok();
     let span = parsed.filter(|span| bounds.contains(span));
     span.ok_or_else(|| {
-        let [min, max] =
-            [bounds.start(), bounds.end()].map(|span| humantime::format_duration(*span));
+        let [min, max] = [bounds.start(), bounds.end()].map(|time| format(*time));
         format!("expected a time like 30s, 10m or 400d, from {min} to {max}")
     })
+}
+
+/// Formats a duration in the greatest unit in which it is whole: `400d`, `90s`, `100ms`.
+pub(super) fn format(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if time.subsec_nanos() != 0 {
+        return format!("{}ms", time.as_millis());
+    }
+    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
+        if seconds > 0 && seconds.is_multiple_of(length) {
+            return format!("{}{unit}", seconds / length);
+        }
+    }
+    format!("{seconds}s")
 }

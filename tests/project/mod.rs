@@ -1,6 +1,9 @@
 //! Rules that the project keeps about its own files.
 
 mod cycles;
+mod documentation;
+mod layering;
+mod rule_fields;
 mod layering;
 mod rule_fields;
 

@@ -192,7 +192,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),
             vec!["vacuum"],
-            "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 1year 18h",
+            "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 366d",
         ),
         (
             setting("MARKETLAKE_ATHENA__DATABASE", "my lake"),
@@ -202,7 +202,33 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_ATHENA__TIMEOUT", "soon"),
             vec!["metrics"],
-            "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1day",
+            "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1d",
+        ),
+        (
+            setting("MARKETLAKE_WEBHOOKS__MAX_CONNECTIONS", "257"),
+            vec!["config"],
+            "setting webhooks.max_connections = \"257\": expected a number from 1 to 256",
+        ),
+        (
+            setting(
+                "MARKETLAKE_WEBHOOKS__ALLOW_NETWORKS",
+                "[\"10.0.0.0/8\", \"lan\"]",
+            ),
+            vec!["config"],
+            "setting webhooks.allow_networks.1 = \"lan\": expected a network like 10.0.0.0/8",
+        ),
+        (
+            setting(
+                "MARKETLAKE_FEEDS",
+                "[{kind=\"binance\",base_url=\"ftp://me:secret@host\"}]",
+            ),
+            vec!["config"],
+            "setting feeds.0.base_url = \"ftp://me:***@host\": expected an address like https://",
+        ),
+        (
+            setting("MARKETLAKE_FEEDS", "[{seed=7}]"),
+            vec!["config"],
+            "setting feeds.0.kind = \"\": expected binance, cryptowatch, simulated or replay",
         ),
         (
             setting("MARKETLAKE_ATHENA__OUTPUT_LOCATION", "/tmp"),
