@@ -3,8 +3,8 @@
 mod cycles;
 mod documentation;
 mod layering;
-mod rule_fields;
 mod layering;
+mod rule_fields;
 mod rule_fields;
 
 use std::path::{Path, PathBuf};
