@@ -39,7 +39,7 @@ impl ConfigError {
     pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
         Self::Setting {
             name: name.to_owned(),
-            value: types::shown(value),
+            value: types::shown(name, value),
             problem: problem.to_string(),
         }
     }
@@ -50,7 +50,7 @@ impl ConfigError {
         let value = figment.find_value(&name).ok();
         match (&error.kind, value) {
             (Kind::Message(problem), Some(value)) if !name.is_empty() => Self::Setting {
-                value: types::shown(&text(&value)),
+                value: types::shown(&name, &raw_text(&value)),
                 problem: problem.clone(),
                 name,
             },
@@ -219,6 +219,14 @@ pub(super) fn text(value: &Value) -> String {
         }
         Value::Array(..) => "[]".to_owned(),
         Value::Empty(..) | Value::Dict(..) => String::new(),
+    }
+}
+
+/// The text of a value as it was written; anything else as [`text`] has it.
+fn raw_text(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => text.clone(),
+        value => text(value),
     }
 }
 

@@ -325,7 +325,12 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Formats a value for an error: shortened, and without credentials.
-pub(super) fn shown(value: &str) -> String {
-    excerpt(&SecretUrl::from(value.to_owned()).to_string()).into_owned()
+/// Formats a setting's value for an error: shortened, and without credentials. What should be a URL,
+/// and is none, is not shown at all: it may hold a password.
+pub(super) fn shown(name: &str, value: &str) -> String {
+    let safe = match name.ends_with("url") {
+        true => SecretUrl::from(value.to_owned()).to_string(),
+        false => redact_url(value),
+    };
+    excerpt(&safe).into_owned()
 }

@@ -3,8 +3,6 @@
 mod cycles;
 mod documentation;
 mod layering;
-mod layering;
-mod rule_fields;
 mod rule_fields;
 
 use std::path::{Path, PathBuf};
