@@ -37,7 +37,7 @@ fn log_start(service: &Service, settings: &Settings, roles: &[Role]) {
     let feeds: Vec<String> = settings
         .feeds
         .iter()
-        .map(|feed| format!("{:?}", feed.kind()).to_lowercase())
+        .map(|feed| feed.kind().name().to_owned())
         .collect();
     let roles: Vec<String> = roles
         .iter()

@@ -12,7 +12,7 @@ use marketlake_model::Minute;
 
 use super::Usage;
 use super::query_args::minute;
-use crate::config::{FeedKind, Settings};
+use crate::config::Settings;
 use crate::progress::Progress;
 use crate::{output, service, wiring};
 
@@ -126,7 +126,7 @@ impl Backfill {
     fn exchange(&self, settings: &Settings) -> anyhow::Result<Binance> {
         let Source::Binance = self.feed;
         let mut feeds = settings.feeds.iter();
-        let configured = feeds.find(|feed| feed.kind() == FeedKind::Binance);
+        let configured = feeds.find(|feed| feed.kind().name() == "binance");
         let configured = configured.and_then(|feed| feed.base_url.as_deref().cloned());
         let base = match configured {
             Some(url) => url,

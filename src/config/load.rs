@@ -94,7 +94,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
         .map_err(|error| ConfigError::loading(error, &figment))?;
     for (index, feed) in settings.feeds.iter().enumerate() {
         if feed.kind.0.is_none() {
-            let problem = "expected binance, cryptowatch, simulated or replay";
+            let problem = types::expected_kind();
             return Err(ConfigError::setting(
                 &format!("feeds.{index}.kind"),
                 "",

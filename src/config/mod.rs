@@ -18,4 +18,5 @@ mod types;
 pub(crate) use database::Pool;
 pub(crate) use load::{ConfigError, Loaded, load};
 pub(crate) use reference::reference;
-pub(crate) use settings::{Feed, FeedKind, LogFormat, Settings, file_url};
+pub(crate) use settings::{Feed, LogFormat, Settings, file_url};
+pub(crate) use types::FeedKind;

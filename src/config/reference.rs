@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use figment::value::Value;
+use marketlake_feeds::EXCHANGES;
 
 use super::alerts::{Alerts, Dkim, Mail, Webhooks};
 use super::athena::{Athena, AthenaRoute};
@@ -57,6 +58,10 @@ const TABLES: &[(&str, &str, &str, &[(&str, &str)])] = &[
 pub(crate) fn reference() -> Result<String, figment::Error> {
     let defaults = Value::serialize(Settings::default())?;
     let feed = Value::serialize(Feed::default())?;
+    let exchanges: Vec<String> = EXCHANGES
+        .iter()
+        .map(|exchange| format!("`{}`", exchange.name))
+        .collect();
     let mut page = include_str!("reference.md").to_owned();
     let general: &[(&str, &str)] = &[(
         "data",
@@ -71,7 +76,7 @@ pub(crate) fn reference() -> Result<String, figment::Error> {
             path => table(&mut page, &format!("{path}."), fields, &defaults),
         }
     }
-    Ok(page)
+    Ok(page.replace("{exchanges}", &exchanges.join(", ")))
 }
 
 /// Writes the rows of a table, without the fields that are tables of their own.

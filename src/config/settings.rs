@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use marketlake_common::{Secret, SecretUrl};
 use marketlake_entities::database;
+use marketlake_feeds::ExchangeOptions;
 use marketlake_lake::StoreOptions;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -18,8 +19,8 @@ use super::operations::Operations;
 use super::section::section;
 use super::server::Server;
 use super::types::{
-    Checked, Count, EncryptionMode, ExchangeUrl, MinuteText, Period, PlainUrl, ReplaySpeed,
-    Required,
+    Checked, Count, EncryptionMode, ExchangeUrl, FeedKind, FeedKindName, MinuteText, Period,
+    PlainUrl, ReplaySpeed, Required,
 };
 
 /// Retention of a tier: the last 24 hours, and segments that are not merged yet, are always kept.
@@ -92,8 +93,8 @@ section! {
     /// Price sources by priority: the first that supplies a metric is used. The default is one
     /// feed of kind `binance`. A given list replaces the default. A replay must be the only feed.
     Feed {
-        /// Kind: `binance`, `cryptowatch`, `simulated` or `replay`; required.
-        kind: Required<FeedKind> = Required(None),
+        /// Kind: the name of an exchange ({exchanges}), `simulated` or `replay`; required.
+        kind: Required<Checked<FeedKindName>> = Required(None),
         /// Number of shards in which its metrics are ingested, 1 to 64; each is a slot that any
         /// process may claim. 1 by default.
         shards: Option<Shards> = None,
@@ -121,25 +122,11 @@ section! {
     }
 }
 
-/// Kinds of feeds.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FeedKind {
-    /// Binance's REST API.
-    Binance,
-    /// Servers that speak Cryptowatch's protocol.
-    Cryptowatch,
-    /// Recorded files, or another lake.
-    Replay,
-    /// A generated market.
-    Simulated,
-}
-
 impl Feed {
     /// Creates a feed with default settings.
     pub(crate) fn new(kind: FeedKind) -> Self {
         Self {
-            kind: Required(Some(kind)),
+            kind: Required(Some(Checked::built_in(kind.name()))),
             ..Self::default()
         }
     }
@@ -183,7 +170,7 @@ impl Default for Settings {
             mail: Mail::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
-            feeds: vec![Feed::new(FeedKind::Binance)],
+            feeds: vec![Feed::new(FeedKind::DEFAULT)],
             jobs: Jobs::default(),
             log: Log::default(),
             runs_long: false,
@@ -260,10 +247,18 @@ impl Feed {
     /// Markets that it ingests, as far as the settings name them.
     pub(crate) fn ingested_markets(&self) -> Vec<String> {
         match self.kind() {
-            FeedKind::Binance => vec!["binance".to_owned()],
+            FeedKind::Exchange(exchange) => exchange.markets(&self.exchange_options()),
             FeedKind::Simulated => vec![marketlake_model::SIMULATED.to_owned()],
-            FeedKind::Cryptowatch => self.markets.clone(),
             FeedKind::Replay => self.market.iter().cloned().collect(),
+        }
+    }
+
+    /// Options of its exchange.
+    pub(crate) fn exchange_options(&self) -> ExchangeOptions {
+        ExchangeOptions {
+            base_url: self.base_url.as_deref().cloned(),
+            api_key: self.api_key.clone(),
+            markets: self.markets.clone(),
         }
     }
 
@@ -275,7 +270,7 @@ impl Feed {
 
     /// Its kind; a feed that was loaded has one.
     pub(crate) fn kind(&self) -> FeedKind {
-        self.kind.0.unwrap_or(FeedKind::Binance)
+        self.kind.0.as_deref().copied().unwrap_or(FeedKind::DEFAULT)
     }
 
     /// Whether it returns minutes of the past.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::subscriptions::check_address;
-use marketlake_common::{SecretUrl, excerpt, redact_url};
+use marketlake_common::{SecretUrl, excerpt, one_of, redact_url};
+use marketlake_feeds::{EXCHANGES, Exchange};
 use marketlake_lake::{Encryption, ParseEncryptionError};
 use marketlake_model::{Minute, parse_time};
 use serde::de::{DeserializeOwned, Error as _};
@@ -104,7 +105,7 @@ impl<const MIN: u64, const MAX: u64> Serialize for Count<MIN, MAX> {
 }
 
 /// A setting without a default.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Required<T>(pub(super) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Required<T> {
@@ -263,10 +264,45 @@ text_forms! {
             false => Err("expected a name of a to z, 0 to 9 and _".to_owned()),
         }
     };
+    /// Kind of a feed.
+    FeedKindName: FeedKind, |text| FeedKind::all()
+        .find(|kind| kind.name() == text)
+        .ok_or_else(expected_kind);
     /// Minute, RFC 3339.
     MinuteText: Minute, |text| parse_time(text)
         .map(|time| time.minute())
         .map_err(|error| error.to_string());
+}
+
+/// Kind of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedKind {
+    /// An exchange that is polled.
+    Exchange(&'static Exchange),
+    /// Recorded files, or another lake.
+    Replay,
+    /// A generated market.
+    Simulated,
+}
+
+impl FeedKind {
+    /// Kind of the feed without settings.
+    pub(crate) const DEFAULT: Self = Self::Exchange(EXCHANGES[0]);
+
+    /// Name in the settings.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Exchange(exchange) => exchange.name,
+            Self::Replay => "replay",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// All kinds: the exchanges, then the others.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let exchanges = EXCHANGES.iter().map(|exchange| Self::Exchange(exchange));
+        exchanges.chain([Self::Simulated, Self::Replay])
+    }
 }
 
 /// Base URL of an exchange, which may hold credentials.
@@ -313,6 +349,12 @@ impl Form for ReplaySpeed {
         let problem = || "expected a number above 0 and at most 100000".to_owned();
         is_valid.then_some(*raw).ok_or_else(problem)
     }
+}
+
+/// What a feed's kind is expected to be.
+pub(super) fn expected_kind() -> String {
+    let names: Vec<&str> = FeedKind::all().map(FeedKind::name).collect();
+    format!("expected {}", one_of(&names))
 }
 
 /// Whether a URL's host is this machine.

@@ -4,11 +4,9 @@ mod lake_replay;
 
 use std::sync::Arc;
 
-use marketlake_common::Secret;
 use marketlake_feeds::files::FileOptions;
-use marketlake_feeds::{Binance, Cryptowatch, Feed, ReplayClock, ReplayFeed, Simulated};
+use marketlake_feeds::{Feed, ReplayClock, ReplayFeed, Simulated};
 use marketlake_jobs::Source;
-use url::Url;
 
 use lake_replay::{LakeReplay, LakeReplayError};
 
@@ -48,19 +46,10 @@ async fn make_one(
     name: &dyn Fn(&str) -> String,
     pace: &mut Option<ReplayClock>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
-    let kind = format!("{:?}", feed.kind()).to_lowercase();
-    let unusable =
-        |error: &dyn std::fmt::Display| ConfigError::setting(&name("kind"), &kind, error);
     Ok(match feed.kind() {
-        FeedKind::Binance => {
-            let base = base_url(feed, Binance::DEFAULT_URL)?;
-            Arc::new(Binance::new(base, None).map_err(|error| unusable(&error))?)
-        }
-        FeedKind::Cryptowatch => {
-            let base = base_url(feed, Cryptowatch::DEFAULT_URL)?;
-            let api_key = feed.api_key.as_ref().map(Secret::expose);
-            let made = Cryptowatch::new(base, api_key, feed.markets.clone(), None);
-            Arc::new(made.map_err(|error| unusable(&error))?)
+        FeedKind::Exchange(exchange) => {
+            let made = exchange.connect(&feed.exchange_options());
+            made.map_err(|error| ConfigError::setting(&name("kind"), exchange.name, error))?
         }
         FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
         FeedKind::Replay => replay(feed, name, pace).await?,
@@ -94,14 +83,4 @@ async fn replay(
     })?;
     *pace = Some(replay.clock());
     Ok(Arc::new(replay))
-}
-
-fn base_url(feed: &config::Feed, usual: &str) -> Result<Url, ConfigError> {
-    match feed.base_url.as_deref() {
-        Some(url) => Ok(url.clone()),
-        None => usual.parse().map_err(|error| {
-            // The exchange's own address, which is built in.
-            ConfigError::setting("feeds.base_url", usual, error)
-        }),
-    }
 }

@@ -187,7 +187,7 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
         (
             setting("MARKETLAKE_FEEDS", "[{kind=\"nyse\"}]"),
             vec!["config"],
-            "found `nyse`",
+            "setting feeds.0.kind = \"nyse\": expected binance, cryptowatch, simulated or replay",
         ),
         (
             setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),

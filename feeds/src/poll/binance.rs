@@ -4,6 +4,7 @@
 //! `X-MBX-USED-WEIGHT-1M` says how much of the minute's weight this address has used.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use url::Url;
 
 use super::client::{ExchangeClient, HttpResponse, malformed};
 use super::credentials::Credentials;
+use super::exchange::Exchange;
 use crate::batch::Batch;
 use crate::error::FeedError;
 use crate::feed::{Coverage, Feed};
@@ -38,6 +40,14 @@ struct Ticker<'a> {
     #[serde(borrow)]
     price: &'a RawValue,
 }
+
+/// Binance's spot market.
+pub(super) static EXCHANGE: Exchange = Exchange {
+    name: MARKET,
+    default_url: Binance::DEFAULT_URL,
+    markets: |_| vec![MARKET.to_owned()],
+    connect: |base, _| Ok(Arc::new(Binance::new(base, None)?)),
+};
 
 impl Binance {
     /// Binance's host for market data without a key.

@@ -4,9 +4,11 @@
 //! address is configurable. Body:
 //! `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},"allowance":{..}}`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use marketlake_common::Secret;
 use marketlake_model::{Metric, Minute, PRICE};
 use reqwest::header::HeaderName;
 use serde::Deserialize;
@@ -14,6 +16,7 @@ use url::Url;
 
 use super::client::{ExchangeClient, HttpResponse, malformed, truncate_message};
 use super::credentials::Credentials;
+use super::exchange::Exchange;
 use crate::batch::Batch;
 use crate::error::FeedError;
 use crate::feed::{Coverage, Feed};
@@ -49,6 +52,18 @@ struct Cursor {
     #[serde(default)]
     has_more: bool,
 }
+
+/// Servers that speak Cryptowatch's protocol, for several markets.
+pub(super) static EXCHANGE: Exchange = Exchange {
+    name: "cryptowatch",
+    default_url: Cryptowatch::DEFAULT_URL,
+    markets: |options| options.markets.clone(),
+    connect: |base, options| {
+        let api_key = options.api_key.as_ref().map(Secret::expose);
+        let feed = Cryptowatch::new(base, api_key, options.markets.clone(), None)?;
+        Ok(Arc::new(feed))
+    },
+};
 
 impl Cryptowatch {
     /// Former URL of the service.

@@ -4,4 +4,10 @@ pub(crate) mod binance;
 pub(crate) mod client;
 mod credentials;
 pub(crate) mod cryptowatch;
+pub(crate) mod exchange;
 pub(crate) mod retry_after;
+
+use exchange::Exchange;
+
+/// All exchanges, by name.
+pub static EXCHANGES: &[&Exchange] = &[&binance::EXCHANGE, &cryptowatch::EXCHANGE];
