@@ -42,7 +42,7 @@ pub(super) struct Delivery {
     pub(super) id: ID,
     /// alert, digest, confirmation, manage, test or incident.
     kind: String,
-    /// Channel: mail, webhook or slack.
+    /// Channel that carries it.
     channel: String,
     /// Recipient, masked.
     to: String,

@@ -54,7 +54,7 @@ macro_rules! define_input {
             $($(#[$end_doc])* $end: Option<$end_type>,)*
             /// The reader's time zone, by its IANA name; default UTC.
             time_zone: Option<String>,
-            /// Channel of its alerts: mail, webhook or slack; default mail.
+            /// Channel of its alerts; default mail.
             channel: Option<String>,
             /// HTTPS URL that webhooks are sent to.
             endpoint: Option<String>,

@@ -29,16 +29,22 @@ const TEMPLATES: [(&str, &str); 7] = [
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    environment().unwrap_or_else(|error| {
+        // A test parses them: they are built in.
+        tracing::error!(%error, "a page's template cannot be parsed");
+        Environment::new()
+    })
+});
+
+fn environment() -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     for (name, source) in TEMPLATES {
-        if let Err(error) = environment.add_template(name, source) {
-            tracing::error!(%error, name, "a page's template cannot be parsed");
-        }
+        environment.add_template(name, source)?;
     }
-    environment
-});
+    Ok(environment)
+}
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -197,5 +203,14 @@ impl IntoResponse for PageError {
         Page::message(title, &text)
             .with_status(status)
             .into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_page_has_a_template_that_can_be_parsed() {
+        let environment = super::environment().expect("templates");
+        assert_eq!(environment.templates().count(), super::TEMPLATES.len());
     }
 }

@@ -50,7 +50,7 @@ pub struct SmtpChannel {
     tls: Tls,
     credentials: Option<Credentials>,
     hello: ClientId,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl SmtpChannel {
@@ -59,7 +59,7 @@ impl SmtpChannel {
     ///
     /// # Errors
     /// If the address cannot be used.
-    pub fn new(text: &str, hello: &str, patience: Option<Duration>) -> Result<Self, ChannelError> {
+    pub fn new(text: &str, hello: &str, timeout: Option<Duration>) -> Result<Self, ChannelError> {
         let wrong = |reason: &str| ChannelError::Address(reason.to_owned());
         let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
         let host = url.host_str().filter(|host| !host.is_empty());
@@ -96,7 +96,7 @@ impl SmtpChannel {
             tls,
             credentials,
             hello: ClientId::Domain(hello.to_owned()),
-            patience: patience.unwrap_or(TIMEOUT),
+            timeout: timeout.unwrap_or(TIMEOUT),
         })
     }
 
@@ -136,9 +136,9 @@ impl SmtpChannel {
             _ => (),
         }
         if let Some(credentials) = &self.credentials {
-            let said = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            let reply = connection.auth(DEFAULT_MECHANISMS, credentials).await;
             // A wrong password is the operator's to mend: the mails wait.
-            said.map_err(|error| SendOutcome::Unavailable(reason(&error)))?;
+            reply.map_err(|error| SendOutcome::Unavailable(reason(&error)))?;
         }
         budget.renew();
         Ok(connection)
@@ -220,15 +220,15 @@ impl SmtpLine {
 #[async_trait]
 impl Transport for SmtpLine {
     async fn prepare(&mut self, message: &OutgoingMessage) -> Result<(), SendOutcome> {
-        let patience = self.channel.patience;
+        let limit = self.channel.timeout;
         let mut stage = Stage::Connect;
         // Given up or refused, the connection is dropped: it is put back only after its last word
         // was read.
-        let opened = timeout(patience, self.open(message, &mut stage)).await;
+        let opened = timeout(limit, self.open(message, &mut stage)).await;
         let connection = match opened {
             Ok(opened) => opened?,
             Err(_) => {
-                let seconds = patience.as_secs();
+                let seconds = limit.as_secs();
                 let reason = format!("the server took over {seconds} s, up to {stage}");
                 return Err(broken(stage, reason));
             }
@@ -241,10 +241,10 @@ impl Transport for SmtpLine {
         let Some(mut connection) = self.connection.take() else {
             return SendOutcome::Retry("there is no connection".to_owned());
         };
-        let patience = self.channel.patience;
+        let limit = self.channel.timeout;
         self.budget.renew();
-        match timeout(patience, connection.message(&message.bytes)).await {
-            Err(_) => SendOutcome::Unknown(format!("no answer within {} s", patience.as_secs())),
+        match timeout(limit, connection.message(&message.bytes)).await {
+            Err(_) => SendOutcome::Unknown(format!("no answer within {} s", limit.as_secs())),
             Ok(Ok(response)) => {
                 let sending = accepted(&response);
                 if sending == SendOutcome::Sent {

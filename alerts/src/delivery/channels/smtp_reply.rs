@@ -40,9 +40,9 @@ pub(super) fn refused(stage: Stage, error: &SmtpError) -> SendOutcome {
         return broken(stage, reason);
     };
     let code = u16::from(code);
-    let said = error.source().map(ToString::to_string);
-    let said = said.unwrap_or_default();
-    match scope(stage, code, subject(code, &said)) {
+    let text = error.source().map(ToString::to_string);
+    let text = text.unwrap_or_default();
+    match scope(stage, code, subject(code, &text)) {
         ThrottleScope::All | ThrottleScope::Channel => broken(stage, reason),
         _ if code >= 500 => SendOutcome::Permanent(reason),
         scope => SendOutcome::Throttled {
@@ -65,8 +65,8 @@ pub(super) fn broken(stage: Stage, reason: String) -> SendOutcome {
 
 /// Subject of the enhanced status code that a reply begins with, if it has one of the reply's class
 /// (RFC 2034, 4).
-fn subject(code: u16, said: &str) -> Option<u16> {
-    let word = said.split_whitespace().next()?;
+fn subject(code: u16, text: &str) -> Option<u16> {
+    let word = text.split_whitespace().next()?;
     let mut parts = word.split('.').map(|part| part.parse::<u16>().ok());
     let [class, subject, detail] = [parts.next()??, parts.next()??, parts.next()??];
     let is_whole = parts.next().is_none() && detail <= 999;
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_refusal_concerns_the_server_a_domain_or_an_address_by_stage_and_code() {
         use Stage::{Connect, Data, Recipient, Sender};
-        for (stage, code, said, expected) in [
+        for (stage, code, text, expected) in [
             (Connect, 421, "busy", ThrottleScope::Channel),
             (Connect, 554, "no service here", ThrottleScope::Channel),
             (Sender, 451, "4.7.1 slow down", ThrottleScope::Channel),
@@ -134,10 +134,10 @@ mod tests {
             (Data, 452, "4.2.2 mailbox full", ThrottleScope::Address),
             (Data, 552, "5.3.4 too big", ThrottleScope::Address),
         ] {
-            let is = scope(stage, code, subject(code, said));
-            assert_eq!(is, expected, "{stage}: {code} {said}");
+            let is = scope(stage, code, subject(code, text));
+            assert_eq!(is, expected, "{stage}: {code} {text}");
         }
-        for said in [
+        for text in [
             "",
             "4.2",
             "4.2.2.2",
@@ -145,7 +145,7 @@ mod tests {
             "4.x.1",
             "99999999.1.1",
         ] {
-            assert_eq!(subject(450, said), None, "{said:?}");
+            assert_eq!(subject(450, text), None, "{text:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub(in crate::schema) struct CreateSubscriptionInput {
     time_zone: Option<String>,
     /// Mail address of its owner, who must confirm it by mail.
     address: String,
-    /// Channel of its alerts: mail, webhook or slack; default mail.
+    /// Channel of its alerts; default mail.
     channel: Option<String>,
     /// HTTPS URL that webhooks are sent to.
     endpoint: Option<String>,

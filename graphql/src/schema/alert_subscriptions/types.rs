@@ -52,7 +52,7 @@ pub(in crate::schema) struct Subscription {
     snoozed_until: Option<DateTime>,
     /// Mail address of its owner.
     address: String,
-    /// Channel: mail, webhook or slack.
+    /// Channel of its alerts.
     channel: String,
     /// HTTPS URL that webhooks are sent to; null for mail.
     endpoint: Option<String>,
