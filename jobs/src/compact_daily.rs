@@ -39,6 +39,10 @@ impl Job for CompactDaily {
         Self::NAME
     }
 
+    fn writes_to_store(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(1_800),

@@ -40,6 +40,10 @@ impl Job for CompactHourly {
         Self::NAME
     }
 
+    fn writes_to_store(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(600),

@@ -191,6 +191,10 @@ impl Job for IngestMinute {
         Self::NAME
     }
 
+    fn writes_to_store(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(50),

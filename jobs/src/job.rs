@@ -80,6 +80,12 @@ pub trait Job: Send + Sync {
     /// Its name in the slot table, on the shell and in figures: `ingest-minute`. Unique.
     fn name(&self) -> &'static str;
 
+    /// Whether it writes to the object store, or deletes from it: then the start makes sure that
+    /// database and store belong together.
+    fn writes_to_store(&self) -> bool {
+        false
+    }
+
     /// Its policy.
     fn policy(&self) -> Policy;
 

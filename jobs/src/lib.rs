@@ -45,7 +45,7 @@ pub use marketlake_entities::clock::{
     STEP_SETTLE_TIME, STEP_TOLERANCE,
 };
 pub use publish_manifests::PublishManifests;
-pub use registry::{JobDeps, JobSet};
+pub use registry::{JOB_NAMES, JobDeps, JobSet};
 pub use review_jumps::{ReviewJumps, evaluated_minutes};
 pub use runner::{RunOnce, Runner};
 pub use scheduler::Scheduler;

@@ -33,6 +33,10 @@ impl Job for PublishManifests {
         Self::NAME
     }
 
+    fn writes_to_store(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(300),

@@ -13,6 +13,20 @@ use crate::{
     IngestMinute, Job, PublishManifests, ReviewJumps, Source, Vacuum, Watchdog, WatchdogOptions,
 };
 
+/// Names of all jobs, in the order of [`JobSet::all`].
+pub const JOB_NAMES: [&str; 10] = [
+    IngestMinute::NAME,
+    DetectJumps::NAME,
+    DeliverAlerts::NAME,
+    ReviewJumps::NAME,
+    ExpireSubscriptions::NAME,
+    Watchdog::NAME,
+    CompactHourly::NAME,
+    CompactDaily::NAME,
+    PublishManifests::NAME,
+    Vacuum::NAME,
+];
+
 /// Dependencies of the jobs.
 pub struct JobDeps {
     /// The lake.

@@ -41,6 +41,10 @@ impl Job for Vacuum {
         Self::NAME
     }
 
+    fn writes_to_store(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(600),

@@ -3,26 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use marketlake_common::excerpt;
+use marketlake_common::{excerpt, one_of};
 use marketlake_entities::database;
-use marketlake_jobs::{
-    CompactDaily, CompactHourly, IngestMinute, Job, PlanningTime, PublishManifests, RunOnce,
-    Runner, Vacuum,
-};
+use marketlake_jobs::{JOB_NAMES, Job, PlanningTime, RunOnce, Runner};
 use marketlake_model::{Millis, parse_time};
 
 use super::Usage;
 use crate::config::Settings;
 use crate::{output, service, wiring};
-
-/// Jobs that write to the store or delete from it.
-const WRITERS: [&str; 5] = [
-    IngestMinute::NAME,
-    CompactHourly::NAME,
-    CompactDaily::NAME,
-    PublishManifests::NAME,
-    Vacuum::NAME,
-];
 
 /// Runs one slot of a job now, through the slot table: for cron, an event bus or a test.
 ///
@@ -30,8 +18,7 @@ const WRITERS: [&str; 5] = [
 /// 2026-11-24T10:31:00Z
 #[derive(Args)]
 pub(super) struct Run {
-    /// Job: ingest-minute, detect-jumps, deliver-alerts, review-jumps, expire-subscriptions,
-    /// watchdog, compact-hourly, compact-daily, publish-manifests, vacuum.
+    #[arg(help = format!("Job: {}.", one_of(&JOB_NAMES)))]
     job: String,
     /// Scheduled time of the slot, RFC 3339; by default the newest slot that is due.
     #[arg(long, value_name = "TS")]
@@ -64,7 +51,7 @@ impl Run {
             ))
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
-        if WRITERS.contains(&job.name()) {
+        if job.writes_to_store() {
             lake.prepare_writes().await?;
         }
         let slot = match slot {

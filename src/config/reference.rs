@@ -93,12 +93,19 @@ fn table(page: &mut String, prefix: &str, fields: &[(&str, &str)], defaults: &Va
         };
         let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
         let about = about.strip_suffix('.').unwrap_or(&about);
-        let (head, tail) = about.split_at(about.chars().next().map_or(0, char::len_utf8));
-        let _ = writeln!(
-            page,
-            "| `{name}` | {default} | {}{tail} |",
-            head.to_lowercase()
-        );
+        let _ = writeln!(page, "| `{name}` | {default} | {} |", lower(about));
+    }
+}
+
+/// Begins with a small letter, unless the first word is an abbreviation.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    let (first, second) = (letters.next(), letters.next());
+    match (first, second) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
+        }
+        _ => text.to_owned(),
     }
 }
 

@@ -32,13 +32,13 @@ macro_rules! with_aggregates {
         $define! {
             /// The mean, to 15 digits.
             Avg "avg",
-            /// The least.
+            /// The least value.
             Min "min",
-            /// The greatest.
+            /// The greatest value.
             Max "max",
-            /// The earliest.
+            /// The earliest value.
             First "first",
-            /// The latest.
+            /// The latest value.
             Last "last",
             /// The sum, to 15 digits.
             Sum "sum",
