@@ -116,15 +116,15 @@ pub fn evaluate(
     let most = later.map(|seen| seen.resident_bytes).max().unwrap_or(0);
     // They rise and fall as idle connections are closed and opened again: so the most of some time
     // after the warm-up is compared with the most of as long before the end.
-    let most_descriptors = |from: Duration| {
+    let max_descriptors = |from: Duration| {
         let within = seen
             .iter()
             .filter(|seen| (from..=from + warm_up).contains(&seen.at));
         within.map(|seen| seen.descriptors).max().unwrap_or(0)
     };
     let (early_descriptors, descriptors) = (
-        most_descriptors(warm_up),
-        most_descriptors(length.saturating_sub(warm_up)),
+        max_descriptors(warm_up),
+        max_descriptors(length.saturating_sub(warm_up)),
     );
     let last = seen.last().unwrap_or(early);
     say(&format!("after the warm-up: {early}"));

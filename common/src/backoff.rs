@@ -12,8 +12,8 @@ const MAX_DOUBLINGS: u32 = 20;
 #[must_use]
 pub fn backoff(first: Duration, longest: Duration, failed_attempts: u32, chance: f64) -> Duration {
     let doublings = failed_attempts.saturating_sub(1).min(MAX_DOUBLINGS);
-    let most = first.saturating_mul(2_u32.pow(doublings)).min(longest);
-    most.mul_f64(chance.clamp(0.0, 1.0))
+    let max = first.saturating_mul(2_u32.pow(doublings)).min(longest);
+    max.mul_f64(chance.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

@@ -169,8 +169,8 @@ fn write_notes(health: &Health, status: DataStatus, stale_after: Option<Duration
         gauge!("marketlake_newest_sample_age_seconds").set(as_f64(age));
         let stale = stale_after.filter(|after| status.now > newest.plus(*after));
         let text = stale.map(|after| {
-            let most = after.as_secs();
-            format!("stale: the newest minute is {age} s old, expected at most {most} s")
+            let max = after.as_secs();
+            format!("stale: the newest minute is {age} s old, expected at most {max} s")
         });
         health.note("feeds", text);
     }

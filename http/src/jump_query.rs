@@ -35,7 +35,7 @@ async fn span(
     from: Option<Minute>,
     to: Option<Minute>,
 ) -> Result<Result<Option<Span>, String>, LakeError> {
-    let (usual, most) = if is_of_one {
+    let (usual, max) = if is_of_one {
         (DAY, MAX_MINUTES_OF_METRIC)
     } else {
         (DEFAULT_MINUTES_OF_ALL, MAX_MINUTES_OF_ALL)
@@ -48,11 +48,11 @@ async fn span(
     Ok(span.and_then(|span| {
         let minutes = span.to.number() - span.from.number() + 1;
         let of = if is_of_one { "a metric" } else { "all metrics" };
-        if minutes <= most {
+        if minutes <= max {
             Ok(Some(span))
         } else {
             Err(format!(
-                "expected at most {most} minutes of {of} up to {}, got {minutes}",
+                "expected at most {max} minutes of {of} up to {}, got {minutes}",
                 span.to
             ))
         }

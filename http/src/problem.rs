@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::auth::error::AuthError;
 use crate::auth::permissions::AccessDenied;
 use crate::limits::response_size::ResponseTooLarge;
+use crate::request_id::RequestId;
 
 /// An error as the caller sees it.
 #[derive(Debug)]
@@ -42,7 +43,8 @@ impl Problem {
 
     /// Status 500: an unexpected error, which is logged.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = RequestId::current();
+        let id = id.as_str();
         tracing::error!(id, %error, "request failed");
         let detail = format!("see the server's log for {id}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
@@ -98,8 +100,8 @@ impl Problem {
     }
 
     fn unreadable(error: &(dyn std::error::Error + 'static)) -> Self {
-        let id = uuid::Uuid::new_v4().to_string();
-        let error = with_cause(error);
+        let (id, error) = (RequestId::current(), with_cause(error));
+        let id = id.as_str();
         tracing::error!(id, error, "request failed");
         let detail =
             format!("the lake cannot be read at the moment; the server's log says why under {id}");

@@ -11,8 +11,13 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tokio::task_local;
 use tracing::{Instrument, Span, field, info_span};
 use uuid::Uuid;
+
+task_local! {
+    static CURRENT: RequestId;
+}
 
 /// Name of the header.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,6 +46,19 @@ impl RequestId {
         let mut buffer = Uuid::encode_buffer();
         let text = Uuid::now_v7().simple().encode_lower(&mut buffer);
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
+    }
+
+    /// Id of the request that this task belongs to; a new one outside of a request.
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT
+            .try_with(Clone::clone)
+            .unwrap_or_else(|_| Self::random())
+    }
+
+    /// Lets a future that runs in a task of its own belong to this request, as long as it runs.
+    pub fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(Self::current(), future)
     }
 
     /// Text of the id.
@@ -91,7 +109,8 @@ pub async fn assign_request_id(mut request: Request, next: Next) -> Response {
         duration_ms = field::Empty,
     );
     request.extensions_mut().insert(id.clone());
-    let mut response = respond(request, next).instrument(span).await;
+    let respond = CURRENT.scope(id.clone(), respond(request, next));
+    let mut response = respond.instrument(span).await;
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response
 }

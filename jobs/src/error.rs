@@ -32,6 +32,7 @@ pub enum JobError {
         /// Its name.
         feed: String,
         /// The error.
+        #[source]
         error: FeedError,
     },
     /// The lake failed.

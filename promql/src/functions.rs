@@ -43,19 +43,19 @@ pub(super) fn call(
             each(&|value| (value * inverse + 0.5).floor() / inverse)?
         }
         Function::Clamp => {
-            let (least, most) = (arguments.scalar(1)?, arguments.scalar(2)?);
-            if least > most {
+            let (min, max) = (arguments.scalar(1)?, arguments.scalar(2)?);
+            if min > max {
                 return Ok(Value::Vector(Vec::new()));
             }
-            each(&|value| value.min(most).max(least))?
+            each(&|value| value.min(max).max(min))?
         }
         Function::ClampMin => {
-            let least = arguments.scalar(1)?;
-            each(&|value| value.max(least))?
+            let min = arguments.scalar(1)?;
+            each(&|value| value.max(min))?
         }
         Function::ClampMax => {
-            let most = arguments.scalar(1)?;
-            each(&|value| value.min(most))?
+            let max = arguments.scalar(1)?;
+            each(&|value| value.min(max))?
         }
         Function::Absent => nothing_is(arguments.vector(0)?.is_empty()),
         Function::AbsentOverTime => match arguments.at(0)? {

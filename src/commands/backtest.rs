@@ -34,8 +34,8 @@ impl Backtest {
         // Invalid input is reported before anything is opened.
         new.check_rule().map_err(usage)?;
         let lake = wiring::lake::open_to_read(settings).await?;
-        let most = settings.alerts.max_metrics;
-        let found = try_out(&lake, &new, self.days, at, most).await?;
+        let max = settings.alerts.max_metrics;
+        let found = try_out(&lake, &new, self.days, at, max).await?;
         let Some(found) = found.map_err(usage)? else {
             output::note("backtest: nothing has been recorded yet");
             return Ok(());

@@ -31,7 +31,7 @@ enum DeliveriesCommand {
         state: Option<StateFlag>,
         /// Maximum number of deliveries.
         #[arg(long, default_value_t = 100)]
-        most: u64,
+        limit: u64,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -87,9 +87,9 @@ impl Deliveries {
         match self.command {
             DeliveriesCommand::List {
                 state,
-                most,
+                limit,
                 format,
-            } => list(&database, state, most, format).await?,
+            } => list(&database, state, limit, format).await?,
             DeliveriesCommand::Requeue { ids } => return requeue(&database, &ids).await,
             DeliveriesCommand::Stop { reason } => {
                 let now = database::clock(&database).await?;
@@ -113,10 +113,10 @@ impl Deliveries {
 async fn list(
     database: &DatabaseConnection,
     state: Option<StateFlag>,
-    most: u64,
+    max: u64,
     format: Format,
 ) -> anyhow::Result<()> {
-    let listed = outbox::list(database, state.map(DeliveryState::from), most).await?;
+    let listed = outbox::list(database, state.map(DeliveryState::from), max).await?;
     let rows: Vec<Vec<Cell>> = listed
         .into_iter()
         .map(|row| {

@@ -43,12 +43,12 @@ impl Export {
         let grace = settings.jobs.vacuum_grace_period.get();
         let valid = self.valid.unwrap_or(grace);
         if valid > grace || valid.is_zero() {
-            let (most, got) = (
+            let (max, got) = (
                 humantime::format_duration(grace),
                 humantime::format_duration(valid),
             );
             return Err(Usage(format!(
-                "--valid: expected a time up to {most} (jobs.vacuum_grace_period), got {got}"
+                "--valid: expected a time up to {max} (jobs.vacuum_grace_period), got {got}"
             ))
             .into());
         }

@@ -99,8 +99,8 @@ impl Subscriptions {
 async fn create(settings: &Settings, new: &SubscriptionSpec) -> anyhow::Result<()> {
     let wanted = new.check().map_err(usage)?;
     let lake = wiring::lake::open(settings).await?;
-    let most = settings.alerts.max_metrics;
-    let metrics = check_matches(&wanted.pattern, lake.directory().metrics(), most)
+    let max = settings.alerts.max_metrics;
+    let metrics = check_matches(&wanted.pattern, lake.directory().metrics(), max)
         .map_err(|error| usage(vec![error]))?;
     let now = database::clock(lake.database()).await?;
     let made = Subscription::create(lake.database(), new, now)

@@ -99,10 +99,10 @@ fn table(page: &mut String, prefix: &str, fields: &[(&str, &str)], defaults: &Va
 
 /// Begins with a small letter, unless the first word is an abbreviation.
 fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    let (first, second) = (letters.next(), letters.next());
-    match (first, second) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
+    let word = text.split(' ').next().unwrap_or_default();
+    let is_plain = word.chars().skip(1).all(|letter| !letter.is_uppercase());
+    match text.chars().next() {
+        Some(first) if is_plain && word.len() > 1 => {
             format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
         }
         _ => text.to_owned(),

@@ -351,7 +351,7 @@ impl Form for ReplaySpeed {
     }
 }
 
-/// What a feed's kind is expected to be.
+/// Error text of an unknown kind of feed.
 pub(super) fn expected_kind() -> String {
     let names: Vec<&str> = FeedKind::all().map(FeedKind::name).collect();
     format!("expected {}", one_of(&names))

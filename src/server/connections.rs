@@ -110,9 +110,9 @@ impl Connections {
     }
 
     /// Closes the oldest connections that wait for a request. Returns how many.
-    pub(super) fn evict_idle(&self, most: usize) -> usize {
+    pub(super) fn evict_idle(&self, max: usize) -> usize {
         let open = self.open.lock();
-        evict(open.all.values(), most, Instant::now()).0
+        evict(open.all.values(), max, Instant::now()).0
     }
 }
 
@@ -159,18 +159,14 @@ impl Open {
 
 /// Signals the first connections that wait for a request to close. Returns how many, and how many
 /// were signalled before.
-fn evict<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
-    most: usize,
-    now: Instant,
-) -> (usize, usize) {
+fn evict<'a>(entries: impl Iterator<Item = &'a Entry>, max: usize, now: Instant) -> (usize, usize) {
     let (mut evicted, mut leaving) = (0, 0);
     for entry in entries {
         if entry.activity.is_evicted() {
             leaving += 1;
         } else if entry.activity.evict(now) {
             evicted += 1;
-            if evicted >= most {
+            if evicted >= max {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! The examples of README.md and docs/*.md: each is run by a test, or stands in `ELSEWHERE`.
+//! The examples of README.md and docs/*.md: a test runs each, or `ELSEWHERE` says why not.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -136,7 +136,7 @@ const ELSEWHERE: [(&str, &str, &str); 34] = [
     ),
 ];
 
-/// Samples of the metrics that the pages ask for.
+/// Samples of the metrics that the pages name.
 const HISTORY: &str = "metric,ts,value
 binance:hottry,2026-11-24T10:00:00Z,0.06076
 binance:hottry:volume,2026-11-24T10:00:00Z,12

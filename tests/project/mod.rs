@@ -97,7 +97,7 @@ fn no_file_is_longer_than_400_lines() {
     assert_eq!(long, Vec::<String>::new());
 }
 
-fn visit(folder: &Path, with: &mut impl FnMut(&Path)) {
+pub fn visit(folder: &Path, with: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::rest::HISTORY;
+use crate::project::visit;
+use crate::rest::{HISTORY, serve_with};
 use crate::support::base::Base;
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -119,4 +120,38 @@ async fn lines_of_a_request_a_run_and_a_delivery_name_their_ids() {
     })
     .await;
     server.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_fails_names_the_id_under_which_the_log_says_why() {
+    let base = Base::local().await;
+    let program = Program::on(&base).with("MARKETLAKE_LOG__FORMAT", "json");
+    let mut server = serve_with(&program, &base, HISTORY).await;
+    // The last 24 hours are in memory; what is before is read from the files.
+    visit(base.path(), &mut |file| {
+        if file.extension().is_some_and(|ending| ending == "parquet") {
+            std::fs::write(file, "damaged").unwrap();
+        }
+    });
+    let client = Client::of(&server).with("x-request-id", "a-request-that-fails");
+    let from = "2026-11-20T00:00:00Z";
+    let path = format!("/v1/metric/hottry/timeseries?from={from}");
+    let rest = client.get(&path).await;
+    assert_eq!(rest.status, 503, "{rest:?}");
+    assert!(rest.text().contains("a-request-that-fails"), "{rest:?}");
+    let query = format!(
+        r#"{{ timeseries(metrics: ["hottry"], from: "{from}") {{ samples {{ nodes {{ value }} }} }} }}"#
+    );
+    let graphql = client.graphql(&query).await;
+    let id = &graphql["errors"][0]["extensions"]["id"];
+    assert_eq!(id, "a-request-that-fails", "{graphql}");
+    server.interrupt().await;
+    let lines = objects(&server.end_log());
+    let failed = lines
+        .iter()
+        .filter(|line| line["fields"]["message"] == "request failed");
+    let ids: Vec<&Value> = failed
+        .map(|line| &span(line, "request").unwrap()["id"])
+        .collect();
+    assert_eq!(ids, ["a-request-that-fails"; 2], "{lines:?}");
 }

@@ -325,7 +325,7 @@ async fn write(
     now: Millis,
 ) -> Result<bool, AlertError> {
     use bounces::Column;
-    let cut = |text: &str, most| text.chars().take(most).collect::<String>();
+    let cut = |text: &str, max| text.chars().take(max).collect::<String>();
     let row = bounces::ActiveModel {
         id: NotSet,
         address: Set(delivery.address.clone()),

@@ -81,8 +81,8 @@ impl Limits {
         let minute = self.minute;
         let tally = self.tally(&subscription.id);
         let admitted = tally.admit(&subscription.scoped_rule, minute, last);
-        let most = subscription.rule().max_alerts;
-        if most.is_some_and(|most| tally.ever >= most) {
+        let max = subscription.rule().max_alerts;
+        if max.is_some_and(|max| tally.ever >= max) {
             self.spent.insert(subscription.id.clone());
         }
         admitted

@@ -67,7 +67,7 @@ impl From<Model> for DeliverySummary {
 pub async fn list(
     connection: &impl ConnectionTrait,
     state: Option<DeliveryState>,
-    most: u64,
+    max: u64,
 ) -> Result<Vec<DeliverySummary>, DbErr> {
     let mut all = Entity::find();
     if let Some(state) = state {
@@ -76,7 +76,7 @@ pub async fn list(
     let rows = all
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
-        .limit(most)
+        .limit(max)
         .all(connection)
         .await?;
     Ok(rows.into_iter().map(DeliverySummary::from).collect())

@@ -139,10 +139,10 @@ impl AlertCounts {
         if last.is_some_and(|last| ts.number() - last.number() < i64::from(rule.cooldown)) {
             return Err(SuppressionReason::Cooldown);
         }
-        if rule.max_alerts.is_some_and(|most| self.ever >= most) {
+        if rule.max_alerts.is_some_and(|max| self.ever >= max) {
             return Err(SuppressionReason::Spent);
         }
-        if rule.max_per_day.is_some_and(|most| self.today >= most) {
+        if rule.max_per_day.is_some_and(|max| self.today >= max) {
             return Err(SuppressionReason::Day);
         }
         self.today += 1;

@@ -64,13 +64,13 @@ pub struct Note {
 pub async fn alerts(
     connection: &impl ConnectionTrait,
     id: &str,
-    most: u64,
+    max: u64,
 ) -> Result<Vec<PastAlert>, AlertError> {
     let rows = alerts::Entity::find()
         .filter(alerts::Column::SubscriptionId.eq(id))
         .order_by_desc(alerts::Column::Ts)
         .order_by_asc(alerts::Column::Metric)
-        .limit(most)
+        .limit(max)
         .all(connection)
         .await?;
     let states = deliveries_of(connection, &rows).await?;
@@ -140,13 +140,13 @@ async fn deliveries_of(
 pub async fn whys(
     connection: &impl ConnectionTrait,
     id: &str,
-    most: u64,
+    max: u64,
 ) -> Result<Vec<Why>, AlertError> {
     let rows = transitions::Entity::find()
         .filter(transitions::Column::SubscriptionId.eq(id))
         .order_by_desc(transitions::Column::Ts)
         .order_by_asc(transitions::Column::Metric)
-        .limit(most)
+        .limit(max)
         .all(connection)
         .await?;
     let whys = rows.into_iter().map(|row| Why {
@@ -166,12 +166,12 @@ pub async fn whys(
 pub async fn notes(
     connection: &impl ConnectionTrait,
     id: &str,
-    most: u64,
+    max: u64,
 ) -> Result<Vec<Note>, AlertError> {
     let rows = alert_notes::Entity::find()
         .filter(alert_notes::Column::SubscriptionId.eq(id))
         .order_by_desc(alert_notes::Column::Ts)
-        .limit(most)
+        .limit(max)
         .all(connection)
         .await?;
     let notes = rows.into_iter().map(|row| Note {

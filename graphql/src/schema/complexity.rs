@@ -11,6 +11,7 @@ use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, N
 use async_graphql::{
     ErrorExtensionValues, PathSegment, Request, Response, ServerError, ValidationResult, Value,
 };
+use marketlake_http::request_id::RequestId;
 
 use crate::schema::Schema;
 
@@ -126,7 +127,8 @@ fn is_left_out(error: &ServerError, data: &Value) -> bool {
 }
 
 fn mask(error: &mut ServerError, extensions: &mut ErrorExtensionValues) {
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = RequestId::current();
+    let id = id.as_str();
     tracing::error!(id, error = error.message, "request failed");
     error.message = format!("internal error {id}; the server's log says more");
     error.source = None;

@@ -161,11 +161,11 @@ impl DeliveriesQuery {
             return Err(bad_argument("first", &reason));
         }
         let lake = context.data::<Arc<Lake>>()?;
-        let most = u64::try_from(first).unwrap_or_default();
+        let max = u64::try_from(first).unwrap_or_default();
         let rows = outbox::list(
             lake.database(),
             state.map(deliveries::DeliveryState::from),
-            most,
+            max,
         )
         .await;
         let rows = rows.map_err(|error| errors::unavailable(&error))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Error, ErrorExtensions, Result};
 use marketlake_common::excerpt;
 use marketlake_entities::database::outage::with_cause;
+use marketlake_http::request_id::RequestId;
 use marketlake_http::state::AppState;
 use marketlake_lake::{AthenaError, LakeError};
 use marketlake_model::Millis;
@@ -48,14 +49,14 @@ pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
         let busy = LakeError::Busy.to_string();
         return Error::new(busy).extend_with(|_, e| e.set("code", "OVERLOADED"));
     }
-    let id = uuid::Uuid::new_v4().to_string();
-    let error = with_cause(error);
+    let (id, error) = (RequestId::current(), with_cause(error));
+    let id = id.as_str();
     tracing::error!(id, error, "request failed");
     let message =
         format!("the lake cannot be read at the moment; the server's log says why under {id}");
     Error::new(message).extend_with(|_, extensions| {
         extensions.set("code", "UNAVAILABLE");
-        extensions.set("id", id.as_str());
+        extensions.set("id", id);
     })
 }
 

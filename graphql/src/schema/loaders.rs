@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_graphql::Result;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use marketlake_http::request_id::RequestId;
 use marketlake_lake::{
     Lake, LakeError, MetricRank, Point, QueryEngine, Span, Statistic, inherit_recorder,
 };
@@ -40,7 +41,10 @@ impl Loaders {
 
 /// Builds a loader whose batch holds all keys requested until the executor is idle.
 fn loader<L: Send + Sync + 'static>(of: L) -> DataLoader<L, HashMapCache> {
-    let spawn = |loading| tokio::spawn(inherit_recorder(loading).in_current_span());
+    let spawn = |loading| {
+        let loading = RequestId::inherit(inherit_recorder(loading));
+        tokio::spawn(loading.in_current_span())
+    };
     DataLoader::with_cache(of, spawn, HashMapCache::default()).delay(Duration::ZERO)
 }
 

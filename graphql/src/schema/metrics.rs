@@ -114,7 +114,7 @@ impl Metric {
         interval: Option<String>,
         #[graphql(desc = "Aggregate function of an interval; the mean by default.")]
         aggregate: Option<AggregateName>,
-        #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
+        #[graphql(desc = "Transforms of the values, applied in order.")] transforms: Option<
             Vec<TransformInput>,
         >,
     ) -> Result<Timeseries> {
@@ -175,9 +175,9 @@ pub(super) async fn resolve(lake: &Lake, name: &str) -> Result<Key> {
 }
 
 /// Metrics that names stand for, up to a maximum.
-pub(super) async fn resolve_all(lake: &Lake, names: &[String], most: usize) -> Result<Vec<Key>> {
-    if names.is_empty() || names.len() > most {
-        let problem = format!("expected 1 to {most} names, got {}", names.len());
+pub(super) async fn resolve_all(lake: &Lake, names: &[String], max: usize) -> Result<Vec<Key>> {
+    if names.is_empty() || names.len() > max {
+        let problem = format!("expected 1 to {max} names, got {}", names.len());
         return Err(errors::bad_argument("metrics", &problem));
     }
     let mut metrics = Vec::with_capacity(names.len());

@@ -18,6 +18,7 @@ use marketlake_http::limits::rate_limiter::{
 };
 use marketlake_http::limits::response_size::{MaxBytes, points_for_bytes};
 use marketlake_http::query_cache::{CacheKey, CacheWeight, Cacheable, QueryCache};
+use marketlake_http::request_id::RequestId;
 use marketlake_http::state::ApiContext;
 use marketlake_lake::{Lake, record_engines};
 use serde_json::Value;
@@ -255,7 +256,7 @@ impl Executor {
                 charge_completed(&rate_limiter, &caller, extra);
                 response
             };
-            match spawn(execution.in_current_span()).await {
+            match spawn(RequestId::inherit(execution).in_current_span()).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(_)) | Err(_) => overloaded(),
             }

@@ -27,6 +27,7 @@ pub enum OperatorKeyError {
         /// The file.
         path: PathBuf,
         /// The reason.
+        #[source]
         error: io::Error,
     },
     /// Others can read it.

@@ -37,7 +37,7 @@ impl TimeseriesQuery {
         interval: Option<String>,
         #[graphql(desc = "Aggregate function of an interval; the mean by default.")]
         aggregate: Option<AggregateName>,
-        #[graphql(desc = "What is made of the values, one after the other.")] transforms: Option<
+        #[graphql(desc = "Transforms of the values, applied in order.")] transforms: Option<
             Vec<TransformInput>,
         >,
     ) -> Result<Vec<Timeseries>> {

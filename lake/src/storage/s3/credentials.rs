@@ -67,7 +67,7 @@ impl CredentialProvider for ProviderChain {
 impl CachedCredential {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a credential ends by the clock of the machine that asked for it"
+        reason = "a credential expires by the clock of the machine that requested it"
     )]
     fn is_fresh(&self) -> bool {
         self.until
