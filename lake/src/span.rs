@@ -25,11 +25,14 @@ pub struct Span {
     pub to: Minute,
 }
 
+/// 2100-01-01T00:00:00Z, in seconds since 1970.
+const END_OF_TIME_SECONDS: i64 = 4_102_444_800;
+
 impl Span {
-    /// All of time that a sample can have.
+    /// All of time that a sample can have: from 1970 to 2100.
     pub const ALL: Self = Self {
         from: Minute::from_number(0),
-        to: Minute::from_number(4_102_444_800),
+        to: Minute::from_number(END_OF_TIME_SECONDS / 60),
     };
 
     /// The last 24 hours at a minute: (at - 24 h, at], 1,440 minutes.

@@ -47,10 +47,11 @@ impl ConfigError {
     /// Creates an error of loading: of a value that its type refuses, by the setting's name.
     fn loading(error: figment::Error, figment: &Figment) -> Self {
         let name = error.path.join(".");
-        let value = figment.find_value(&name).ok();
+        let root: Option<Value> = figment.extract().ok();
+        let value = root.as_ref().and_then(|root| find(root, &error.path));
         match (&error.kind, value) {
             (Kind::Message(problem), Some(value)) if !name.is_empty() => Self::Setting {
-                value: types::shown(&name, &raw_text(&value)),
+                value: types::shown(&name, &raw_text(value)),
                 problem: problem.clone(),
                 name,
             },
@@ -220,6 +221,15 @@ pub(super) fn text(value: &Value) -> String {
         Value::Array(..) => "[]".to_owned(),
         Value::Empty(..) | Value::Dict(..) => String::new(),
     }
+}
+
+/// Value at a path of names and indices.
+fn find<'a>(root: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(root, |value, key| match value {
+        Value::Dict(_, dict) => dict.get(key),
+        Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// The text of a value as it was written; anything else as [`text`] has it.
