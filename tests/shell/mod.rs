@@ -1,6 +1,7 @@
 //! The CLI: its output and its exit codes.
 
 mod logs;
+mod settings;
 mod smoke;
 
 use crate::support::base::{Base, on_both};
@@ -116,10 +117,9 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
+async fn bad_usage_ends_with_status_2() {
     let base = Base::local().await;
     let program = Program::on(&base);
-    let setting = |name: &str, value: &str| program.clone().with(name, value);
     let cases = [
         (
             program.clone(),
@@ -146,100 +146,6 @@ async fn bad_usage_and_bad_settings_end_with_status_2_and_their_name() {
             vec!["--config", "/nowhere.toml", "config"],
             "--config /nowhere.toml: No such file",
         ),
-        (
-            setting("MARKETLAKE_SERVER__LISTEN", "everywhere"),
-            vec!["up"],
-            "setting server.listen = \"everywhere\": expected address:port like 127.0.0.1:8080",
-        ),
-        (
-            setting(
-                "MARKETLAKE_DATABASE__URL",
-                "postgres://nobody:secret@127.0.0.1:1/x",
-            ),
-            vec!["up"],
-            "setting database.url = \"postgres://nobody:***@127.0.0.1:1/x\": cannot reach the database",
-        ),
-        (
-            setting("MARKETLAKE_DATABASE__URL", "mysql://x"),
-            vec!["check"],
-            "setting database.url = \"mysql://x\": expected sqlite://FILE or postgres://..",
-        ),
-        (
-            setting("MARKETLAKE_STORE__URL", "ftp://x/y"),
-            vec!["check"],
-            "setting store.url = \"ftp://x/y\": cannot reach the store: ftp://x/y: expected file:// or s3://, got ftp://",
-        ),
-        (
-            setting("MARKETLAKE_MAIL__URL", "pigeon://x"),
-            vec!["up"],
-            "setting mail.url = \"pigeon://x\": expected smtp://, smtps:// or file://",
-        ),
-        (
-            setting("MARKETLAKE_MAIL__FROM", "nobody"),
-            vec!["up"],
-            "setting mail.from = \"nobody\": expected an address",
-        ),
-        (
-            setting("MARKETLAKE_SERVER__LISTNE", "x"),
-            vec!["config"],
-            "unknown field: found `listne`",
-        ),
-        (
-            setting("MARKETLAKE_FEEDS", "[{kind=\"nyse\"}]"),
-            vec!["config"],
-            "setting feeds.0.kind = \"nyse\": expected binance, cryptowatch, simulated or replay",
-        ),
-        (
-            setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),
-            vec!["vacuum"],
-            "setting jobs.vacuum_grace_period = \"soon\": expected a time like 30s, 10m or 400d, from 0s to 366d",
-        ),
-        (
-            setting("MARKETLAKE_ATHENA__DATABASE", "my lake"),
-            vec!["athena", "publish"],
-            "setting athena.database = \"my lake\": expected a name of a to z, 0 to 9 and _",
-        ),
-        (
-            setting("MARKETLAKE_ATHENA__TIMEOUT", "soon"),
-            vec!["metrics"],
-            "setting athena.timeout = \"soon\": expected a time like 30s, 10m or 400d, from 1s to 1d",
-        ),
-        (
-            setting("MARKETLAKE_WEBHOOKS__MAX_CONNECTIONS", "257"),
-            vec!["config"],
-            "setting webhooks.max_connections = \"257\": expected a number from 1 to 256",
-        ),
-        (
-            setting(
-                "MARKETLAKE_WEBHOOKS__ALLOW_NETWORKS",
-                "[\"10.0.0.0/8\", \"lan\"]",
-            ),
-            vec!["config"],
-            "setting webhooks.allow_networks.1 = \"lan\": expected a network like 10.0.0.0/8",
-        ),
-        (
-            setting(
-                "MARKETLAKE_FEEDS",
-                "[{kind=\"binance\",base_url=\"ftp://me:secret@host\"}]",
-            ),
-            vec!["config"],
-            "setting feeds.0.base_url = \"ftp://me:***@host\": expected an address like https://",
-        ),
-        (
-            setting("MARKETLAKE_FEEDS", "[{seed=7}]"),
-            vec!["config"],
-            "setting feeds.0.kind = \"\": expected binance, cryptowatch, simulated or replay",
-        ),
-        (
-            setting("MARKETLAKE_ATHENA__OUTPUT_LOCATION", "/tmp"),
-            vec!["metrics"],
-            "setting athena.output_location = \"/tmp\": expected s3://bucket/prefix/",
-        ),
-        (
-            setting("MARKETLAKE_ATHENA__WORKGROUPS", "[\"a\"]"),
-            vec!["metrics"],
-            "setting athena.workgroups = \"a\": athena reads S3 only",
-        ),
     ];
     for (program, arguments, expected) in cases {
         let said = program.run(&arguments).await;
@@ -259,43 +165,6 @@ async fn a_store_that_cannot_be_reached_is_named_at_start() {
         said.err
             .contains("setting store.url = \"s3://lake/some/prefix\": cannot reach the store"),
         "{said:?}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn config_says_where_each_setting_comes_from() {
-    let base = Base::local().await;
-    let toml = file(
-        &base,
-        "m.toml",
-        "[server]\nlisten = \"127.0.0.1:9\"\n[[feeds]]\nkind = \"cryptowatch\"\napi_key = \"hush\"\n",
-    );
-    let program = Program::bare().with("MARKETLAKE_DATABASE__URL", "postgres://me:hush@host/db");
-    let out = program
-        .ok(&["--config", &toml, "--data", "/tmp/elsewhere", "config"])
-        .await;
-    assert!(!out.contains("hush"), "{out}");
-    let line = |name: &str| {
-        out.lines()
-            .find(|l| l.starts_with(&format!("{name} ")))
-            .unwrap_or_else(|| panic!("{name}: {out}"))
-            .to_owned()
-    };
-    assert!(
-        line("server.listen").contains("127.0.0.1:9") && line("server.listen").contains("m.toml"),
-        "{out}"
-    );
-    assert!(
-        line("database.url").contains("postgres://me:***@host/db")
-            && line("database.url").contains("environment"),
-        "{out}"
-    );
-    assert!(line("data").contains("flag --data"), "{out}");
-    assert!(line("mail.from").ends_with("default"), "{out}");
-    assert!(
-        line("store.url").contains("file:///tmp/elsewhere/lake")
-            && line("store.url").contains("default"),
-        "{out}"
     );
 }
 
