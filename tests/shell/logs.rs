@@ -71,7 +71,7 @@ async fn lines_of_a_request_a_run_and_a_delivery_name_their_ids() {
             "RUST_LOG",
             "info,marketlake_http=debug,marketlake_alerts=debug",
         )
-        .with("MARKETLAKE_MAIL__URL", "smtp://127.0.0.1:1?tls=none")
+        .with("MARKETLAKE_MAIL__URL", "smtp://127.0.0.1:1")
         .with(
             "MARKETLAKE_FEEDS",
             r#"[{kind="binance", base_url="http://127.0.0.1:1"}]"#,
