@@ -141,14 +141,15 @@ async fn a_domain_with_thousands_of_mails_does_not_starve_another_one() {
         let mailbox = Arc::new(Mailbox::open(Fault::None).await);
         let stop = {
             let mailbox = Arc::clone(&mailbox);
-            move || mailbox.mails().len() >= 64
+            move || mailbox.mails().len() >= 128
         };
         alerting
             .sender(&mailbox.url, None)
             .send_due(stop)
             .await
             .unwrap();
-        let first: Vec<String> = recipients(&mailbox).into_iter().take(64).collect();
+        // The first claim holds both; a mail of it may be overtaken while its connection opens.
+        let first: Vec<String> = recipients(&mailbox).into_iter().take(128).collect();
         let few = first
             .iter()
             .filter(|to| to.ends_with("few.example"))

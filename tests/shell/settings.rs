@@ -87,7 +87,7 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
                 "[{kind=\"binance\",base_url=\"ftp://me:secret@host\"}]",
             ),
             vec!["config"],
-            "setting feeds.0.base_url = \"ftp://me:***@host\": expected an address like https://",
+            "setting feeds.0.base_url = \"ftp://***@host\": expected an address like https://",
         ),
         (
             setting("MARKETLAKE_FEEDS", "[{seed=7}]"),
