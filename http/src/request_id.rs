@@ -132,7 +132,8 @@ mod tests {
 
     fn id(name: &'static str, value: &str) -> RequestId {
         let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header");
+        headers.insert(name, value);
         RequestId::new(&headers)
     }
 

@@ -14,8 +14,16 @@ use super::operations::Operations;
 use super::server::Server;
 use super::settings::{Feed, Jobs, Log, Settings, Store, StoreRetention};
 
-/// The tables in their order: heading, path in the settings, documentation, fields.
-const TABLES: &[(&str, &str, &str, &[(&str, &str)])] = &[
+/// Heading, path in the settings, documentation, and the fields with theirs.
+type Table = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+/// The tables in their order.
+const TABLES: &[Table] = &[
     ("[server]", "server", Server::ABOUT, Server::FIELDS),
     (
         "[operations]",
@@ -55,9 +63,9 @@ const TABLES: &[(&str, &str, &str, &[(&str, &str)])] = &[
 ];
 
 /// Returns the reference.
-pub(crate) fn reference() -> Result<String, figment::Error> {
-    let defaults = Value::serialize(Settings::default())?;
-    let feed = Value::serialize(Feed::default())?;
+pub(crate) fn reference() -> Result<String, Box<figment::Error>> {
+    let defaults = Value::serialize(Settings::default()).map_err(Box::new)?;
+    let feed = Value::serialize(Feed::default()).map_err(Box::new)?;
     let exchanges: Vec<String> = EXCHANGES
         .iter()
         .map(|exchange| format!("`{}`", exchange.name))

@@ -9,7 +9,7 @@ use marketlake_alerts::subscriptions::check_address;
 use marketlake_common::{SecretUrl, excerpt, one_of, redact_url};
 use marketlake_feeds::{EXCHANGES, Exchange};
 use marketlake_lake::{Encryption, ParseEncryptionError};
-use marketlake_model::{Minute, parse_time};
+use marketlake_model::{Millis, Minute, parse_time};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
@@ -232,7 +232,7 @@ text_forms! {
         .parse()
         .map_err(|_| "expected an address like marketlake <alerts@example.com>".to_owned());
     /// Mail address.
-    MailAddress: String, |text| check_address(text).map_err(|error| error.to_string());
+    MailAddress: String, |text| check_address(text);
     /// Network of IP addresses.
     Network: ipnet::IpNet, |text| text
         .parse()
@@ -270,7 +270,7 @@ text_forms! {
         .ok_or_else(expected_kind);
     /// Minute, RFC 3339.
     MinuteText: Minute, |text| parse_time(text)
-        .map(|time| time.minute())
+        .map(Millis::minute)
         .map_err(|error| error.to_string());
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn run_probes(target: &Target, probes: &mut Vec<Probe>) -> Opti
 async fn probe_described(target: &Target, id: Option<&str>, probes: &mut Vec<Probe>) {
     let path = "/openapi.json";
     let document = target.get(path).await.and_then(Answer::json);
-    let routes = document.as_ref().ok().map(|document| routes(document));
+    let routes = document.as_ref().ok().map(routes);
     let shape = document
         .as_ref()
         .map_err(Clone::clone)

@@ -19,6 +19,9 @@ pub struct ExchangeOptions {
     pub markets: Vec<String>,
 }
 
+/// Makes the feed of an exchange at a base URL.
+pub(crate) type Connect = fn(Url, &ExchangeOptions) -> Result<Arc<dyn Feed>, FeedError>;
+
 /// An exchange that is polled.
 #[derive(Debug)]
 pub struct Exchange {
@@ -29,7 +32,7 @@ pub struct Exchange {
     /// Markets of its metrics, as far as the options name them.
     pub(crate) markets: fn(&ExchangeOptions) -> Vec<String>,
     /// Makes its feed at a base URL.
-    pub(crate) connect: fn(Url, &ExchangeOptions) -> Result<Arc<dyn Feed>, FeedError>,
+    pub(crate) connect: Connect,
 }
 
 impl Exchange {

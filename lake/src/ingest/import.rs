@@ -163,13 +163,9 @@ impl Import {
         let mut spill_file = self.spill_file.lock();
         let file = match spill_file.as_mut() {
             Some(file) => file,
-            None => {
-                spill_file.insert(tempfile::tempfile().map_err(|error| LakeError::spill(error))?)
-            }
+            None => spill_file.insert(tempfile::tempfile().map_err(LakeError::spill)?),
         };
-        let mut offset = file
-            .seek(SeekFrom::End(0))
-            .map_err(|error| LakeError::spill(error))?;
+        let mut offset = file.seek(SeekFrom::End(0)).map_err(LakeError::spill)?;
         for run in self.units.values_mut().flat_map(|runs| &mut runs.0) {
             if let Run::InMemory(rows) = run {
                 let mut writer = Writer::new(Tier::Raw)?;
@@ -177,8 +173,7 @@ impl Import {
                     writer.push(metric, points)?;
                 }
                 let bytes = writer.finish()?;
-                file.write_all(&bytes)
-                    .map_err(|error| LakeError::spill(error))?;
+                file.write_all(&bytes).map_err(LakeError::spill)?;
                 let length = bytes.len() as u64;
                 *run = Run::Spilled { offset, length };
                 offset += length;
@@ -308,7 +303,7 @@ impl Run {
                 let mut bytes = vec![0; usize::try_from(*length).unwrap_or(0)];
                 file.seek(SeekFrom::Start(*offset))
                     .and_then(|_| file.read_exact(&mut bytes))
-                    .map_err(|error| LakeError::spill(error))?;
+                    .map_err(LakeError::spill)?;
                 let reader = Reader::new(Object::temporary(*length), Bytes::from(bytes))?;
                 Ok(Box::new(reader))
             }
