@@ -93,7 +93,10 @@ fn trace_id(traceparent: &str) -> Option<&str> {
                 .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_valid = is_hex(version, 2) && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-    (is_valid && version != "ff" && id.bytes().any(|b| b != b'0')).then_some(id)
+    let has_digit = |text: &str| text.bytes().any(|b| b != b'0');
+    // A later version may append fields.
+    let ends = version != "00" || parts.next().is_none();
+    (is_valid && version != "ff" && has_digit(id) && has_digit(parent) && ends).then_some(id)
 }
 
 /// Gives a request its id and its log span, and the response the header.
@@ -162,6 +165,8 @@ mod tests {
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "4bf92f3577b34da6a3ce929d0e0e4736",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-xx",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
         ] {
             assert!(!bad.contains(id("traceparent", bad).as_str()), "{bad}");
         }

@@ -32,6 +32,13 @@ pub(crate) enum ConfigError {
         value: String,
         problem: String,
     },
+    /// Setting of another type. Its value is not shown: it may be a secret.
+    #[error("setting {name}: expected {expected}, got {got}")]
+    Type {
+        name: String,
+        expected: String,
+        got: String,
+    },
 }
 
 impl ConfigError {
@@ -55,6 +62,13 @@ impl ConfigError {
                 problem: problem.clone(),
                 name,
             },
+            (Kind::InvalidType(got, expected) | Kind::InvalidValue(got, expected), Some(_)) => {
+                Self::Type {
+                    expected: plain_type(expected),
+                    got: type_of(got).to_string(),
+                    name,
+                }
+            }
             _ => Self::Unreadable(Box::new(error)),
         }
     }
@@ -259,6 +273,21 @@ fn shown(error: &figment::Error) -> String {
 /// Formats a name.
 fn safe(found: &str) -> String {
     excerpt(&redact_url(found)).into_owned()
+}
+
+/// Names a type of Rust in the words of a settings file.
+fn plain_type(expected: &str) -> String {
+    let name = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of 0 or more",
+        "i64" | "i128" => "a whole number",
+        "f64" => "a number",
+        "a string" | "path string" | "string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        expected if expected.starts_with("struct ") => "a table",
+        expected => expected,
+    };
+    name.to_owned()
 }
 
 fn type_of(actual: &Actual) -> Actual {

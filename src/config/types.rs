@@ -208,7 +208,7 @@ text_forms! {
             .map_err(|_| "expected address:port like 127.0.0.1:8081, or off".to_owned()),
     };
     /// Base URL under which clients reach the server.
-    PublicUrl: Url, |text| Url::parse(text)
+    PublicUrl: Url, |text| Url::parse(PlainUrl::parse(text)?.as_str())
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .filter(|url| url.has_host() && url.query().is_none())
@@ -223,7 +223,7 @@ text_forms! {
         }
     };
     /// URL of an identity provider: https, or on this machine.
-    ProviderUrl: Url, |text| Url::parse(text)
+    ProviderUrl: Url, |text| Url::parse(PlainUrl::parse(text)?.as_str())
         .ok()
         .filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)))
         .ok_or_else(|| "expected an address that begins with https://".to_owned());

@@ -90,6 +90,32 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
             "setting feeds.0.base_url = \"ftp://***@host\": expected an address like https://",
         ),
         (
+            setting("MARKETLAKE_ALERTS__MAX_METRICS", "many"),
+            vec!["config"],
+            "setting alerts.max_metrics: expected a whole number of 0 or more, got a text",
+        ),
+        (
+            setting("MARKETLAKE_SERVER__HEADER_TIMEOUT", "30"),
+            vec!["config"],
+            "setting server.header_timeout: expected a text, got a number",
+        ),
+        (
+            setting(
+                "MARKETLAKE_SERVER__PUBLIC_URL",
+                "https://u:secret@lake.example.com",
+            ),
+            vec!["config"],
+            "expected an address without user, password and parameters",
+        ),
+        (
+            setting(
+                "MARKETLAKE_AUTH__OIDC__ISSUER",
+                "https://u:secret@id.example.com",
+            ),
+            vec!["config"],
+            "expected an address without user, password and parameters",
+        ),
+        (
             setting("MARKETLAKE_FEEDS", "[{seed=7}]"),
             vec!["config"],
             "setting feeds.0.kind = \"\": expected binance, cryptowatch, simulated or replay",
