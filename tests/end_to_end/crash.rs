@@ -76,21 +76,17 @@ async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
             usize::try_from(done).unwrap() == TRIPLED && base.object_files().iter().any(object)
         })
         .await;
-        // The object that nobody reads is vacuum's.
-        let lake = base.lake().await;
+        // Vacuum deletes the object that nobody reads. It also counts upload intents whose object
+        // was not written yet when their process ended.
         let unlisted = lake.check(DEEP).await.unwrap().unlisted as u64;
         assert!(unlisted >= 1);
         let later = database::clock(lake.database())
             .await
             .unwrap()
             .plus(Duration::from_secs(7_200));
-        assert_eq!(
-            lake.vacuum(later, Duration::from_secs(3_600))
-                .await
-                .unwrap()
-                .unlisted,
-            unlisted
-        );
+        let vacuumed = lake.vacuum(later, Duration::from_secs(3_600)).await;
+        let vacuumed = vacuumed.unwrap();
+        assert!(vacuumed.unlisted >= unlisted, "{vacuumed}");
         assert_eq!(lake.check(DEEP).await.unwrap().unlisted, 0);
     })
     .await;
