@@ -82,7 +82,7 @@ impl Background {
         let mut store = outage::STORE.reporter("follow");
         while !self.stop.is_cancelled() {
             fail_point!("follow-loop");
-            match self.lake.follow(seen).await {
+            match self.lake.queries().follow(seen).await {
                 Ok(newest) => {
                     seen = newest;
                     database.succeed();

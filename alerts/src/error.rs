@@ -21,7 +21,8 @@ pub enum AlertError {
         /// The row's key.
         id: String,
         /// The fault.
-        reason: String,
+        #[source]
+        reason: BoxError,
     },
     /// A template cannot be used.
     #[error("template {name}: {reason}")]
@@ -29,7 +30,8 @@ pub enum AlertError {
         /// Its file name.
         name: String,
         /// The fault, and its place.
-        reason: String,
+        #[source]
+        reason: BoxError,
     },
     /// A message cannot be put together.
     #[error("message: {0}")]
@@ -43,21 +45,21 @@ pub enum AlertError {
 }
 
 impl AlertError {
-    pub(crate) fn corrupt(table: &'static str, id: &str, reason: String) -> Self {
+    pub(crate) fn corrupt(table: &'static str, id: &str, reason: impl Into<BoxError>) -> Self {
         Self::Corrupt {
             table,
             id: id.to_owned(),
-            reason,
+            reason: reason.into(),
         }
     }
 
     /// Parses a text of a row.
     pub(crate) fn parsed<T>(table: &'static str, id: &str, text: &str) -> Result<T, Self>
     where
-        T: std::str::FromStr<Err: std::fmt::Display>,
+        T: std::str::FromStr<Err: Into<BoxError>>,
     {
         text.parse()
-            .map_err(|error: T::Err| Self::corrupt(table, id, error.to_string()))
+            .map_err(|error: T::Err| Self::corrupt(table, id, error))
     }
 
     /// Whether another attempt with the same rows and settings cannot go otherwise.

@@ -52,7 +52,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         let at = database::clock(lake.database()).await?;
         lake.import(market::minute(now, METRICS, METRICS)?, at)
             .await?;
-        lake.follow(0).await?;
+        lake.queries().follow(0).await?;
         let verdict = detection::evaluate(&lake, now).await?;
         let transaction = database::begin_write(lake.database()).await?;
         let recorded = verdict

@@ -19,7 +19,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     let now = database::clock(lake.database()).await?.minute();
     market::calm(&lake, now, METRICS).await?;
     market::subscribe(&lake, SUBSCRIPTIONS, false).await?;
-    lake.follow(0).await?;
+    lake.queries().follow(0).await?;
     let mut times = Vec::new();
     let mut seen = 0;
     for minute in 0..8 {
@@ -33,7 +33,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         };
         let at = database::clock(lake.database()).await?;
         lake.import(market::minute(ts, METRICS, jumps)?, at).await?;
-        seen = lake.follow(seen).await?;
+        seen = lake.queries().follow(seen).await?;
         times.push(evaluated(&lake, ts).await?);
     }
     let line = |name: &str, which: usize| figure(name, times[which].0, "ms");

@@ -51,7 +51,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     let now = database::clock(lake.database()).await?.minute();
     market::calm(&lake, now.plus(1), METRICS).await?;
     market::subscribe(&lake, METRICS, true).await?;
-    lake.follow(0).await?;
+    lake.queries().follow(0).await?;
     let sink = Sink::open().await?;
     let stop = CancellationToken::new();
     let jobs = JobSet::all(JobDeps {
@@ -78,7 +78,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         async move {
             let mut seen = 0;
             while !stop.is_cancelled() {
-                if let Ok(newest) = lake.follow(seen).await {
+                if let Ok(newest) = lake.queries().follow(seen).await {
                     seen = newest;
                 }
                 tokio::select! {

@@ -34,7 +34,7 @@ pub async fn run(place: &Place, name: &str, minutes: i64) -> anyhow::Result<()> 
     // In the middle of an hour, so that one is compacted half a minute later.
     let first = Minute::from_number((now.number() - AHEAD) / 60 * 60 + 30);
     history(&lake, first).await?;
-    let seen = lake.follow(0).await?;
+    let seen = lake.queries().follow(0).await?;
     tokio::spawn(follow(Arc::clone(&lake), seen));
     let figures = PrometheusBuilder::new().install_recorder()?;
     let options = HttpOptions {
@@ -83,7 +83,7 @@ fn metrics() -> Vec<Metric> {
 
 async fn follow(lake: Arc<Lake>, mut seen: i64) {
     loop {
-        if let Ok(newest) = lake.follow(seen).await {
+        if let Ok(newest) = lake.queries().follow(seen).await {
             seen = newest;
         }
         tokio::select! {

@@ -29,7 +29,7 @@ struct Answers {
 pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
     let cold = cold(lake).await?;
     let begun = Instant::now();
-    lake.follow(0).await?;
+    lake.queries().follow(0).await?;
     figure(
         "the window rebuilt from a day's file",
         millis(begun) / 1e3,

@@ -21,7 +21,7 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
     let count = minutes.len();
     let first = crate::measure::day();
     for samples in minutes {
-        let staged = lake.stage_minute(samples).await?;
+        let staged = lake.ingest().stage_minute(samples).await?;
         publish(&lake, &staged).await?;
         lake.refresh_directory().await?;
     }
@@ -35,7 +35,11 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
     let mut times = Vec::new();
     for hour in 0..HOURS {
         let begun = Instant::now();
-        if let Some(staged) = lake.stage_compaction(first.plus(hour * 60)).await? {
+        if let Some(staged) = lake
+            .ingest()
+            .stage_compaction(first.plus(hour * 60))
+            .await?
+        {
             publish(&lake, &staged).await?;
         }
         times.push(millis(begun) / 1e3);
@@ -48,7 +52,7 @@ pub async fn run(place: &Place, day: &Path) -> anyhow::Result<Arc<Lake>> {
     );
     sizes(&lake, "hours").await?;
     let begun = Instant::now();
-    if let Some(staged) = lake.stage_day(first).await? {
+    if let Some(staged) = lake.ingest().stage_day(first).await? {
         publish(&lake, &staged).await?;
     }
     figure("compact a day of 10,000 metrics", millis(begun) / 1e3, "s");

@@ -105,7 +105,7 @@ async fn measure_queries(lake: &Arc<Lake>, metrics: &[Metric], age: &str) -> any
         let offset = if age == "1 day" { 1_440 } else { 1_500 };
         let ts = day().plus(offset + minute);
         let begun = Instant::now();
-        let staged = lake.stage_minute(samples(metrics, ts)).await?;
+        let staged = lake.ingest().stage_minute(samples(metrics, ts)).await?;
         publish(lake, &staged).await?;
         times.push(millis(begun));
     }

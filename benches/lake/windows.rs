@@ -31,14 +31,14 @@ async fn measure(place: &Place, count: usize) -> anyhow::Result<()> {
         import.finish().await?;
     }
     in_a_process(place, "window-start", &name, count)?;
-    let mut seen = lake.follow(0).await?;
+    let mut seen = lake.queries().follow(0).await?;
     let (mut follows, mut detects) = (Vec::new(), Vec::new());
     for minute in 0..20 {
         let ts = day().plus(1_440 + minute);
-        let staged = lake.stage_minute(samples(&metrics, ts)).await?;
+        let staged = lake.ingest().stage_minute(samples(&metrics, ts)).await?;
         publish(&lake, &staged).await?;
         let begun = Instant::now();
-        seen = lake.follow(seen).await?;
+        seen = lake.queries().follow(seen).await?;
         follows.push(millis(begun));
         let query = JumpQuery {
             rule: JumpRule::default(),
@@ -73,7 +73,7 @@ fn in_a_process(place: &Place, what: &str, name: &str, count: usize) -> anyhow::
 pub async fn start_only(place: &Place, name: &str, metrics: usize) -> anyhow::Result<()> {
     let lake = place.lake(name).await?;
     let begun = Instant::now();
-    lake.follow(0).await?;
+    lake.queries().follow(0).await?;
     let took = millis(begun) / 1e3;
     let (now, most) = resident();
     figure(&format!("{metrics} metrics: window rebuilt"), took, "s");
@@ -86,7 +86,7 @@ pub async fn start_only(place: &Place, name: &str, metrics: usize) -> anyhow::Re
 pub async fn compact_only(place: &Place, name: &str, metrics: usize) -> anyhow::Result<()> {
     let lake = place.lake(name).await?;
     let begun = Instant::now();
-    if let Some(staged) = lake.stage_day(day()).await? {
+    if let Some(staged) = lake.ingest().stage_day(day()).await? {
         publish(&lake, &staged).await?;
     }
     let took = millis(begun) / 1e3;

@@ -40,7 +40,7 @@ async fn span(
     } else {
         (DEFAULT_MINUTES_OF_ALL, MAX_MINUTES_OF_ALL)
     };
-    let Some(day) = lake.last_24h(to).await? else {
+    let Some(day) = lake.queries().last_24h(to).await? else {
         return Ok(Ok(None));
     };
     let from = from.unwrap_or_else(|| day.to.plus(1 - usual));

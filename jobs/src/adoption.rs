@@ -16,8 +16,11 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
+use crate::job::PlannedSlot;
+use crate::jobs::detect_jumps::DetectJumps;
+use crate::jobs::ingest_minute::IngestMinute;
 use crate::shards::is_in_share;
-use crate::{DetectJumps, IngestMinute, PlannedSlot, slots};
+use crate::slots;
 
 /// Slots in one statement: below the parameter limit of either database.
 const BATCH_SIZE: usize = 500;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use marketlake_common::Health;
+use marketlake_entities::clock::Clock;
 use marketlake_entities::records::job_runs::{Column, Entity, JobRunState};
 use marketlake_model::{Millis, Minute};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use serde_json::Value;
 
-use crate::{Clock, JobError};
+use crate::error::JobError;
 
 /// Time for which the planner plans.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ use marketlake_entities::database::outage::with_cause;
 use marketlake_model::{Millis, Minute};
 use serde_json::Value;
 
-use crate::{JobContext, JobError};
+use crate::error::JobError;
+use crate::job::JobContext;
 
 /// Logs a run that failed, and why that could not be recorded, where it could not. Runs of a job
 /// that fail for the same cause are one line when they begin, and one with a count now and then.

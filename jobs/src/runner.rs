@@ -9,6 +9,7 @@ use futures::FutureExt;
 use marketlake_common::failure_log::FailureLog;
 use marketlake_common::health::{Part, Role};
 use marketlake_common::{Health, backoff, panic_message};
+use marketlake_entities::clock::Clock;
 use marketlake_entities::database::outage;
 use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_model::Millis;
@@ -20,8 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::clock_repair::MAX_SLOT_PAUSE;
+use crate::error::JobError;
 use crate::error::Retry;
-use crate::{Clock, DeliverAlerts, Job, JobContext, JobError, PlannedSlot, run_log, slots};
+use crate::job::{Job, JobContext, PlannedSlot};
+use crate::jobs::deliver_alerts::DeliverAlerts;
+use crate::run_log;
+use crate::slots;
 
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);

@@ -22,9 +22,14 @@ use tokio::time::sleep;
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler};
 
 use crate::clock_repair::repair_slots;
+use crate::error::JobError;
+use crate::job::{Job, PlannedSlot, PlanningTime};
+use crate::jobs::JobSet;
+use crate::jobs::ingest_minute::IngestMinute;
+use crate::runner::Runner;
 use crate::runner::in_time;
+use crate::slots;
 use crate::supervisor::{Restarts, supervise};
-use crate::{IngestMinute, Job, JobError, JobSet, PlannedSlot, PlanningTime, Runner, slots};
 
 /// Every second; the slot table decides what follows.
 const EACH_SECOND: &str = "* * * * * *";

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use marketlake_entities::clock::Clock;
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{ActiveModel, Column, Entity, JobRunState, Model};
 use marketlake_model::Millis;
@@ -12,7 +13,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
 };
 
-use crate::{Clock, Dependency, JobContext, PlannedSlot};
+use crate::job::{Dependency, JobContext, PlannedSlot};
 
 /// Condition of the index over runs that are not done yet, in its words.
 const OPEN: &str = "r.state in ('pending', 'running')";

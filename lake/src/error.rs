@@ -27,7 +27,8 @@ pub enum LakeError {
         /// The object's key.
         path: String,
         /// Reason.
-        reason: String,
+        #[source]
+        reason: BoxError,
     },
     /// A Parquet file could not be written.
     #[error("cannot encode a segment: {0}")]

@@ -56,7 +56,7 @@ pub struct LakeStats {
 }
 
 impl Lake {
-    /// Opens the lake and reads its directory; the window stays empty until [`Lake::follow`] fills
+    /// Opens the lake and reads its directory; the window stays empty until `Queries::follow` fills
     /// it. `market_order` says which market owns a short name.
     ///
     /// # Errors

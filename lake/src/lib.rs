@@ -3,16 +3,17 @@
 //! - `storage`: object store (local folder or S3), keys, checksums, retries.
 //! - `segment`: rows and rollups as Parquet files.
 //! - `catalog`: live segments, upload intents, the identity that ties database and store.
-//! - `ingest`: [`Lake::stage_minute`] writes objects that are not visible yet,
-//!   [`StagedSegments::publish`] makes them live in the caller's transaction; an [`Import`] does so
-//!   with history. [`Lake::stage_compaction`] and [`Lake::stage_day`] merge hours and days.
-//! - `query`: [`QueryEngine`], implemented by [`RecentDay`] (memory), [`DataFusionEngine`] and
+//! - `ingest`: [`Ingest`] writes objects that are not visible yet, [`StagedSegments::publish`] makes
+//!   them live in the caller's transaction; an [`Import`] does so with history.
+//! - `query`: [`Queries`] are what all APIs share. [`QueryEngine`], implemented by [`RecentDay`] (memory), [`DataFusionEngine`] and
 //!   [`AthenaEngine`]; [`Lake::engine`] selects one. `athena` is the client of the last.
-//! - `maintenance`: [`Lake::vacuum`], [`Lake::check`], [`Lake::rebuild_catalog`].
+//! - `maintenance`: [`Maintenance`] checks, repairs, vacuums and rebuilds.
+//!
+//! [`Lake`] holds what these share and hands them out: `lake.maintenance().vacuum(..)`.
 //!
 //! Invariant: the live segments hold one row per metric and minute. Only this crate uses the object
 //! store. Deletion needs positive knowledge: a retired row or an upload intent, in a catalog that
-//! [`Lake::prepare_writes`] accepts.
+//! [`Maintenance::prepare_writes`] accepts.
 //!
 //! To add an engine: implement the trait in `query/engine/`, and run the conformance module of
 //! `tests/lake/` on it.
@@ -36,13 +37,16 @@ pub use catalog::directory::Directory;
 pub use catalog::identity::diagnose_identity;
 pub use catalog::mismatch::MismatchError;
 pub use error::LakeError;
+pub use ingest::Ingest;
 pub use ingest::commit::{Commit, commit};
 pub use ingest::import::{Import, ImportSummary};
 pub use ingest::stage::StagedSegments;
 pub use lake::{Lake, LakeStats};
+pub use maintenance::Maintenance;
 pub use maintenance::check::{CheckOptions, CheckReport};
 pub use maintenance::rebuild::{Adoption, FeedParts, RebuildSummary};
 pub use maintenance::vacuum::{Retention, VacuumSummary};
+pub use query::Queries;
 pub use query::bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
 pub use query::engine::athena::AthenaEngine;
 pub use query::engine::datafusion::session::DataFusionEngine;

@@ -1,11 +1,13 @@
 //! Definition of a jump, in exact integers: exactly three times the mean is never a jump.
 
+use marketlake_common::excerpt;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::exact::Exact;
+use crate::metric::Metric;
+use crate::minute::Minute;
 use crate::rule_fields::{DEFAULT_FACTOR, DEFAULT_WINDOW_MINUTES, default_min_samples};
-use crate::{Exact, Metric, Minute};
-use marketlake_common::excerpt;
 
 /// Direction of a jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,10 +1,10 @@
 //! Patterns of metrics that a subscription is about.
 
+use marketlake_common::excerpt;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Metric;
-use marketlake_common::excerpt;
+use crate::metric::Metric;
 
 /// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`,
 /// `binance:*:volume`; or a list of such, parted by commas.

@@ -1,9 +1,9 @@
 //! Fields of a rule, once: names, documentation, defaults.
 //!
-//! [`with_rule_fields!`](crate::with_rule_fields) calls a macro with the table of fields. Each API declares its input type
-//! from it: GraphQL, REST, the command line, the form, rule specs in YAML. An API renames a field
-//! by case only: `window_minutes` is `windowMinutes` in GraphQL and `--window-minutes` on the
-//! command line.
+//! [`with_rule_fields!`](crate::with_rule_fields) calls a macro with the table of fields. Each API
+//! declares its input type from it: GraphQL, REST, the command line, the form, rule specs in YAML.
+//! An API renames a field by case only: `window_minutes` is `windowMinutes` in GraphQL and
+//! `--window-minutes` on the command line.
 
 /// Default factor.
 pub const DEFAULT_FACTOR: i64 = 3;

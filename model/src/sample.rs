@@ -1,6 +1,8 @@
 //! One value of one metric at one minute.
 
-use crate::{Exact, Metric, Minute};
+use crate::exact::Exact;
+use crate::metric::Metric;
+use crate::minute::Minute;
 
 /// One value of one metric; there is one a metric and minute.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -125,7 +125,7 @@ pub(super) async fn get(
     Table::new(page.iter().any(|jump| jump.metric.is_simulated()))
         .column(
             "metric",
-            text(&|j| lake.named_metric(j.metric.clone()).name),
+            text(&|j| lake.queries().named_metric(j.metric.clone()).name),
         )
         .column("id", text(&|j| j.metric.id().to_owned()))
         .column(

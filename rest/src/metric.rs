@@ -66,7 +66,7 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let at = QueryParams::new(query, &["at"])?.minute("at")?;
     let metric = resolve(&lake, &name).await?;
-    let day = lake.last_24h(at).await?;
+    let day = lake.queries().last_24h(at).await?;
     let latest = match day {
         Some(day) => {
             lake.engine()
@@ -77,6 +77,7 @@ pub(super) async fn get(
     };
     let latest = latest.into_iter().next().flatten();
     let rank = lake
+        .queries()
         .rank(&lake.engine(), metric.clone(), Statistic::Stddev, at)
         .await?;
     let answer = MetricAnswer {

@@ -47,7 +47,10 @@ pub(super) async fn get(
     let params = QueryParams::new(query, &known)?;
     let format = Format::of(&params, &headers)?;
     let (limit, behind) = (table::limit(&params, format)?, params.cursor()?);
-    let listed = lake.list_metrics_cached(params.minute("at")?).await?;
+    let listed = lake
+        .queries()
+        .list_metrics_cached(params.minute("at")?)
+        .await?;
     let is = |name: &str, own: &str| params.get(name).is_none_or(|wanted| wanted == own);
     let start = behind.map_or(0, |id| {
         listed.partition_point(|l| l.metric.id() <= id.as_str())

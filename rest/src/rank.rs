@@ -65,7 +65,10 @@ pub(super) async fn get(
     let params = QueryParams::new(query, &["at", "statistic"])?;
     let (at, statistic) = (params.minute("at")?, params.statistic()?);
     let metric = resolve(&lake, &name).await?;
-    let rank = lake.rank(&lake.engine(), metric, statistic, at).await?;
+    let rank = lake
+        .queries()
+        .rank(&lake.engine(), metric, statistic, at)
+        .await?;
     let simulated = rank.named.metric.is_simulated();
     let answer = Json(RankAnswer {
         display: rank.display(),

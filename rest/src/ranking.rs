@@ -50,7 +50,10 @@ pub(super) async fn get(
     let (limit, behind) = (table::limit(&params, format)?, params.cursor()?);
     let (measure, statistic) = (params.get("measure").unwrap_or(PRICE), params.statistic()?);
     let (engine, at) = (lake.engine(), params.minute("at")?);
-    let ranks = lake.rank_all(&engine, measure, statistic, at).await?;
+    let ranks = lake
+        .queries()
+        .rank_all(&engine, measure, statistic, at)
+        .await?;
     let all = ranks
         .as_ref()
         .map_or(&[][..], |ranks| ranks.ranking.ranked());
@@ -82,7 +85,7 @@ pub(super) async fn get(
     table
         .column(
             "metric",
-            text(&|s| lake.named_metric(s.metric.clone()).name),
+            text(&|s| lake.queries().named_metric(s.metric.clone()).name),
         )
         .column("id", text(&|s| s.metric.id().to_owned()))
         .column("rank", Values::Count(page.iter().map(|s| s.rank).collect()))

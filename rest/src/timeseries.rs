@@ -81,7 +81,7 @@ pub(super) async fn get(
     let behind = behind.map(Millis::minute);
     let span = span(&lake, &params).await?;
     let metric = resolve(&lake, &name).await?;
-    let listed = lake.named_metric(metric);
+    let listed = lake.queries().named_metric(metric);
     let mut page_span = span;
     if let Some(last) = behind {
         // An interval begins at its own start, so that what comes behind it is not cut.
@@ -111,6 +111,7 @@ pub(super) async fn get(
     });
     let engine = lake.engine();
     let mut points = lake
+        .queries()
         .points(&engine, &listed.metric, page_span, gathering)
         .await?;
     points.retain(|point| is_behind(point.ts));
@@ -202,7 +203,7 @@ async fn span(lake: &Lake, params: &QueryParams) -> Result<Span, Problem> {
         params.minute("to")?,
         params.minute("at")?,
     );
-    match lake.default_span(from, to.or(at)).await? {
+    match lake.queries().default_span(from, to.or(at)).await? {
         Some(span) => span
             .validate()
             .map_err(|reason| Problem::bad_parameter("from", &reason)),

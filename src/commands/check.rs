@@ -31,7 +31,10 @@ impl Check {
         };
         let lake = wiring::lake::open(settings).await?;
         let adoption = service::mark_ingested(settings);
-        let report = lake.check_adopting(options, &adoption).await?;
+        let report = lake
+            .maintenance()
+            .check_adopting(options, &adoption)
+            .await?;
         for line in report.problems.iter().chain(&report.repairs) {
             output::line(line)?;
         }

@@ -62,7 +62,7 @@ impl Export {
             .span(self.from.as_deref(), self.to.as_deref())
             .await?;
         let span = span.context("the lake is empty")?;
-        let file = session.lake.export(&metrics, span).await?;
+        let file = session.lake.queries().export(&metrics, span).await?;
         let bytes = file.len();
         match self.out {
             Some(path) => {
@@ -75,7 +75,7 @@ impl Export {
                 output::line(&format!("export: {bytes} bytes in {}", path.display()))
             }
             None => {
-                let link = session.lake.link(file, valid).await?;
+                let link = session.lake.queries().link(file, valid).await?;
                 let link = link.ok_or_else(|| {
                     Usage(format!(
                         "--link: expected a store at s3://.., got {}",

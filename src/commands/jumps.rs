@@ -60,9 +60,16 @@ impl Jumps {
             None => Vec::new(),
         };
         output::note_simulated(jumps.iter().map(|jump| &jump.metric));
-        let rows = jumps
-            .into_iter()
-            .map(|jump| jump_cells(session.lake.named_metric(jump.metric.clone()).name, &jump));
+        let rows = jumps.into_iter().map(|jump| {
+            jump_cells(
+                session
+                    .lake
+                    .queries()
+                    .named_metric(jump.metric.clone())
+                    .name,
+                &jump,
+            )
+        });
         output::print(self.query.format, &JUMP_COLUMNS, &rows.collect::<Vec<_>>())?;
         Ok(ExitCode::SUCCESS)
     }

@@ -24,6 +24,7 @@ impl Metrics {
         let session = self.query.open(settings).await?;
         let listed = session
             .lake
+            .queries()
             .list_metrics(session.engine.as_ref(), at)
             .await?;
         output::note_simulated(listed.iter().map(|l| &l.metric));

@@ -55,7 +55,7 @@ impl QueryArgs {
         let engine: Box<dyn QueryEngine> = match self.engine {
             Engine::Datafusion => Box::new(lake.datafusion()),
             Engine::Memory => {
-                lake.follow(0).await?;
+                lake.queries().follow(0).await?;
                 Box::new(lake.engine())
             }
             Engine::Athena => Box::new(lake.athena().ok_or_else(|| {
@@ -96,7 +96,7 @@ impl QuerySession {
         to: Option<&str>,
     ) -> anyhow::Result<Option<Span>> {
         let (from, to) = (minute("--from", from)?, minute("--to", to)?);
-        let span = self.lake.default_span(from, to).await?;
+        let span = self.lake.queries().default_span(from, to).await?;
         let validated = span.map(Span::validate).transpose();
         Ok(validated.map_err(|reason| Usage(format!("--from: {reason}")))?)
     }

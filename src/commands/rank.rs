@@ -1,6 +1,7 @@
 //! `marketlake rank`.
 
 use clap::Args;
+use marketlake_common::one_of;
 use marketlake_lake::Statistic;
 use marketlake_model::PRICE;
 
@@ -18,9 +19,7 @@ pub(super) struct Rank {
     /// Measure to rank, if no metric is given.
     #[arg(long, default_value = PRICE)]
     measure: String,
-    /// Statistic: `stddev`, `relative_stddev`, `mean`, `range`, `change`, `percent_change`,
-    /// `volume`.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, help = format!("Statistic: {}.", statistics()))]
     statistic: Statistic,
     /// Minute of the result; by default the newest.
     #[arg(long, value_name = "TS")]
@@ -40,16 +39,20 @@ impl Rank {
                 vec![
                     session
                         .lake
+                        .queries()
                         .rank(engine, metric, self.statistic, at)
                         .await?,
                 ]
             }
             None => {
                 let (lake, measure) = (&session.lake, &self.measure);
-                let ranks = lake.rank_all(engine, measure, self.statistic, at).await?;
+                let ranks = lake
+                    .queries()
+                    .rank_all(engine, measure, self.statistic, at)
+                    .await?;
                 let each = ranks.iter().flat_map(|ranks| {
                     let standings = ranks.ranking.ranked().iter();
-                    standings.map(|standing| lake.named_rank(ranks, standing))
+                    standings.map(|standing| lake.queries().named_rank(ranks, standing))
                 });
                 each.collect()
             }
@@ -84,4 +87,10 @@ fn row(rank: &marketlake_lake::MetricRank) -> Vec<Cell> {
         Cell::text(rank.span.from),
         Cell::text(rank.span.to),
     ]
+}
+
+/// Names of all statistics.
+fn statistics() -> String {
+    let names = Statistic::ALL.iter().map(|statistic| statistic.name());
+    one_of(&names.collect::<Vec<_>>())
 }

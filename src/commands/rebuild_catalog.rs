@@ -22,7 +22,7 @@ impl RebuildCatalog {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let lake = wiring::lake::open(settings).await?;
         let adoption = service::mark_ingested(settings);
-        let rebuilt = lake.rebuild_catalog(&adoption).await?;
+        let rebuilt = lake.maintenance().rebuild_catalog(&adoption).await?;
         for note in &rebuilt.notes {
             output::line(note)?;
         }

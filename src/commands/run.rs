@@ -52,7 +52,7 @@ impl Run {
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
         if job.writes_to_store() {
-            lake.prepare_writes().await?;
+            lake.maintenance().prepare_writes().await?;
         }
         let slot = match slot {
             Some(slot) => Some(Slot::new(slot, self.again)),

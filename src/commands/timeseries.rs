@@ -44,13 +44,14 @@ impl Timeseries {
                 let engine = session.engine.as_ref();
                 session
                     .lake
+                    .queries()
                     .points(engine, &metric, span, gathering)
                     .await?
             }
             None => Vec::new(),
         };
         output::note_simulated([&metric]);
-        let name = session.lake.named_metric(metric).name;
+        let name = session.lake.queries().named_metric(metric).name;
         let rows: Vec<Vec<Cell>> = points
             .iter()
             .map(|point| {

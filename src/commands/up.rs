@@ -48,7 +48,7 @@ async fn prepare(
     } else {
         let lake = wiring::lake::open(settings).await?;
         wiring::database::refuse_read_only(settings, lake.database()).await?;
-        if let Err(error) = lake.refuse_lost_catalog().await {
+        if let Err(error) = lake.maintenance().refuse_lost_catalog().await {
             tracing::error!(%error, "the lake looks empty");
         }
         lake

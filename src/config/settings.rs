@@ -98,7 +98,7 @@ section! {
         /// Number of shards in which its metrics are ingested, 1 to 64; each is a slot that any
         /// process may claim. 1 by default.
         shards: Option<Shards> = None,
-        /// Base URL of the exchange's API (`binance`, `cryptowatch`); the public one by default.
+        /// Base URL of the exchange's API ({exchanges}); the public one by default.
         base_url: Option<Checked<ExchangeUrl>> = None,
         /// Key of the exchange's API (`cryptowatch`).
         api_key: Option<Secret> = None,

@@ -33,7 +33,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
 /// Opens the lake for reading: refuses a catalog that lost everything.
 pub(crate) async fn open_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     let lake = open(settings).await?;
-    lake.refuse_lost_catalog().await?;
+    lake.maintenance().refuse_lost_catalog().await?;
     Ok(lake)
 }
 
@@ -41,6 +41,6 @@ pub(crate) async fn open_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake
 pub(crate) async fn open_to_write(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     let lake = open(settings).await?;
     database::refuse_read_only(settings, lake.database()).await?;
-    lake.prepare_writes().await?;
+    lake.maintenance().prepare_writes().await?;
     Ok(lake)
 }

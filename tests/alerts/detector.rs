@@ -283,7 +283,7 @@ async fn jumps_evaluated_long_after_their_minute_are_recorded_and_not_sent() {
     let base = Base::local().await;
     let (alerting, _) = watched(&base, wants("hottry:volume")).await;
     alerting.commit(series(ID, 0, &["340"])).await;
-    alerting.lake.follow(0).await.unwrap();
+    alerting.lake.queries().follow(0).await.unwrap();
     let verdict = marketlake_alerts::detection::evaluate(&alerting.lake, start())
         .await
         .unwrap();

@@ -132,11 +132,11 @@ async fn mails_that_were_too_old_do_not_count_against_an_address() {
     let alerting = Alerting::on(&base).await;
     alerting.calm(&IDS).await;
     alerting.subscribe(wants("*:volume")).await;
-    alerting.lake.follow(0).await.unwrap();
+    alerting.lake.queries().follow(0).await.unwrap();
     for (minute, stale) in [(0, Some(TOO_OLD_REASON)), (1, None)] {
         let id = IDS[usize::try_from(minute).unwrap()];
         alerting.commit(series(id, minute, &["340"])).await;
-        alerting.lake.follow(0).await.unwrap();
+        alerting.lake.queries().follow(0).await.unwrap();
         let verdict = detection::evaluate(&alerting.lake, start().plus(minute))
             .await
             .unwrap();

@@ -163,7 +163,7 @@ async fn a_late_or_corrected_sample_is_noted_and_what_was_sent_stays() {
         alerting
             .commit(series("x:corrected:volume", 3, &["110"]))
             .await;
-        alerting.lake.follow(0).await.unwrap();
+        alerting.lake.queries().follow(0).await.unwrap();
         let span = Span::hour(start());
         let again = replay(&alerting.lake, span, &evaluated(&alerting).await)
             .await

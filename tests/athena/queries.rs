@@ -88,7 +88,7 @@ async fn a_question_goes_to_athena_by_what_it_would_read() {
     assert_eq!((points.unwrap().len(), by), (3, vec!["datafusion"]));
     let (metrics, by) = record_engines(engine.metrics(span)).await;
     assert_eq!((metrics.unwrap().len(), by), (2, vec!["athena"]));
-    lake.follow(0).await.unwrap();
+    lake.queries().follow(0).await.unwrap();
     let (metrics, by) = record_engines(engine.metrics(Span::last_24h(start().plus(2)))).await;
     assert_eq!((metrics.unwrap().len(), by), (2, vec!["memory"]));
 }

@@ -97,7 +97,7 @@ async fn a_manifest_that_somebody_deleted_or_changed_is_found_and_written_anew()
             Some(text) => std::fs::write(&file, text).unwrap(),
         }
         assert_eq!(publish(&fixture.lake).await, 0);
-        let report = fixture.lake.check(DEEP).await.unwrap();
+        let report = fixture.lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
         let advice = "symlink.txt";
         assert!(report.problems[0].contains(advice), "{:?}", report.problems);
@@ -105,10 +105,10 @@ async fn a_manifest_that_somebody_deleted_or_changed_is_found_and_written_anew()
             deep: true,
             repair: true,
         };
-        let report = fixture.lake.check(repair).await.unwrap();
+        let report = fixture.lake.maintenance().check(repair).await.unwrap();
         assert_eq!(report.repairs.len(), 1);
         assert_eq!(fixture.standin.query(COUNT).await["rows"][0][0], "5");
-        let report = fixture.lake.check(DEEP).await.unwrap();
+        let report = fixture.lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     }
     let now = now(&fixture.lake).await;
@@ -143,6 +143,7 @@ async fn nobody_sees_what_was_never_committed() {
     publish(&fixture.lake).await;
     let staged = fixture
         .lake
+        .ingest()
         .stage_minute(vec![sample("a:one", 61, "5")])
         .await
         .unwrap();
@@ -203,7 +204,7 @@ async fn vacuum_leaves_what_a_reader_may_come_upon_and_every_manifest() {
     // An hour after the merge it comes out that nobody published.
     let hour_on = now(lake).await.plus(later(61));
     assert!(results(&fixture) >= 3);
-    let vacuumed = lake.vacuum(hour_on, later(60)).await.unwrap();
+    let vacuumed = lake.maintenance().vacuum(hour_on, later(60)).await.unwrap();
     // Results of queries go; the merged minutes stay, for those who read by what was published
     // last.
     assert_eq!(vacuumed.retired, 0, "{vacuumed}");
@@ -211,9 +212,12 @@ async fn vacuum_leaves_what_a_reader_may_come_upon_and_every_manifest() {
     assert_eq!(results(&fixture), 0);
     assert_eq!(fixture.standin.query(COUNT).await["rows"][0][0], "7");
     // Readers that began before then have had their time.
-    let vacuumed = lake.vacuum(hour_on.plus(later(61)), later(60)).await;
+    let vacuumed = lake
+        .maintenance()
+        .vacuum(hour_on.plus(later(61)), later(60))
+        .await;
     assert_eq!(vacuumed.unwrap().retired, 5);
     assert_eq!(fixture.standin.query(COUNT).await["rows"][0][0], "7");
-    let report = lake.check(DEEP).await.unwrap();
+    let report = lake.maintenance().check(DEEP).await.unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
 }

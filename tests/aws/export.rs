@@ -82,7 +82,11 @@ async fn a_link_lets_anyone_fetch_it_until_vacuum() {
     let lake = base.lake().await;
     let now = database::clock(lake.database()).await.unwrap();
     let behind = now.plus(Duration::from_secs(601));
-    let vacuumed = lake.vacuum(behind, Duration::ZERO).await.unwrap();
+    let vacuumed = lake
+        .maintenance()
+        .vacuum(behind, Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(vacuumed.unlisted, 1);
     assert_eq!(
         reqwest::get(link.trim()).await.unwrap().status().as_u16(),

@@ -44,10 +44,13 @@ async fn calls_that_fail_come_late_or_lose_their_answers_leave_the_same_lake() {
     crate::support::athena::publish(&lake).await;
     assert_eq!(live_rows(&lake).await, live_rows(&calm).await);
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
-    let vacuumed = lake.vacuum(Millis(i64::MAX), Duration::ZERO).await;
+    let vacuumed = lake
+        .maintenance()
+        .vacuum(Millis(i64::MAX), Duration::ZERO)
+        .await;
     vacuumed.unwrap();
     // The day's samples and rollups.
     assert_eq!(base.object_files().len(), 2);

@@ -128,7 +128,7 @@ async fn survive(mut base: Base, losses: usize) {
     }
     program.ok(&["compact"]).await;
     program.ok(&["vacuum"]).await;
-    assert!(lake.check(DEEP).await.unwrap().is_whole());
+    assert!(lake.maintenance().check(DEEP).await.unwrap().is_whole());
     assert!(rows(&base).await == expected, "another lake than was sent");
     eprintln!(
         "{}: {losses} catalog losses, {from_backups} of them to a backup, {killed} rebuilds killed",

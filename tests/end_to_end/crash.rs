@@ -59,7 +59,7 @@ async fn kill_at(
         2 * i64::try_from(MINUTES).unwrap()
     );
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
     assert_eq!(mailbox.mails().len(), 1);
@@ -78,16 +78,18 @@ async fn killed_between_object_and_commit_nothing_is_lost_or_doubled() {
         .await;
         // Vacuum deletes the object that nobody reads. It also counts upload intents whose object
         // was not written yet when their process ended.
-        let unlisted = lake.check(DEEP).await.unwrap().unlisted as u64;
+        let lake = base.lake().await;
+        let maintenance = lake.maintenance();
+        let unlisted = maintenance.check(DEEP).await.unwrap().unlisted as u64;
         assert!(unlisted >= 1);
         let later = database::clock(lake.database())
             .await
             .unwrap()
             .plus(Duration::from_secs(7_200));
-        let vacuumed = lake.vacuum(later, Duration::from_secs(3_600)).await;
-        let vacuumed = vacuumed.unwrap();
+        let vacuumed = maintenance.vacuum(later, Duration::from_secs(3_600));
+        let vacuumed = vacuumed.await.unwrap();
         assert!(vacuumed.unlisted >= unlisted, "{vacuumed}");
-        assert_eq!(lake.check(DEEP).await.unwrap().unlisted, 0);
+        assert_eq!(maintenance.check(DEEP).await.unwrap().unlisted, 0);
     })
     .await;
 }

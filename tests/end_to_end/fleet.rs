@@ -109,7 +109,7 @@ async fn four_processes_share_sixteen_parts_and_outlive_one_of_them() {
         assert_eq!(sample.value.to_string(), value(number, minute));
     }
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
 }

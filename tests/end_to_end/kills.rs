@@ -120,7 +120,7 @@ async fn survive(base: Base, kills: usize) {
         round += 1;
         if round % 25 == 0 {
             let lake = base.lake().await;
-            let report = lake.check(DEEP).await.unwrap();
+            let report = lake.maintenance().check(DEEP).await.unwrap();
             assert_eq!(
                 report.problems,
                 Vec::<String>::new(),

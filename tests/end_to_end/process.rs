@@ -41,7 +41,7 @@ async fn two_processes_on_one_postgres_do_each_of_ten_slots_once() {
     let lake = base.lake().await;
     assert_eq!(lake.stats().await.unwrap().samples, 20);
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
 }

@@ -43,7 +43,13 @@ async fn one_mail(base: &Base, files: &[String], minutes: usize, value: &str) {
     assert_eq!(mailbox.mails().len(), 1);
     assert_eq!(base.lake().await.stats().await.unwrap().samples, samples);
     assert_eq!(
-        base.lake().await.check(DEEP).await.unwrap().problems,
+        base.lake()
+            .await
+            .maintenance()
+            .check(DEEP)
+            .await
+            .unwrap()
+            .problems,
         Vec::<String>::new()
     );
 }

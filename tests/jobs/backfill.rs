@@ -119,7 +119,7 @@ async fn history_comes_day_by_day_and_pauses_are_obeyed() {
         assert_eq!(said.out, figures);
         assert!(said.err.contains("2026-01-02 is in; 6 of 9, "), "{}", said.err);
         let lake = base.lake().await;
-        assert_eq!(lake.check(DEEP).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lake.maintenance().check(DEEP).await.unwrap().problems, Vec::<String>::new());
         let series = program
             .ok(&["timeseries", "hottry", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-02T00:02:00Z", "--format", "csv"])
             .await;
@@ -167,7 +167,7 @@ async fn a_backfill_that_is_killed_goes_on_from_the_day_that_it_was_at() {
         program.ok(&SPAN).await;
         assert_eq!(lake.stats().await.unwrap().samples, expected());
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })

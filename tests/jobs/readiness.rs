@@ -147,7 +147,7 @@ async fn a_scheduler_whose_database_is_not_the_lakes_any_more_says_so_and_writes
     let mut server = program.up(&[]).await;
     wait_until_ingested(&base).await;
     let copy = opened(&base, copied(&base, "copy.db").await).await;
-    copy.rebuild_catalog(&()).await.unwrap();
+    copy.maintenance().rebuild_catalog(&()).await.unwrap();
     let seen = eventually("the scheduler to be unready", async || {
         let (status, seen) = ready(&server).await;
         let parts = &seen["roles"]["scheduler"]["parts"];

@@ -83,7 +83,7 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
         assert_eq!(figures.segments, 4);
         assert_eq!(usize::try_from(figures.samples).unwrap(), whole.len());
         assert_eq!(
-            one.check(DEEP).await.unwrap().problems,
+            one.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
         // One slot of detection for all of them.
@@ -128,7 +128,10 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
             let simulated = marketlake_model::SIMULATED.to_owned();
             MarkIngested::of_feeds([(vec![simulated], 4.try_into().ok())])
         };
-        let did = lake.rebuild_catalog(&feeds().with_history(true)).await;
+        let did = lake
+            .maintenance()
+            .rebuild_catalog(&feeds().with_history(true))
+            .await;
         assert_eq!(did.unwrap().slots, 3);
         let (done, pending) = (JobRunState::Done, JobRunState::Pending);
         let expected = [(0, done), (1, pending), (2, done), (3, pending)];
@@ -159,7 +162,7 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
         }
         let figures = lake.stats().await.unwrap();
         assert_eq!(usize::try_from(figures.samples).unwrap(), samples);
-        let report = lake.check(DEEP).await.unwrap();
+        let report = lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     })
     .await;
@@ -179,7 +182,11 @@ async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
     one.run_once(&ingest, slot.start(), 1, false).await.unwrap();
     base.lose_database().await;
     let lake = base.lake().await;
-    let did = lake.rebuild_catalog(&MarkIngested::new(2)).await.unwrap();
+    let did = lake
+        .maintenance()
+        .rebuild_catalog(&MarkIngested::new(2))
+        .await
+        .unwrap();
     assert_eq!(did.slots, 1);
     assert_eq!(parts(&lake, slot).await, [(1, JobRunState::Done)]);
     // Two feeds of the same market: nobody knows whose a sample was.
@@ -187,7 +194,14 @@ async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
     let lake = base.lake().await;
     let market = vec![marketlake_model::SIMULATED.to_owned()];
     let feeds = MarkIngested::of_feeds([(market.clone(), None), (market, 2.try_into().ok())]);
-    assert_eq!(lake.rebuild_catalog(&feeds).await.unwrap().slots, 0);
+    assert_eq!(
+        lake.maintenance()
+            .rebuild_catalog(&feeds)
+            .await
+            .unwrap()
+            .slots,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

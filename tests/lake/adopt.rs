@@ -32,7 +32,11 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
         ingest(&other, &series("a:one", 3, &["4", "5"])).await;
         import(&other, &[sample("a:one", 1, "2.5")]).await;
         compact_days(&other).await;
-        other.vacuum(LATER, Duration::ZERO).await.unwrap();
+        other
+            .maintenance()
+            .vacuum(LATER, Duration::ZERO)
+            .await
+            .unwrap();
         let after = rows(&other).await;
         base.database_url = old_url;
         let lake = base.lake().await;
@@ -46,9 +50,13 @@ async fn an_outdated_catalog_adopts_what_was_committed_after_its_backup() {
             .unwrap();
         let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);
         // The other one is the lake's catalog now: a repair does not take it away.
-        let report = lake.check_adopting(REPAIR, &adoption).await.unwrap();
+        let report = lake
+            .maintenance()
+            .check_adopting(REPAIR, &adoption)
+            .await
+            .unwrap();
         assert!(report.unknown > 0 && !report.is_whole(), "{report:?}");
-        let did = lake.rebuild_catalog(&adoption).await.unwrap();
+        let did = lake.maintenance().rebuild_catalog(&adoption).await.unwrap();
         assert_eq!((did.lost, did.damaged), (0, 0), "{did:?}");
         assert_eq!(rows(&lake).await, after);
         assert_eq!(problems(&lake).await, Vec::<String>::new());
@@ -77,10 +85,14 @@ async fn a_repair_adopts_objects_whose_commits_were_lost() {
         let before = rows(&lake).await;
         let lost = "delete from segments where id = (select max(id) from segments)";
         lake.database().execute_unprepared(lost).await.unwrap();
-        let report = lake.check(SHALLOW).await.unwrap();
+        let report = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!((report.unknown, report.problems.len()), (1, 1));
         let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);
-        let report = lake.check_adopting(REPAIR, &adoption).await.unwrap();
+        let report = lake
+            .maintenance()
+            .check_adopting(REPAIR, &adoption)
+            .await
+            .unwrap();
         assert!(report.is_whole() && report.lost == 0, "{report:?}");
         let said = &report.repairs[0];
         assert!(
@@ -99,7 +111,10 @@ async fn an_upload_whose_commit_was_lost_is_adopted_by_a_rebuild_and_not_deleted
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
         // The database's newest state that is left: the object's intent, not its commit.
-        let staged = lake.stage_minute(vec![sample("a:one", 2, "3")]).await;
+        let staged = lake
+            .ingest()
+            .stage_minute(vec![sample("a:one", 2, "3")])
+            .await;
         let intents = upload_intents::Entity::find();
         let intents = intents.all(lake.database()).await.unwrap();
         publish(&lake, &staged.unwrap()).await.unwrap();
@@ -114,9 +129,16 @@ async fn an_upload_whose_commit_was_lost_is_adopted_by_a_rebuild_and_not_deleted
                 .await
                 .unwrap();
         }
-        let did = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
+        let did = lake
+            .maintenance()
+            .rebuild_catalog(&MarkIngested::new(1))
+            .await
+            .unwrap();
         assert_eq!((did.adopted, did.rows), (1, 1), "{did:?}");
-        lake.vacuum(LATER, Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(LATER, Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!(rows(&lake).await, before);
         assert_eq!(problems(&lake).await, Vec::<String>::new());
     })
@@ -133,7 +155,7 @@ async fn another_lake_s_catalog_takes_nothing_over() {
         ingest(&theirs, &series("b:two", 0, &["1", "2"])).await;
         std::mem::swap(&mut base.database_url, &mut other.database_url);
         let mixed = base.lake().await;
-        let error = mixed.rebuild_catalog(&()).await.unwrap_err();
+        let error = mixed.maintenance().rebuild_catalog(&()).await.unwrap_err();
         assert!(
             matches!(error, LakeError::Mismatch(MismatchError::OtherLake { .. })),
             "{error}"

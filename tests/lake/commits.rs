@@ -12,7 +12,7 @@ use crate::support::base::{Base, on_both};
 use crate::support::samples::{metric, sample, series, start};
 
 async fn shown(lake: &marketlake_lake::Lake, id: &str) -> Vec<String> {
-    let day = lake.last_24h(None).await.unwrap().unwrap();
+    let day = lake.queries().last_24h(None).await.unwrap().unwrap();
     let points = lake
         .datafusion()
         .timeseries(&metric(id), day)
@@ -29,6 +29,7 @@ async fn what_is_staged_is_seen_only_once_it_is_published() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
         let staged = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 0, "1")])
             .await
             .unwrap();
@@ -75,16 +76,23 @@ async fn two_commits_to_one_hour_cannot_lose_each_other_s_samples() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
-        let compaction = lake.stage_compaction(start()).await.unwrap().unwrap();
+        let compaction = lake
+            .ingest()
+            .stage_compaction(start())
+            .await
+            .unwrap()
+            .unwrap();
         ingest(&lake, &[sample("a:one", 2, "3")]).await;
         let error = publish(&lake, &compaction).await.unwrap_err();
         assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
         assert_eq!(shown(&lake, "a:one").await, ["0=1", "1=2", "2=3"]);
         let first = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 3, "4")])
             .await
             .unwrap();
         let second = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 3, "5")])
             .await
             .unwrap();
@@ -112,7 +120,13 @@ async fn compaction_keeps_every_row_in_one_segment() {
             shown(&lake, "b:two").await,
             ["1=0.00000001", "2=1000000000000000000000"]
         );
-        assert!(lake.stage_compaction(start()).await.unwrap().is_none());
+        assert!(
+            lake.ingest()
+                .stage_compaction(start())
+                .await
+                .unwrap()
+                .is_none()
+        );
     })
     .await;
 }
@@ -122,12 +136,12 @@ async fn the_window_follows_what_others_commit_and_forgets_what_is_older_than_a_
     on_both(async |base: Base| {
         let (lake, other) = (base.lake().await, base.lake().await);
         ingest(&other, &series("a:old", 0, &["1", "2"])).await;
-        let seen = lake.follow(0).await.unwrap();
+        let seen = lake.queries().follow(0).await.unwrap();
         assert_eq!(lake.recent_day().newest(), Some(start().plus(1)));
         ingest(&other, &[sample("b:new", 1_440, "3")]).await;
         compact_all(&other).await;
-        lake.follow(seen).await.unwrap();
-        let day = lake.last_24h(None).await.unwrap().unwrap();
+        lake.queries().follow(seen).await.unwrap();
+        let day = lake.queries().last_24h(None).await.unwrap().unwrap();
         assert!(lake.recent_day().covers(day));
         let window = lake.recent_day().as_ref();
         let points = window.timeseries(&metric("a:old"), day).await.unwrap();
@@ -161,10 +175,13 @@ async fn a_late_minute_makes_the_day_that_it_belongs_to_whole_again() {
             ["0=1", "1=2.5", "2=3", "100=3.5", "200=4"]
         );
         // The same minute once more changes nothing.
-        let again = lake.stage_minute(vec![sample("a:one", 1, "2.5")]).await;
+        let again = lake
+            .ingest()
+            .stage_minute(vec![sample("a:one", 1, "2.5")])
+            .await;
         assert!(again.unwrap().is_empty());
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -188,7 +205,7 @@ async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
         }
         let answers = async || {
             let engine = lake.datafusion();
-            let day = lake.last_24h(None).await.unwrap().unwrap();
+            let day = lake.queries().last_24h(None).await.unwrap().unwrap();
             let two = metric("b:two");
             let hourly = engine.buckets(&two, day, "1h".parse().unwrap());
             (
@@ -201,7 +218,7 @@ async fn segments_from_before_rollups_and_checksums_are_answered_and_merged() {
         assert_eq!((before.0.len(), before.1.ranked().len(), before.2.len()), (2, 2, 2));
         compact_days(&lake).await;
         assert_eq!(answers().await, before);
-        assert_eq!(lake.check(DEEP).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lake.maintenance().check(DEEP).await.unwrap().problems, Vec::<String>::new());
         assert_eq!(lake.stats().await.unwrap().segments, 1);
     })
     .await;
@@ -235,7 +252,7 @@ async fn an_object_of_many_megabytes_goes_up_in_parts() {
         .map(|file| file.metadata().unwrap().len());
     assert!(largest.max() > Some(8 << 20));
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
 }

@@ -73,8 +73,8 @@ pub(super) async fn everywhere(samples: &[Sample], check: impl AsyncFn(&dyn Quer
     let runs = STATES.into_iter().map(|state| async move {
         on_both(async |base: Base| {
             let lake = filled(&base, state, samples).await;
-            lake.follow(0).await.unwrap();
-            let day = lake.last_24h(None).await.unwrap().unwrap();
+            lake.queries().follow(0).await.unwrap();
+            let day = lake.queries().last_24h(None).await.unwrap().unwrap();
             assert!(lake.recent_day().covers(day));
             eprintln!("{state:?} on {}: the Parquet files", base.name);
             check(&lake.datafusion(), day).await;
@@ -340,8 +340,8 @@ async fn buckets_of_any_length_have_the_aggregates_of_their_samples() {
 async fn an_empty_lake_has_empty_answers() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
-        lake.follow(0).await.unwrap();
-        assert_eq!(lake.last_24h(None).await.unwrap(), None);
+        lake.queries().follow(0).await.unwrap();
+        assert_eq!(lake.queries().last_24h(None).await.unwrap(), None);
         let day = Span::last_24h(start());
         let query = JumpQuery {
             rule: JumpRule::default(),

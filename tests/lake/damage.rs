@@ -72,14 +72,14 @@ async fn a_damaged_file_gives_an_error_that_names_it_and_never_a_wrong_answer() 
             // As a process that starts now.
             let lake = base.lake().await;
             let engine = lake.datafusion();
-            let day = lake.last_24h(None).await.unwrap().unwrap();
+            let day = lake.queries().last_24h(None).await.unwrap().unwrap();
             let query = JumpQuery {
                 rule: marketlake_model::JumpRule::default(),
                 span: day,
                 metric: None,
             };
             let errors = [
-                lake.follow(0).await.map(|_| ()),
+                lake.queries().follow(0).await.map(|_| ()),
                 lake.import(vec![sample("a:one", 5, "1")], Millis(0))
                     .await
                     .map(|_| ()),
@@ -101,7 +101,7 @@ async fn a_damaged_file_gives_an_error_that_names_it_and_never_a_wrong_answer() 
                 assert_eq!(points.len(), 4, "{how:?}");
                 assert_eq!(points[0].value, "1.5".parse().unwrap());
             }
-            let report = lake.check(DEEP).await.unwrap();
+            let report = lake.maintenance().check(DEEP).await.unwrap();
             assert_eq!(report.problems.len(), 1, "{how:?}: {:?}", report.problems);
             assert!(report.problems[0].contains(&name), "{:?}", report.problems);
         }
@@ -117,14 +117,14 @@ async fn repair_rebuilds_a_day_from_the_hours_that_it_replaced() {
             let lake = one_day(&base).await;
             let before = live_rows(&lake).await;
             damage(&file_of(&base, "day"), how);
-            let report = lake.check(REPAIR).await.unwrap();
+            let report = lake.maintenance().check(REPAIR).await.unwrap();
             assert!(report.is_whole() && report.lost == 0, "{how:?}: {report:?}");
             assert!(
                 report.repairs[0].contains("8 of 8 rows rebuilt, 0 lost"),
                 "{report:?}"
             );
             assert_eq!(live_rows(&lake).await, before, "{how:?}");
-            let again = lake.check(DEEP).await.unwrap();
+            let again = lake.maintenance().check(DEEP).await.unwrap();
             assert_eq!(
                 (again.problems.len(), again.set_aside, again.rows),
                 (0, 1, 8)
@@ -139,16 +139,19 @@ async fn repair_says_what_is_lost_where_nothing_is_left_to_rebuild_from() {
     on_both(async |base: Base| {
         let lake = one_day(&base).await;
         let later = Millis(i64::MAX);
-        lake.vacuum(later, std::time::Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(later, std::time::Duration::ZERO)
+            .await
+            .unwrap();
         std::fs::remove_file(file_of(&base, "day")).unwrap();
-        let report = lake.check(REPAIR).await.unwrap();
+        let report = lake.maintenance().check(REPAIR).await.unwrap();
         assert_eq!((report.is_whole(), report.lost), (true, 8));
         assert!(
             report.repairs[0].contains("0 of 8 rows rebuilt, 8 lost"),
             "{report:?}"
         );
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
         assert_eq!(lake.stats().await.unwrap().samples, 0);
@@ -175,18 +178,21 @@ async fn repair_keeps_the_hours_of_a_damaged_file_that_its_rollups_vouch_for() {
     import(&lake, &samples).await;
     compact_days(&lake).await;
     let later = Millis(i64::MAX);
-    lake.vacuum(later, std::time::Duration::ZERO).await.unwrap();
+    lake.maintenance()
+        .vacuum(later, std::time::Duration::ZERO)
+        .await
+        .unwrap();
     let file = file_of(&base, "day");
     assert!(std::fs::metadata(&file).unwrap().len() > 65_536, "{file:?}");
     damage(&file, Damage::BitFlipped(1));
-    let report = lake.check(REPAIR).await.unwrap();
+    let report = lake.maintenance().check(REPAIR).await.unwrap();
     let kept = lake.stats().await.unwrap().samples;
     assert!(report.is_whole(), "{report:?}");
     assert_eq!(kept + report.lost, 24_000);
     // The flip costs a page of one column at most, or nothing where it decodes to other values in
     // one hour.
     assert!(kept > 0, "{report:?}");
-    let whole = lake.check(DEEP).await.unwrap();
+    let whole = lake.maintenance().check(DEEP).await.unwrap();
     assert_eq!(whole.problems, Vec::<String>::new());
     let span = Span::day(start().day());
     for answered in lake.datafusion().samples(span).await.unwrap() {
@@ -203,14 +209,14 @@ async fn repair_rebuilds_rollups_from_their_samples() {
             ingest(&lake, &history()).await;
             compact_all(&lake).await;
             damage(&file_of(&base, "rollup-hour"), how);
-            let report = lake.check(REPAIR).await.unwrap();
+            let report = lake.maintenance().check(REPAIR).await.unwrap();
             assert_eq!(report.problems.len(), 1, "{how:?}: {report:?}");
             assert!(
                 report.repairs[0].ends_with("rollups rebuilt from its samples"),
                 "{report:?}"
             );
             assert_eq!(
-                lake.check(DEEP).await.unwrap().problems,
+                lake.maintenance().check(DEEP).await.unwrap().problems,
                 Vec::<String>::new()
             );
         }
@@ -228,7 +234,7 @@ async fn a_row_without_an_object_and_an_object_without_a_row_are_both_found() {
             .join("raw/dt=2026-11-24/hour=10/stray.parquet");
         std::fs::write(stray, b"nobody wrote me").unwrap();
         std::fs::remove_file(file_of(&base, "raw")).unwrap();
-        let report = lake.check(SHALLOW).await.unwrap();
+        let report = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!((report.foreign, report.problems.len()), (1, 1));
         assert!(report.problems[0].ends_with("the object is missing"));
     })

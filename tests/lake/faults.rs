@@ -68,15 +68,16 @@ async fn a_store_that_fails_one_call_in_five_leaves_the_same_lake_as_a_good_one(
         ingest(&lake, &history()).await;
         import(&lake, &series("c:three", 0, &["9"])).await;
         compact_days(&lake).await;
-        lake.follow(0).await.unwrap();
-        let day = lake.last_24h(None).await.unwrap().unwrap();
+        lake.queries().follow(0).await.unwrap();
+        let day = lake.queries().last_24h(None).await.unwrap().unwrap();
         let points = lake.datafusion().timeseries(&metric("a:one"), day).await;
         assert_eq!(points.unwrap().len(), 4);
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
-        lake.vacuum(Millis(i64::MAX), std::time::Duration::ZERO)
+        lake.maintenance()
+            .vacuum(Millis(i64::MAX), std::time::Duration::ZERO)
             .await
             .unwrap();
         // The day's samples and rollups.
@@ -94,15 +95,18 @@ async fn a_disk_that_is_full_while_compacting_retires_nothing() {
         ingest(&lake, &history()).await;
         let before = live_hashes(&lake).await;
         faults.set_full(true);
-        let error = lake.stage_compaction(start()).await.unwrap_err();
+        let error = lake.ingest().stage_compaction(start()).await.unwrap_err();
         assert!(error.to_string().contains("no space left"), "{error}");
-        let error = lake.stage_minute(vec![sample("a:one", 9, "9")]).await;
+        let error = lake
+            .ingest()
+            .stage_minute(vec![sample("a:one", 9, "9")])
+            .await;
         assert!(matches!(error, Err(LakeError::Store(_))));
         assert_eq!(live_hashes(&lake).await, before);
         faults.set_full(false);
         compact_all(&lake).await;
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
         assert_eq!(lake.stats().await.unwrap().samples, 8);
@@ -129,7 +133,7 @@ async fn a_file_that_is_imported_twice_changes_nothing_the_second_time() {
         other.push(sample("a:one", 30, "5"));
         let third = lake.import(other, Millis(0)).await.unwrap();
         assert_eq!((third.samples, third.added, third.corrected), (9, 1, 1));
-        let day = lake.last_24h(None).await.unwrap().unwrap();
+        let day = lake.queries().last_24h(None).await.unwrap().unwrap();
         let points = lake
             .datafusion()
             .timeseries(&metric("a:one"), day)
@@ -137,7 +141,7 @@ async fn a_file_that_is_imported_twice_changes_nothing_the_second_time() {
             .unwrap();
         assert_eq!(points[0].value, "1.6".parse().unwrap());
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -173,12 +177,12 @@ async fn parts_of_a_minute_lie_side_by_side_and_share_no_metric() {
             vec![sample("a:one", 0, "1"), sample("a:two", 0, "2")],
             vec![sample("a:three", 0, "3"), sample("a:two", 0, "9")],
         ] {
-            let staged = lake.stage_part(part).await.unwrap();
+            let staged = lake.ingest().stage_part(part).await.unwrap();
             publish(&lake, &staged).await.unwrap();
         }
         let figures = lake.stats().await.unwrap();
         assert_eq!((figures.segments, figures.samples), (2, 3));
-        let day = lake.last_24h(None).await.unwrap().unwrap();
+        let day = lake.queries().last_24h(None).await.unwrap().unwrap();
         let two = lake
             .datafusion()
             .timeseries(&metric("a:two"), day)
@@ -186,7 +190,7 @@ async fn parts_of_a_minute_lie_side_by_side_and_share_no_metric() {
             .unwrap();
         assert_eq!(two[0].value, "2".parse().unwrap());
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
         compact_all(&lake).await;

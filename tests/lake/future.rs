@@ -27,7 +27,7 @@ fn at(id: &str, ts: Minute) -> Sample {
 
 /// Publishes under a clock that is far ahead, as a version without bounds did under any.
 pub(super) async fn poison(lake: &Arc<Lake>, samples: Vec<Sample>) {
-    let staged = lake.stage_minute(samples).await.unwrap();
+    let staged = lake.ingest().stage_minute(samples).await.unwrap();
     let transaction = database::begin_write(lake.database()).await.unwrap();
     staged
         .publish(&transaction, Millis(i64::MAX))
@@ -43,7 +43,11 @@ async fn a_sample_of_the_future_or_of_no_time_is_refused_and_named() {
         let lake = base.lake().await;
         let now = database::clock(lake.database()).await.unwrap().minute();
         for ts in [now.plus(3), year_58873(), Minute::from_number(i64::MAX)] {
-            let staged = lake.stage_minute(vec![at("a:one", ts)]).await.unwrap();
+            let staged = lake
+                .ingest()
+                .stage_minute(vec![at("a:one", ts)])
+                .await
+                .unwrap();
             let error = publish(&lake, &staged).await.unwrap_err();
             assert!(matches!(error, LakeError::InvalidTime { .. }), "{error}");
             let expected = "a:one: ts: expected a minute from 2009-01-03T00:00:00Z to ";
@@ -58,7 +62,11 @@ async fn a_sample_of_the_future_or_of_no_time_is_refused_and_named() {
             assert!(error.starts_with("a:two: ts: expected"), "{error}");
         }
         assert_eq!(lake.stats().await.unwrap().segments, 0);
-        let staged = lake.stage_minute(vec![at("a:one", now)]).await.unwrap();
+        let staged = lake
+            .ingest()
+            .stage_minute(vec![at("a:one", now)])
+            .await
+            .unwrap();
         publish(&lake, &staged).await.unwrap();
     })
     .await;
@@ -79,12 +87,12 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
         poison(&lake, both).await;
         let newest = start().plus(5);
         assert_eq!(lake.newest().await.unwrap(), Some(newest));
-        lake.follow(0).await.unwrap();
+        lake.queries().follow(0).await.unwrap();
         assert_eq!(lake.recent_day().newest(), Some(newest));
         let bounds = lake.bounds().await.unwrap().unwrap();
         assert_eq!((bounds.from, bounds.to), (start(), newest));
 
-        let found = lake.check(SHALLOW).await.unwrap();
+        let found = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!(found.problems.len(), 2, "{found:?}");
         assert!(
             found.problems[0].contains("1 rows of minutes that cannot be true, like a:two at "),
@@ -94,14 +102,14 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
             deep: false,
             repair: true,
         };
-        let mended = lake.check(repair).await.unwrap();
+        let mended = lake.maintenance().check(repair).await.unwrap();
         assert!(mended.is_whole(), "{mended:?}");
         assert!(
             mended.repairs[1].contains("1 rows of minutes that cannot be true taken out, 1 kept"),
             "{mended:?}"
         );
         assert_eq!(mended.lost, 0);
-        let whole = lake.check(DEEP).await.unwrap();
+        let whole = lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(whole.problems, Vec::<String>::new());
         assert_eq!(lake.stats().await.unwrap().samples, 6);
         let reopened = base.lake().await;

@@ -64,7 +64,10 @@ pub async fn opened(base: &Base, database: DatabaseConnection) -> Arc<Lake> {
 }
 
 pub async fn vacuum(lake: &Lake) -> Result<u64, LakeError> {
-    let vacuumed = lake.vacuum(Millis(i64::MAX), Duration::ZERO).await;
+    let vacuumed = lake
+        .maintenance()
+        .vacuum(Millis(i64::MAX), Duration::ZERO)
+        .await;
     vacuumed.map(|vacuumed| vacuumed.retired + vacuumed.unlisted)
 }
 
@@ -139,21 +142,25 @@ async fn of_a_database_and_its_copy_only_one_goes_on_deleting() {
         );
         assert_eq!(base.object_files().len(), files - 3);
         // And neither may it write.
-        let error = mismatch(copy.stage_minute(vec![sample("a:two", 9, "9")]).await);
+        let error = mismatch(
+            copy.ingest()
+                .stage_minute(vec![sample("a:two", 9, "9")])
+                .await,
+        );
         assert!(
             matches!(error, MismatchError::OldDatabase { .. }),
             "{error}"
         );
-        mismatch(copy.prepare_writes().await);
+        mismatch(copy.maintenance().prepare_writes().await);
         let finding = diagnose_identity(copy.database(), copy.store()).await;
         assert_eq!(finding.severity, Severity::Bad);
         assert!(
             finding.detail.contains("older than the lake"),
             "{finding:?}"
         );
-        lake.prepare_writes().await.unwrap();
+        lake.maintenance().prepare_writes().await.unwrap();
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -191,7 +198,7 @@ async fn an_advance_that_was_interrupted_is_finished_by_the_next_start() {
         lake.database().execute_unprepared(ahead).await.unwrap();
         let finding = diagnose_identity(lake.database(), lake.store()).await;
         assert_eq!(finding.severity, Severity::Good, "{finding:?}");
-        lake.prepare_writes().await.unwrap();
+        lake.maintenance().prepare_writes().await.unwrap();
         let finished = stored(&base).await;
         assert_eq!(
             (&finished["sequence"], &finished["token"]),
@@ -213,7 +220,7 @@ async fn an_identity_that_did_not_reach_the_store_is_written_by_the_next_start()
             .delete(&Path::from("lake.json"))
             .await
             .unwrap();
-        lake.prepare_writes().await.unwrap();
+        lake.maintenance().prepare_writes().await.unwrap();
         assert_eq!(stored(&base).await, before);
         // Not into another store.
         let other = base.again().await;
@@ -221,7 +228,7 @@ async fn an_identity_that_did_not_reach_the_store_is_written_by_the_next_start()
         let wrong = Lake::open(base.database().await, wrong, Vec::new())
             .await
             .unwrap();
-        let error = mismatch(wrong.prepare_writes().await);
+        let error = mismatch(wrong.maintenance().prepare_writes().await);
         assert!(matches!(error, MismatchError::OtherStore { .. }), "{error}");
     })
     .await;
@@ -233,26 +240,32 @@ async fn a_second_catalog_on_a_store_is_refused_and_deletes_nothing() {
         let lake = with_retired(&base).await;
         let other = base.again().await;
         let second = opened(&base, other.database().await).await;
-        let error = mismatch(second.prepare_writes().await);
+        let error = mismatch(second.maintenance().prepare_writes().await);
         assert!(
             matches!(error, MismatchError::UnknownDatabase { .. }),
             "{error}"
         );
-        mismatch(second.stage_minute(vec![sample("b:two", 0, "9")]).await);
+        mismatch(
+            second
+                .ingest()
+                .stage_minute(vec![sample("b:two", 0, "9")])
+                .await,
+        );
         // One that has a lake already.
         let own = other.lake().await;
         ingest(&own, &series("b:two", 0, &["1"])).await;
-        let error = mismatch(second.prepare_writes().await);
+        let error = mismatch(second.maintenance().prepare_writes().await);
         assert!(matches!(error, MismatchError::OtherLake { .. }), "{error}");
-        own.expire(
-            Millis(i64::MAX - 1),
-            marketlake_lake::Retention {
-                raw: Some(Duration::ZERO),
-                ..Default::default()
-            },
-        )
-        .await
-        .unwrap();
+        own.maintenance()
+            .expire(
+                Millis(i64::MAX - 1),
+                marketlake_lake::Retention {
+                    raw: Some(Duration::ZERO),
+                    ..Default::default()
+                },
+            )
+            .await
+            .unwrap();
         mismatch(vacuum(&second).await);
         assert_eq!(base.object_files().len(), 5);
         assert_eq!(vacuum(&lake).await.unwrap(), 3);
@@ -268,7 +281,10 @@ async fn two_fresh_catalogs_that_start_at_once_on_one_store_leave_one() {
             base.lake().await,
             opened(&base, other.database().await).await,
         );
-        let (first, second) = tokio::join!(one.prepare_writes(), two.prepare_writes());
+        let (first, second) = tokio::join!(
+            one.maintenance().prepare_writes(),
+            two.maintenance().prepare_writes()
+        );
         assert_eq!(
             [&first, &second]
                 .iter()
@@ -280,7 +296,10 @@ async fn two_fresh_catalogs_that_start_at_once_on_one_store_leave_one() {
         // Processes of one catalog make one lake.
         let third = base.again().await;
         let (one, two) = (third.lake().await, third.lake().await);
-        let (first, second) = tokio::join!(one.prepare_writes(), two.prepare_writes());
+        let (first, second) = tokio::join!(
+            one.maintenance().prepare_writes(),
+            two.maintenance().prepare_writes()
+        );
         first.unwrap();
         second.unwrap();
     })
@@ -298,7 +317,7 @@ async fn processes_of_one_catalog_that_vacuum_at_once_do_not_refuse_each_other()
         }
         assert_eq!(base.object_files().len(), 2);
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -316,9 +335,9 @@ async fn a_catalog_that_was_rebuilt_takes_the_store_over() {
             .await
             .unwrap();
         let rebuilt = opened(&base, rebuilt).await;
-        mismatch(rebuilt.prepare_writes().await);
-        rebuilt.claim_store().await.unwrap();
-        rebuilt.prepare_writes().await.unwrap();
+        mismatch(rebuilt.maintenance().prepare_writes().await);
+        rebuilt.maintenance().claim_store().await.unwrap();
+        rebuilt.maintenance().prepare_writes().await.unwrap();
         assert_eq!(stored(&base).await["lake_id"], id);
         let lake = if base.store.endpoint.is_some() {
             base.lake().await

@@ -22,7 +22,9 @@ const GRACE: Duration = Duration::from_secs(3_600);
 /// Vacuums as if a number of minutes had passed.
 async fn vacuum_in(lake: &Lake, minutes: i64) -> Result<VacuumSummary, LakeError> {
     let now = database::clock(lake.database()).await.unwrap();
-    lake.vacuum(Millis(now.0 + minutes * 60_000), GRACE).await
+    lake.maintenance()
+        .vacuum(Millis(now.0 + minutes * 60_000), GRACE)
+        .await
 }
 
 async fn intents(lake: &Lake) -> u64 {
@@ -32,7 +34,8 @@ async fn intents(lake: &Lake) -> u64 {
 /// The same as in a crash between publishing and everything before.
 async fn stage_and_crash(lake: &Lake) {
     drop(
-        lake.stage_minute(vec![sample("a:lost", 9, "9")])
+        lake.ingest()
+            .stage_minute(vec![sample("a:lost", 9, "9")])
             .await
             .unwrap(),
     );
@@ -46,11 +49,15 @@ async fn intents_are_there_before_the_object_and_end_with_the_commit() {
         ingest(&lake, &series("a:one", 0, &["1"])).await;
         assert_eq!(intents(&lake).await, 0);
         faults.set_full(true);
-        let failed = lake.stage_minute(vec![sample("a:one", 1, "2")]).await;
+        let failed = lake
+            .ingest()
+            .stage_minute(vec![sample("a:one", 1, "2")])
+            .await;
         assert!(failed.is_err());
         assert_eq!((intents(&lake).await, base.object_files().len()), (1, 1));
         faults.set_full(false);
         let staged = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 1, "2")])
             .await
             .unwrap();
@@ -62,7 +69,7 @@ async fn intents_are_there_before_the_object_and_end_with_the_commit() {
         assert_eq!((intents(&lake).await, base.object_files().len()), (1, 4));
         assert_eq!(vacuum_in(&lake, 61).await.unwrap().unlisted, 1);
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -75,6 +82,7 @@ async fn a_writer_that_is_slower_than_the_grace_stages_again_and_loses_nothing()
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
         let staged = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 2, "3")])
             .await
             .unwrap();
@@ -86,6 +94,7 @@ async fn a_writer_that_is_slower_than_the_grace_stages_again_and_loses_nothing()
             "{error}"
         );
         let staged = lake
+            .ingest()
             .stage_minute(vec![sample("a:one", 2, "3")])
             .await
             .unwrap();
@@ -93,7 +102,7 @@ async fn a_writer_that_is_slower_than_the_grace_stages_again_and_loses_nothing()
         assert_eq!(vacuum_in(&lake, 61).await.unwrap().unlisted, 0);
         assert_eq!(lake.stats().await.unwrap().samples, 3);
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -114,7 +123,7 @@ async fn an_object_that_is_written_after_vacuum_took_its_intent_goes_a_grace_lat
         // The writer was stopped for an hour before it wrote.
         std::fs::create_dir_all(late.parent().unwrap()).unwrap();
         std::fs::write(&late, bytes).unwrap();
-        let report = lake.check(SHALLOW).await.unwrap();
+        let report = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!((report.unlisted, report.unknown), (1, 0));
         vacuum_in(&lake, 62).await.unwrap();
         assert!(late.exists(), "not before the second grace");
@@ -148,7 +157,7 @@ async fn a_vacuum_that_fails_between_intent_and_object_goes_on_the_next_time() {
         // Killed between the object and the note of it: the same once more does no harm.
         vacuum_in(&lake, 0).await.unwrap();
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -190,13 +199,17 @@ async fn files_of_others_and_objects_that_nobody_recorded_survive_every_vacuum()
                 .await
                 .unwrap();
         }
-        let late = lake.vacuum(Millis(i64::MAX), Duration::ZERO).await.unwrap();
+        let late = lake
+            .maintenance()
+            .vacuum(Millis(i64::MAX), Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!((late.retired, late.unlisted), (2, 0));
         for key in foreign.iter().chain([&unknown]) {
             let there = store.objects().head(&Path::from(*key)).await;
             assert!(there.is_ok(), "{key} is gone");
         }
-        let report = lake.check(SHALLOW).await.unwrap();
+        let report = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!((report.foreign, report.unknown), (foreign.len(), 1));
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
         assert!(
@@ -223,9 +236,12 @@ async fn an_intent_never_outranks_a_row() {
             .exec_without_returning(lake.database())
             .await
             .unwrap();
-        lake.vacuum(Millis(i64::MAX), Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(Millis(i64::MAX), Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })
@@ -240,7 +256,8 @@ async fn a_store_that_fails_in_the_middle_of_a_vacuum_loses_nothing() {
         compact_all(&lake).await;
         for at in 20..26 {
             drop(
-                lake.stage_minute(vec![sample("a:lost", at, "9")])
+                lake.ingest()
+                    .stage_minute(vec![sample("a:lost", at, "9")])
                     .await
                     .unwrap(),
             );
@@ -249,7 +266,7 @@ async fn a_store_that_fails_in_the_middle_of_a_vacuum_loses_nothing() {
         assert_eq!(base.object_files().len(), 2);
         assert!(faults.failed() > 3, "{} calls failed", faults.failed());
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
     })

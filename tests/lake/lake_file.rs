@@ -43,7 +43,11 @@ async fn a_damaged_identity_stops_every_write_and_a_rebuild_writes_it_anew() {
                 "{shown:?}: {error}"
             );
             assert!(error.to_string().contains("marketlake rebuild-catalog"));
-            mismatch(lake.stage_minute(vec![sample("a:two", 9, "9")]).await);
+            mismatch(
+                lake.ingest()
+                    .stage_minute(vec![sample("a:two", 9, "9")])
+                    .await,
+            );
             let finding = diagnose_identity(lake.database(), lake.store()).await;
             assert_eq!(finding.severity, Severity::Bad, "{finding:?}");
             // A repair does not decide whose the store is.
@@ -51,10 +55,10 @@ async fn a_damaged_identity_stops_every_write_and_a_rebuild_writes_it_anew() {
                 deep: false,
                 repair: true,
             };
-            let report = lake.check(repair).await.unwrap();
+            let report = lake.maintenance().check(repair).await.unwrap();
             assert_eq!(report.problems, [error.to_string()], "{shown:?}");
             assert_eq!(base.object_files().len(), 5);
-            let did = lake.rebuild_catalog(&()).await.unwrap();
+            let did = lake.maintenance().rebuild_catalog(&()).await.unwrap();
             assert!(did.is_empty(), "{did:?}");
             let after = stored(&base).await;
             assert_eq!(after["lake_id"], before["lake_id"]);
@@ -63,7 +67,7 @@ async fn a_damaged_identity_stops_every_write_and_a_rebuild_writes_it_anew() {
         }
         ingest(&lake, &series("a:one", 10, &["4"])).await;
         assert!(vacuum(&lake).await.unwrap() > 0);
-        let report = lake.check(DEEP).await.unwrap();
+        let report = lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     })
     .await;
@@ -76,7 +80,7 @@ async fn an_identity_of_a_newer_version_is_left_alone() {
         put(&base, NEWER.to_owned()).await;
         for refused in [
             vacuum(&lake).await.map(drop),
-            lake.rebuild_catalog(&()).await.map(drop),
+            lake.maintenance().rebuild_catalog(&()).await.map(drop),
         ] {
             let error = mismatch(refused);
             assert!(
@@ -113,8 +117,12 @@ async fn a_folder_in_the_place_of_the_identity_or_its_lock_is_named_by_check_and
         let examined = program.run(&["doctor", "--format", "csv"]).await;
         assert_eq!(examined.code, 1, "{examined:?}");
         assert!(examined.out.contains(&expected), "{examined:?}");
-        mismatch(lake.stage_minute(vec![sample("a:two", 9, "9")]).await);
-        mismatch(lake.rebuild_catalog(&()).await.map(drop));
+        mismatch(
+            lake.ingest()
+                .stage_minute(vec![sample("a:two", 9, "9")])
+                .await,
+        );
+        mismatch(lake.maintenance().rebuild_catalog(&()).await.map(drop));
         std::fs::remove_dir(&path).unwrap();
         ingest(&lake, &series("a:two", 9, &["9"])).await;
         assert_eq!(stored(&base).await, before);

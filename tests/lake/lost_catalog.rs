@@ -34,21 +34,25 @@ async fn a_catalog_that_lost_everything_writes_and_deletes_nothing() {
         let files = base.object_files();
         lose(&base, &ALL).await;
         let empty = base.lake().await;
-        let vacuumed = empty.vacuum(Millis(i64::MAX), Duration::ZERO).await;
+        let vacuumed = empty
+            .maintenance()
+            .vacuum(Millis(i64::MAX), Duration::ZERO)
+            .await;
         assert_eq!(vacuumed.unwrap(), VacuumSummary::default());
         assert!(matches!(
-            empty.prepare_writes().await,
+            empty.maintenance().prepare_writes().await,
             Err(LakeError::Mismatch(MismatchError::UnknownDatabase { .. }))
         ));
-        let report = empty.check(DEEP).await.unwrap();
+        let report = empty.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.unknown, files.len());
         assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
         assert_eq!(base.object_files(), files);
         // The same where the store's identity is lost, too: nobody else becomes its owner.
         std::fs::remove_file(base.objects().join("lake.json")).unwrap();
         for refused in [
-            empty.prepare_writes().await,
+            empty.maintenance().prepare_writes().await,
             empty
+                .ingest()
                 .stage_minute(vec![sample("a:one", 9, "9")])
                 .await
                 .map(drop),
@@ -77,14 +81,14 @@ async fn a_catalog_that_lost_its_last_commits_writes_nothing() {
     on_both(async |base: Base| {
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
-        lake.prepare_writes().await.unwrap();
+        lake.maintenance().prepare_writes().await.unwrap();
         ingest(&lake, &series("a:one", 2, &["3", "4"])).await;
         let files = base.object_files();
         let lost =
             "delete from segments where id in (select id from segments order by id desc limit 2)";
         lake.database().execute_unprepared(lost).await.unwrap();
         let older = base.lake().await;
-        let error = older.prepare_writes().await.unwrap_err();
+        let error = older.maintenance().prepare_writes().await.unwrap_err();
         let expected = matches!(
             error,
             LakeError::Mismatch(MismatchError::LostCommits { count: 2, .. })
@@ -94,11 +98,12 @@ async fn a_catalog_that_lost_its_last_commits_writes_nothing() {
         let finding = diagnose_identity(older.database(), older.store()).await;
         assert_eq!(finding.severity, Severity::Bad, "{finding:?}");
         older
+            .maintenance()
             .vacuum(Millis(i64::MAX), Duration::ZERO)
             .await
             .unwrap();
         assert_eq!(base.object_files(), files);
-        assert_eq!(older.check(SHALLOW).await.unwrap().unknown, 2);
+        assert_eq!(older.maintenance().check(SHALLOW).await.unwrap().unknown, 2);
         // It can be read.
         assert_eq!(older.stats().await.unwrap().samples, 2);
     })
@@ -111,32 +116,48 @@ async fn what_a_crash_leaves_keeps_no_start_from_writing() {
         let lake = base.lake().await;
         // The first minute ever, and one after that.
         drop(
-            lake.stage_minute(vec![sample("a:one", 0, "1")])
+            lake.ingest()
+                .stage_minute(vec![sample("a:one", 0, "1")])
                 .await
                 .unwrap(),
         );
-        base.lake().await.prepare_writes().await.unwrap();
+        base.lake()
+            .await
+            .maintenance()
+            .prepare_writes()
+            .await
+            .unwrap();
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
         drop(
-            lake.stage_minute(vec![sample("a:one", 2, "3")])
+            lake.ingest()
+                .stage_minute(vec![sample("a:one", 2, "3")])
                 .await
                 .unwrap(),
         );
         drop(
-            lake.stage_compaction(crate::support::samples::start())
+            lake.ingest()
+                .stage_compaction(crate::support::samples::start())
                 .await
                 .unwrap(),
         );
         let next = base.lake().await;
-        next.prepare_writes().await.unwrap();
+        next.maintenance().prepare_writes().await.unwrap();
         assert_eq!(
-            next.check(DEEP).await.unwrap().problems,
+            next.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new()
         );
         // Half-way through a vacuum, too.
         compact_days(&next).await;
-        next.vacuum(Millis(i64::MAX), Duration::ZERO).await.unwrap();
-        base.lake().await.prepare_writes().await.unwrap();
+        next.maintenance()
+            .vacuum(Millis(i64::MAX), Duration::ZERO)
+            .await
+            .unwrap();
+        base.lake()
+            .await
+            .maintenance()
+            .prepare_writes()
+            .await
+            .unwrap();
     })
     .await;
 }
@@ -152,7 +173,7 @@ async fn a_start_beside_a_writer_that_runs_is_not_refused() {
         };
         let starting = async {
             for _ in 0..20 {
-                other.prepare_writes().await.unwrap();
+                other.maintenance().prepare_writes().await.unwrap();
             }
         };
         tokio::join!(writing, starting);

@@ -47,7 +47,7 @@ pub async fn ingest(lake: &Lake, samples: &[Sample]) {
             .filter(|sample| sample.ts == minute)
             .cloned()
             .collect();
-        let staged = lake.stage_minute(of_minute).await.unwrap();
+        let staged = lake.ingest().stage_minute(of_minute).await.unwrap();
         publish(lake, &staged).await.unwrap();
     }
 }
@@ -59,7 +59,7 @@ pub async fn import(lake: &Arc<Lake>, samples: &[Sample]) {
 pub async fn compact_all(lake: &Lake) {
     let running = lake.newest().await.unwrap().unwrap().plus(60);
     for hour in lake.hours_to_compact(running).await.unwrap() {
-        if let Some(staged) = lake.stage_compaction(hour).await.unwrap() {
+        if let Some(staged) = lake.ingest().stage_compaction(hour).await.unwrap() {
             publish(lake, &staged).await.unwrap();
         }
     }
@@ -70,7 +70,7 @@ pub async fn compact_days(lake: &Lake) {
     compact_all(lake).await;
     let running = lake.newest().await.unwrap().unwrap().plus(1_440);
     for day in lake.days_to_compact(running).await.unwrap() {
-        if let Some(staged) = lake.stage_day(day).await.unwrap() {
+        if let Some(staged) = lake.ingest().stage_day(day).await.unwrap() {
             publish(lake, &staged).await.unwrap();
         }
     }

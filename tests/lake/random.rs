@@ -116,11 +116,11 @@ async fn compare(rows: Vec<(u8, i64, i64)>, base: Base) {
     }
     import(&lake, &late).await;
     assert_eq!(
-        lake.check(DEEP).await.unwrap().problems,
+        lake.maintenance().check(DEEP).await.unwrap().problems,
         Vec::<String>::new()
     );
-    lake.follow(0).await.unwrap();
-    let day = lake.last_24h(None).await.unwrap().unwrap();
+    lake.queries().follow(0).await.unwrap();
+    let day = lake.queries().last_24h(None).await.unwrap().unwrap();
     let rule = JumpRule {
         min_samples: 5,
         window: 20,

@@ -32,16 +32,24 @@ pub(super) async fn rows(lake: &Lake) -> Rows {
 }
 
 pub(super) async fn problems(lake: &Lake) -> Vec<String> {
-    lake.check(DEEP).await.unwrap().problems
+    lake.maintenance().check(DEEP).await.unwrap().problems
 }
 
 /// The lake behind another database, which knows nothing of it, rebuilt.
 pub(super) async fn rebuilt(base: &mut Base) -> (Arc<Lake>, RebuildSummary) {
     base.lose_database().await;
     let lake = base.lake().await;
-    let rebuilt = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
+    let rebuilt = lake
+        .maintenance()
+        .rebuild_catalog(&MarkIngested::new(1))
+        .await
+        .unwrap();
     assert_eq!(problems(&lake).await, Vec::<String>::new());
-    let again = lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
+    let again = lake
+        .maintenance()
+        .rebuild_catalog(&MarkIngested::new(1))
+        .await
+        .unwrap();
     assert_eq!(again, RebuildSummary::default());
     (lake, rebuilt)
 }
@@ -70,7 +78,10 @@ async fn a_lost_catalog_is_rebuilt_with_every_row_and_metric() {
         assert_eq!((did.merged, did.damaged, did.lost), (0, 0, 0), "{did:?}");
         assert!(did.redundant > 0, "{did:?}");
         // Replaced segments are known as such: vacuum may delete them.
-        lake.vacuum(LATER, Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(LATER, Duration::ZERO)
+            .await
+            .unwrap();
         // A day with its rollups, and two minutes.
         assert_eq!(base.object_files().len(), 4);
         assert_eq!(rows(&lake).await, before);
@@ -84,9 +95,14 @@ async fn a_merge_that_was_refused_does_not_undo_the_correction_that_came_first()
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2", "3"])).await;
         // Written after the correction, from what was there before it.
-        let stale = lake.stage_compaction(start()).await.unwrap().unwrap();
+        let stale = lake
+            .ingest()
+            .stage_compaction(start())
+            .await
+            .unwrap()
+            .unwrap();
         import(&lake, &[sample("a:one", 1, "2.5")]).await;
-        let newer = lake.stage_compaction(start()).await.unwrap();
+        let newer = lake.ingest().stage_compaction(start()).await.unwrap();
         assert!(newer.is_none() && publish(&lake, &stale).await.is_err());
         let before = rows(&lake).await;
         let (lake, _) = rebuilt(&mut base).await;
@@ -101,9 +117,17 @@ async fn leftovers_of_crashes_are_adopted_once_or_not_at_all() {
         let lake = base.lake().await;
         ingest(&lake, &series("a:one", 0, &["1", "2"])).await;
         // Written, and killed before the commit: a minute, and a merge.
-        let unseen = lake.stage_minute(vec![sample("a:one", 2, "3")]).await;
+        let unseen = lake
+            .ingest()
+            .stage_minute(vec![sample("a:one", 2, "3")])
+            .await;
         let _ = unseen.unwrap();
-        let _ = lake.stage_compaction(start()).await.unwrap().unwrap();
+        let _ = lake
+            .ingest()
+            .stage_compaction(start())
+            .await
+            .unwrap()
+            .unwrap();
         let mut expected = rows(&lake).await;
         let late = sample("a:one", 2, "3");
         expected.insert((late.metric, late.ts), late.value);
@@ -120,7 +144,10 @@ async fn damaged_objects_give_only_rows_that_they_vouch_for_and_the_rest_is_coun
     for at in 0..40 {
         let mut base = Base::local().await;
         let lake = one_day(&base).await;
-        lake.vacuum(LATER, Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(LATER, Duration::ZERO)
+            .await
+            .unwrap();
         let before = rows(&lake).await;
         let files = base.object_files();
         let day = files
@@ -154,7 +181,7 @@ async fn foreign_files_and_rows_of_the_future_are_left_alone() {
         std::fs::write(base.objects().join("raw/README.parquet"), b"mine").unwrap();
         let (lake, did) = rebuilt(&mut base).await;
         assert_eq!((did.future, rows(&lake).await.len()), (1, 2), "{did:?}");
-        assert_eq!(lake.check(SHALLOW).await.unwrap().foreign, 1);
+        assert_eq!(lake.maintenance().check(SHALLOW).await.unwrap().foreign, 1);
     })
     .await;
 }
@@ -222,7 +249,7 @@ async fn live_through(steps: Vec<Step>) {
                 let mut samples = samples(rows);
                 let minute = samples[0].ts;
                 samples.retain(|sample| sample.ts == minute);
-                let _ = lake.stage_minute(samples.clone()).await.unwrap();
+                let _ = lake.ingest().stage_minute(samples.clone()).await.unwrap();
                 for Sample { metric, ts, value } in samples {
                     let values = unseen.entry((metric, ts)).or_default();
                     values.insert(value.to_string());
@@ -230,6 +257,7 @@ async fn live_through(steps: Vec<Step>) {
             }
             Step::StageMerge(hour) => {
                 let _ = lake
+                    .ingest()
                     .stage_compaction(start().plus(hour * 60))
                     .await
                     .unwrap();
@@ -238,7 +266,10 @@ async fn live_through(steps: Vec<Step>) {
             Step::Days if !is_empty => compact_days(&lake).await,
             Step::Hours | Step::Days => (),
             Step::Vacuum => {
-                lake.vacuum(LATER, Duration::ZERO).await.unwrap();
+                lake.maintenance()
+                    .vacuum(LATER, Duration::ZERO)
+                    .await
+                    .unwrap();
             }
             Step::Lose => {
                 let did;
@@ -297,9 +328,12 @@ async fn a_day_that_was_copied_to_another_days_folder_adds_no_row() {
         std::fs::copy(file.path(), other.join(file.file_name())).unwrap();
     }
     let before = rows(&lake).await;
-    lake.rebuild_catalog(&MarkIngested::new(1)).await.unwrap();
+    lake.maintenance()
+        .rebuild_catalog(&MarkIngested::new(1))
+        .await
+        .unwrap();
     assert_eq!(rows(&lake).await, before);
-    let found = lake.check(DEEP).await.unwrap();
+    let found = lake.maintenance().check(DEEP).await.unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
 }
 
@@ -313,7 +347,7 @@ async fn minutes_that_were_only_imported_are_still_to_be_ingested() {
         base.lose_database().await;
         let lake = base.lake().await;
         let adoption = MarkIngested::of_feeds([(vec!["a".to_owned()], None)]);
-        let did = lake.rebuild_catalog(&adoption).await.unwrap();
+        let did = lake.maintenance().rebuild_catalog(&adoption).await.unwrap();
         assert_eq!((did.slots, did.rows), (1, 4), "{did:?}");
     })
     .await;
@@ -327,7 +361,11 @@ async fn slots_of_the_last_days_are_done_again_and_older_ones_are_not_planned() 
         ingest(&lake, &series("a:one", 0, &["1"])).await;
         base.lose_database().await;
         let lake = base.lake().await;
-        let did = lake.rebuild_catalog(&MarkIngested::new(3)).await.unwrap();
+        let did = lake
+            .maintenance()
+            .rebuild_catalog(&MarkIngested::new(3))
+            .await
+            .unwrap();
         // Nobody plans a minute of nine days ago any more.
         assert_eq!((did.slots, did.rows), (1, 3), "{did:?}");
     })

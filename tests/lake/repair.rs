@@ -109,7 +109,7 @@ impl Frozen {
         damage(&mut bytes);
         std::fs::write(&file, bytes).unwrap();
         let lake = self.base.lake().await;
-        let report = lake.check(REPAIR).await.unwrap();
+        let report = lake.maintenance().check(REPAIR).await.unwrap();
         assert!(report.is_whole(), "{what}: {report:?}");
         let after = rows(&lake).await;
         let mut changed = 0;
@@ -133,7 +133,7 @@ impl Frozen {
             "{what}: {changed} corrections undone: {report:?}"
         );
         assert_eq!(
-            lake.check(DEEP).await.unwrap().problems,
+            lake.maintenance().check(DEEP).await.unwrap().problems,
             Vec::<String>::new(),
             "{what}"
         );
@@ -171,7 +171,10 @@ async fn sparse_day(keeps_replaced: bool) -> Frozen {
     compact_days(&lake).await;
     if !keeps_replaced {
         let later = Millis(i64::MAX);
-        lake.vacuum(later, Duration::ZERO).await.unwrap();
+        lake.maintenance()
+            .vacuum(later, Duration::ZERO)
+            .await
+            .unwrap();
     }
     let mut ever = samples;
     ever.extend(corrected);
@@ -233,7 +236,7 @@ async fn without_rollups_what_is_restored_from_replaced_segments_is_said_to_be()
         std::fs::write(frozen.file_of(tier), b"PAR1 gone PAR1").unwrap();
     }
     let lake = frozen.base.lake().await;
-    let report = lake.check(REPAIR).await.unwrap();
+    let report = lake.maintenance().check(REPAIR).await.unwrap();
     assert_eq!((report.restored, report.lost), (400, 0), "{report:?}");
     let said = &report.repairs[0];
     assert!(

@@ -17,7 +17,10 @@ use crate::support::samples::{sample, series};
 async fn assert_refused(base: &Base, behind: &Arc<Lake>) {
     let files = base.object_files();
     for at in 20..23 {
-        let staged = behind.stage_minute(vec![sample("a:two", at, "9")]).await;
+        let staged = behind
+            .ingest()
+            .stage_minute(vec![sample("a:two", at, "9")])
+            .await;
         let error = mismatch(staged);
         assert!(
             matches!(error, MismatchError::OldDatabase { .. }),
@@ -28,7 +31,7 @@ async fn assert_refused(base: &Base, behind: &Arc<Lake>) {
     let imported = behind.import(series("a:two", 30, &["1"]), marketlake_model::Millis(0));
     mismatch(imported.await);
     let hour = crate::support::samples::start();
-    let merged = behind.stage_compaction(hour).await;
+    let merged = behind.ingest().stage_compaction(hour).await;
     assert!(
         matches!(merged, Err(LakeError::Mismatch(_)) | Ok(None)),
         "{merged:?}"
@@ -47,16 +50,16 @@ async fn a_copied_catalog_stops_writing_once_the_other_one_was_rebuilt() {
         let (lake, copy) = (base.lake().await, opened(&base, copy).await);
         // Both began at the same state, and both have written.
         for one in [&lake, &copy] {
-            one.prepare_writes().await.unwrap();
+            one.maintenance().prepare_writes().await.unwrap();
         }
         ingest(&lake, &series("a:one", 10, &["4"])).await;
         ingest(&copy, &series("a:one", 11, &["5"])).await;
-        let did = lake.rebuild_catalog(&()).await.unwrap();
+        let did = lake.maintenance().rebuild_catalog(&()).await.unwrap();
         assert_eq!((did.rows, did.lost), (1, 0), "{did:?}");
         assert_refused(&base, &copy).await;
         ingest(&lake, &series("a:one", 12, &["6"])).await;
         import(&lake, &series("a:three", 0, &["7"])).await;
-        let report = lake.check(DEEP).await.unwrap();
+        let report = lake.maintenance().check(DEEP).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     })
     .await;
@@ -68,13 +71,19 @@ async fn a_rebuild_that_finds_nothing_to_adopt_refuses_copies_too() {
         drop(with_retired(&base).await);
         let copy = copied(&base, "copy.db").await;
         let (lake, copy) = (base.lake().await, opened(&base, copy).await);
-        copy.prepare_writes().await.unwrap();
+        copy.maintenance().prepare_writes().await.unwrap();
         let id = stored(&base).await["lake_id"].clone();
-        assert!(lake.rebuild_catalog(&()).await.unwrap().is_empty());
+        assert!(
+            lake.maintenance()
+                .rebuild_catalog(&())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(stored(&base).await["lake_id"], id);
         assert_refused(&base, &copy).await;
         // Until it is told to take the lake over.
-        copy.rebuild_catalog(&()).await.unwrap();
+        copy.maintenance().rebuild_catalog(&()).await.unwrap();
         ingest(&copy, &series("a:two", 20, &["1"])).await;
         assert_refused(&base, &lake).await;
     })
@@ -87,13 +96,17 @@ async fn an_identity_that_is_lost_while_running_comes_back_from_the_newest_catal
         drop(with_retired(&base).await);
         let copy = copied(&base, "copy.db").await;
         let (lake, copy) = (base.lake().await, opened(&base, copy).await);
-        lake.rebuild_catalog(&()).await.unwrap();
+        lake.maintenance().rebuild_catalog(&()).await.unwrap();
         ingest(&lake, &series("a:one", 10, &["4"])).await;
         let before = stored(&base).await;
         let path = Path::from("lake.json");
         lake.store().objects().delete(&path).await.unwrap();
         // The older one misses what was written since.
-        let error = mismatch(copy.stage_minute(vec![sample("a:two", 9, "9")]).await);
+        let error = mismatch(
+            copy.ingest()
+                .stage_minute(vec![sample("a:two", 9, "9")])
+                .await,
+        );
         assert!(
             matches!(error, MismatchError::LostCommits { count: 1, .. }),
             "{error}"
@@ -115,7 +128,8 @@ async fn a_store_that_cannot_be_reached_is_no_mismatch() {
     faults.set_down(true);
     for refused in [
         lake.check_identity().await,
-        lake.stage_minute(vec![sample("a:two", 9, "9")])
+        lake.ingest()
+            .stage_minute(vec![sample("a:two", 9, "9")])
             .await
             .map(drop),
     ] {
@@ -135,17 +149,17 @@ async fn a_catalog_that_is_not_a_stores_does_not_claim_it() {
         let second = opened(&base, other.database().await).await;
         let path = Path::from("lake.json");
         let before = stored(&base).await;
-        let error = second.rebuild_catalog(&()).await;
+        let error = second.maintenance().rebuild_catalog(&()).await;
         let error = mismatch(error.map(drop));
         assert!(matches!(error, MismatchError::OtherLake { .. }), "{error}");
         // Nor where the store does not say whose it is.
         lake.store().objects().put(&path, "{".into()).await.unwrap();
-        let error = mismatch(second.rebuild_catalog(&()).await.map(drop));
+        let error = mismatch(second.maintenance().rebuild_catalog(&()).await.map(drop));
         assert!(matches!(error, MismatchError::OtherStore { .. }), "{error}");
         lake.store().objects().delete(&path).await.unwrap();
-        let error = mismatch(second.rebuild_catalog(&()).await.map(drop));
+        let error = mismatch(second.maintenance().rebuild_catalog(&()).await.map(drop));
         assert!(matches!(error, MismatchError::OtherStore { .. }), "{error}");
-        lake.prepare_writes().await.unwrap();
+        lake.maintenance().prepare_writes().await.unwrap();
         assert_eq!(stored(&base).await, before);
     })
     .await;

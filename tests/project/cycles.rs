@@ -1,12 +1,18 @@
 //! Cycles between files: no file of a crate imports, over others, one that imports it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::{root, visit};
 
 /// GraphQL's types refer to each other by nature.
 const ALLOWED: [&[&str]; 1] = [&["schema::jumps", "schema::metrics", "schema::ranking"]];
+
+const CRATES: [&str; 13] = [
+    "common", "model", "entities", "feeds", "lake", "alerts", "jobs", "http", "graphql", "rest",
+    "promql", "web", ".",
+];
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
@@ -111,10 +117,7 @@ fn reachable(graph: &Graph, from: &str) -> BTreeSet<String> {
 #[test]
 fn no_files_of_a_crate_import_each_other() {
     let mut edges = 0;
-    for krate in [
-        "common", "model", "entities", "feeds", "lake", "alerts", "jobs", "http", "graphql",
-        "rest", "promql", "web", ".",
-    ] {
+    for krate in CRATES {
         let graph = graph(&root().join(krate).join("src"));
         edges += graph.values().map(BTreeSet::len).sum::<usize>();
         for name in graph.keys() {
@@ -131,6 +134,30 @@ fn no_files_of_a_crate_import_each_other() {
         }
     }
     assert!(edges > 500, "only {edges} imports were found");
+}
+
+#[test]
+fn a_name_is_imported_from_the_module_that_defines_it() {
+    let mut wrong = Vec::new();
+    for krate in CRATES {
+        visit(&root().join(krate).join("src"), &mut |file| {
+            let is_root = ["lib.rs", "main.rs"].map(OsStr::new).map(Some);
+            if is_root.contains(&file.file_name()) {
+                return;
+            }
+            let text = std::fs::read_to_string(file).unwrap();
+            // `use crate::Name` and `use crate::{Name, ..}` lead through the crate's root.
+            for (at, import) in text.match_indices("use crate::") {
+                let path = &text[at + import.len()..];
+                for path in paths(path) {
+                    if path.len() == 1 && path[0].starts_with(char::is_uppercase) {
+                        wrong.push(format!("{}: {}", file.display(), path[0]));
+                    }
+                }
+            }
+        });
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]

@@ -39,6 +39,29 @@ async fn configuration_md_is_made_from_the_settings() {
 }
 
 #[test]
+fn every_unit_test_is_run() {
+    let mut tested = 0;
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let krate = entry.unwrap().path();
+        let Ok(manifest) = std::fs::read_to_string(krate.join("Cargo.toml")) else {
+            continue;
+        };
+        let mut has_tests = false;
+        visit(&krate.join("src"), &mut |file| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            has_tests |= text.contains("#[cfg(test)]");
+        });
+        assert!(
+            !has_tests || !manifest.contains("test = false"),
+            "{}",
+            krate.display()
+        );
+        tested += usize::from(has_tests);
+    }
+    assert!(tested >= 6, "{tested}");
+}
+
+#[test]
 fn only_the_lake_touches_the_object_store_and_only_records_speak_sql_in_the_apis() {
     for name in [
         "alerts",

@@ -74,7 +74,7 @@ impl Alerting {
 
     /// Evaluates a minute, as the job does, and marks it as evaluated.
     pub async fn evaluate(&self, minute: Minute) -> RecordCounts {
-        self.lake.follow(0).await.unwrap();
+        self.lake.queries().follow(0).await.unwrap();
         let verdict = detection::evaluate(&self.lake, minute).await.unwrap();
         let transaction = database::begin_write(&self.database).await.unwrap();
         let now = database::clock(&transaction).await.unwrap();

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use marketlake_common::BoxError;
 use marketlake_entities::records::alert_notes::{self, Verdict};
 use marketlake_entities::records::rule_states::RuleStatus;
 use marketlake_entities::records::{alerts, transitions};
@@ -276,7 +277,7 @@ async fn recorded(
         .all(connection)
         .await?;
     let records = rows.into_iter().map(|row| {
-        let corrupt = |reason: String| AlertError::corrupt("alerts", &row.id, reason);
+        let corrupt = |reason: BoxError| AlertError::corrupt("alerts", &row.id, reason);
         Ok(AlertRecord {
             jump: Jump {
                 metric: AlertError::parsed("alerts", &row.id, &row.metric)?,
@@ -284,7 +285,7 @@ async fn recorded(
                 value: AlertError::parsed("alerts", &row.id, &row.value)?,
                 mean: row.mean,
                 ratio: row.ratio,
-                samples: u32::try_from(row.samples).map_err(|error| corrupt(error.to_string()))?,
+                samples: u32::try_from(row.samples).map_err(|error| corrupt(error.into()))?,
             },
             subscription_id: row.subscription_id,
         })

@@ -1,6 +1,7 @@
 //! Evidence: the rows that an alert was decided on, kept with it for ever, whatever is corrected
 //! later.
 
+use marketlake_common::BoxError;
 use marketlake_entities::database;
 use marketlake_entities::records::evidence::{ActiveModel, Column, Model};
 use marketlake_lake::Point;
@@ -33,13 +34,13 @@ impl Evidence {
     }
 
     pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
-        let corrupt = |reason: String| AlertError::corrupt("evidence", &row.id, reason);
+        let corrupt = |reason: BoxError| AlertError::corrupt("evidence", &row.id, reason);
         let pairs: Vec<(String, String)> =
-            serde_json::from_str(&row.samples).map_err(|error| corrupt(error.to_string()))?;
+            serde_json::from_str(&row.samples).map_err(|error| corrupt(error.into()))?;
         let mut points = Vec::with_capacity(pairs.len());
         for (ts, value) in pairs {
             let ts = marketlake_model::parse_time(&ts)
-                .map_err(|error| corrupt(error.to_string()))?
+                .map_err(|error| corrupt(error.into()))?
                 .minute();
             let value = AlertError::parsed("evidence", &row.id, &value)?;
             points.push(Point { ts, value });
@@ -47,11 +48,9 @@ impl Evidence {
         Ok(Self {
             metric: AlertError::parsed("evidence", &row.id, &row.metric)?,
             ts: row.ts.minute(),
-            window: u32::try_from(row.window_minutes)
-                .map_err(|error| corrupt(error.to_string()))?,
+            window: u32::try_from(row.window_minutes).map_err(|error| corrupt(error.into()))?,
             points,
-            segments: serde_json::from_str(&row.segments)
-                .map_err(|error| corrupt(error.to_string()))?,
+            segments: serde_json::from_str(&row.segments).map_err(|error| corrupt(error.into()))?,
         })
     }
 

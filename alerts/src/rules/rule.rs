@@ -1,5 +1,6 @@
 //! Rule of a subscription, and its JSON form.
 
+use marketlake_common::BoxError;
 use marketlake_entities::records::subscriptions::Model;
 use marketlake_model::rule_fields::{DEFAULT_COOLDOWN_MINUTES, DEFAULT_FOR_MINUTES};
 use marketlake_model::{Direction, Exact, JumpRule, Millis, Pattern};
@@ -54,16 +55,17 @@ impl Rule {
 
     /// The rule of a row.
     pub(crate) fn from_row(row: &Model) -> Result<Self, AlertError> {
-        let corrupt = |reason: String| AlertError::corrupt("subscriptions", &row.id, reason);
+        let corrupt = |reason: BoxError| AlertError::corrupt("subscriptions", &row.id, reason);
         if let Some(text) = &row.rule {
-            return serde_json::from_str(text).map_err(|error| corrupt(format!("rule: {error}")));
+            return serde_json::from_str(text)
+                .map_err(|error| corrupt(format!("rule: {error}").into()));
         }
-        let count = |number: i32| u32::try_from(number).map_err(|error| corrupt(error.to_string()));
+        let count = |number: i32| u32::try_from(number).map_err(|error| corrupt(error.into()));
         Ok(Self::new(JumpRule {
             factor: row
                 .factor
                 .parse()
-                .map_err(|error| corrupt(format!("factor: {error}")))?,
+                .map_err(|error| corrupt(format!("factor: {error}").into()))?,
             window: count(row.window_minutes)?,
             min_samples: count(row.min_samples)?,
             direction: Direction::Up,
@@ -189,13 +191,13 @@ impl ScopedRule {
             muted_until: self.muted_until.map(|at| at.0),
         };
         serde_json::to_string(&written)
-            .map_err(|error| AlertError::corrupt("rule_spans", "new", error.to_string()))
+            .map_err(|error| AlertError::corrupt("rule_spans", "new", error))
     }
 
     pub(crate) fn read(id: i64, text: &str) -> Result<Self, AlertError> {
-        let corrupt = |reason: String| AlertError::corrupt("rule_spans", &id.to_string(), reason);
+        let corrupt = |reason: BoxError| AlertError::corrupt("rule_spans", &id.to_string(), reason);
         let written: ScopedRuleJson =
-            serde_json::from_str(text).map_err(|error| corrupt(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| corrupt(error.into()))?;
         Ok(Self {
             pattern: AlertError::parsed("rule_spans", &id.to_string(), &written.pattern)?,
             rule: written.rule,

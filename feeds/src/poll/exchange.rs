@@ -5,6 +5,7 @@ use std::sync::Arc;
 use marketlake_common::Secret;
 use url::Url;
 
+use super::client::malformed;
 use crate::error::FeedError;
 use crate::feed::Feed;
 
@@ -49,10 +50,9 @@ impl Exchange {
     pub fn connect(&self, options: &ExchangeOptions) -> Result<Arc<dyn Feed>, FeedError> {
         let base = match &options.base_url {
             Some(url) => url.clone(),
-            None => Url::parse(self.default_url).map_err(|error| FeedError::Malformed {
-                url: self.default_url.to_owned(),
-                reason: error.to_string(),
-            })?,
+            None => {
+                Url::parse(self.default_url).map_err(|error| malformed(self.default_url, error))?
+            }
         };
         (self.connect)(base, options)
     }

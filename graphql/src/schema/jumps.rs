@@ -35,7 +35,7 @@ pub(super) struct Jump {
 impl Jump {
     pub(super) fn of(lake: &Lake, jump: marketlake_model::Jump) -> Self {
         Self {
-            metric: lake.named_metric(jump.metric).into(),
+            metric: lake.queries().named_metric(jump.metric).into(),
             timestamp: jump.ts.into(),
             value: Decimal(jump.value),
             mean: jump.mean,

@@ -60,7 +60,7 @@ impl Loader<LatestKey> for LatestLoader {
     async fn load(&self, keys: &[LatestKey]) -> Result<HashMap<LatestKey, Point>, Self::Error> {
         let mut found = HashMap::new();
         for (at, keys) in grouped(keys, |key| key.1) {
-            let Some(day) = self.0.last_24h(at).await? else {
+            let Some(day) = self.0.queries().last_24h(at).await? else {
                 continue;
             };
             let metrics: Vec<Metric> = keys.iter().map(|key| key.0.clone()).collect();
@@ -82,11 +82,12 @@ impl Loader<RankKey> for RankLoader {
         for ((measure, statistic, at), keys) in grouped(keys, group) {
             let ranks = self
                 .0
+                .queries()
                 .rank_all(&self.0.engine(), &measure, statistic, at)
                 .await?;
             let Some(ranks) = ranks else { continue };
             let known = keys.into_iter().map(|key| {
-                let rank = self.0.rank_in(&ranks, key.0.clone());
+                let rank = self.0.queries().rank_in(&ranks, key.0.clone());
                 (key.clone(), rank)
             });
             found.extend(known);

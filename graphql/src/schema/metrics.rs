@@ -94,6 +94,7 @@ impl Metric {
                 let lake = context.data::<Arc<Lake>>()?;
                 let engine = lake.engine();
                 let rank = lake
+                    .queries()
                     .rank(&engine, self.key.clone(), statistic, self.at)
                     .await;
                 Ok(Rank::new(rank.map_err(errors::lake)?, self.at))
@@ -229,7 +230,11 @@ impl MetricsQuery {
             before,
         })?;
         let at = at.map(minute);
-        let listed = lake.list_metrics_cached(at).await.map_err(errors::lake)?;
+        let listed = lake
+            .queries()
+            .list_metrics_cached(at)
+            .await
+            .map_err(errors::lake)?;
         let search = search.map(|text| text.to_lowercase());
         let wanted = |NamedMetric { metric, .. }: &&NamedMetric| {
             let holds = |text: &String| metric.id().contains(text);
@@ -266,7 +271,7 @@ impl MetricsQuery {
     ) -> Result<Metric> {
         let lake = context.data::<Arc<Lake>>()?;
         let metric = resolve(lake, &name).await?;
-        Ok(lake.named_metric(metric).into())
+        Ok(lake.queries().named_metric(metric).into())
     }
 
     /// The latest values of some metrics, in their order.
@@ -283,7 +288,7 @@ impl MetricsQuery {
         let lake = context.data::<Arc<Lake>>()?;
         let at = at.map(minute);
         let metrics = resolve_all(lake, &metrics, MAX_NAMES).await?;
-        let Some(day) = lake.last_24h(at).await.map_err(errors::lake)? else {
+        let Some(day) = lake.queries().last_24h(at).await.map_err(errors::lake)? else {
             return Ok(Vec::new());
         };
         let latest = lake.engine().latest(&metrics, day).await;
@@ -292,7 +297,7 @@ impl MetricsQuery {
             .into_iter()
             .zip(latest)
             .map(|(metric, point)| Latest {
-                metric: Metric::new(lake.named_metric(metric), at),
+                metric: Metric::new(lake.queries().named_metric(metric), at),
                 sample: point.map(Sample::from),
             });
         Ok(latest.collect())
@@ -319,7 +324,10 @@ async fn order(
             let mut places = std::collections::HashMap::new();
             for measure in measures {
                 let statistic = ByStatistic::Stddev;
-                let ranks = lake.rank_all(&lake.engine(), measure, statistic, at).await;
+                let ranks = lake
+                    .queries()
+                    .rank_all(&lake.engine(), measure, statistic, at)
+                    .await;
                 if let Some(ranks) = ranks.map_err(errors::lake)? {
                     places.insert(measure.to_owned(), ranks.ranking);
                 }

@@ -73,7 +73,7 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
             .ok()
             .filter(|metric| lake.directory().contains(metric));
         let metric = known.filter(|_| caller.permissions.allows(Scope::Read));
-        return Ok(metric.map(|metric| Node::Metric(lake.named_metric(metric).into())));
+        return Ok(metric.map(|metric| Node::Metric(lake.queries().named_metric(metric).into())));
     }
     let is_admin = caller.permissions.allows(Scope::Admin);
     let number = |kind: &str| {

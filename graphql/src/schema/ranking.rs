@@ -97,7 +97,10 @@ impl RankingQuery {
         let metric = resolve(lake, &metric).await?;
         let at = at.map(minute);
         let engine = lake.engine();
-        let rank = lake.rank(&engine, metric, statistic.into(), at).await;
+        let rank = lake
+            .queries()
+            .rank(&engine, metric, statistic.into(), at)
+            .await;
         Ok(Rank::new(rank.map_err(errors::lake)?, at))
     }
 
@@ -139,7 +142,10 @@ pub(super) async fn page(
     paging: &Paging,
 ) -> Result<Page<Rank>> {
     let engine = lake.engine();
-    let ranks = lake.rank_all(&engine, measure, statistic.into(), at).await;
+    let ranks = lake
+        .queries()
+        .rank_all(&engine, measure, statistic.into(), at)
+        .await;
     let Some(ranks) = ranks.map_err(errors::lake)? else {
         return Ok(Page::new(false, false));
     };
@@ -149,7 +155,7 @@ pub(super) async fn page(
         ranking.index_of(&metric).map(CursorPosition::of)
     };
     paging.page(ranking.ranked(), position, |standing| {
-        let rank = Rank::new(lake.named_rank(&ranks, standing), at);
+        let rank = Rank::new(lake.queries().named_rank(&ranks, standing), at);
         (standing.metric.id().to_owned(), rank)
     })
 }

@@ -197,7 +197,7 @@ async fn samples(lake: Arc<Lake>, metrics: Arc<[Key]>, at: Minute) -> Result<Slo
     let latest = latest.map_err(errors::lake)?;
     let samples = metrics.iter().zip(latest).filter_map(|(metric, point)| {
         Some(MetricSample {
-            metric: lake.named_metric(metric.clone()).into(),
+            metric: lake.queries().named_metric(metric.clone()).into(),
             sample: Sample::from(point?),
         })
     });
@@ -215,12 +215,13 @@ async fn places(
     at: Minute,
 ) -> Result<SlotRanking> {
     let ranks = lake
+        .queries()
         .rank_all(&lake.engine(), &measure, statistic.into(), Some(at))
         .await;
     let ranks = ranks.map_err(errors::lake)?;
     let places = ranks.iter().flat_map(|ranks| {
         let first = ranks.ranking.ranked().iter().take(rows);
-        first.map(|standing| Rank::new(lake.named_rank(ranks, standing), None))
+        first.map(|standing| Rank::new(lake.queries().named_rank(ranks, standing), None))
     });
     Ok(SlotRanking {
         timestamp: at.into(),

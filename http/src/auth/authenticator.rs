@@ -106,7 +106,10 @@ impl Authenticator {
     async fn of_key(&self, text: &str) -> Result<Permissions, AuthError> {
         let key: ApiKey = text.parse().map_err(|()| unknown())?;
         if key.is_operators() {
-            let hash = self.operator.as_ref().and_then(|own| own.check(&key));
+            let hash = match &self.operator {
+                Some(own) => own.check(&key).await,
+                None => None,
+            };
             return hash.map(Permissions::of_operator).ok_or_else(unknown);
         }
         if let Some(row) = self.known.get(text).await {
@@ -207,12 +210,16 @@ impl Authenticator {
     }
 
     async fn end_revoked(&self) -> Result<(), AuthError> {
-        let (mut ids, operator) = (Vec::new(), self.operator.as_ref());
+        let mut ids = Vec::new();
+        let operator = match &self.operator {
+            Some(own) => own.hash().await,
+            None => None,
+        };
         for credential in self.sessions.credentials() {
             match &credential {
                 Credential::Key(id) => ids.push(id.clone()),
                 Credential::Operator(hash) => {
-                    if operator.and_then(OperatorKey::hash).as_ref() != Some(hash) {
+                    if operator.as_ref() != Some(hash) {
                         self.sessions.revoke(&credential);
                     }
                 }

@@ -10,7 +10,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use marketlake_entities::database::outage::with_cause;
 use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::key::ApiKey;
 
@@ -85,32 +87,38 @@ impl OperatorKey {
     }
 
     /// The hash of a key, where it is the operator's at present.
-    pub(crate) fn check(&self, key: &ApiKey) -> Option<String> {
-        let own = self.current().filter(|own| own.equals(key));
+    pub(crate) async fn check(&self, key: &ApiKey) -> Option<String> {
+        let own = self.current().await.filter(|own| own.equals(key));
         own.map(|own| own.hash())
     }
 
     /// The hash of the present key.
-    pub(crate) fn hash(&self) -> Option<String> {
-        self.current().map(|key| key.hash())
+    pub(crate) async fn hash(&self) -> Option<String> {
+        self.current().await.map(|key| key.hash())
     }
 
-    fn current(&self) -> Option<ApiKey> {
-        let mut read = self.read.lock();
-        if let Some((at, key)) = &*read
+    async fn current(&self) -> Option<ApiKey> {
+        if let Some((at, key)) = &*self.read.lock()
             && at.elapsed() < TTL
         {
             return key.clone();
         }
-        let key = read_operator_key(&self.path);
-        let was_there = matches!(&*read, Some((_, Some(_))));
+        let path = self.path.clone();
+        let read = spawn_blocking(move || read_operator_key(&path)).await;
+        let key = match read {
+            Ok(Ok(key)) => Ok(key),
+            Ok(Err(error)) => Err(with_cause(&error)),
+            Err(error) => Err(with_cause(&error)),
+        };
+        let mut cached = self.read.lock();
+        let was_there = matches!(&*cached, Some((_, Some(_))));
         if let Err(error) = &key
             && was_there
         {
             tracing::warn!(%error, "the operator key is no longer good");
         }
         let key = key.ok();
-        *read = Some((Instant::now(), key.clone()));
+        *cached = Some((Instant::now(), key.clone()));
         key
     }
 }

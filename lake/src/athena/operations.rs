@@ -15,7 +15,7 @@ impl Lake {
     }
 
     /// Brings the manifests of all days up to what is committed; of those too that are said to be
-    /// so already, where `again`. Returns how many days were written.
+    /// so already, where `all`. Returns how many days were written.
     ///
     /// # Errors
     /// Fails if the lake is not in a bucket, or the store or the catalog fails; days that were
@@ -32,9 +32,7 @@ impl Lake {
         };
         manifests.publish(days, now).await
     }
-}
 
-impl Lake {
     /// Makes Athena's tables where they are missing.
     ///
     /// # Errors

@@ -37,6 +37,11 @@ pub trait Commit: Send + Sync {
         staged: &StagedSegments,
     ) -> Result<Millis, Self::Error>;
 
+    /// Whether anything is to be committed: without segments its own statements may be left.
+    fn is_due(&self, _: &StagedSegments) -> bool {
+        true
+    }
+
     /// Executes the caller's statements after that, in the same transaction.
     async fn follow_up(&self, _: &DatabaseTransaction, _: Millis) -> Result<(), Self::Error> {
         Ok(())
@@ -50,7 +55,7 @@ pub trait Commit: Send + Sync {
 pub async fn commit<C: Commit + ?Sized>(lake: &Lake, of: &C) -> Result<StagedSegments, C::Error> {
     let mut staged = of.stage().await?;
     let mut attempt = 1;
-    loop {
+    while of.is_due(&staged) {
         let transaction = database::begin_write(lake.database()).await?;
         let now = of.record(&transaction, &staged).await?;
         match staged.publish(&transaction, now).await {
@@ -68,4 +73,5 @@ pub async fn commit<C: Commit + ?Sized>(lake: &Lake, of: &C) -> Result<StagedSeg
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(staged)
 }

@@ -250,6 +250,7 @@ impl Import {
         let new: NewRows =
             Arc::new(move || runs.0.iter().map(|run| run.source(&spill_file)).collect());
         self.lake
+            .ingest()
             .rewrite(first, tier, Some(new), Origin::Import)
             .await
     }
@@ -333,5 +334,9 @@ impl Commit for Import {
         _: &StagedSegments,
     ) -> Result<Millis, LakeError> {
         Ok(self.now)
+    }
+
+    fn is_due(&self, staged: &StagedSegments) -> bool {
+        !staged.is_empty()
     }
 }

@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 
 use crate::catalog::segments;
 use crate::error::LakeError;
+use crate::ingest::Ingest;
 use crate::ingest::publish::insert;
 use crate::ingest::time_check::TimeBounds;
-use crate::lake::Lake;
 use crate::segment::codec::{Reader, written};
 use crate::segment::encode::Segment;
 use crate::segment::merge::{Effect, Merge, Source, in_memory};
@@ -56,14 +56,14 @@ enum OnDuplicate {
 /// Makes the sources of new rows, each time anew.
 pub(crate) type NewRows = Arc<dyn Fn() -> Result<Vec<Source>, LakeError> + Send + Sync>;
 
-impl Lake {
+impl Ingest<'_> {
     /// Writes samples of one minute as a raw segment, beside those of other metrics. Where the
     /// minute has samples of the same metrics already, its hour (or day) is written anew with both,
     /// the new value of a metric winning; nothing is staged where that would change nothing.
     ///
     /// # Errors
     /// Fails if the store or the catalog fails; nothing is visible then.
-    pub async fn stage_minute(&self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
+    pub async fn stage_minute(self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
         self.stage_beside(samples, OnDuplicate::Replace).await
     }
 
@@ -72,12 +72,12 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the store or the catalog fails; nothing is visible then.
-    pub async fn stage_part(&self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
+    pub async fn stage_part(self, samples: Vec<Sample>) -> Result<StagedSegments, LakeError> {
         self.stage_beside(samples, OnDuplicate::Keep).await
     }
 
     async fn stage_beside(
-        &self,
+        self,
         mut samples: Vec<Sample>,
         on_duplicate: OnDuplicate,
     ) -> Result<StagedSegments, LakeError> {
@@ -86,7 +86,7 @@ impl Lake {
             return Ok(StagedSegments::default());
         };
         let span = Span { from, to };
-        let live = segments::live(self.database(), span).await?;
+        let live = segments::live(self.lake.database(), span).await?;
         let (raw, merged): (Vec<Model>, Vec<Model>) = live
             .into_iter()
             .partition(|segment| segment.tier == Tier::Raw);
@@ -125,11 +125,8 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the store or the catalog fails; nothing is visible then.
-    pub async fn stage_compaction(
-        &self,
-        hour: Minute,
-    ) -> Result<Option<StagedSegments>, LakeError> {
-        let live = segments::live(self.database(), Span::hour(hour)).await?;
+    pub async fn stage_compaction(self, hour: Minute) -> Result<Option<StagedSegments>, LakeError> {
+        let live = segments::live(self.lake.database(), Span::hour(hour)).await?;
         let raw = live.iter().any(|segment| segment.tier == Tier::Raw);
         if live.len() < 2 && !raw {
             return Ok(None);
@@ -145,8 +142,8 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the store or the catalog fails; nothing is visible then.
-    pub async fn stage_day(&self, day: Minute) -> Result<Option<StagedSegments>, LakeError> {
-        let live = segments::live(self.database(), Span::day(day)).await?;
+    pub async fn stage_day(self, day: Minute) -> Result<Option<StagedSegments>, LakeError> {
+        let live = segments::live(self.lake.database(), Span::day(day)).await?;
         let whole = live.iter().any(|segment| segment.tier == Tier::Day);
         if live.is_empty() || live.len() == 1 && whole {
             return Ok(None);
@@ -159,17 +156,17 @@ impl Lake {
     /// its place; in place of the whole day where the hour lies in a day's segment. `None` where
     /// the new rows change nothing.
     pub(crate) async fn rewrite(
-        &self,
+        self,
         first: Minute,
         tier: Tier,
         new: Option<NewRows>,
         origin: Origin,
     ) -> Result<Option<Unit>, LakeError> {
         let (mut first, mut tier) = (first, tier);
-        let mut live = segments::live(self.database(), span(first, tier)).await?;
+        let mut live = segments::live(self.lake.database(), span(first, tier)).await?;
         if tier != Tier::Day && live.iter().any(|segment| segment.tier == Tier::Day) {
             (first, tier) = (first.day(), Tier::Day);
-            live = segments::live(self.database(), span(first, tier)).await?;
+            live = segments::live(self.lake.database(), span(first, tier)).await?;
         }
         let (old, base) = self.sources(&live).await?;
         let encoded = spawn_blocking(move || {
@@ -197,7 +194,7 @@ impl Lake {
     }
 
     async fn unit(
-        &self,
+        self,
         first: Minute,
         segment: Option<Segment>,
         effect: Effect,
@@ -208,7 +205,7 @@ impl Lake {
         let Some(mut segment) = segment else {
             return Ok(None);
         };
-        segment.write(self).await?;
+        segment.write(self.lake).await?;
         Ok(Some(Unit {
             first,
             segment,
@@ -221,12 +218,9 @@ impl Lake {
 
     /// The rows of segments, each whole in memory as it is compressed, and decoded as it is read;
     /// and when the newest of them were written.
-    async fn sources(
-        &self,
-        segments: &[Model],
-    ) -> Result<(Vec<Source>, Option<Millis>), LakeError> {
+    async fn sources(self, segments: &[Model]) -> Result<(Vec<Source>, Option<Millis>), LakeError> {
         let objects: Vec<Object> = segments.iter().map(Object::samples).collect();
-        let read = self.store().read_all(objects).await?;
+        let read = self.lake.store().read_all(objects).await?;
         let mut base = None;
         let mut sources: Vec<Source> = Vec::with_capacity(read.len());
         for (object, bytes) in read {
@@ -236,7 +230,7 @@ impl Lake {
         Ok((sources, base))
     }
 
-    async fn metrics_of(&self, segments: &[Model]) -> Result<HashSet<Metric>, LakeError> {
+    async fn metrics_of(self, segments: &[Model]) -> Result<HashSet<Metric>, LakeError> {
         let mut metrics = HashSet::new();
         let (sources, _) = self.sources(segments).await?;
         for batch in sources.into_iter().flatten() {
@@ -245,8 +239,8 @@ impl Lake {
         Ok(metrics)
     }
 
-    pub(crate) fn new_metrics(&self, rows: &Rows) -> Vec<Metric> {
-        let directory = self.directory();
+    pub(crate) fn new_metrics(self, rows: &Rows) -> Vec<Metric> {
+        let directory = self.lake.directory();
         let metrics = rows.series().map(|(metric, _)| metric);
         metrics
             .filter(|metric| !directory.contains(metric))

@@ -3,17 +3,18 @@
 use object_store::path::Path;
 
 use crate::error::LakeError;
+use crate::ingest::Ingest;
 use crate::lake::Lake;
 use crate::segment::encode::{Part, Segment};
 
-impl Lake {
+impl Ingest<'_> {
     /// Writes objects: first, in one commit, that they will be written; then they themselves.
-    pub(crate) async fn write(&self, parts: Vec<&mut Part>) -> Result<(), LakeError> {
-        self.check_identity().await?;
+    pub(crate) async fn write(self, parts: Vec<&mut Part>) -> Result<(), LakeError> {
+        self.lake.check_identity().await?;
         let keys: Vec<Path> = parts.iter().map(|part| part.key.clone()).collect();
-        self.intents().record(&keys).await?;
+        self.lake.intents().record(&keys).await?;
         for part in parts {
-            part.put(self.store()).await?;
+            part.put(self.lake.store()).await?;
         }
         Ok(())
     }
@@ -23,6 +24,6 @@ impl Segment {
     /// Writes its objects, once their keys are committed as upload intents.
     pub(crate) async fn write(&mut self, lake: &Lake) -> Result<(), LakeError> {
         let parts = std::iter::once(&mut self.samples).chain(&mut self.rollups);
-        lake.write(parts.collect()).await
+        lake.ingest().write(parts.collect()).await
     }
 }

@@ -2,19 +2,19 @@
 
 use crate::catalog::{guard, identity};
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 
-impl Lake {
+impl Maintenance<'_> {
     /// Makes sure that this catalog may write to this store: both are of one lake, and the catalog
     /// is not older than the store's newest objects. For the start of whatever writes.
     ///
     /// # Errors
     /// [`LakeError::Mismatch`] where it may not; where the store or the catalog fails.
-    pub async fn prepare_writes(&self) -> Result<(), LakeError> {
-        if identity::ensure(self.database(), self.store()).await? {
+    pub async fn prepare_writes(self) -> Result<(), LakeError> {
+        if identity::ensure(self.lake.database(), self.lake.store()).await? {
             return Ok(());
         }
-        guard::check(self.database(), self.store()).await
+        guard::check(self.lake.database(), self.lake.store()).await
     }
 
     /// Refuses a catalog without any object beside a store that holds some: what is read from it
@@ -22,8 +22,8 @@ impl Lake {
     ///
     /// # Errors
     /// [`LakeError::Mismatch`], which names what helps; where database or store fail.
-    pub async fn refuse_lost_catalog(&self) -> Result<(), LakeError> {
-        guard::refuse_empty(self.database(), self.store()).await
+    pub async fn refuse_lost_catalog(self) -> Result<(), LakeError> {
+        guard::refuse_empty(self.lake.database(), self.lake.store()).await
     }
 
     /// Makes this database the one that the store's lake is of, whatever was before: for a catalog
@@ -32,7 +32,7 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the store or the database fails.
-    pub async fn claim_store(&self) -> Result<(), LakeError> {
-        identity::claim(self.database(), self.store()).await
+    pub async fn claim_store(self) -> Result<(), LakeError> {
+        identity::claim(self.lake.database(), self.lake.store()).await
     }
 }

@@ -11,7 +11,7 @@ use sea_orm::EntityTrait;
 use crate::athena::manifests::Readers;
 use crate::catalog::{guard, identity, segments, upload_intents};
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::storage::paths;
 
 /// Segments and uploads that are deleted under one number of the deletion sequence.
@@ -39,13 +39,13 @@ pub struct Retention {
     pub day: Option<Duration>,
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Takes out segments that are older than they are to be kept; their objects are deleted once
     /// the grace is over, as those of all retired ones.
     ///
     /// # Errors
     /// Fails if the catalog fails.
-    pub async fn expire(&self, now: Millis, retention: Retention) -> Result<u64, LakeError> {
+    pub async fn expire(self, now: Millis, retention: Retention) -> Result<u64, LakeError> {
         let ages = [
             (Tier::Raw, retention.raw),
             (Tier::Hour, retention.hour),
@@ -54,7 +54,8 @@ impl Lake {
         let mut expired = 0;
         for (tier, age) in ages {
             if let Some(age) = age {
-                expired += segments::expire(self.database(), tier, now.minus(age), now).await?;
+                expired +=
+                    segments::expire(self.lake.database(), tier, now.minus(age), now).await?;
             }
         }
         Ok(expired)
@@ -72,32 +73,33 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Mismatch`] where the catalog is not the store's, or is behind; where the store
     /// or the catalog fails. Objects deleted until then stay deleted.
-    pub async fn vacuum(&self, now: Millis, grace: Duration) -> Result<VacuumSummary, LakeError> {
+    pub async fn vacuum(self, now: Millis, grace: Duration) -> Result<VacuumSummary, LakeError> {
         let before = now.minus(grace);
-        let manifests = self.manifests();
+        let manifests = self.lake.manifests();
         manifests.publish_known(now).await?;
         let readers = manifests.readers(before).await?;
         let mut vacuumed = VacuumSummary {
             // In a commit of its own: whose intent is condemned cannot publish any more.
-            unlisted: upload_intents::condemn(self.database(), before, now).await?,
+            unlisted: upload_intents::condemn(self.lake.database(), before, now).await?,
             ..VacuumSummary::default()
         };
         // Deletions are read anew after each advance: only then is the catalog known to be the
         // lake's.
         while !self.deletions(before, &readers).await?.is_empty() {
-            identity::advance(self.database(), self.store()).await?;
+            identity::advance(self.lake.database(), self.lake.store()).await?;
             for deletion in self.deletions(before, &readers).await? {
                 match deletion {
                     Deletion::Segment(id, paths) => {
                         for path in paths {
-                            self.store().delete(&path).await?;
+                            self.lake.store().delete(&path).await?;
                         }
-                        Entity::delete_by_id(id).exec(self.database()).await?;
+                        Entity::delete_by_id(id).exec(self.lake.database()).await?;
                         vacuumed.retired += 1;
                     }
                     Deletion::Upload(path) => {
-                        self.store().delete(&path).await?;
-                        upload_intents::settle(self.database(), path.as_ref(), before, now).await?;
+                        self.lake.store().delete(&path).await?;
+                        upload_intents::settle(self.lake.database(), path.as_ref(), before, now)
+                            .await?;
                     }
                 }
             }
@@ -107,12 +109,12 @@ impl Lake {
 
     /// Deletions of the next batch.
     async fn deletions(
-        &self,
+        self,
         before: Millis,
         readers: &Readers,
     ) -> Result<Vec<Deletion>, LakeError> {
         let mut due = Vec::new();
-        for segment in segments::retired(self.database(), before).await? {
+        for segment in segments::retired(self.lake.database(), before).await? {
             if readers.may_read(&segment) {
                 continue;
             }
@@ -120,8 +122,8 @@ impl Lake {
             let paths: Option<Vec<Path>> = paths.into_iter().flatten().map(deletable).collect();
             due.extend(paths.map(|paths| Deletion::Segment(segment.id, paths)));
         }
-        let uploads = upload_intents::condemned(self.database(), before).await?;
-        let live = guard::named(self.database(), &uploads).await?;
+        let uploads = upload_intents::condemned(self.lake.database(), before).await?;
+        let live = guard::named(self.lake.database(), &uploads).await?;
         let uploads = uploads.iter().filter(|key| !live.contains(*key));
         due.extend(uploads.filter_map(deletable).map(Deletion::Upload));
         due.truncate(BATCH_SIZE);

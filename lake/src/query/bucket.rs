@@ -7,6 +7,7 @@ use std::time::Duration;
 use marketlake_common::{excerpt, one_of};
 use marketlake_model::{Exact, Minute};
 
+use crate::query::named_enum::named_enum;
 use crate::segment::rollup::Rollup;
 use crate::span::Point;
 
@@ -49,24 +50,10 @@ macro_rules! with_aggregates {
 }
 
 macro_rules! define {
-    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
-        /// Aggregate of a bucket's samples.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Aggregate {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Aggregate {
-            /// All variants, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// Name in every API.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
+    ($($variants:tt)*) => {
+        named_enum! {
+            /// Aggregate of a bucket's samples.
+            Aggregate { $($variants)* }
         }
     };
 }

@@ -8,23 +8,23 @@ use marketlake_entities::records::segments::Tier;
 use marketlake_model::Metric;
 
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::query::Queries;
 use crate::query::engine::QueryEngine;
 use crate::segment::codec::Writer;
 use crate::span::Span;
 use crate::storage::paths;
 
-impl Lake {
+impl Queries<'_> {
     /// The samples of some metrics in a span as one Parquet file with the columns of the lake's
     /// own, sorted by metric and time.
     ///
     /// # Errors
     /// Fails if the store or the catalog fails.
-    pub async fn export(&self, metrics: &[Metric], span: Span) -> Result<Bytes, LakeError> {
+    pub async fn export(self, metrics: &[Metric], span: Span) -> Result<Bytes, LakeError> {
         let mut metrics = metrics.to_vec();
         metrics.sort();
         metrics.dedup();
-        let series = self.datafusion().series(&metrics, span).await?;
+        let series = self.lake.datafusion().series(&metrics, span).await?;
         let mut writer = Writer::new(Tier::Day)?;
         for (metric, points) in metrics.iter().zip(&series) {
             writer.push(metric, points)?;
@@ -38,16 +38,16 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the store fails, or the time is longer than a link can hold.
-    pub async fn link(&self, file: Bytes, valid: Duration) -> Result<Option<String>, LakeError> {
-        let Some(bucket) = self.store().bucket() else {
+    pub async fn link(self, file: Bytes, valid: Duration) -> Result<Option<String>, LakeError> {
+        let Some(bucket) = self.lake.store().bucket() else {
             return Ok(None);
         };
         let path = paths::new_export();
-        self.check_identity().await?;
-        let until = database::clock(self.database()).await?.plus(valid);
+        self.lake.check_identity().await?;
+        let until = database::clock(self.lake.database()).await?.plus(valid);
         let keys = std::slice::from_ref(&path);
-        self.intents().record_until(keys, Some(until)).await?;
-        self.store().put(&path, file).await?;
+        self.lake.intents().record_until(keys, Some(until)).await?;
+        self.lake.store().put(&path, file).await?;
         bucket.link(&path, valid).await.map(Some)
     }
 }

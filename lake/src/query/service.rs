@@ -5,7 +5,7 @@ use std::sync::Arc;
 use marketlake_model::{Metric, Minute};
 
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::query::Queries;
 use crate::query::bucket::{Aggregate, Interval};
 use crate::query::engine::QueryEngine;
 use crate::query::listing::{CachedListing, NamedMetric};
@@ -50,12 +50,12 @@ impl MetricRank {
     }
 }
 
-impl Lake {
+impl Queries<'_> {
     /// Metric with its name.
     #[must_use]
-    pub fn named_metric(&self, metric: Metric) -> NamedMetric {
+    pub fn named_metric(self, metric: Metric) -> NamedMetric {
         NamedMetric {
-            name: self.directory().name(&metric).to_owned(),
+            name: self.lake.directory().name(&metric).to_owned(),
             metric,
         }
     }
@@ -65,10 +65,10 @@ impl Lake {
     ///
     /// # Errors
     /// Fails if the catalog cannot be read.
-    pub async fn last_24h(&self, at: Option<Minute>) -> Result<Option<Span>, LakeError> {
+    pub async fn last_24h(self, at: Option<Minute>) -> Result<Option<Span>, LakeError> {
         let at = match at {
             Some(at) => Some(at),
-            None => self.newest().await?,
+            None => self.lake.newest().await?,
         };
         Ok(at.map(Span::last_24h))
     }
@@ -79,7 +79,7 @@ impl Lake {
     /// # Errors
     /// Fails if the catalog cannot be read.
     pub async fn default_span(
-        &self,
+        self,
         from: Option<Minute>,
         to: Option<Minute>,
     ) -> Result<Option<Span>, LakeError> {
@@ -95,7 +95,7 @@ impl Lake {
     /// # Errors
     /// Fails if the engine fails.
     pub async fn points(
-        &self,
+        self,
         engine: &dyn QueryEngine,
         metric: &Metric,
         span: Span,
@@ -114,7 +114,7 @@ impl Lake {
     /// # Errors
     /// Fails if the engine fails.
     pub async fn list_metrics(
-        &self,
+        self,
         engine: &dyn QueryEngine,
         at: Option<Minute>,
     ) -> Result<Vec<NamedMetric>, LakeError> {
@@ -124,9 +124,9 @@ impl Lake {
         let metrics = engine.metrics(day).await?;
         if metrics
             .iter()
-            .any(|metric| !self.directory().contains(metric))
+            .any(|metric| !self.lake.directory().contains(metric))
         {
-            self.refresh_directory().await?;
+            self.lake.refresh_directory().await?;
         }
         Ok(metrics
             .into_iter()
@@ -139,27 +139,27 @@ impl Lake {
     /// # Errors
     /// Fails if the engine fails.
     pub async fn list_metrics_cached(
-        &self,
+        self,
         at: Option<Minute>,
     ) -> Result<Arc<Vec<NamedMetric>>, LakeError> {
-        if at.is_some() || !self.recent_day().is_ready() {
-            return Ok(Arc::new(self.list_metrics(&self.engine(), at).await?));
+        if at.is_some() || !self.lake.recent_day().is_ready() {
+            return Ok(Arc::new(self.list_metrics(&self.lake.engine(), at).await?));
         }
-        let snapshot = self.recent_day().snapshot();
-        let kept = self.cached_listing().lock().clone();
+        let snapshot = self.lake.recent_day().snapshot();
+        let kept = self.lake.cached_listing().lock().clone();
         if let Some(kept) = kept
             && Arc::ptr_eq(&kept.snapshot, &snapshot)
-            && Arc::ptr_eq(&kept.directory, &self.directory())
+            && Arc::ptr_eq(&kept.directory, &self.lake.directory())
         {
             return Ok(kept.listed);
         }
         let listed = Arc::new(
-            self.list_metrics(self.recent_day().as_ref(), snapshot.newest())
+            self.list_metrics(self.lake.recent_day().as_ref(), snapshot.newest())
                 .await?,
         );
-        *self.cached_listing().lock() = Some(CachedListing {
+        *self.lake.cached_listing().lock() = Some(CachedListing {
             snapshot,
-            directory: self.directory(),
+            directory: self.lake.directory(),
             listed: Arc::clone(&listed),
         });
         Ok(listed)
@@ -170,7 +170,7 @@ impl Lake {
     /// # Errors
     /// Fails if the engine fails.
     pub async fn rank_all(
-        &self,
+        self,
         engine: &dyn QueryEngine,
         measure: &str,
         statistic: Statistic,
@@ -192,7 +192,7 @@ impl Lake {
     /// # Errors
     /// Fails if the engine fails.
     pub async fn rank(
-        &self,
+        self,
         engine: &dyn QueryEngine,
         metric: Metric,
         statistic: Statistic,
@@ -214,7 +214,7 @@ impl Lake {
 
     /// Rank of one metric within a ranking of its measure.
     #[must_use]
-    pub fn rank_in(&self, ranking: &RankingResult, metric: Metric) -> MetricRank {
+    pub fn rank_in(self, ranking: &RankingResult, metric: Metric) -> MetricRank {
         let place = ranking.ranking.rank_position(&metric);
         MetricRank {
             ranked: place.ranked,
@@ -227,7 +227,7 @@ impl Lake {
 
     /// Row of a ranking with the metric's name.
     #[must_use]
-    pub fn named_rank(&self, ranking: &RankingResult, ranked: &RankedMetric) -> MetricRank {
+    pub fn named_rank(self, ranking: &RankingResult, ranked: &RankedMetric) -> MetricRank {
         MetricRank {
             named: self.named_metric(ranked.metric.clone()),
             ranked: Some(ranked.clone()),

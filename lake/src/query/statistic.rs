@@ -6,6 +6,7 @@ use std::str::FromStr;
 use marketlake_common::{excerpt, one_of};
 use marketlake_model::Metric;
 
+use crate::query::named_enum::named_enum;
 use crate::segment::moments::Moments;
 use crate::segment::rollup::Rollup;
 
@@ -40,24 +41,10 @@ macro_rules! with_statistics {
 }
 
 macro_rules! define {
-    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
-        /// A number that a metric has over a span. A metric with fewer than two samples has none.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Statistic {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Statistic {
-            /// All variants, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// Name in every API.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
+    ($($variants:tt)*) => {
+        named_enum! {
+            /// A number that a metric has over a span. A metric with fewer than two samples has none.
+            Statistic { $($variants)* }
         }
     };
 }

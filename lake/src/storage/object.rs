@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use marketlake_common::BoxError;
 use marketlake_entities::records::segments::Model;
 
 use crate::error::LakeError;
@@ -62,7 +63,7 @@ impl Object {
     }
 
     /// The error that says what is wrong with it.
-    pub(crate) fn corrupt(&self, reason: impl Into<String>) -> LakeError {
+    pub(crate) fn corrupt(&self, reason: impl Into<BoxError>) -> LakeError {
         LakeError::Corrupt {
             path: self.path.clone(),
             reason: reason.into(),

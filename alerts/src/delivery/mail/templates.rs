@@ -112,7 +112,7 @@ impl Templates {
 fn wrong(name: &str, reason: &str) -> AlertError {
     AlertError::Template {
         name: name.to_owned(),
-        reason: reason.to_owned(),
+        reason: reason.into(),
     }
 }
 

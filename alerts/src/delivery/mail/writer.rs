@@ -310,7 +310,7 @@ impl Writer {
     pub(super) fn write_incident(&self, delivery: &Model) -> Result<Vec<u8>, AlertError> {
         let text = delivery.content.as_deref().unwrap_or("{}");
         let story: Value = serde_json::from_str(text)
-            .map_err(|error| AlertError::corrupt("deliveries", &delivery.id, error.to_string()))?;
+            .map_err(|error| AlertError::corrupt("deliveries", &delivery.id, error))?;
         self.plain(delivery, "incident", &story)
     }
 

@@ -117,6 +117,7 @@ impl TimeseriesArgs {
 
     async fn span(&self, lake: &Lake) -> Result<Span> {
         let span = lake
+            .queries()
             .default_span(self.from, self.to)
             .await
             .map_err(errors::lake)?;
@@ -191,7 +192,7 @@ impl TimeseriesArgs {
         points.retain(|point| point.ts >= first);
         buckets.retain(|bucket| bucket.start >= first);
         Ok(Timeseries {
-            metric: lake.named_metric(metric.clone()).into(),
+            metric: lake.queries().named_metric(metric.clone()).into(),
             from: span.from.into(),
             to: span.to.into(),
             points,

@@ -7,7 +7,7 @@ use marketlake_model::Metric;
 
 use super::{CheckReport, Fault};
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::segment::codec::{
     HourChecksum, HourChecksums, Reader, RollupRow, read_hour_checksums, read_rollups,
 };
@@ -17,17 +17,17 @@ use crate::span::Point;
 use crate::storage::checksum::sha256;
 use crate::storage::object::Object;
 
-impl Lake {
+impl Maintenance<'_> {
     /// Fault of a segment's rows.
     pub(super) async fn deep_fault(
-        &self,
+        self,
         segment: &Model,
         report: &mut CheckReport,
     ) -> Result<Option<Fault>, LakeError> {
         let samples = Object::samples(segment);
         // The footer's count is replaced by what is read.
         report.rows -= segment.row_count;
-        let Some(bytes) = readable(self.store().read(&samples).await)? else {
+        let Some(bytes) = readable(self.lake.store().read(&samples).await)? else {
             return Ok(Some(Fault::Samples(
                 "the bytes are not those that were written".to_owned(),
             )));
@@ -51,7 +51,7 @@ impl Lake {
     }
 
     async fn rollup_fault(
-        &self,
+        self,
         segment: &Model,
         expected: &SampleSummary,
     ) -> Result<Option<Fault>, LakeError> {
@@ -59,7 +59,7 @@ impl Lake {
             return Ok(None);
         };
         let wrong = |reason: &str| Ok(Some(Fault::Rollups(reason.to_owned())));
-        let Some(bytes) = readable(self.store().read(&object).await)? else {
+        let Some(bytes) = readable(self.lake.store().read(&object).await)? else {
             return wrong("the bytes are not those that were written");
         };
         if Some(sha256(&bytes)) != segment.rollup_sha256 {
@@ -81,7 +81,7 @@ impl Lake {
 
     /// Segments side by side in time must hold different metrics.
     pub(super) async fn find_doubles(
-        &self,
+        self,
         segments: &[Model],
         report: &mut CheckReport,
     ) -> Result<(), LakeError> {
@@ -90,7 +90,7 @@ impl Lake {
             let mut expected = 0;
             for segment in &group {
                 let object = Object::samples(segment);
-                let bytes = self.store().read(&object).await?;
+                let bytes = self.lake.store().read(&object).await?;
                 sources.push(Box::new(Reader::new(object, bytes)?));
                 expected += segment.row_count;
             }

@@ -7,7 +7,7 @@ use marketlake_model::{Metric, Minute};
 use super::{CheckOptions, CheckReport};
 use crate::catalog::segments;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::segment::codec::Reader;
 use crate::segment::encode::Segment;
 use crate::segment::merge::{Merge, in_memory};
@@ -39,17 +39,17 @@ impl SplitRows {
     }
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Finds samples of impossible minutes; only segments are read whose bounds say
     /// that they hold such.
     pub(super) async fn check_times(
-        &self,
+        self,
         options: CheckOptions,
         report: &mut CheckReport,
     ) -> Result<(), LakeError> {
-        let now = database::clock(self.database()).await?;
+        let now = database::clock(self.lake.database()).await?;
         let last = latest_minute(now);
-        for segment in segments::out_of_range(self.database(), now).await? {
+        for segment in segments::out_of_range(self.lake.database(), now).await? {
             let split = match self.part(&segment, last).await {
                 Ok(split) => split,
                 // That is a problem of its own, and reported as such.
@@ -76,9 +76,9 @@ impl Lake {
         Ok(())
     }
 
-    async fn part(&self, segment: &Model, last: Minute) -> Result<SplitRows, LakeError> {
+    async fn part(self, segment: &Model, last: Minute) -> Result<SplitRows, LakeError> {
         let object = Object::samples(segment);
-        let bytes = self.store().read(&object).await?;
+        let bytes = self.lake.store().read(&object).await?;
         let mut split = SplitRows::default();
         for rows in Reader::new(object, bytes)? {
             split.take(&rows?, last);
@@ -87,11 +87,11 @@ impl Lake {
     }
 
     /// Writes what is kept of a segment in its place, in one transaction.
-    async fn take_out(&self, segment: &Model, possible: Rows) -> Result<i64, LakeError> {
+    async fn take_out(self, segment: &Model, possible: Rows) -> Result<i64, LakeError> {
         let mut merge = Merge::new(vec![in_memory(possible.into())], Vec::new())?;
         let mut kept = Segment::encode(segment.tier, Origin::Compact, None, &mut merge)?;
         if let Some(kept) = &mut kept {
-            kept.write(self).await?;
+            kept.write(self.lake).await?;
         }
         self.set_aside(segment, kept.as_ref()).await?;
         Ok(kept.map_or(0, |kept| kept.row_count))

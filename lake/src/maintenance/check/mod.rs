@@ -17,7 +17,7 @@ use sea_orm::EntityTrait;
 
 use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::maintenance::rebuild::{Adoption, RebuildSummary, Uploads};
 use crate::storage::object::Object;
 use crate::storage::paths;
@@ -74,7 +74,7 @@ enum Fault {
     Rollups(String),
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Compares the catalog with the objects: each there, of the right size, with as many rows as
     /// stated. With `deep` every row is read: hashes, order, one row a metric and minute, rollups
     /// equal to their rows.
@@ -82,7 +82,7 @@ impl Lake {
     /// # Errors
     /// Fails if the store or the catalog fails; what is merely wrong with the lake is in the
     /// report.
-    pub async fn check(&self, options: CheckOptions) -> Result<CheckReport, LakeError> {
+    pub async fn check(self, options: CheckOptions) -> Result<CheckReport, LakeError> {
         self.check_adopting(options, &()).await
     }
 
@@ -91,7 +91,7 @@ impl Lake {
     /// # Errors
     /// Fails if the store or the catalog fails.
     pub async fn check_adopting(
-        &self,
+        self,
         options: CheckOptions,
         adoption: &dyn Adoption,
     ) -> Result<CheckReport, LakeError> {
@@ -109,9 +109,9 @@ impl Lake {
                 Err(error) => return Err(error),
             }
         }
-        let mut segments = Entity::find().all(self.database()).await?;
+        let mut segments = Entity::find().all(self.lake.database()).await?;
         segments.sort_by_key(|segment| (segment.min_ts, segment.id));
-        let objects = self.store().list().await?;
+        let objects = self.lake.store().list().await?;
         let is_manifest = |object: &&ObjectMeta| paths::is_manifest(&object.location);
         let (manifests, objects): (Vec<_>, Vec<_>) = objects.iter().partition(is_manifest);
         let sizes: HashMap<&str, u64> = objects
@@ -158,7 +158,7 @@ impl Lake {
 
     /// Fault that sizes and footers reveal.
     async fn fault(
-        &self,
+        self,
         segment: &Model,
         sizes: &HashMap<&str, u64>,
         report: &mut CheckReport,
@@ -175,7 +175,9 @@ impl Lake {
                 let reason = format!("{rows} rows, the catalog says {expected}");
                 return Ok(Some(Fault::Samples(reason)));
             }
-            Err(LakeError::Corrupt { reason, .. }) => return Ok(Some(Fault::Samples(reason))),
+            Err(LakeError::Corrupt { reason, .. }) => {
+                return Ok(Some(Fault::Samples(reason.to_string())));
+            }
             Err(error) => return Err(error),
         }
         let rollups = Object::rollups(segment);
@@ -184,22 +186,23 @@ impl Lake {
     }
 
     /// The row count in a footer.
-    async fn stated_rows(&self, object: &Object) -> Result<i64, LakeError> {
+    async fn stated_rows(self, object: &Object) -> Result<i64, LakeError> {
         let mut wanted = FOOTER_BYTES;
         loop {
             let start = object.byte_count.saturating_sub(wanted);
             let tail = self
+                .lake
                 .store()
                 .read_range(object, start..object.byte_count)
                 .await?;
             let mut reader = ParquetMetaDataReader::new();
             match reader.try_parse_sized(&tail, object.byte_count) {
                 Ok(()) => {
-                    let footer = reader.finish().map_err(|e| object.corrupt(e.to_string()))?;
+                    let footer = reader.finish().map_err(|e| object.corrupt(e))?;
                     return Ok(footer.file_metadata().num_rows());
                 }
                 Err(ParquetError::NeedMoreData(bytes)) if start > 0 => wanted = bytes as u64,
-                Err(error) => return Err(object.corrupt(error.to_string())),
+                Err(error) => return Err(object.corrupt(error)),
             }
         }
     }

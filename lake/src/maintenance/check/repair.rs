@@ -19,7 +19,7 @@ use super::{CheckReport, Fault};
 use crate::catalog::{segments, upload_intents};
 use crate::error::LakeError;
 use crate::ingest::publish::insert;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::segment::codec::{Footer, HourChecksum, HourChecksums, Reader, written};
 use crate::segment::encode::{Encoder, Segment, encode_rollups};
 use crate::segment::merge::{Merge, Row, Source, in_memory};
@@ -44,10 +44,10 @@ struct Replacement {
     replaced: Vec<String>,
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Mends one segment, in one transaction.
     pub(super) async fn repair(
-        &self,
+        self,
         segment: &Model,
         fault: &Fault,
         report: &mut CheckReport,
@@ -66,12 +66,12 @@ impl Lake {
 
     /// Takes a live segment out of the lake, with another one, or none, in its place.
     pub(super) async fn set_aside(
-        &self,
+        self,
         segment: &Model,
         replacement: Option<&Segment>,
     ) -> Result<(), LakeError> {
         let first = segment.hour.minute();
-        let transaction = database::begin_write(self.database()).await?;
+        let transaction = database::begin_write(self.lake.database()).await?;
         let now = database::clock(&transaction).await?;
         segments::lock(&transaction).await?;
         if segments::set_aside(&transaction, &[segment.id], now).await? != 1 {
@@ -83,15 +83,15 @@ impl Lake {
         Ok(transaction.commit().await?)
     }
 
-    async fn rebuild_rollups(&self, segment: &Model) -> Result<(), LakeError> {
+    async fn rebuild_rollups(self, segment: &Model) -> Result<(), LakeError> {
         let samples = Object::samples(segment);
-        let bytes = self.store().read(&samples).await?;
+        let bytes = self.lake.store().read(&samples).await?;
         let mut merge = Merge::new(vec![Box::new(Reader::new(samples, bytes)?)], Vec::new())?;
         let first = segment.min_ts.minute();
         let mut part = encode_rollups(segment.tier, &segment.path, first, &mut merge)?;
-        self.write(vec![&mut part]).await?;
+        self.lake.ingest().write(vec![&mut part]).await?;
         let first = segment.hour.minute();
-        let transaction = database::begin_write(self.database()).await?;
+        let transaction = database::begin_write(self.lake.database()).await?;
         if !upload_intents::consume(&transaction, &[&part.key]).await? {
             return Err(LakeError::Conflict { first });
         }
@@ -116,17 +116,17 @@ impl Lake {
     }
 
     /// Writes what can be had of a segment's rows as a new one.
-    async fn rebuild_segment(&self, segment: &Model) -> Result<Replacement, LakeError> {
+    async fn rebuild_segment(self, segment: &Model) -> Result<Replacement, LakeError> {
         let hours = self.stated_hours(segment).await?;
         let path = Path::from(segment.path.as_str());
-        let bytes = present(self.store().read_unchecked(&path).await)?;
+        let bytes = present(self.lake.store().read_unchecked(&path).await)?;
         let object = Object::samples(segment);
         let mut base = None;
         let mut sources: Vec<Source> = Vec::new();
         let mut rebuilt = Replacement::default();
-        for replaced in segments::replaced_by(self.database(), segment).await? {
+        for replaced in segments::replaced_by(self.lake.database(), segment).await? {
             let object = Object::samples(&replaced);
-            let Some(bytes) = present(self.store().read(&object).await)? else {
+            let Some(bytes) = present(self.lake.store().read(&object).await)? else {
                 continue;
             };
             if sha256(&bytes) == replaced.sha256 {
@@ -165,7 +165,7 @@ impl Lake {
             encoder.push(&metric, &points)?;
         }
         if let Some(mut segment) = encoder.finish(Origin::Compact, base)? {
-            segment.write(self).await?;
+            segment.write(self.lake).await?;
             rebuilt.segment = Some(segment);
         }
         Ok(rebuilt)
@@ -173,13 +173,13 @@ impl Lake {
 
     /// Hour checksums that a segment's rollups state, where they are intact.
     pub(crate) async fn stated_hours(
-        &self,
+        self,
         segment: &Model,
     ) -> Result<Option<HourChecksums>, LakeError> {
         let Some(object) = Object::rollups(segment) else {
             return Ok(None);
         };
-        let read = present(self.store().read(&object).await)?;
+        let read = present(self.lake.store().read(&object).await)?;
         Ok(read.and_then(|bytes| hour_checksums(&object, bytes)))
     }
 }

@@ -5,14 +5,14 @@ use object_store::path::Path;
 use super::CheckReport;
 use crate::catalog::{guard, identity};
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::storage::paths::{self, ObjectKey};
 
-impl Lake {
+impl Maintenance<'_> {
     /// Sorts objects that no row named when they were listed. Returns those of segments that the
     /// catalog does not know, oldest first; nothing else about them is touched.
     pub(super) async fn sort_strays(
-        &self,
+        self,
         strays: impl Iterator<Item = &Path>,
         report: &mut CheckReport,
     ) -> Result<Vec<ObjectKey>, LakeError> {
@@ -26,7 +26,7 @@ impl Lake {
             }
         }
         keys.sort_by_key(|key| (key.created_at(), *key));
-        let mut unknown = guard::unknown(self.database(), self.store(), &keys).await?;
+        let mut unknown = guard::unknown(self.lake.database(), self.lake.store(), &keys).await?;
         unknown.sort_by_key(|key| (key.created_at(), *key));
         // Those of intents, and what was committed since.
         report.unlisted += keys.len() - unknown.len();
@@ -45,8 +45,8 @@ impl Lake {
     }
 
     /// Names a catalog that is not the store's.
-    pub(super) async fn check_mismatch(&self, report: &mut CheckReport) -> Result<(), LakeError> {
-        match identity::verify(self.database(), self.store()).await {
+    pub(super) async fn check_mismatch(self, report: &mut CheckReport) -> Result<(), LakeError> {
+        match identity::verify(self.lake.database(), self.lake.store()).await {
             Err(LakeError::Mismatch(error)) => report.problems.push(error.to_string()),
             looked => looked?,
         }

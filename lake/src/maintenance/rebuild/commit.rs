@@ -17,7 +17,7 @@ use super::{RebuildSummary, Scope};
 use crate::catalog::{segments, upload_intents};
 use crate::error::LakeError;
 use crate::ingest::publish;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::segment::codec::{BATCH_ROWS, read_hour_checksums, read_rollups};
 use crate::segment::encode::{Part, Segment, encode_rollups};
 use crate::segment::merge::Merge;
@@ -28,10 +28,10 @@ use crate::storage::checksum::Checksums;
 /// Key and sums of an object of rollups.
 type RollupPart = (String, Checksums);
 
-impl Lake {
+impl Maintenance<'_> {
     /// Makes a unit's outcome the catalog's.
     pub(super) async fn adopt(
-        &self,
+        self,
         unit: &Unit,
         mut resolved: Resolution,
         scope: &Scope<'_>,
@@ -66,7 +66,7 @@ impl Lake {
                 rows.push(file.row(unit, scope.now));
             }
         }
-        let transaction = database::begin_write(self.database()).await?;
+        let transaction = database::begin_write(self.lake.database()).await?;
         let now = database::clock(&transaction).await?;
         segments::lock(&transaction).await?;
         let live = segments::live(&transaction, unit.span()).await?;
@@ -111,7 +111,7 @@ impl Lake {
 
     /// Writes what no object holds as it is to be.
     async fn write_merged(
-        &self,
+        self,
         unit: &Unit,
         resolved: &mut Resolution,
         now: Millis,
@@ -132,13 +132,13 @@ impl Lake {
         let Some(mut segment) = encoded? else {
             return Ok(None);
         };
-        segment.write(self).await?;
+        segment.write(self.lake).await?;
         Ok(Some(segment))
     }
 
     /// The rollups of a file's samples; new ones where there are none and the file is to be live.
     async fn rollups_of(
-        &self,
+        self,
         file: &File,
         is_needed: bool,
         rollups: &[RollupFile],
@@ -162,7 +162,7 @@ impl Lake {
         let first = file.content.span.map_or(file.key.first, |span| span.from);
         let path = file.key.to_string();
         let mut part: Part = encode_rollups(file.key.tier, &path, first, &mut merge)?;
-        self.write(vec![&mut part]).await?;
+        self.lake.ingest().write(vec![&mut part]).await?;
         new.push(part.key.clone());
         Ok(Some((part.key.to_string(), part.sums)))
     }

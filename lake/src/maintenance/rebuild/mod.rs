@@ -24,7 +24,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 use crate::catalog::mismatch::MismatchError;
 use crate::catalog::{guard, identity, segments, upload_intents};
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::span::DAY;
 use crate::storage::paths::{ObjectKey, ObjectKind};
 use unit::Unit;
@@ -136,7 +136,7 @@ pub struct RebuildSummary {
     pub notes: Vec<String>,
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Rebuilds a catalog that is empty, or lost commits, and makes it the store's: other databases
     /// of the lake, and copies of this one, are refused from then on. Objects named by upload
     /// intents are adopted, too: a restored database may have lost the commit that ended one. It
@@ -146,16 +146,16 @@ impl Lake {
     /// [`LakeError::Mismatch`] where the catalog is another lake's; where the store or the catalog
     /// fails.
     pub async fn rebuild_catalog(
-        &self,
+        self,
         adoption: &dyn Adoption,
     ) -> Result<RebuildSummary, LakeError> {
         match self.prepare_writes().await {
             // A copy of this database is refused from now on.
-            Ok(()) => identity::advance(self.database(), self.store()).await?,
+            Ok(()) => identity::advance(self.lake.database(), self.lake.store()).await?,
             Err(LakeError::Mismatch(error)) => {
                 self.check_claim(error).await?;
                 // Killed behind the claim, no vacuum may go by intents whose commits were lost.
-                upload_intents::forget_segments(self.database()).await?;
+                upload_intents::forget_segments(self.lake.database()).await?;
                 self.claim_store().await?;
             }
             Err(error) => return Err(error),
@@ -164,14 +164,16 @@ impl Lake {
     }
 
     /// Refuses to make a catalog the store's that is another lake's, or may be.
-    async fn check_claim(&self, error: MismatchError) -> Result<(), LakeError> {
-        let is_empty = segments::newest_id(self.database()).await? == 0;
+    async fn check_claim(self, error: MismatchError) -> Result<(), LakeError> {
+        let is_empty = segments::newest_id(self.lake.database()).await? == 0;
         match error {
             MismatchError::OtherLake { .. } | MismatchError::OtherStore { .. } if !is_empty => {
                 Err(error.into())
             }
             // The file does not say whose the store is: its objects do.
-            MismatchError::Unreadable { .. } => guard::is_own(self.database(), self.store()).await,
+            MismatchError::Unreadable { .. } => {
+                guard::is_own(self.lake.database(), self.lake.store()).await
+            }
             MismatchError::NewerFormat { .. }
             | MismatchError::Misplaced { .. }
             | MismatchError::Contended { .. } => Err(error.into()),
@@ -187,11 +189,11 @@ impl Lake {
     /// # Errors
     /// Fails if the store or the catalog fails; units that were committed stay so.
     pub(crate) async fn rebuild(
-        &self,
+        self,
         adoption: &dyn Adoption,
         uploads: Uploads,
     ) -> Result<RebuildSummary, LakeError> {
-        let now = database::clock(self.database()).await?;
+        let now = database::clock(self.lake.database()).await?;
         let mut rebuilt = RebuildSummary::default();
         let days = self.unlisted(uploads).await?;
         let scope = Scope {
@@ -205,23 +207,23 @@ impl Lake {
                     .await?;
             }
         }
-        self.refresh_directory().await?;
+        self.lake.refresh_directory().await?;
         Ok(rebuilt)
     }
 
     /// Keys of objects that the catalog lacks, by day; of days only that have samples among them.
     pub(crate) async fn unlisted(
-        &self,
+        self,
         uploads: Uploads,
     ) -> Result<BTreeMap<Minute, Vec<ObjectKey>>, LakeError> {
-        let objects = self.store().list().await?;
+        let objects = self.lake.store().list().await?;
         // Objects first, intents second, rows third: an object that is published in between is
         // found in one of them.
         let uploads = match uploads {
-            Uploads::LeaveAlone => upload_intents::all(self.database()).await?,
+            Uploads::LeaveAlone => upload_intents::all(self.lake.database()).await?,
             Uploads::Adopt => HashSet::new(),
         };
-        let listed = segments::object_paths(self.database()).await?;
+        let listed = segments::object_paths(self.lake.database()).await?;
         let mut days: BTreeMap<Minute, Vec<ObjectKey>> = BTreeMap::new();
         for object in objects {
             let path = object.location.as_ref();
@@ -238,10 +240,10 @@ impl Lake {
 
     /// Units of a day: the day where a day's segment is among the objects or in the
     /// catalog, else its hours.
-    async fn units(&self, day: Minute, keys: &[ObjectKey]) -> Result<Vec<Unit>, LakeError> {
+    async fn units(self, day: Minute, keys: &[ObjectKey]) -> Result<Vec<Unit>, LakeError> {
         let samples = || keys.iter().filter(|key| key.kind == ObjectKind::Samples);
         let of_day = Unit::day(day);
-        let live = segments::live(self.database(), of_day.span()).await?;
+        let live = segments::live(self.lake.database(), of_day.span()).await?;
         let has_day = samples().any(|key| of_day.tier == key.tier)
             || live.iter().any(|segment| of_day.tier == segment.tier);
         if has_day {
@@ -252,7 +254,7 @@ impl Lake {
     }
 
     async fn rebuild_unit(
-        &self,
+        self,
         unit: Unit,
         unlisted: &[ObjectKey],
         scope: &Scope<'_>,
@@ -278,14 +280,16 @@ impl Lake {
     }
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// The first minute whose slots are of interest: earlier ones are no longer planned.
-    async fn recent(&self, days: &BTreeMap<Minute, Vec<ObjectKey>>) -> Result<Minute, LakeError> {
+    async fn recent(self, days: &BTreeMap<Minute, Vec<ObjectKey>>) -> Result<Minute, LakeError> {
         let unlisted = days.values().flatten().map(|key| match key.tier {
             Tier::Day => key.day().plus(DAY - 1),
             Tier::Raw | Tier::Hour => key.first,
         });
-        let newest = unlisted.max().max(segments::newest(self.database()).await?);
+        let newest = unlisted
+            .max()
+            .max(segments::newest(self.lake.database()).await?);
         Ok(
             newest.map_or(Minute::from_number(i64::MIN / 120_000), |newest| {
                 newest.plus(-RECENT_MINUTES)

@@ -14,7 +14,7 @@ use super::file::{File, Role};
 use super::unit::Unit;
 use crate::catalog::segments;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::maintenance::rebuild::FeedParts;
 use crate::segment::codec::{BATCH_ROWS, HourChecksums};
 use crate::segment::encode::Encoder;
@@ -96,15 +96,15 @@ enum Order {
     Replaced,
 }
 
-impl Lake {
+impl Maintenance<'_> {
     /// Reads the objects of a unit and finds out which rows were written last.
     pub(super) async fn resolve_unit(
-        &self,
+        self,
         unit: &Unit,
         keys: &[ObjectKey],
         scope: &Scope<'_>,
     ) -> Result<Resolution, LakeError> {
-        let segments = segments::live(self.database(), unit.span()).await?;
+        let segments = segments::live(self.lake.database(), unit.span()).await?;
         let rollups = self.read_rollup_files(keys).await?;
         let stated: HashMap<String, HourChecksums> = rollups
             .iter()
@@ -168,15 +168,15 @@ impl Lake {
     }
 
     /// `None` where the object is gone.
-    async fn read_if_present(&self, path: &str) -> Result<Option<Bytes>, LakeError> {
-        match self.store().read_unchecked(&Path::from(path)).await {
+    async fn read_if_present(self, path: &str) -> Result<Option<Bytes>, LakeError> {
+        match self.lake.store().read_unchecked(&Path::from(path)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(LakeError::Store(object_store::Error::NotFound { .. })) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn read_rollup_files(&self, keys: &[ObjectKey]) -> Result<Vec<RollupFile>, LakeError> {
+    async fn read_rollup_files(self, keys: &[ObjectKey]) -> Result<Vec<RollupFile>, LakeError> {
         let mut files = Vec::new();
         for key in keys.iter().filter(|key| key.kind == ObjectKind::Rollups) {
             let path = key.to_string();
@@ -196,9 +196,9 @@ impl Lake {
     }
 
     /// Segments that a broken one had replaced, those that are whole.
-    async fn replaced_files(&self, segment: &Model) -> Result<Vec<File>, LakeError> {
+    async fn replaced_files(self, segment: &Model) -> Result<Vec<File>, LakeError> {
         let mut files = Vec::new();
-        for replaced in segments::replaced_by(self.database(), segment).await? {
+        for replaced in segments::replaced_by(self.lake.database(), segment).await? {
             let object = Object::samples(&replaced);
             if let (Some(key), Some(bytes)) = (
                 ObjectKey::parse(&replaced.path),

@@ -9,23 +9,23 @@ use tokio::task::spawn_blocking;
 
 use crate::catalog::segments;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::query::Queries;
 use crate::segment::codec::Reader;
 use crate::span::{Span, latest_minute};
 use crate::storage::object::Object;
 
-impl Lake {
+impl Queries<'_> {
     /// Takes in what was committed since the segment `seen` (0: since ever), and returns the newest
     /// segment seen. Only the last 24 hours are read, and all of it becomes visible at once. Run it
     /// by one task at a time.
     ///
     /// # Errors
     /// Fails if the catalog or the store fails; the next call goes on from `seen`.
-    pub async fn follow(&self, seen: i64) -> Result<i64, LakeError> {
-        let now = database::clock(self.database()).await?;
+    pub async fn follow(self, seen: i64) -> Result<i64, LakeError> {
+        let now = database::clock(self.lake.database()).await?;
         let last = latest_minute(now);
-        if seen > 0 && !self.recent_day().take_skipped_before(last) {
-            let segments = segments::new_since(self.database(), seen).await?;
+        if seen > 0 && !self.lake.recent_day().take_skipped_before(last) {
+            let segments = segments::new_since(self.lake.database(), seen).await?;
             match self.apply_segments(&segments, last).await {
                 // Replaced and vacuumed before it was read: what is live now holds its samples.
                 Err(LakeError::Store(object_store::Error::NotFound { path, .. })) => {
@@ -36,44 +36,46 @@ impl Lake {
                 }
                 result => {
                     let newest = result?.unwrap_or(seen);
-                    self.recent_day().set_version(newest);
+                    self.lake.recent_day().set_version(newest);
                     return Ok(newest);
                 }
             }
         }
         // First where the catalog stands, then what is live: what comes between is read twice, and
         // not left out.
-        let stands_at = segments::newest_id(self.database()).await?;
-        if let Some(newest) = segments::newest(self.database()).await? {
-            let segments = segments::live(self.database(), Span::last_24h(newest)).await?;
+        let stands_at = segments::newest_id(self.lake.database()).await?;
+        if let Some(newest) = segments::newest(self.lake.database()).await? {
+            let segments = segments::live(self.lake.database(), Span::last_24h(newest)).await?;
             self.apply_segments(&segments, last).await?;
         }
-        self.recent_day().set_version(stands_at);
-        self.recent_day().set_ready();
+        self.lake.recent_day().set_version(stands_at);
+        self.lake.recent_day().set_ready();
         Ok(stands_at)
     }
 
     /// Returns the newest of the segments.
     async fn apply_segments(
-        &self,
+        self,
         segments: &[Model],
         last: Minute,
     ) -> Result<Option<i64>, LakeError> {
         if segments.is_empty() {
             return Ok(None);
         }
-        self.refresh_directory().await?;
+        self.lake.refresh_directory().await?;
         let newest = segments.iter().map(|segment| segment.max_ts.minute()).max();
         let newest = newest.map(|newest| newest.min(last));
-        let day = newest.max(self.recent_day().newest()).map(Span::last_24h);
+        let day = newest
+            .max(self.lake.recent_day().newest())
+            .map(Span::last_24h);
         let recent: Vec<Object> = segments
             .iter()
             .filter(|segment| day.is_some_and(|day| segment.max_ts.minute() >= day.from))
             .map(Object::samples)
             .collect();
-        let objects = self.store().read_all(recent).await?;
+        let objects = self.lake.store().read_all(recent).await?;
         if !objects.is_empty() {
-            let window = Arc::clone(self.recent_day());
+            let window = Arc::clone(self.lake.recent_day());
             let applied = spawn_blocking(move || {
                 let readers = objects
                     .into_iter()

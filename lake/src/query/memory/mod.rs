@@ -24,7 +24,7 @@ use builder::SnapshotBuilder;
 use snapshot::Snapshot;
 
 /// Last 24 hours in memory. Committed samples only; see
-/// [`Lake::follow`](crate::lake::Lake::follow).
+/// [`Queries::follow`](crate::query::Queries::follow).
 pub struct RecentDay {
     /// Held for as long as it takes to copy or swap a pointer.
     current: RwLock<Arc<Snapshot>>,

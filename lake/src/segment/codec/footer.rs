@@ -23,7 +23,7 @@ impl Footer {
     /// Reads the footer of a whole file.
     pub(crate) fn read(object: &Object, bytes: &Bytes) -> Result<Self, LakeError> {
         let metadata = ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new())
-            .map_err(|error| object.corrupt(error.to_string()))?;
+            .map_err(|error| object.corrupt(error))?;
         Ok(Self { metadata })
     }
 

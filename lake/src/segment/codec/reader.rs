@@ -46,8 +46,8 @@ impl Reader {
         group: Option<usize>,
         batch_rows: usize,
     ) -> Result<Self, LakeError> {
-        let batches = open(footer, bytes, batch_rows, group, None)
-            .map_err(|error| object.corrupt(error.to_string()))?;
+        let batches =
+            open(footer, bytes, batch_rows, group, None).map_err(|error| object.corrupt(error))?;
         Ok(Self {
             object,
             batches,

@@ -326,10 +326,10 @@ fn for_each_batch(
 ) -> Result<(), LakeError> {
     let footer = Footer::read(object, &bytes)?;
     let batches = open(&footer, bytes, BATCH_ROWS, None, first_columns)
-        .map_err(|error| object.corrupt(error.to_string()))?;
+        .map_err(|error| object.corrupt(error))?;
     let mut names = MetricColumn::default();
     for batch in batches {
-        let batch = batch.map_err(|error| object.corrupt(error.to_string()))?;
+        let batch = batch.map_err(|error| object.corrupt(error))?;
         visit(&mut names, &batch).map_err(|reason| object.corrupt(reason))?;
     }
     Ok(())

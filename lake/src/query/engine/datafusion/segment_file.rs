@@ -110,9 +110,7 @@ impl AsyncFileReader for SegmentFile {
                 .await
                 .map_err(|error| match error {
                     ParquetError::External(_) => error,
-                    error => {
-                        ParquetError::External(Box::new(self.object.corrupt(error.to_string())))
-                    }
+                    error => ParquetError::External(Box::new(self.object.corrupt(error))),
                 })?;
             let footer = Arc::new(footer);
             let mut footers = self.files.footers.lock();

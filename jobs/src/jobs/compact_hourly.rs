@@ -9,9 +9,9 @@ use marketlake_entities::database;
 use marketlake_lake::{Lake, StagedSegments};
 use serde_json::{Value, json};
 
-use crate::{
-    Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
-};
+use crate::error::JobError;
+use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::ingest_minute::IngestMinute;
 
 /// Minutes after an hour's end at which its last minute is surely in.
 const SETTLE_MINUTES: i64 = 2;
@@ -68,7 +68,11 @@ impl Job for CompactHourly {
     }
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
-        let staged = self.lake.stage_compaction(run.slot.minute()).await?;
+        let staged = self
+            .lake
+            .ingest()
+            .stage_compaction(run.slot.minute())
+            .await?;
         let outcome = commit_merge(&self.lake, run, staged).await?;
         tracing::info!(slot = %run.slot, %outcome, "hour compacted");
         Ok(())

@@ -10,8 +10,9 @@ use marketlake_entities::database;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 
-use crate::vacuum::CLOCK_TRUSTED_AFTER;
-use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::vacuum::CLOCK_TRUSTED_AFTER;
 
 /// The job. It leaves: no subscription that is pending for over seven days, none in force whose
 /// last day is over.

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use marketlake_lake::Lake;
 use serde_json::json;
 
-use crate::{
-    Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
-};
+use crate::error::JobError;
+use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::ingest_minute::IngestMinute;
 
 /// The job. It leaves: manifests that list exactly the live segments, as of its start or later.
 pub struct PublishManifests {

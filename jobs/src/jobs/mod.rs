@@ -1,4 +1,16 @@
-//! Registry of all jobs.
+//! The jobs, a file each, and the registry of all of them.
+
+pub(crate) mod backfill;
+pub(crate) mod compact_daily;
+pub(crate) mod compact_hourly;
+pub(crate) mod deliver_alerts;
+pub(crate) mod detect_jumps;
+pub(crate) mod expire_subscriptions;
+pub(crate) mod ingest_minute;
+pub(crate) mod publish_manifests;
+pub(crate) mod review_jumps;
+pub(crate) mod vacuum;
+pub(crate) mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +20,18 @@ use marketlake_feeds::ReplayClock;
 use marketlake_lake::{Lake, Retention};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    CompactDaily, CompactHourly, DeliverAlerts, DetectJumps, DetectOptions, ExpireSubscriptions,
-    IngestMinute, Job, PublishManifests, ReviewJumps, Source, Vacuum, Watchdog, WatchdogOptions,
-};
+use crate::job::Job;
+use crate::jobs::compact_daily::CompactDaily;
+use crate::jobs::compact_hourly::CompactHourly;
+use crate::jobs::deliver_alerts::DeliverAlerts;
+use crate::jobs::detect_jumps::{DetectJumps, DetectOptions};
+use crate::jobs::expire_subscriptions::ExpireSubscriptions;
+use crate::jobs::ingest_minute::IngestMinute;
+use crate::jobs::publish_manifests::PublishManifests;
+use crate::jobs::review_jumps::ReviewJumps;
+use crate::jobs::vacuum::Vacuum;
+use crate::jobs::watchdog::{Watchdog, WatchdogOptions};
+use crate::shards::Source;
 
 /// Names of all jobs, in the order of [`JobSet::all`].
 pub const JOB_NAMES: [&str; 10] = [

@@ -15,10 +15,11 @@ use marketlake_model::Millis;
 use metrics::counter;
 use serde_json::json;
 
-use crate::{
-    DeliverAlerts, Dependency, IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime,
-    Policy, slots,
-};
+use crate::error::JobError;
+use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::deliver_alerts::DeliverAlerts;
+use crate::jobs::ingest_minute::IngestMinute;
+use crate::slots;
 
 /// The longest window of a rule: what must be ingested before a minute can be evaluated.
 const LOOKBACK_MS: i64 = 24 * 3_600_000;

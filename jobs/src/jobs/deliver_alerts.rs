@@ -11,7 +11,8 @@ use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
 
 /// The job. It leaves: deliveries that are sent, to be retried, dead, or unknown.
 pub struct DeliverAlerts {

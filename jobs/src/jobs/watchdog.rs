@@ -14,7 +14,9 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use crate::{IngestMinute, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::ingest_minute::IngestMinute;
 
 /// Window in which failures count.
 const FAILURE_WINDOW: Duration = Duration::from_secs(3_600);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use marketlake_lake::Lake;
 
-use crate::compact_hourly::commit_merge;
-use crate::{
-    CompactHourly, Dependency, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
-};
+use crate::error::JobError;
+use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::compact_hourly::CompactHourly;
+use crate::jobs::compact_hourly::commit_merge;
 
 /// Minutes after a day's end at which its last hour is surely merged.
 const SETTLE_MINUTES: i64 = 60;
@@ -67,7 +67,7 @@ impl Job for CompactDaily {
     }
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
-        let staged = self.lake.stage_day(run.slot.minute()).await?;
+        let staged = self.lake.ingest().stage_day(run.slot.minute()).await?;
         let outcome = commit_merge(&self.lake, run, staged).await?;
         tracing::info!(slot = %run.slot, %outcome, "day compacted");
         Ok(())

@@ -14,11 +14,13 @@ use metrics::{counter, gauge};
 use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::detect_jumps::DetectJumps;
+use crate::run_log;
+use crate::shards::Source;
 use crate::shards::{Shard, shards};
-use crate::{
-    DetectJumps, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy, Source, run_log,
-    slots,
-};
+use crate::slots;
 
 /// Time after a minute's start until which a live price is taken for it.
 const LATENESS: Duration = Duration::from_secs(75);
@@ -146,8 +148,8 @@ impl Commit for MinuteCommit<'_> {
     async fn stage(&self) -> Result<StagedSegments, JobError> {
         let samples = self.samples.clone();
         let staged = match self.is_whole {
-            true => self.lake.stage_minute(samples).await?,
-            false => self.lake.stage_part(samples).await?,
+            true => self.lake.ingest().stage_minute(samples).await?,
+            false => self.lake.ingest().stage_part(samples).await?,
         };
         fail_point!("between-object-and-commit");
         Ok(staged)

@@ -18,9 +18,9 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use crate::{
-    Dependency, DetectJumps, Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy,
-};
+use crate::error::JobError;
+use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::detect_jumps::DetectJumps;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Minutes before the hour in which a state may have begun that lasts into it.

@@ -14,7 +14,8 @@ use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
 
 /// Symbols that are requested at the same time.
 const CONCURRENCY: usize = 8;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use marketlake_lake::{Lake, Retention};
 use serde_json::json;
 
-use crate::{Job, JobContext, JobError, PlannedSlot, PlanningTime, Policy};
+use crate::error::JobError;
+use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
 
 /// Time after a step of the clock in which no row or object is deleted for its age.
 pub(crate) const CLOCK_TRUSTED_AFTER: Duration = Duration::from_secs(86_400);
@@ -68,9 +69,9 @@ impl Job for Vacuum {
             tracing::warn!(slot = %run.slot, "the clock was set lately: no history is taken out by its age");
             0
         } else {
-            self.lake.expire(now, self.retention).await?
+            self.lake.maintenance().expire(now, self.retention).await?
         };
-        let mut vacuumed = self.lake.vacuum(now, self.grace).await?;
+        let mut vacuumed = self.lake.maintenance().vacuum(now, self.grace).await?;
         vacuumed.expired = expired;
         let outcome = json!({
             "expired": expired,
