@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Loaded, load};
+use crate::config::{Loaded, load, log_format};
 use crate::{logs, output, wiring};
 
 /// Wrong usage of a command or flag: exit status 2.
@@ -132,7 +132,9 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Smoke(smoke) = cli.command {
         return smoke.execute(&cli.global).await;
     }
-    let mut loaded = load(cli.global.config.as_deref(), cli.global.data.as_deref())?;
+    let file = cli.global.config.as_deref();
+    let loaded = load(file, cli.global.data.as_deref());
+    let mut loaded = loaded.inspect_err(|_| logs::start(log_format(file), true))?;
     let runs_long = matches!(
         cli.command,
         Command::Demo(_) | Command::Up(_) | Command::Backfill(_)

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::util::nest;
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
 use marketlake_common::{excerpt, excerpt_message, redact_url};
 
-use super::{Settings, types};
+use super::{LogFormat, Settings, types};
 
 /// Default settings file, read if it exists.
 const DEFAULT_FILE: &str = "marketlake.toml";
+/// Prefix of environment variables that are settings.
+const PREFIX: &str = "MARKETLAKE_";
 /// Prefixes of the tests' own variables, after `MARKETLAKE_`.
 const NOT_SETTINGS: [&str; 2] = ["recordings", "test_"];
 
@@ -88,25 +91,16 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
             reason: error.to_string(),
         })?;
     }
-    let environment = Env::prefixed("MARKETLAKE_")
-        .filter(|key| {
-            !NOT_SETTINGS
-                .iter()
-                .any(|other| key.as_str().to_lowercase().starts_with(other))
-        })
-        .split("__");
-    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
-    let file = file.unwrap_or(Path::new(DEFAULT_FILE));
-    if file.exists() {
-        figment = figment.merge(Toml::file_exact(file));
-    }
-    figment = figment.merge(environment);
-    if let Some(data) = data {
-        figment = figment.merge(Flag("data", data.display().to_string()));
-    }
-    let settings: Settings = figment
-        .extract()
-        .map_err(|error| ConfigError::loading(error, &figment))?;
+    let mut figment = sources(file, data);
+    let settings: Settings = loop {
+        match figment.extract() {
+            Ok(settings) => break settings,
+            Err(error) => match variable_as_text(&error, &figment) {
+                Some(text) => figment = figment.merge(text),
+                None => return Err(ConfigError::loading(error, &figment)),
+            },
+        }
+    };
     for (index, feed) in settings.feeds.iter().enumerate() {
         if feed.kind.0.is_none() {
             let problem = types::expected_kind();
@@ -120,16 +114,76 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
     Ok(Loaded { settings, figment })
 }
 
-/// A setting given as a flag.
-struct Flag(&'static str, String);
+/// Format of the log, where other settings may be wrong.
+pub(crate) fn log_format(file: Option<&Path>) -> LogFormat {
+    let format = sources(file, None).extract_inner("log.format");
+    format.unwrap_or_default()
+}
 
-impl figment::Provider for Flag {
+fn sources(file: Option<&Path>, data: Option<&Path>) -> Figment {
+    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+    let file = file.unwrap_or(Path::new(DEFAULT_FILE));
+    if file.exists() {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(environment());
+    if let Some(data) = data {
+        figment = figment.merge(TextSetting {
+            source: "flag --data".to_owned(),
+            path: "data".to_owned(),
+            text: data.display().to_string(),
+        });
+    }
+    figment
+}
+
+fn environment() -> Env {
+    Env::prefixed(PREFIX)
+        .filter(|key| {
+            !NOT_SETTINGS
+                .iter()
+                .any(|other| key.as_str().to_lowercase().starts_with(other))
+        })
+        .split("__")
+}
+
+/// The text of a variable that was read as a number or as true or false, where its setting is a
+/// text: a password of digits.
+fn variable_as_text(error: &figment::Error, figment: &Figment) -> Option<TextSetting> {
+    let Kind::InvalidType(got, expected) = &error.kind else {
+        return None;
+    };
+    let is_typed = matches!(
+        got,
+        Actual::Bool(_) | Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_)
+    );
+    if !is_typed || plain_type(expected) != "a text" {
+        return None;
+    }
+    let path = error.path.join(".");
+    let source = figment.find_metadata(&path)?.name.to_string();
+    let (_, text) = std::env::vars().find(|(name, _)| {
+        let name = name.to_lowercase().replace("__", ".");
+        name.strip_prefix(&PREFIX.to_lowercase()) == Some(path.as_str())
+    })?;
+    Some(TextSetting { source, path, text })
+}
+
+/// A setting whose value is a text.
+struct TextSetting {
+    source: String,
+    path: String,
+    text: String,
+}
+
+impl figment::Provider for TextSetting {
     fn metadata(&self) -> Metadata {
-        Metadata::named(format!("flag --{}", self.0))
+        Metadata::named(self.source.clone())
     }
 
     fn data(&self) -> figment::Result<figment::value::Map<Profile, Dict>> {
-        let dict = Dict::from([(self.0.to_owned(), Value::from(self.1.clone()))]);
+        let value = Value::from(self.text.clone());
+        let dict = nest(&self.path, value).into_dict().unwrap_or_default();
         Ok(figment::value::Map::from([(Profile::Default, dict)]))
     }
 }

@@ -16,7 +16,7 @@ pub(crate) mod times;
 mod types;
 
 pub(crate) use database::Pool;
-pub(crate) use load::{ConfigError, Loaded, load};
+pub(crate) use load::{ConfigError, Loaded, load, log_format};
 pub(crate) use reference::reference;
 pub(crate) use settings::{Feed, LogFormat, Settings, file_url};
 pub(crate) use types::FeedKind;

@@ -43,16 +43,26 @@ async fn each_line_of_a_json_log_is_an_object_and_one_says_what_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_that_ends_the_program_is_an_object_of_a_json_log_too() {
     let base = Base::local().await;
-    let program = Program::on(&base)
+    for (url, expected) in [
+        ("postgres://x@127.0.0.1:1/x", "cannot reach the database"),
+        ("mysql://x", "expected sqlite://FILE or postgres://"),
+    ] {
+        let program = Program::on(&base)
+            .with("MARKETLAKE_LOG__FORMAT", "json")
+            .with("MARKETLAKE_DATABASE__URL", url);
+        let said = program.run(&["check"]).await;
+        assert_eq!(said.code, 2, "{said:?}");
+        let lines = objects(&said.err);
+        let last = lines.last().unwrap();
+        assert!(last.to_string().contains(expected), "{last}");
+    }
+    let unknown = Program::bare()
         .with("MARKETLAKE_LOG__FORMAT", "json")
-        .with("MARKETLAKE_DATABASE__URL", "postgres://x@127.0.0.1:1/x");
-    let said = program.run(&["check"]).await;
-    assert_eq!(said.code, 2, "{said:?}");
-    let lines = objects(&said.err);
-    let last = lines.last().unwrap();
+        .with("MARKETLAKE_SERVER__LISTNE", "x");
+    let said = unknown.run(&["check"]).await;
     assert!(
-        last.to_string().contains("cannot reach the database"),
-        "{last}"
+        objects(&said.err)[0].to_string().contains("listne"),
+        "{said:?}"
     );
 }
 

@@ -97,7 +97,7 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
         (
             setting("MARKETLAKE_SERVER__HEADER_TIMEOUT", "30"),
             vec!["config"],
-            "setting server.header_timeout: expected a text, got a number",
+            "setting server.header_timeout = \"30\": expected a time like",
         ),
         (
             setting(
@@ -137,6 +137,28 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
         assert!(said.err.contains(expected), "{arguments:?}: {}", said.err);
         assert!(!said.err.contains("secret"), "{}", said.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_of_digits_in_the_environment_stays_a_text() {
+    for text in ["0123456789", "1e5", "true", "-7.50"] {
+        let program = Program::bare()
+            .with("MARKETLAKE_ATHENA__DATABASE", text)
+            .with("MARKETLAKE_STORE__SECRET_ACCESS_KEY", text);
+        let said = program.run(&["config"]).await;
+        let shown = format!("{}{}", said.out, said.err);
+        assert!(!shown.contains("secret_access_key: expected"), "{shown}");
+        assert!(shown.contains(text) || said.code == 0, "{shown}");
+    }
+    let digits = Program::bare().with("MARKETLAKE_ATHENA__DATABASE", "0123");
+    let shown = digits.ok(&["config"]).await;
+    let database = shown
+        .lines()
+        .find(|line| line.starts_with("athena.database "));
+    assert!(
+        database.is_some_and(|line| line.contains("0123") && line.contains("environment")),
+        "{shown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ impl Subscription {
         new: &SubscriptionSpec,
         now: Millis,
     ) -> Result<Result<Self, Vec<FieldError>>, AlertError> {
-        let valid = match new.check() {
+        let valid = match new.check_at(now) {
             Ok(valid) => valid,
             Err(errors) => return Ok(Err(errors)),
         };
@@ -303,17 +303,21 @@ fn plan(
             "suspended",
             reason.clone(),
         ),
-        Transition::Edit(new) => edit(new, before)?,
+        Transition::Edit(new) => edit(new, before, now)?,
     };
     Ok(Some((update, kind, detail)))
 }
 
-fn edit(new: &SubscriptionSpec, before: &Subscription) -> Result<Planned, LifecycleError> {
+fn edit(
+    new: &SubscriptionSpec,
+    before: &Subscription,
+    now: Millis,
+) -> Result<Planned, LifecycleError> {
     let mut new = new.clone();
     new.address.clone_from(&before.address);
     new.channel = None;
     new.endpoint = None;
-    let valid = new.check().map_err(LifecycleError::Fields)?;
+    let valid = new.check_at(now).map_err(LifecycleError::Fields)?;
     if before.state == SubscriptionState::Suspended {
         return Err(LifecycleError::Not {
             expected: "pending, active, paused or expired",

@@ -97,7 +97,7 @@ pub async fn request(
     limits: &SignupLimits,
     now: Millis,
 ) -> Result<Result<Subscription, Vec<FieldError>>, AlertError> {
-    let valid = match new.check() {
+    let valid = match new.check_at(now) {
         Ok(valid) => valid,
         Err(errors) => return Ok(Err(errors)),
     };
@@ -237,7 +237,7 @@ pub async fn delete_unconfirmed(
     Ok(deleted)
 }
 
-/// Ends subscriptions access last day is over. Returns how many.
+/// Ends subscriptions whose expiry time has passed. Returns how many.
 ///
 /// # Errors
 /// If the database fails.

@@ -105,6 +105,22 @@ impl SubscriptionSpec {
         }
     }
 
+    /// Checks all fields of a subscription that is made or edited at a time, before which it cannot
+    /// expire.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn check_at(&self, now: Millis) -> Result<ValidSubscription, Vec<FieldError>> {
+        let checked = self.check();
+        let Some(end) = self.expires_at.filter(|end| *end <= now) else {
+            return checked;
+        };
+        let mut errors = checked.err().unwrap_or_default();
+        let problem = format!("expected a time after {now}, got {end}");
+        errors.push(FieldError::invalid("expires_at", problem));
+        Err(errors)
+    }
+
     /// Checks pattern and rule only: all that a backtest needs.
     ///
     /// # Errors
