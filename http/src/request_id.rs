@@ -61,6 +61,12 @@ impl RequestId {
         CURRENT.scope(Self::current(), future)
     }
 
+    /// The id as the value of [`X_REQUEST_ID`].
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
     /// Text of the id.
     #[must_use]
     pub fn as_str(&self) -> &str {

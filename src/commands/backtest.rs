@@ -68,12 +68,13 @@ fn summary(found: &Found) -> String {
         format!(", most on {day}: {mails}")
     });
     format!(
-        "backtest: {} mails over {} days from {} metrics and {} samples; {} jumps held back; {} quiet days, {} noisy ones{noisiest}; farthest: {farthest}",
+        "backtest: {} mails over {} days from {} metrics and {} samples; {} jumps held back; of {} UTC days {} quiet, {} noisy{noisiest}; farthest: {farthest}",
         found.mails,
-        found.days.len(),
+        found.span_days(),
         found.metrics,
         found.samples,
         found.suppressed,
+        found.days.len(),
         found.quiet_days(),
         found.noisy_days(),
     )

@@ -1,81 +1,22 @@
 //! Loading of settings from their sources.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::util::nest;
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
-use marketlake_common::{excerpt, excerpt_message, redact_url};
+use marketlake_common::redact_url;
 
+use super::error::{ConfigError, PREFIX, plain_type};
+use super::value_text::text;
 use super::{LogFormat, Settings, types};
 
 /// Default settings file, read if it exists.
 const DEFAULT_FILE: &str = "marketlake.toml";
-/// Prefix of environment variables that are settings.
-const PREFIX: &str = "MARKETLAKE_";
 /// Prefixes of the tests' own variables, after `MARKETLAKE_`.
 const NOT_SETTINGS: [&str; 2] = ["recordings", "test_"];
-
-/// Invalid setting, or a setting whose target cannot be reached.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// Sources that cannot be parsed.
-    #[error("configuration: {}", shown(.0))]
-    Unreadable(Box<figment::Error>),
-    /// Settings file that cannot be opened.
-    #[error("--config {}: {reason}", .path.display())]
-    NoFile { path: PathBuf, reason: String },
-    /// Invalid value of a setting.
-    #[error("setting {name} = {value:?}: {problem}")]
-    Setting {
-        name: String,
-        value: String,
-        problem: String,
-    },
-    /// Setting of another type. Its value is not shown: it may be a secret.
-    #[error("setting {name}: expected {expected}, got {got}")]
-    Type {
-        name: String,
-        expected: String,
-        got: String,
-    },
-}
-
-impl ConfigError {
-    /// Creates an error about a setting; credentials in URLs are not shown.
-    pub(crate) fn setting(name: &str, value: &str, problem: impl fmt::Display) -> Self {
-        Self::Setting {
-            name: name.to_owned(),
-            value: types::shown(name, value),
-            problem: problem.to_string(),
-        }
-    }
-
-    /// Creates an error of loading: of a value that its type refuses, by the setting's name.
-    fn loading(error: figment::Error, figment: &Figment) -> Self {
-        let name = error.path.join(".");
-        let root: Option<Value> = figment.extract().ok();
-        let value = root.as_ref().and_then(|root| find(root, &error.path));
-        match (&error.kind, value) {
-            (Kind::Message(problem), Some(value)) if !name.is_empty() => Self::Setting {
-                value: types::shown(&name, &raw_text(value)),
-                problem: problem.clone(),
-                name,
-            },
-            (Kind::InvalidType(got, expected) | Kind::InvalidValue(got, expected), Some(_)) => {
-                Self::Type {
-                    expected: plain_type(expected),
-                    got: type_of(got).to_string(),
-                    name,
-                }
-            }
-            _ => Self::Unreadable(Box::new(error)),
-        }
-    }
-}
 
 /// Settings with their sources.
 pub(crate) struct Loaded {
@@ -272,95 +213,4 @@ impl Loaded {
             None => "default".to_owned(),
         }
     }
-}
-
-/// Formats a value.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::String(_, text) => redact_url(text),
-        Value::Bool(_, it) => it.to_string(),
-        Value::Char(_, it) => it.to_string(),
-        Value::Num(_, it) => {
-            let whole = it.to_i128().map(|number| number.to_string());
-            let whole = whole.or_else(|| it.to_u128().map(|number| number.to_string()));
-            let number = whole.or_else(|| it.to_f64().map(|number| number.to_string()));
-            number.unwrap_or_default()
-        }
-        Value::Array(..) => "[]".to_owned(),
-        Value::Empty(..) | Value::Dict(..) => String::new(),
-    }
-}
-
-/// Value at a path of names and indices.
-fn find<'a>(root: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(root, |value, key| match value {
-        Value::Dict(_, dict) => dict.get(key),
-        Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
-/// The text of a value as it was written; anything else as [`text`] has it.
-fn raw_text(value: &Value) -> String {
-    match value {
-        Value::String(_, text) => text.clone(),
-        value => text(value),
-    }
-}
-
-/// Formats errors without their values, which may be secrets.
-fn shown(error: &figment::Error) -> String {
-    let all = error.clone().into_iter().map(|mut error| {
-        error.kind = match error.kind {
-            Kind::InvalidType(actual, expected) => Kind::InvalidType(type_of(&actual), expected),
-            Kind::InvalidValue(actual, expected) => Kind::InvalidValue(type_of(&actual), expected),
-            Kind::Message(message) => Kind::Message(without_excerpt(&message)),
-            Kind::UnknownVariant(found, all) => Kind::UnknownVariant(safe(&found), all),
-            Kind::UnknownField(found, all) => Kind::UnknownField(safe(&found), all),
-            kind => kind,
-        };
-        error.to_string()
-    });
-    all.collect::<Vec<_>>().join("\n")
-}
-
-/// Formats a name.
-fn safe(found: &str) -> String {
-    excerpt(&redact_url(found)).into_owned()
-}
-
-/// Names a type of Rust in the words of a settings file.
-fn plain_type(expected: &str) -> String {
-    let name = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of 0 or more",
-        "i64" | "i128" => "a whole number",
-        "f64" => "a number",
-        "a string" | "path string" | "string" => "a text",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        expected if expected.starts_with("struct ") => "a table",
-        expected => expected,
-    };
-    name.to_owned()
-}
-
-fn type_of(actual: &Actual) -> Actual {
-    let name = match actual {
-        Actual::Str(_) | Actual::Char(_) => "a text",
-        Actual::Bytes(_) => "bytes",
-        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
-        Actual::Other(_) => "something else",
-        other => return other.clone(),
-    };
-    Actual::Other(name.to_owned())
-}
-
-/// Removes the excerpt of the file from a TOML error.
-fn without_excerpt(message: &str) -> String {
-    let lines = message.lines().filter(|line| {
-        let margin = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
-        !margin.starts_with('|')
-    });
-    let message = redact_url(&lines.collect::<Vec<_>>().join(", "));
-    excerpt_message(&message).into_owned()
 }

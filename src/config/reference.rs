@@ -9,10 +9,10 @@ use super::alerts::{Alerts, Dkim, Mail, Webhooks};
 use super::athena::{Athena, AthenaRoute};
 use super::auth::{Auth, OidcProvider};
 use super::database::Database;
-use super::load::text;
 use super::operations::Operations;
 use super::server::Server;
 use super::settings::{Feed, Jobs, Log, Settings, Store, StoreRetention};
+use super::value_text::text;
 
 /// Heading, path in the settings, documentation, and the fields with theirs.
 type Table = (

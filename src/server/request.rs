@@ -21,6 +21,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use marketlake_http::request_id::{RequestId, X_REQUEST_ID};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
@@ -76,7 +77,10 @@ impl Service<Request<Incoming>> for RequestService {
             let (mut parts, body) = request.into_parts();
             let body = match read(&mut parts, body, &connections).await {
                 Ok(body) => body,
-                Err(rejected) => return Ok(track(rejected.into_response(), running)),
+                Err(rejected) => {
+                    let id = RequestId::new(&parts.headers);
+                    return Ok(track(rejected.into_response(&id), running));
+                }
             };
             let (bytes, _permit) = body;
             parts.extensions.insert(ConnectInfo(peer));
@@ -229,13 +233,14 @@ impl Rejection {
     }
 }
 
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response<Body> {
+impl Rejection {
+    fn into_response(self, id: &RequestId) -> Response<Body> {
         let Self {
             status,
             title,
             detail,
         } = self;
+        tracing::debug!(id = id.as_str(), %status, detail, "request rejected");
         let body = json!({
             "type": "about:blank",
             "title": title,
@@ -245,6 +250,7 @@ impl IntoResponse for Rejection {
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         let set = HeaderValue::from_static;
+        headers.insert(X_REQUEST_ID, id.header());
         headers.insert(CONTENT_TYPE, set("application/problem+json"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, set("nosniff"));
         // The rest of the request is not read.

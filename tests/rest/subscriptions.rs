@@ -99,14 +99,34 @@ async fn a_body_that_cannot_be_used_names_the_fields() {
     for field in ["metric", "address", "window_minutes", "factor"] {
         assert!(fields.iter().any(|own| own == field), "{field}: {fields:?}");
     }
-    assert_eq!(
-        create(json!({"metric": "tie", "nonsense": 1}))
-            .await
-            .status
-            .as_u16(),
-        422
-    );
-    assert_eq!(create(json!([])).await.status.as_u16(), 422);
+    for (body, field, message) in [
+        (
+            json!({"metric": "tie", "nonsense": 1}),
+            "nonsense",
+            "unknown, expected metric, address",
+        ),
+        (
+            json!({"metric": "tie", "window_minutes": 1.5}),
+            "window_minutes",
+            "expected a whole number, got 1.5",
+        ),
+        (
+            json!({"metric": "tie", "factor": [3]}),
+            "factor",
+            "expected a number, or a text",
+        ),
+        (json!({"metric": 7}), "metric", "expected a text, got 7"),
+        (json!({}), "metric", "expected a value, got none"),
+        (json!([]), "body", "expected an object"),
+        (json!("x"), "body", "expected an object, got \"x\""),
+    ] {
+        let refused = create(body.clone()).await;
+        assert_eq!(refused.status.as_u16(), 422, "{body}: {refused:?}");
+        let error = &refused.value()["errors"][0];
+        assert_eq!(error["field"], field, "{body}: {error}");
+        let text = error["message"].as_str().unwrap();
+        assert!(text.starts_with(message), "{body}: {text}");
+    }
     let untyped = server
         .send(Method::POST, "/v1/subscriptions", Some("{}".to_owned()))
         .await;

@@ -63,6 +63,13 @@ impl Warning {
 }
 
 impl Backtest {
+    /// Number of days of 24 hours that were evaluated. They touch one more UTC day, unless they
+    /// end with one.
+    #[must_use]
+    pub fn span_days(&self) -> i64 {
+        (self.span.to.number() - self.span.from.number() + 1) / DAY
+    }
+
     /// The warning about it, if any.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {

@@ -75,7 +75,8 @@ fn is_exposed(_: &File) -> io::Result<bool> {
 /// The operator key of a process's data folder.
 pub(crate) struct OperatorKey {
     path: PathBuf,
-    read: Mutex<Option<(Instant, Option<ApiKey>)>>,
+    /// The time of the last read, and its result.
+    read: Mutex<Option<(Instant, Result<ApiKey, String>)>>,
 }
 
 impl OperatorKey {
@@ -101,7 +102,7 @@ impl OperatorKey {
         if let Some((at, key)) = &*self.read.lock()
             && at.elapsed() < TTL
         {
-            return key.clone();
+            return key.clone().ok();
         }
         let path = self.path.clone();
         let read = spawn_blocking(move || read_operator_key(&path)).await;
@@ -111,14 +112,12 @@ impl OperatorKey {
             Err(error) => Err(with_cause(&error)),
         };
         let mut cached = self.read.lock();
-        let was_there = matches!(&*cached, Some((_, Some(_))));
         if let Err(error) = &key
-            && was_there
+            && !matches!(&*cached, Some((_, Err(before))) if before == error)
         {
-            tracing::warn!(%error, "the operator key is no longer good");
+            tracing::warn!(error, "the operator key cannot be used");
         }
-        let key = key.ok();
         *cached = Some((Instant::now(), key.clone()));
-        key
+        key.ok()
     }
 }

@@ -1,5 +1,6 @@
 //! `/v1/subscriptions`: subscriptions, for clients whose key has the scope `alerts`.
 
+mod body;
 mod types;
 
 use axum::extract::rejection::JsonRejection;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use marketlake_alerts::subscriptions::{Access, LifecycleError, SignupRequester, Transition};
 use marketlake_alerts::{FieldError, Subscription, subscriptions};
-use marketlake_common::{excerpt, excerpt_message};
+use marketlake_common::excerpt;
 use marketlake_http::auth::permissions::AccessDenied;
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
@@ -19,6 +20,7 @@ use marketlake_http::state::AppState;
 use marketlake_http::subscription_requests;
 use marketlake_model::{Millis, parse_time};
 
+use body::read;
 use marketlake_http::problem::Problem;
 use types::{Queued, SubscriptionAnswer, SubscriptionChange, SubscriptionInput, SubscriptionRows};
 
@@ -206,13 +208,6 @@ fn whose(caller: &Caller) -> Result<Access<'_>, Problem> {
         message: "expected an API key with an owner".to_owned(),
     };
     Ok(caller.subscription_access().ok_or_else(nobody)?)
-}
-
-fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(body)| body).map_err(|rejection| {
-        let (status, detail) = (rejection.status(), rejection.body_text());
-        Problem::new(status, "Bad body", excerpt_message(&detail))
-    })
 }
 
 fn time(name: &'static str, text: &str) -> Result<Millis, Problem> {

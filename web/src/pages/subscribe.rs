@@ -141,7 +141,8 @@ struct Shown {
 
 #[derive(Serialize)]
 struct Preview {
-    days: usize,
+    days: i64,
+    utc_days: usize,
     metrics: usize,
     samples: u64,
     mails: usize,
@@ -175,7 +176,8 @@ impl From<Backtest> for Preview {
             )
         });
         Self {
-            days: found.days.len(),
+            days: found.span_days(),
+            utc_days: found.days.len(),
             metrics: found.metrics,
             samples: found.samples,
             mails: found.mails,
