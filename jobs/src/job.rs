@@ -87,6 +87,11 @@ pub trait Job: Send + Sync {
         false
     }
 
+    /// Length of the span that a slot stands for: slots begin at multiples of it.
+    fn interval(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Its policy.
     fn policy(&self) -> Policy;
 

@@ -53,18 +53,20 @@ impl Span {
         }
     }
 
-    /// The 60 minutes of an hour, by its first.
+    /// The 60 minutes of the hour of a minute.
     #[must_use]
-    pub fn hour(first: Minute) -> Self {
+    pub fn hour(of: Minute) -> Self {
+        let first = of.hour();
         Self {
             from: first,
             to: first.plus(59),
         }
     }
 
-    /// The 1,440 minutes of a calendar day, by its first.
+    /// The 1,440 minutes of the calendar day of a minute.
     #[must_use]
-    pub fn day(first: Minute) -> Self {
+    pub fn day(of: Minute) -> Self {
+        let first = of.day();
         Self {
             from: first,
             to: first.plus(DAY - 1),

@@ -51,6 +51,17 @@ impl Run {
             ))
         };
         let job = jobs.get(&self.job).ok_or_else(wanted)?;
+        let interval = i64::try_from(job.interval().as_millis()).unwrap_or(i64::MAX);
+        if let Some(slot) = slot.filter(|slot| slot.0.rem_euclid(interval) != 0) {
+            let unit = match interval {
+                1_000 => "a second",
+                60_000 => "a minute",
+                3_600_000 => "an hour",
+                _ => "a day",
+            };
+            let problem = format!("--slot: expected the start of {unit} (UTC), got {slot}");
+            return Err(Usage(problem).into());
+        }
         if job.writes_to_store() {
             lake.maintenance().prepare_writes().await?;
         }

@@ -109,6 +109,10 @@ impl Job for Backfill {
         Self::NAME
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_secs(24 * 3_600)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(12 * 3_600),

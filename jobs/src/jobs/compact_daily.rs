@@ -43,6 +43,10 @@ impl Job for CompactDaily {
         true
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_secs(24 * 3_600)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(1_800),

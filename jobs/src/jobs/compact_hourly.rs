@@ -44,6 +44,10 @@ impl Job for CompactHourly {
         true
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(600),

@@ -42,6 +42,10 @@ impl Job for DeliverAlerts {
         Self::NAME
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(600),

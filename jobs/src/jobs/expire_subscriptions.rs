@@ -37,6 +37,10 @@ impl Job for ExpireSubscriptions {
         Self::NAME
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(120),

@@ -162,7 +162,7 @@ impl Ingest<'_> {
         new: Option<NewRows>,
         origin: Origin,
     ) -> Result<Option<Unit>, LakeError> {
-        let (mut first, mut tier) = (first, tier);
+        let (mut first, mut tier) = (span(first, tier).from, tier);
         let mut live = segments::live(self.lake.database(), span(first, tier)).await?;
         if tier != Tier::Day && live.iter().any(|segment| segment.tier == Tier::Day) {
             (first, tier) = (first.day(), Tier::Day);

@@ -9,7 +9,7 @@ mod stray;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use marketlake_entities::records::segments::{Entity, Model, SegmentState};
+use marketlake_entities::records::segments::{Entity, Model, SegmentState, Tier};
 use object_store::ObjectMeta;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
@@ -19,6 +19,7 @@ use crate::catalog::mismatch::MismatchError;
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
 use crate::maintenance::rebuild::{Adoption, RebuildSummary, Uploads};
+use crate::span::Span;
 use crate::storage::object::Object;
 use crate::storage::paths;
 
@@ -167,6 +168,9 @@ impl Maintenance<'_> {
         if let Some(reason) = wrong_size(&samples, sizes) {
             return Ok(Some(Fault::Samples(reason)));
         }
+        if let Some(reason) = wrong_span(segment) {
+            report.problems.push(format!("segment {}: {reason}", segment.path));
+        }
         report.bytes += segment.byte_count + segment.rollup_byte_count.unwrap_or(0);
         match self.stated_rows(&samples).await {
             Ok(rows) if rows == segment.row_count => report.rows += rows,
@@ -206,6 +210,17 @@ impl Maintenance<'_> {
             }
         }
     }
+}
+
+/// Rows of more than the hour or day that a segment is of.
+fn wrong_span(segment: &Model) -> Option<String> {
+    let (first, last) = (segment.min_ts.minute(), segment.max_ts.minute());
+    let (span, unit) = match segment.tier {
+        Tier::Raw | Tier::Hour => (Span::hour(first), "hour"),
+        Tier::Day => (Span::day(first), "day"),
+    };
+    let is_wrong = !span.contains(last);
+    is_wrong.then(|| format!("expected rows of one {unit}, got {first} to {last}"))
 }
 
 fn wrong_size(object: &Object, sizes: &HashMap<&str, u64>) -> Option<String> {
