@@ -24,6 +24,7 @@ use clap::Parser;
 
 use commands::{Cli, Usage};
 use config::ConfigError;
+use marketlake_common::reason;
 use marketlake_entities::database;
 
 /// Stack size of each thread. Recursion is bounded to need far less, also in debug builds.
@@ -69,7 +70,7 @@ async fn run() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
 fn report(error: &anyhow::Error) {
-    let error = database::with_sqlite_help(format!("{error:#}"));
+    let error = database::with_sqlite_help(reason(error.as_ref()));
     if logs::is_json() {
         tracing::error!("{error}");
     } else {

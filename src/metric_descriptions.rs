@@ -95,7 +95,10 @@ const GAUGES: [(&str, &str); 15] = [
         "Live segments with samples in the future or before 2009.",
     ),
     ("marketlake_lake_bytes", "Size of the live segments."),
-    ("marketlake_lake_metrics", "Metrics in the directory."),
+    (
+        "marketlake_lake_metrics",
+        "Number of metrics ever recorded.",
+    ),
     ("marketlake_lake_samples", "Samples in the live segments."),
     ("marketlake_lake_segments", "Live segments."),
     (

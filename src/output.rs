@@ -5,6 +5,8 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 
+use crate::logs;
+
 /// Output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -74,7 +76,12 @@ pub(crate) fn note_simulated<'a>(metrics: impl IntoIterator<Item = &'a marketlak
 /// Writes a note to stderr.
 #[expect(clippy::print_stderr, reason = "a note beside the answer")]
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    if logs::is_json() {
+        // Each line of stderr is an object then.
+        tracing::warn!("{text}");
+    } else {
+        eprintln!("{text}");
+    }
 }
 
 /// Writes a line to stdout.

@@ -122,7 +122,7 @@ impl Keyring {
         Self::rotate(connection, now).await
     }
 
-    /// Makes a new key, which signs from now on; the others go on verifying. It counts as newer
+    /// Makes a new key, which signs from now on; the others still verify. It counts as newer
     /// than they do, even where the clock was set back.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::csrf::TrustedOrigins;
 use crate::limits::rate_limiter::RateLimiter;
 use crate::problem::Problem;
 
-/// Points that a key or token costs which is not good.
+/// Points that an invalid key or token costs.
 pub const FAILED_AUTH_POINTS: u32 = 10;
 
 /// State of [`identify_caller`].
@@ -26,7 +26,7 @@ pub const FAILED_AUTH_POINTS: u32 = 10;
 pub struct CallerLayer {
     /// Authenticates requests.
     pub authenticator: Arc<Authenticator>,
-    /// Charges clients whose key or token is not good.
+    /// Charges clients whose key or token is invalid.
     pub rate_limiter: Arc<RateLimiter>,
     /// Proxies whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,

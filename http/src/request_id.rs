@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::task_local;
-use tracing::{Instrument, Span, field, info_span};
+use tracing::{Instrument, Span, error_span, field};
 use uuid::Uuid;
 
 task_local! {
@@ -109,7 +109,8 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 pub async fn assign_request_id(mut request: Request, next: Next) -> Response {
     let id = RequestId::new(request.headers());
     let route = request.extensions().get::<MatchedPath>();
-    let span = info_span!(
+    // Of the highest level, so that lines have their span whatever the filter.
+    let span = error_span!(
         "request",
         id = id.as_str(),
         method = %request.method(),

@@ -61,22 +61,22 @@ pub(crate) fn log_renewal(failures: &FailureLog, run: &JobContext, error: &JobEr
 /// Logs a feed that did not answer while others did, in the same way.
 pub(crate) fn log_feed(failures: &FailureLog, slot: Minute, failure: &str) {
     match failures.fail(Instant::now(), failure) {
-        FailureLine::First => tracing::warn!(%slot, failure, "went on without a feed"),
+        FailureLine::First => tracing::warn!(%slot, failure, "minute ingested without a feed"),
         FailureLine::Again(until_now) => tracing::warn!(
             %slot,
             failure,
             failures = until_now.count,
             seconds = until_now.seconds,
-            "minutes still go on without a feed"
+            "minutes are still ingested without a feed"
         ),
-        FailureLine::Quiet => tracing::debug!(%slot, failure, "went on without a feed"),
+        FailureLine::Quiet => tracing::debug!(%slot, failure, "minute ingested without a feed"),
     }
 }
 
 /// Logs an entry of a feed that was not kept, in the same way.
 pub(crate) fn log_rejected(rejections: &FailureLog, slot: Millis, rejected: &Value) {
     match rejections.fail(Instant::now(), &rejected.to_string()) {
-        FailureLine::First => tracing::warn!(%slot, %rejected, "entry not kept"),
+        FailureLine::First => tracing::warn!(%slot, %rejected, "entry rejected"),
         FailureLine::Again(until_now) => tracing::warn!(
             %slot,
             %rejected,
@@ -84,7 +84,7 @@ pub(crate) fn log_rejected(rejections: &FailureLog, slot: Millis, rejected: &Val
             seconds = until_now.seconds,
             "entries are still not kept"
         ),
-        FailureLine::Quiet => tracing::debug!(%slot, %rejected, "entry not kept"),
+        FailureLine::Quiet => tracing::debug!(%slot, %rejected, "entry rejected"),
     }
 }
 

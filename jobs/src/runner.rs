@@ -34,7 +34,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Timeout of one statement on the slot table.
 const SLOT_TABLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time for which a run may go on once the process is to stop.
+/// Time for which a run may continue once the process is to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(7);
 /// A worker that looks for slots says so within this time; one that does a slot, within the job's
 /// timeout and this.
@@ -242,7 +242,8 @@ impl Runner {
         run: &JobContext,
         failures: &FailureLog,
     ) -> Result<(), String> {
-        let span = tracing::info_span!(
+        // Of the highest level, so that lines have their span whatever the filter.
+        let span = tracing::error_span!(
             "job_run",
             id = run.id,
             job = job.name(),

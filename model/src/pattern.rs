@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::metric::Metric;
 
 /// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`,
-/// `binance:*:volume`; or a list of such, parted by commas.
+/// `binance:*:volume`; or a list of such, separated by commas.
 ///
 /// Without `:` it is about prices of that pair on any market; with one it is compared with
 /// the whole id and with the short name. `*` stands for any run of characters but `:`;
@@ -23,7 +23,7 @@ const MAX_MEMBER_LEN: usize = 200;
 /// Error of a text that is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them parted by commas, got {0:?}"
+    "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them separated by commas, got {0:?}"
 )]
 pub struct ParsePatternError(String);
 

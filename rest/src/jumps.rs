@@ -1,4 +1,4 @@
-//! `GET /v1/jumps`: samples that stand out.
+//! `GET /v1/jumps`: samples that jump.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ with_rule_fields!(
     time: unused
 );
 
-/// Samples that stand out, by time, then id: of one metric up to 366 days, of all of them up to a
+/// Samples that jump, by time, then id: of one metric up to 366 days, of all of them up to a
 /// day.
 #[utoipa::path(
     get,

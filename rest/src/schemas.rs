@@ -220,7 +220,7 @@ const OF_ALL: [(&str, &str); 7] = [
         "The answer that If-None-Match names is still the newest.",
     ),
     ("400", "A parameter cannot be used."),
-    ("401", "The key is missing or not good."),
+    ("401", "The API key or token is missing or invalid."),
     ("403", "The key may not do this."),
     ("406", "No form of the answer is acceptable."),
     ("429", "The points of this minute are used up."),

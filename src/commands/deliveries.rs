@@ -94,12 +94,12 @@ impl Deliveries {
             DeliveriesCommand::Stop { reason } => {
                 let now = database::clock(&database).await?;
                 outbox::pause_sending(&database, &reason, now).await?;
-                output::line("deliveries: stopped; `marketlake deliveries start` lets them go on")?;
+                output::line("deliveries: stopped; `marketlake deliveries start` resumes them")?;
             }
             DeliveriesCommand::Start => {
                 let was = outbox::resume_sending(&database).await?;
                 let words = if was {
-                    "going on"
+                    "running"
                 } else {
                     "they were not stopped"
                 };
@@ -148,7 +148,7 @@ async fn requeue(database: &DatabaseConnection, ids: &[String]) -> anyhow::Resul
         let words = if done {
             "due again"
         } else {
-            "none was given up under that key"
+            "no dead delivery has that id"
         };
         output::line(&format!("{}: {words}", excerpt(id)))?;
     }

@@ -53,7 +53,7 @@ impl Doctor {
                 ]
             })
             .collect();
-        output::print(self.format, &["what", "health", "detail"], &rows)?;
+        output::print(self.format, &["check", "health", "detail"], &rows)?;
         let is_ill = found
             .iter()
             .any(|finding| finding.severity == Severity::Bad);

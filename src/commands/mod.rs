@@ -130,6 +130,7 @@ pub(crate) async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Smoke(smoke) = cli.command {
+        logs::start(log_format(cli.global.config.as_deref()), true);
         return smoke.execute(&cli.global).await;
     }
     let file = cli.global.config.as_deref();

@@ -69,7 +69,7 @@ impl Smoke {
                 ]
             })
             .collect();
-        output::print(self.format, &["what", "state", "detail"], &rows)?;
+        output::print(self.format, &["check", "state", "detail"], &rows)?;
         let is_well = probes.iter().all(|probe| probe.state != State::Bad);
         Ok(if is_well {
             ExitCode::SUCCESS

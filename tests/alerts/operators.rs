@@ -33,7 +33,7 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
     let program = Program::on(&base);
     assert_eq!(
         program.ok(&["deliveries", "start"]).await,
-        "deliveries: going on\n"
+        "deliveries: running\n"
     );
     let requeue =
         format!(r#"mutation {{ requeueDelivery(input: {{id: "{id}"}}) {{ requeuedId }} }}"#);

@@ -30,7 +30,7 @@ const TRIED: [&str; 11] = [
 /// Health and detail of one thing that `doctor` looked at.
 fn finding(said: &Said, what: &str) -> (String, String) {
     let all: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
-    let one = all.iter().find(|finding| finding["what"] == what);
+    let one = all.iter().find(|finding| finding["check"] == what);
     let one = one.unwrap_or_else(|| panic!("no {what}: {said:?}"));
     let text = |name: &str| one[name].as_str().unwrap().to_owned();
     (text("health"), text("detail"))

@@ -134,7 +134,7 @@ async fn what_moto_knows_of_a_template_is_made_by_a_change_set() {
         let looks = program.json(&["doctor"]).await;
         let health = |what: &str| {
             let all = looks.as_array().unwrap();
-            let found = all.iter().find(|look| look["what"] == what);
+            let found = all.iter().find(|look| look["check"] == what);
             found.map(|look| look["health"].clone())
         };
         for what in ["put", "lifecycle", "public access"] {

@@ -93,7 +93,17 @@ async fn a_request_names_one_host_and_one_path() {
     ] {
         let said = exchange(&server, head.as_bytes()).await;
         assert_eq!(status(&said), expected, "{what}: {said}");
+        // What is an HTTP request has an id, refused or not.
+        if said.contains("application/problem+json") {
+            assert!(
+                said.to_lowercase().contains("\r\nx-request-id: "),
+                "{what}: {said}"
+            );
+        }
     }
+    let named = "GET /healthz HTTP/1.1\r\nhost:\r\nx-request-id: mine-7\r\n\r\n";
+    let said = exchange(&server, named.as_bytes()).await;
+    assert!(said.contains("x-request-id: mine-7\r\n"), "{said}");
     let absolute =
         b"GET http://LocalHost/healthz?x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let said = exchange(&server, absolute).await;

@@ -256,3 +256,37 @@ async fn an_object_of_many_megabytes_goes_up_in_parts() {
         Vec::<String>::new()
     );
 }
+
+/// A segment of more than its hour or day would be lost in part when the catalog is rebuilt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_merged_alone_whatever_minute_of_it_is_named() {
+    on_both(async |base: Base| {
+        let lake = base.lake().await;
+        let (noon, next) = (start().day().plus(720), start().day().plus(1_440));
+        let at = |minute: marketlake_model::Minute| minute.number() - start().number();
+        for minute in [noon.plus(-45), noon, next, next.plus(60)] {
+            ingest(&lake, &[sample("a:one", at(minute), "1")]).await;
+        }
+        for hour in [noon.plus(-31), next.plus(30)] {
+            let staged = lake.ingest().stage_compaction(hour).await.unwrap();
+            publish(&lake, &staged.unwrap()).await.unwrap();
+        }
+        let staged = lake.ingest().stage_day(noon).await.unwrap();
+        publish(&lake, &staged.unwrap()).await.unwrap();
+        let report = lake.maintenance().check(DEEP).await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
+        assert_eq!(lake.stats().await.unwrap().samples, 4);
+        assert_eq!(lake.stats().await.unwrap().segments, 3);
+        let wider = "update segments set max_ts = max_ts + 86400000 where tier = 'day'";
+        lake.database().execute_unprepared(wider).await.unwrap();
+        let report = lake.maintenance().check(DEEP).await.unwrap();
+        assert!(
+            report
+                .problems
+                .iter()
+                .any(|p| p.contains("expected rows of one day, got")),
+            "{report:?}"
+        );
+    })
+    .await;
+}

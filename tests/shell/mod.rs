@@ -128,6 +128,21 @@ async fn bad_usage_ends_with_status_2() {
         ),
         (
             program.clone(),
+            vec!["run", "compact-daily", "--slot", "2026-01-01T12:00:00Z"],
+            "--slot: expected the start of a day (UTC), got 2026-01-01T12:00:00Z",
+        ),
+        (
+            program.clone(),
+            vec!["run", "compact-hourly", "--slot", "2026-01-01T12:30:00Z"],
+            "--slot: expected the start of an hour (UTC), got 2026-01-01T12:30:00Z",
+        ),
+        (
+            program.clone(),
+            vec!["run", "ingest-minute", "--slot", "2026-01-01T12:30:30Z"],
+            "--slot: expected the start of a minute (UTC), got 2026-01-01T12:30:30Z",
+        ),
+        (
+            program.clone(),
             vec!["run", "vacuum", "--slot", "noon"],
             "--slot: expected a time as RFC 3339",
         ),

@@ -15,7 +15,7 @@ fn looks(said: &Said, state: &str) -> Vec<String> {
     let all: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
     let of_state = all.iter().filter(|look| look["state"] == state);
     of_state
-        .map(|look| look["what"].as_str().unwrap().to_owned())
+        .map(|look| look["check"].as_str().unwrap().to_owned())
         .collect()
 }
 

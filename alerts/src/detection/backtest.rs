@@ -127,6 +127,15 @@ pub async fn try_out(
     Ok(found.map(Some).map_err(|error| vec![error]))
 }
 
+/// Number of days that a backtest of a pattern may evaluate at most: fewer for many metrics.
+#[must_use]
+pub fn max_backtest_days(lake: &Lake, pattern: &Pattern) -> u32 {
+    let directory = lake.directory();
+    let metrics = directory.metrics().filter(|m| pattern.matches(m)).count();
+    let days = MAX_BACKTEST_WORK / metrics.max(1);
+    u32::try_from(days).map_or(MAX_BACKTEST_DAYS, |days| days.clamp(1, MAX_BACKTEST_DAYS))
+}
+
 /// Evaluates the last `days` up to a minute.
 ///
 /// # Errors
@@ -150,7 +159,7 @@ pub async fn backtest(
         .collect();
     let work = metrics.len() * usize::try_from(days).unwrap_or(usize::MAX);
     if work > MAX_BACKTEST_WORK {
-        let most = MAX_BACKTEST_WORK / metrics.len().max(1);
+        let most = max_backtest_days(lake, pattern);
         let message = format!(
             "expected at most {most} days for a pattern of {} metrics, got {days}",
             metrics.len()

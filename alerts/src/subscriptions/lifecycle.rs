@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::Subscription;
 use super::access::Access;
 use super::spec::{SubscriptionSpec, ValidSubscription};
+use super::state_words::in_words;
 use crate::error::{AlertError, FieldError};
 use crate::queue::suppression_list;
 
@@ -388,17 +389,4 @@ async fn note(
         .exec_without_returning(connection)
         .await?;
     Ok(())
-}
-
-/// A state in a word, as its owner sees it.
-#[must_use]
-pub fn in_words(state: SubscriptionState) -> &'static str {
-    match state {
-        SubscriptionState::Pending => "pending",
-        SubscriptionState::Active => "active",
-        SubscriptionState::Paused => "paused",
-        SubscriptionState::Suspended => "suspended",
-        SubscriptionState::Expired => "expired",
-        SubscriptionState::Deleted => "unsubscribed",
-    }
 }

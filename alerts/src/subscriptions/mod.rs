@@ -6,6 +6,7 @@ pub(crate) mod lifecycle;
 mod links;
 mod signup;
 pub(crate) mod spec;
+mod state_words;
 
 use chrono_tz::Tz;
 use marketlake_entities::records::subscription_events;
@@ -15,13 +16,14 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 pub use crate::address::{check_address, check_endpoint, masked};
 pub use access::Access;
-pub use lifecycle::{LifecycleError, Transition, in_words};
+pub use lifecycle::{LifecycleError, Transition};
 pub use links::{test, unsubscribe};
 pub use marketlake_entities::records::subscriptions::{ChannelKind, SubscriptionState};
 pub use signup::{
     SignupLimits, SignupRequester, delete_unconfirmed, expire, request, request_manage_link,
 };
 pub use spec::{SubscriptionSpec, ValidSubscription, check_matches};
+pub use state_words::in_words;
 
 use crate::error::AlertError;
 use crate::rules::rule::{Rule, ScopedRule};

@@ -95,7 +95,7 @@ struct DeliveryThrottle {
 /// Key of the requeued delivery, or errors.
 #[derive(SimpleObject)]
 struct RequeueDeliveryPayload {
-    /// Id of the requeued delivery; null where none was given up under that id.
+    /// Id of the requeued delivery; null where no dead delivery has that id.
     requeued_id: Option<ID>,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,

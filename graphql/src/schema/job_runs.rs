@@ -33,7 +33,7 @@ pub(super) enum JobRunState {
 pub(super) struct JobRun {
     /// Id of the run.
     pub(super) id: ID,
-    /// The job: ingest-minute, detect-jumps, deliver-alerts, compact-hourly, vacuum.
+    /// Name of the job, for example ingest-minute.
     job: String,
     /// The scheduled time that it stands for.
     slot: DateTime,

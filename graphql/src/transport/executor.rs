@@ -49,7 +49,7 @@ pub(crate) struct Executor {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) rate_limiter: Arc<RateLimiter>,
     pub(crate) clock: Arc<RequestClock>,
-    /// Ends what would else go on for ever.
+    /// Ends what would otherwise never end.
     pub(crate) stop: CancellationToken,
     pub(super) max_batch: usize,
     pub(super) persisted: Persisted,
@@ -282,7 +282,7 @@ impl Executor {
     }
 }
 
-/// A stream until its key or token is no longer good, which is the last that it says.
+/// A stream until its key or token is no longer valid, which is the last that it says.
 fn until_ended(
     results: impl Stream<Item = Response> + Send + 'static,
     session: Session,

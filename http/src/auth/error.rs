@@ -17,6 +17,6 @@ pub enum AuthError {
 impl AuthError {
     /// A token that is not valid.
     pub(crate) fn invalid_token(reason: &str) -> Self {
-        Self::Refused(format!("this token is not good: {reason}"))
+        Self::Refused(format!("this token is invalid: {reason}"))
     }
 }

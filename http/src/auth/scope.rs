@@ -86,7 +86,7 @@ impl Scopes {
     }
 }
 
-/// Words parted by spaces or commas.
+/// Words separated by spaces or commas.
 impl FromStr for Scopes {
     type Err = ParseScopeError;
 

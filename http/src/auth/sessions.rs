@@ -94,7 +94,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// Waits until the key or token is no longer good; for ever where there is none.
+    /// Waits until the key or token is no longer valid; for ever where there is none.
     pub async fn ended(&self) -> SessionEnd {
         tokio::select! {
             () = self.revoked.cancelled() => SessionEnd::Revoked,

@@ -1,4 +1,4 @@
-//! Keys that were verified lately. While the database does not answer they go on, for reading only.
+//! Keys that were verified lately. While the database does not answer they stay valid, for reading only.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ impl VerifiedKeys {
         self.keys.insert(key.hash(), Arc::clone(row)).await;
     }
 
-    /// The database says that a key is not good.
+    /// The database says that a key is invalid.
     pub(crate) async fn forget(&self, key: &ApiKey) {
         self.keys.invalidate(&key.hash()).await;
     }

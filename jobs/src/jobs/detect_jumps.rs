@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::error::JobError;
 use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::deliver_alerts::DeliverAlerts;
-use crate::jobs::ingest_minute::IngestMinute;
+use crate::jobs::ingest_minute::{DETECT_JUMPS, IngestMinute};
 use crate::slots;
 
 /// The longest window of a rule: what must be ingested before a minute can be evaluated.
@@ -51,7 +51,7 @@ pub struct DetectOptions {
 
 impl DetectJumps {
     /// Its name.
-    pub const NAME: &'static str = "detect-jumps";
+    pub const NAME: &'static str = DETECT_JUMPS;
 
     /// The job over a lake.
     #[must_use]

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 
 use crate::error::JobError;
 use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
-use crate::jobs::detect_jumps::DetectJumps;
 use crate::run_log;
 use crate::shards::Source;
 use crate::shards::{Shard, shards};
@@ -24,6 +23,8 @@ use crate::slots;
 
 /// Time after a minute's start until which a live price is taken for it.
 const LATENESS: Duration = Duration::from_secs(75);
+/// Name of the job that evaluates what this one commits.
+pub(crate) const DETECT_JUMPS: &str = "detect-jumps";
 /// Minutes back for which missing slots are planned.
 const CATCH_UP_MINUTES: i64 = 7 * 1_440;
 
@@ -177,7 +178,7 @@ impl Commit for MinuteCommit<'_> {
         now: Millis,
     ) -> Result<(), JobError> {
         let slot = PlannedSlot::pending(self.run.slot);
-        slots::enqueue(transaction, DetectJumps::NAME, &[slot], now).await?;
+        slots::enqueue(transaction, DETECT_JUMPS, &[slot], now).await?;
         Ok(())
     }
 }

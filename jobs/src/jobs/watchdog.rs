@@ -169,7 +169,7 @@ impl Watchdog {
     }
 }
 
-/// The names of the feeds that a run went on without.
+/// The names of the feeds that failed in a run.
 fn feeds_failed(outcome: Option<&str>) -> BTreeSet<String> {
     let outcome: Value = outcome
         .and_then(|text| serde_json::from_str(text).ok())

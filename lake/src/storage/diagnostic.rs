@@ -22,7 +22,7 @@ pub struct Diagnostic {
     pub what: &'static str,
     /// Severity.
     pub severity: Severity,
-    /// Observation, and the remedy where it is not good.
+    /// Observation, and the remedy where there is a problem.
     pub detail: String,
 }
 

@@ -134,5 +134,8 @@ fn value(text: &mut impl Write, column: &Column, row: usize) -> fmt::Result {
 }
 
 fn plural(name: &str) -> String {
-    format!("{name}s")
+    match name.ends_with('s') {
+        true => name.to_owned(),
+        false => format!("{name}s"),
+    }
 }

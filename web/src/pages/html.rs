@@ -168,7 +168,7 @@ impl IntoResponse for PageError {
             }
             Self::Token(error) => (
                 StatusCode::BAD_REQUEST,
-                "This link is not good",
+                "This link is invalid",
                 error.to_string(),
             ),
             Self::Life(error @ LifecycleError::Unknown(_)) => {

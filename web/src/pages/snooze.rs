@@ -35,9 +35,9 @@ pub(super) async fn get(
     let now = token::now(&state).await?;
     token::verify(&state, Purpose::Snooze, &token, now).await?;
     Ok(Page::confirmation(
-        "Quiet for a day",
+        "Snooze for a day",
         "For 24 hours this subscription makes no mail.",
-        "Quiet, please",
+        "Snooze alerts",
     ))
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
-use marketlake_alerts::{Backtest, FieldError, Subscription, SubscriptionSpec};
+use marketlake_alerts::{Backtest, FieldError, Subscription, SubscriptionSpec, max_backtest_days};
 use marketlake_common::excerpt;
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
@@ -224,7 +224,10 @@ async fn preview(
         Ok(new) => new,
         Err(error) => return Ok(Err(vec![error])),
     };
-    let found = run_backtest(state, new, DAYS, None).await?;
+    // An invalid pattern is named by the backtest.
+    let most = new.metric.parse().ok();
+    let most = most.map_or(DAYS, |pattern| max_backtest_days(&state.lake, &pattern));
+    let found = run_backtest(state, new, DAYS.min(most), None).await?;
     let nothing = || vec![wrong("metric", "nothing has been recorded yet".to_owned())];
     Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))
 }

@@ -193,7 +193,7 @@ impl LaneWorker {
         let throttles = Arc::clone(&self.shared.throttles);
         let (free, lane) = (self.idle.pop(), self.lane);
         let mut transport = free.unwrap_or_else(|| attempter.channels.transport(lane));
-        let span = tracing::info_span!(
+        let span = tracing::error_span!(
             "delivery",
             id = delivery.id,
             kind = %delivery.kind,

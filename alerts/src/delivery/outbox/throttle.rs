@@ -79,7 +79,7 @@ pub async fn pause_sending(
     set(connection, key, NEVER, 0, reason, now).await
 }
 
-/// Lets all deliveries go on. `false` where they were not stopped.
+/// Resumes all deliveries. `false` where they were not stopped.
 ///
 /// # Errors
 /// If the database fails.
@@ -219,7 +219,7 @@ impl Throttles {
             let cleared = Entity::delete_by_id(key.clone()).exec(connection).await?;
             if cleared.rows_affected > 0 && is_outage(key.0) {
                 let receiver = &key.1;
-                tracing::warn!(receiver, "outage of a receiver ended: deliveries go on");
+                tracing::warn!(receiver, "outage of a receiver ended: deliveries resume");
             }
         }
         Ok(())

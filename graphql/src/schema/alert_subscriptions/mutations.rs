@@ -242,7 +242,7 @@ async fn at<'a>(context: &Context<'a>) -> Result<(&'a AppState, Millis)> {
     Ok((context.data::<AppState>()?, errors::now(context).await?))
 }
 
-/// The subject of a token, or why it is not good.
+/// The subject of a token, or the reason why it is invalid.
 pub(super) async fn subject(
     state: &AppState,
     purpose: Purpose,

@@ -34,7 +34,7 @@ pub(crate) struct Claims {
     iat: Option<f64>,
 }
 
-/// Words parted by spaces, or a list of them.
+/// Words separated by spaces, or a list of them.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Words {

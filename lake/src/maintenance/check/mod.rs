@@ -9,6 +9,7 @@ mod stray;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use marketlake_entities::database;
 use marketlake_entities::records::segments::{Entity, Model, SegmentState, Tier};
 use object_store::ObjectMeta;
 use parquet::errors::ParquetError;
@@ -16,6 +17,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
 
 use crate::catalog::mismatch::MismatchError;
+use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
 use crate::maintenance::rebuild::{Adoption, RebuildSummary, Uploads};
@@ -110,8 +112,8 @@ impl Maintenance<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let mut segments = Entity::find().all(self.lake.database()).await?;
-        segments.sort_by_key(|segment| (segment.min_ts, segment.id));
+        let mut all = Entity::find().all(self.lake.database()).await?;
+        all.sort_by_key(|segment| (segment.min_ts, segment.id));
         let objects = self.lake.store().list().await?;
         let is_manifest = |object: &&ObjectMeta| paths::is_manifest(&object.location);
         let (manifests, objects): (Vec<_>, Vec<_>) = objects.iter().partition(is_manifest);
@@ -119,21 +121,29 @@ impl Maintenance<'_> {
             .iter()
             .map(|object| (object.location.as_ref(), object.size))
             .collect();
-        let listed: HashSet<&str> = segments
+        let listed: HashSet<&str> = all
             .iter()
             .flat_map(|segment| [Some(segment.path.as_str()), segment.rollup_path.as_deref()])
             .flatten()
             .collect();
-        report.retired = count(&segments, SegmentState::Retired);
-        report.set_aside = count(&segments, SegmentState::SetAside);
+        report.retired = count(&all, SegmentState::Retired);
+        report.set_aside = count(&all, SegmentState::SetAside);
         self.check_mismatch(&mut report).await?;
         let strays = objects.iter().map(|object| &object.location);
         let strays = strays.filter(|path| !listed.contains(path.as_ref()));
         self.sort_strays(strays, &mut report).await?;
-        segments.retain(|segment| segment.state == SegmentState::Live);
+        let live = all.into_iter();
+        let live = live.filter(|segment| segment.state == SegmentState::Live);
         let mut whole = Vec::new();
-        for segment in segments {
+        let now = database::clock(self.lake.database()).await?;
+        let impossible = segments::out_of_range(self.lake.database(), now).await?;
+        for segment in live {
             report.segments += 1;
+            // Bounds of impossible times are a problem of their own.
+            let is_possible = impossible.iter().all(|other| other.id != segment.id);
+            if let Some(reason) = wrong_span(&segment).filter(|_| is_possible) {
+                report.problems.push(format!("{}: {reason}", segment.path));
+            }
             let fault = match self.fault(&segment, &sizes, &mut report).await? {
                 None if options.deep => self.deep_fault(&segment, &mut report).await?,
                 fault => fault,
@@ -167,9 +177,6 @@ impl Maintenance<'_> {
         let samples = Object::samples(segment);
         if let Some(reason) = wrong_size(&samples, sizes) {
             return Ok(Some(Fault::Samples(reason)));
-        }
-        if let Some(reason) = wrong_span(segment) {
-            report.problems.push(format!("segment {}: {reason}", segment.path));
         }
         report.bytes += segment.byte_count + segment.rollup_byte_count.unwrap_or(0);
         match self.stated_rows(&samples).await {
