@@ -89,7 +89,8 @@ impl Load<'_> {
                 * 1e3
         };
         crate::say(&format!(
-            "{}: {:.0} answered a second; p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms; by status {}; errors {}",
+            "{}: {:.0} answered a second; p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms; by status \
+             {}; errors {}",
             self.name,
             report["summary"]["requestsPerSec"]
                 .as_f64()

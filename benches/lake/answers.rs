@@ -41,7 +41,8 @@ pub async fn run(lake: &Arc<Lake>) -> anyhow::Result<()> {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let per_sample = |bytes: i64| bytes as f64 / figures.samples as f64;
         crate::say(&format!(
-            "{name:17} {:.2} B/sample ({:.2} with rollups)  names {:.2} ms  series {:.2} ms  rank {:.2} ms  jumps {:.2} ms",
+            "{name:17} {:.2} B/sample ({:.2} with rollups)  names {:.2} ms  series {:.2} ms  rank \
+             {:.2} ms  jumps {:.2} ms",
             per_sample(figures.bytes - figures.rollup_bytes),
             per_sample(figures.bytes),
             of.names,

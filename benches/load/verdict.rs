@@ -129,7 +129,8 @@ pub fn evaluate(
     let last = seen.last().unwrap_or(early);
     say(&format!("after the warm-up: {early}"));
     say(&format!(
-        "at the end: {last}; most: {} MiB; most descriptors: {early_descriptors}, then {descriptors}",
+        "at the end: {last}; most: {} MiB; most descriptors: {early_descriptors}, then \
+         {descriptors}",
         most >> 20
     ));
     say(&format!("requests: {counters}"));

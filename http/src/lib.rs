@@ -1,7 +1,8 @@
 //! Shared parts of the HTTP APIs: state, authentication, limits, caches, middleware.
 //!
-//! A request gets its id ([`request_id`]), passes [`identification`] (client address, key or token, foreign pages), then
-//! [`limits`] (room, then points), then a cache: [`response_cache`] or [`query_cache`].
+//! A request gets its id ([`request_id`]), passes [`identification`] (client address, key or token,
+//! foreign pages), then [`limits`] (room, then points), then a cache: [`response_cache`] or
+//! [`query_cache`].
 //!
 //! Invariant: knows no protocol above it, and neither SQL nor the object store.
 

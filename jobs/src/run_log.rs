@@ -29,7 +29,8 @@ pub(crate) fn log(
     match failures.fail(Instant::now(), &cause) {
         FailureLine::First => match unrecorded {
             Some(reason) => {
-                tracing::error!(job, %slot, attempt, %error, reason, "cannot record a failure; the lease will run out");
+                tracing::error!(job, %slot, attempt, %error, reason, "cannot record a failure; \
+                    the lease will run out");
             }
             None if matches!(error, JobError::Panicked(_)) => {
                 tracing::error!(job, %slot, attempt, outcome, %error, "run panicked");

@@ -238,7 +238,8 @@ async fn claim_where(
     let sql = format!(
         "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
          started_at = {now}, finished_at = null, lease_until = {lease} \
-         where id = (select r.id from job_runs r where {condition} order by r.slot, r.shard limit 1 {skip}) returning *",
+         where id = (select r.id from job_runs r where {condition} order by r.slot, r.shard limit \
+         1 {skip}) returning *",
         now = now.0,
         lease = now.plus(LEASE).0,
     );

@@ -3,10 +3,11 @@
 //! - `storage`: object store (local folder or S3), keys, checksums, retries.
 //! - `segment`: rows and rollups as Parquet files.
 //! - `catalog`: live segments, upload intents, the identity that ties database and store.
-//! - `ingest`: [`Ingest`] writes objects that are not visible yet, [`StagedSegments::publish`] makes
-//!   them live in the caller's transaction; an [`Import`] does so with history.
-//! - `query`: [`Queries`] are what all APIs share. [`QueryEngine`], implemented by [`RecentDay`] (memory), [`DataFusionEngine`] and
-//!   [`AthenaEngine`]; [`Lake::engine`] selects one. `athena` is the client of the last.
+//! - `ingest`: [`Ingest`] writes objects that are not visible yet, [`StagedSegments::publish`]
+//!   makes them live in the caller's transaction; an [`Import`] does so with history.
+//! - `query`: [`Queries`] are what all APIs share. [`QueryEngine`], implemented by [`RecentDay`]
+//!   (memory), [`DataFusionEngine`] and [`AthenaEngine`]; [`Lake::engine`] selects one. `athena` is
+//!   the client of the last.
 //! - `maintenance`: [`Maintenance`] checks, repairs, vacuums and rebuilds.
 //!
 //! [`Lake`] holds what these share and hands them out: `lake.maintenance().vacuum(..)`.

@@ -23,7 +23,8 @@ const MAX_MEMBER_LEN: usize = 200;
 /// Error of a text that is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them separated by commas, got {0:?}"
+    "expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them \
+     separated by commas, got {0:?}"
 )]
 pub struct ParsePatternError(String);
 

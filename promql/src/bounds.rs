@@ -118,6 +118,7 @@ pub(super) fn check_label(name: &str) -> Result<(), PromError> {
     }
     let shown: String = name.chars().take(80).collect();
     Err(PromError::BadData(format!(
-        "expected a label's name of at most {MAX_LABEL_NAME_BYTES} letters, digits and _, got {shown:?}"
+        "expected a label's name of at most {MAX_LABEL_NAME_BYTES} letters, digits and _, got \
+         {shown:?}"
     )))
 }

@@ -62,7 +62,9 @@ impl From<ComputeError> for PromError {
 impl PromError {
     pub(super) fn not_covered(what: &str) -> Self {
         Self::BadData(format!(
-            "{what} is not covered here; covered are selectors with matchers, offset, @, ranges and subqueries, arithmetic, comparison and set operators, aggregations, and the functions that charts of prices need: see docs/api.md"
+            "{what} is not covered here; covered are selectors with matchers, offset, @, ranges \
+             and subqueries, arithmetic, comparison and set operators, aggregations, and the \
+             functions that charts of prices need: see docs/api.md"
         ))
     }
 }

@@ -41,7 +41,9 @@ impl Format {
             });
         }
         accept::best(headers, Self::Rows, Self::of_media_type).ok_or_else(|| {
-            let detail = "accept: expected application/json, text/csv, application/x-ndjson, application/vnd.apache.arrow.stream or application/vnd.apache.parquet among the media types";
+            let detail = "accept: expected application/json, text/csv, application/x-ndjson, \
+                application/vnd.apache.arrow.stream or application/vnd.apache.parquet among the \
+                media types";
             Problem::new(StatusCode::NOT_ACCEPTABLE, "Not acceptable", detail)
         })
     }

@@ -78,12 +78,16 @@ with_rule_fields!(
     tag = "prices",
     params(
         ("metric" = Option<String>, Query, description = "Name or id; all metrics by default.", example = "hottry:volume"),
-        ("from" = Option<String>, Query, format = DateTime, description = "First minute; of one metric 24 hours before the last, of all of them an hour by default."),
-        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; the newest by default."),
+        ("from" = Option<String>, Query, format = DateTime, description = "First minute; of one \
+            metric 24 hours before the last, of all of them an hour by default."),
+        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; the newest \
+            by default."),
         JumpRuleParams,
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
+            page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
+            by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of jumps.", content(

@@ -52,7 +52,8 @@ pub(super) struct MetricAnswer {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
+            the newest by default."),
     ),
     responses(
         (status = 200, description = "The metric.", body = MetricAnswer),

@@ -22,12 +22,15 @@ use crate::query_params::QueryParams;
     path = "/v1/metrics",
     tag = "prices",
     params(
-        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
+            the newest by default."),
         ("market" = Option<String>, Query, description = "Only of this exchange.", example = "binance"),
         ("measure" = Option<String>, Query, description = "Only of this measure.", example = "price"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
+            page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
+            by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of metrics.", content(

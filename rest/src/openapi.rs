@@ -19,7 +19,9 @@ impl Modify for Security {
 #[openapi(
     info(
         title = "marketlake",
-        description = "Every crypto price, every minute. Times are RFC 3339, UTC; a metric is addressed by its name (hottry) or id (binance:hottry). Errors are application/problem+json.",
+        description = "Every crypto price, every minute. Times are RFC 3339, UTC; a metric is \
+            addressed by its name (hottry) or id (binance:hottry). Errors are \
+            application/problem+json.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(ProblemBody, FormatName, StatisticName, AggregateName, DirectionName)),

@@ -49,8 +49,10 @@ pub(super) struct RankAnswer {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by which metrics are ranked; stddev by default."),
-        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by \
+            which metrics are ranked; stddev by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
+            the newest by default."),
     ),
     responses(
         (status = 200, description = "Its place.", body = RankAnswer),

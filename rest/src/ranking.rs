@@ -23,12 +23,17 @@ use crate::query_params::QueryParams;
     path = "/v1/ranking",
     tag = "prices",
     params(
-        ("measure" = Option<String>, Query, description = "Measure of the metrics; price by default.", example = "price"),
-        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by which metrics are ranked; stddev by default."),
-        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("measure" = Option<String>, Query, description = "Measure of the metrics; price by \
+            default.", example = "price"),
+        ("statistic" = Option<crate::schemas::StatisticName>, Query, description = "Statistic by \
+            which metrics are ranked; stddev by default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
+            the newest by default."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
+            page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
+            by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of places.", content(

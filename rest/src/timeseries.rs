@@ -48,14 +48,21 @@ enum Gathering {
     tag = "prices",
     params(
         ("name" = String, Path, description = "Name or id.", example = "hottry"),
-        ("from" = Option<String>, Query, format = DateTime, description = "First minute; 24 hours before the last by default."),
-        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; `at` by default."),
-        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; the newest by default."),
-        ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes up to 366 days.", example = "5m"),
-        ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "Aggregate function of an interval; avg by default."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a page."),
+        ("from" = Option<String>, Query, format = DateTime, description = "First minute; 24 hours \
+            before the last by default."),
+        ("to" = Option<String>, Query, format = DateTime, description = "Last minute; `at` by \
+            default."),
+        ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
+            the newest by default."),
+        ("interval" = Option<String>, Query, description = "Length of an interval: whole minutes \
+            up to 366 days.", example = "5m"),
+        ("aggregate" = Option<crate::schemas::AggregateName>, Query, description = "Aggregate \
+            function of an interval; avg by default."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
+            page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; by default the Accept header decides."),
+        ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
+            by default the Accept header decides."),
     ),
     responses(
         (status = 200, description = "A page of samples, or of candles.", content(
@@ -166,7 +173,8 @@ fn check_size(span: Span) -> Result<(), Problem> {
         return Ok(());
     }
     let problem = format!(
-        "expected at most {MAX_MINUTES} minutes up to {}, got {minutes}; with interval there may be more",
+        "expected at most {MAX_MINUTES} minutes up to {}, got {minutes}; with interval there may \
+         be more",
         span.to
     );
     Err(Problem::bad_parameter("from", &problem))

@@ -69,7 +69,8 @@ impl Setup {
         lake.set_up_athena().await?;
         let statements = ddl.statements().count();
         output::line(&format!(
-            "athena: {statements} statements run; the tables samples, rollups and prices of {} can be queried",
+            "athena: {statements} statements run; the tables samples, rollups and prices of {} \
+             can be queried",
             *settings.athena.database
         ))
     }

@@ -80,7 +80,8 @@ impl Backfill {
                 }
                 RunOnce::Held => {
                     anyhow::bail!(
-                        "{}: another process works on it; its lease ends within 30 s if that process has stopped",
+                        "{}: another process works on it; its lease ends within 30 s if that \
+                         process has stopped",
                         day.from.date()
                     );
                 }
@@ -100,7 +101,8 @@ impl Backfill {
         progress.end();
         let figures = lake.stats().await?;
         output::line(&format!(
-            "backfill: {done} days of {} symbols, {before} were there before; the lake holds {} samples in {} segments",
+            "backfill: {done} days of {} symbols, {before} were there before; the lake holds {} \
+             samples in {} segments",
             symbols.len(),
             figures.samples,
             figures.segments

@@ -68,7 +68,8 @@ fn summary(found: &Found) -> String {
         format!(", most on {day}: {mails}")
     });
     format!(
-        "backtest: {} mails over {} days from {} metrics and {} samples; {} jumps held back; of {} UTC days {} quiet, {} noisy{noisiest}; farthest: {farthest}",
+        "backtest: {} mails over {} days from {} metrics and {} samples; {} jumps held back; of \
+         {} UTC days {} quiet, {} noisy{noisiest}; farthest: {farthest}",
         found.mails,
         found.span_days(),
         found.metrics,

@@ -164,7 +164,8 @@ async fn summary(lake: &Lake, begun: Millis) -> anyhow::Result<String> {
         rollup_bytes: _,
     } = lake.stats().await?;
     Ok(format!(
-        "demo: {slots} slots run, {samples} samples of {metrics} metrics, {segments} segments, {:.2} bytes a sample, {jumps} jumps, {mails} mails",
+        "demo: {slots} slots run, {samples} samples of {metrics} metrics, {segments} segments, \
+         {:.2} bytes a sample, {jumps} jumps, {mails} mails",
         ratio(bytes, samples)
     ))
 }

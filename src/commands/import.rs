@@ -75,7 +75,8 @@ impl Import {
         let imported = sorting.await??.finish().await?;
         let figures = lake.stats().await?;
         output::line(&format!(
-            "import: {} samples of {} metrics from {files} files, {} lines refused; {}; the lake holds {} samples in {} segments",
+            "import: {} samples of {} metrics from {files} files, {} lines refused; {}; the lake \
+             holds {} samples in {} segments",
             imported.samples,
             read.metrics.len(),
             read.refused,

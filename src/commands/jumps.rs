@@ -110,7 +110,8 @@ impl Jumps {
         let differences =
             found.other.len() + found.would_have_fired.len() + found.would_not_have_fired.len();
         output::note(&format!(
-            "replay: {} minutes evaluated again from {} to {}: {} alerts the same, bit for bit; {} other, {} would have fired, {} would not have fired",
+            "replay: {} minutes evaluated again from {} to {}: {} alerts the same, bit for bit; \
+             {} other, {} would have fired, {} would not have fired",
             minutes.range(span.from..=span.to).count(),
             span.from,
             span.to,

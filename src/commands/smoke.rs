@@ -50,7 +50,8 @@ impl Smoke {
         let mut target = Target::new(self.url, given.or_else(|| own.clone()))?;
         if own.is_some() && !target.takes_key().await {
             output::note(
-                "the operator key of the data folder is not this server's: continuing without a key",
+                "the operator key of the data folder is not this server's: continuing without a \
+                 key",
             );
             target = target.without_key();
         }

@@ -62,7 +62,8 @@ impl Auth {
                 "anyone can read prices without a key: set auth.anonymous = \"none\" to prevent it",
             ),
             (AuthMode::Keys, AnonymousAccess::Subscribe) => Some(
-                "anyone can read prices and request subscriptions without a key: set auth.anonymous = \"none\" to prevent it",
+                "anyone can read prices and request subscriptions without a key: set \
+                 auth.anonymous = \"none\" to prevent it",
             ),
         }
     }
@@ -80,7 +81,8 @@ fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError
     let proxies = settings.server.trusted_proxies;
     if proxies > 0 {
         return refused(format!(
-            "expected \"keys\", because other machines can reach the server through server.trusted_proxies = {proxies}; {first}"
+            "expected \"keys\", because other machines can reach the server through \
+             server.trusted_proxies = {proxies}; {first}"
         ));
     }
     if let Some(public) = &settings.server.public_url
@@ -88,7 +90,8 @@ fn check_open(settings: &Settings, listen: SocketAddr) -> Result<(), ConfigError
     {
         let public = public.raw();
         return refused(format!(
-            "expected \"keys\" with server.public_url = {public:?}, which is not this machine; {first}"
+            "expected \"keys\" with server.public_url = {public:?}, which is not this machine; \
+             {first}"
         ));
     }
     Ok(())

@@ -97,7 +97,8 @@ impl Settings {
             None if available == 0 => {
                 let FileLimit(files) = files;
                 let problem = format!(
-                    "the limit of open files is {files}, of which 512 are kept for other things: raise it (ulimit -n)"
+                    "the limit of open files is {files}, of which 512 are kept for other things: \
+                     raise it (ulimit -n)"
                 );
                 return Err(ConfigError::setting("server.max_connections", "", problem));
             }

@@ -367,8 +367,8 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Formats a setting's value for an error: shortened, and without credentials. What should be a URL,
-/// and is none, is not shown at all: it may hold a password.
+/// Formats a setting's value for an error: shortened, and without credentials. What should be a
+/// URL, and is none, is not shown at all: it may hold a password.
 pub(super) fn shown(name: &str, value: &str) -> String {
     let safe = match name.ends_with("url") {
         true => SecretUrl::from(value.to_owned()).to_string(),

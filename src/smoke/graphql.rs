@@ -41,7 +41,8 @@ const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
 const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
     (
         "metric",
-        "query($name: String!) { metric(name: $name) { id name latest { timestamp value } rank { rank } } }",
+        "query($name: String!) { metric(name: $name) { id name latest { timestamp value } rank { \
+         rank } } }",
         "/metric",
         &["id", "name", "latest", "rank"],
     ),

@@ -17,7 +17,12 @@ async fn the_outbox_is_an_operators_by_graphql_and_by_shell() {
     alerting.play(ID, 0, &["340"]).await;
     let mailbox = Mailbox::open(Fault::Recipient(550)).await;
     alerting.send(&mailbox.url).await;
-    let listed = server.graphql_as_operator("{ deliveries(state: DEAD) { id kind to state attempts error } deliveryThrottles { name } }").await;
+    let listed = server
+        .graphql_as_operator(
+            "{ deliveries(state: DEAD) { id kind to state \
+        attempts error } deliveryThrottles { name } }",
+        )
+        .await;
     let dead = &listed["data"]["deliveries"][0];
     assert_eq!(
         (dead["to"].as_str(), dead["kind"].as_str()),

@@ -260,18 +260,30 @@ async fn a_worker_that_died_before_it_handed_over_is_no_doubt_and_one_that_died_
     on_both(async |base: Base| {
         let alerting = one_delivery(&base).await;
         let mailbox = Mailbox::open(Fault::None).await;
-        let held = "update deliveries set state = 'sending', token = 1, attempts = 1, lease_until = 9000000000000000";
+        let held = "update deliveries set state = 'sending', token = 1, attempts = 1, lease_until \
+            = 9000000000000000";
         alerting.database.execute_unprepared(held).await.unwrap();
         assert_eq!(alerting.send(&mailbox.url).await.sent, 0);
-        alerting.database.execute_unprepared("update deliveries set lease_until = null").await.unwrap();
+        alerting
+            .database
+            .execute_unprepared("update deliveries set lease_until = null")
+            .await
+            .unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
-        assert_eq!((delivery.state, delivery.attempts, delivery.unknowns), (DeliveryState::Sent, 2, 0));
-        let again = "update deliveries set state = 'sending', lease_until = null, transmit_started_at = 1, not_before = 0";
+        assert_eq!(
+            (delivery.state, delivery.attempts, delivery.unknowns),
+            (DeliveryState::Sent, 2, 0)
+        );
+        let again = "update deliveries set state = 'sending', lease_until = null, \
+            transmit_started_at = 1, not_before = 0";
         alerting.database.execute_unprepared(again).await.unwrap();
         alerting.send(&mailbox.url).await;
         let delivery = alerting.delivery().await;
-        assert_eq!((delivery.state, delivery.unknowns), (DeliveryState::Sent, 1));
+        assert_eq!(
+            (delivery.state, delivery.unknowns),
+            (DeliveryState::Sent, 1)
+        );
         assert_eq!(mailbox.counts().into_values().collect::<Vec<_>>(), [2]);
     })
     .await;

@@ -59,10 +59,14 @@ async fn differences_are_told_by_minute_value_and_reason() {
     let (code, out, _) = test(&wrong).await;
     assert_eq!(code, 1);
     for expected in [
-        "FAILED  a tripled volume is one alert\n          expected the ratio 3.1 at 2026-01-01T01:00:00Z, it is 3.0",
-        "FAILED  exactly three times is none\n          expected an alert at 2026-01-01T01:00:00Z, found none: the rule was ok",
-        "expected no alert at 2026-01-01T01:00:00Z, found one: 9000 is 90.0000 times the mean 100 of 45 samples",
-        "expected the state no_data at 2026-01-01T01:00:00Z, it is firing: 90.00x the mean, beyond 3x",
+        "FAILED  a tripled volume is one alert\n          expected the ratio 3.1 at \
+         2026-01-01T01:00:00Z, it is 3.0",
+        "FAILED  exactly three times is none\n          expected an alert at \
+         2026-01-01T01:00:00Z, found none: the rule was ok",
+        "expected no alert at 2026-01-01T01:00:00Z, found one: 9000 is 90.0000 times the mean 100 \
+         of 45 samples",
+        "expected the state no_data at 2026-01-01T01:00:00Z, it is firing: 90.00x the mean, \
+         beyond 3x",
         "rules: 1 passed, 3 failed",
     ] {
         assert!(out.contains(expected), "{expected}\nis not in\n{out}");

@@ -63,13 +63,15 @@ fn every_wrong_field_is_named_at_once() {
     assert_eq!(
         errors,
         [
-            "metric: expected a metric or a pattern like *usdt of at most 200 characters, or up to 50 of them separated by commas, got \"a b\"",
+            "metric: expected a metric or a pattern like *usdt of at most 200 characters, or up \
+             to 50 of them separated by commas, got \"a b\"",
             "factor: expected a number above 1 and at most 1000000 with at most 6 decimals, got 1",
             "window_minutes: expected a number from 1 to 1440, got 0",
             "min_samples: expected a number from 1 to 60, got 61",
             "direction: expected up or down, got \"sideways\"",
             "for_minutes: expected a number from 1 to 60, got 61",
-            "resolve_factor: expected a number from 1 to the factor with at most 6 decimals, got 0.5",
+            "resolve_factor: expected a number from 1 to the factor with at most 6 decimals, got \
+             0.5",
             "cooldown_minutes: expected a number from 0 to 10080, got -1",
             "max_per_day: expected a number from 1 to 1440, got 0",
             "max_alerts: expected a number from 1 to 1000000, got 0",

@@ -82,12 +82,14 @@ async fn the_watchdog_finds_a_stale_feed_failing_jobs_and_dying_deliveries() {
     for back in 1..=3 {
         alerting.database.execute_unprepared(&format!(
             "insert into job_runs (job, slot, shard, state, token, attempts, not_before, error, created_at, finished_at) \
-             values ('ingest-minute', {}, 0, 'failed', 1, 1, 0, 'feed binance: no route', {now}, {now})",
+             values ('ingest-minute', {}, 0, 'failed', 1, 1, 0, 'feed binance: no route', {now}, \
+             {now})",
             minute(back).0, now = now.0 - 3_600_000 + back,
         )).await.unwrap();
         alerting.database.execute_unprepared(&format!(
             "insert into deliveries (id, kind, channel, address, destination, state, token, attempts, unknowns, not_before, error, created_at, finished_at) \
-             values ('d{back}', 'alert', 'mail', 'a@b.cd', 'mail:b.cd', 'dead', 1, 1, 0, 0, '550', {now}, {now})", now = now.0,
+             values ('d{back}', 'alert', 'mail', 'a@b.cd', 'mail:b.cd', 'dead', 1, 1, 0, 0, \
+             '550', {now}, {now})", now = now.0,
         )).await.unwrap();
     }
     alerting
@@ -141,7 +143,8 @@ async fn one_of_several_feeds_that_gives_nothing_for_long_is_an_incident_of_its_
         };
         alerting.database.execute_unprepared(&format!(
             "insert into job_runs (job, slot, shard, state, token, attempts, not_before, outcome, created_at, finished_at) \
-             values ('ingest-minute', {}, 0, 'done', 1, 1, 0, '{{\"feeds_failed\":{failed}}}', {now}, {now})",
+             values ('ingest-minute', {}, 0, 'done', 1, 1, 0, '{{\"feeds_failed\":{failed}}}', \
+                 {now}, {now})",
             slot.0, now = now.0,
         )).await.unwrap();
     }

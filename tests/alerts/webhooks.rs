@@ -156,7 +156,8 @@ async fn a_chat_gets_a_line_and_the_button_sends_a_test_once_a_minute() {
     texts.sort();
     assert_eq!(
         texts[0],
-        "*HOT/TRY volume* 3.4x its last hour: 340 at 2026-11-24 10:00 UTC (above 3 times the mean of the 60 minutes before, of at least 45 samples)"
+        "*HOT/TRY volume* 3.4x its last hour: 340 at 2026-11-24 10:00 UTC (above 3 times the mean \
+         of the 60 minutes before, of at least 45 samples)"
     );
     assert!(
         texts[1].contains("[test] *HOT/TRY volume* 3.3"),
@@ -181,7 +182,8 @@ async fn a_receivers_answers_have_their_outcomes() {
             DeliveryState::Dead,
         ),
         (
-            "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: \
+             0\r\nconnection: close\r\n\r\n",
             DeliveryState::Dead,
         ),
         ("", DeliveryState::Unknown),
@@ -317,7 +319,8 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
     assert!(!matches!(first, SendOutcome::Sent), "{first:?}");
     let second = send(&rebound, "https://hook.example:8443/").await;
     assert!(
-        matches!(&second, SendOutcome::Permanent(reason) if reason.contains("hook.example leads to 127.0.0.1")),
+        matches!(&second, SendOutcome::Permanent(reason) if reason.contains("hook.example leads \
+            to 127.0.0.1")),
         "{second:?}"
     );
     // One forbidden address among good ones is enough.
@@ -339,5 +342,12 @@ async fn a_webhook_never_reaches_our_own_network_by_number_by_name_or_by_a_name_
     // With leave, the same hook is reached.
     let open = WebhookChannel::new(loopback(), &certificates, None).unwrap();
     assert_eq!(send(&open, &hook.url("localhost")).await, SendOutcome::Sent);
-    assert_eq!(send(&open, "http://localhost/").await, SendOutcome::Permanent("expected an address like https://example.com/hook, https only, got \"http://localhost/\"".to_owned()));
+    assert_eq!(
+        send(&open, "http://localhost/").await,
+        SendOutcome::Permanent(
+            "expected an \
+        address like https://example.com/hook, https only, got \"http://localhost/\""
+                .to_owned()
+        )
+    );
 }

@@ -15,7 +15,8 @@ use crate::support::DEEP;
 use crate::support::athena::publish;
 use crate::support::samples::{metric, sample, series, start};
 
-const COUNT: &str = "select count(*), count(distinct metric || cast(ts as varchar)) from samples where dt between '2026-11-24' and '2026-11-26'";
+const COUNT: &str = "select count(*), count(distinct metric || cast(ts as varchar)) from samples \
+    where dt between '2026-11-24' and '2026-11-26'";
 
 async fn now(lake: &Lake) -> Millis {
     database::clock(lake.database()).await.unwrap()
@@ -122,7 +123,10 @@ async fn values_and_rollups_are_there_for_others_sql() {
     publish(&fixture.lake).await;
     let found = fixture
         .standin
-        .query("select metric, min(value), max(value), sum(value) from prices where dt = '2026-11-24' group by metric order by metric")
+        .query(
+            "select metric, min(value), max(value), sum(value) from prices where dt = \
+            '2026-11-24' group by metric order by metric",
+        )
         .await;
     let expected = serde_json::json!([
         ["a:one", "1.5", "3.5", "7.5"],
@@ -131,7 +135,10 @@ async fn values_and_rollups_are_there_for_others_sql() {
     assert_eq!(found["rows"], expected, "{found}");
     let found = fixture
         .standin
-        .query("select metric, \"count\", mean, last_unscaled / power(1e1, last_scale) from rollups where dt = '2026-11-24' order by metric")
+        .query(
+            "select metric, \"count\", mean, last_unscaled / power(1e1, last_scale) from \
+            rollups where dt = '2026-11-24' order by metric",
+        )
         .await;
     let expected = serde_json::json!([["a:one", "3", "2.5", "3.5"], ["b:two", "2", "7.5", "8.0"]]);
     assert_eq!(found["rows"], expected, "{found}");

@@ -37,7 +37,13 @@ async fn without_any_it_is_said_what_is_expected() {
     assert_eq!(said.code, 1);
     let (health, detail) = finding(&said, "credentials");
     assert_eq!(health, "bad");
-    assert!(detail.starts_with("no AWS credentials: expected store.access_key_id and store.secret_access_key, or those of the environment"), "{detail}");
+    assert!(
+        detail.starts_with(
+            "no AWS credentials: expected store.access_key_id and \
+        store.secret_access_key, or those of the environment"
+        ),
+        "{detail}"
+    );
     let said = program.run(&["metrics"]).await;
     assert_eq!(said.code, 2, "{said:?}");
     assert!(

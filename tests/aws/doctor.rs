@@ -86,7 +86,13 @@ async fn a_bucket_elsewhere_and_a_clock_an_hour_off_are_told() {
     assert_eq!(said.code, 1);
     let (health, detail) = finding(&said, "clock");
     assert_eq!(health, "bad");
-    assert!(detail.ends_with("seconds ahead, off the server's, which refuses requests that are 15 minutes off: set this machine's clock"), "{detail}");
+    assert!(
+        detail.ends_with(
+            "seconds ahead, off the server's, which refuses requests that are 15 \
+        minutes off: set this machine's clock"
+        ),
+        "{detail}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,8 @@ async fn slowest_read(client: &Client, round: usize) -> Duration {
         slowest = slowest.max(begun.elapsed());
     }
     let query = format!(
-        "{{ a{round}: latest(metrics: [\"ethbtc\"]) {{ sample {{ value }} }} rank(metric: \"ethbtc\") {{ display }} }}"
+        "{{ a{round}: latest(metrics: [\"ethbtc\"]) {{ sample {{ value }} }} rank(metric: \
+         \"ethbtc\") {{ display }} }}"
     );
     let begun = Instant::now();
     let answer = client.graphql(&query).await;

@@ -72,7 +72,8 @@ async fn free(database: &DatabaseConnection) {
         // Killed as soon as they have begun, some slots would be given up after ten deaths.
         "update job_runs set lease_until = 1, attempts = 0 where state = 'running'",
         "update deliveries set lease_until = null where state = 'sending'",
-        "update deliveries set not_before = 0 where state in ('retry', 'unknown') and not_before < 9000000000000000",
+        "update deliveries set not_before = 0 where state in ('retry', 'unknown') and not_before \
+         < 9000000000000000",
         "delete from delivery_throttles",
     ] {
         database.execute_unprepared(sql).await.unwrap();

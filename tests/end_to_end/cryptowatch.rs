@@ -22,13 +22,15 @@ decimal.getcontext().prec = 60
 sent = json.load(open(recording), parse_float=decimal.Decimal, parse_int=decimal.Decimal)["result"]
 sent = {k.removeprefix("market:"): v for k, v in sent.items() if k.startswith("market:")}
 con = duckdb.connect(); con.execute("set timezone='UTC'")
-rows = con.execute(f"select metric, strftime(ts, '%Y-%m-%dT%H:%M:%SZ'), unscaled, scale from read_parquet('{files}', hive_partitioning=false)").fetchall()
+rows = con.execute(f"select metric, strftime(ts, '%Y-%m-%dT%H:%M:%SZ'), unscaled, scale from \
+    read_parquet('{files}', hive_partitioning=false)").fetchall()
 assert all(r[1] == minute for r in rows), rows[:3]
 kept = {m: decimal.Decimal(u).scaleb(-s) for m, _, u, s in rows}
 assert len(kept) == len(rows)
 different = [(m, v, kept.get(m)) for m, v in sent.items() if kept.get(m) != v]
 assert not different and len(kept) == len(sent), different[:5]
-hottry = con.execute(f"select unscaled / pow(10, scale) from read_parquet('{files}') where metric = 'binance:hottry'").fetchone()[0]
+hottry = con.execute(f"select unscaled / pow(10, scale) from read_parquet('{files}') where metric \
+    = 'binance:hottry'").fetchone()[0]
 print(len(kept), "equal;", "hottry", hottry)
 "#;
 
@@ -73,7 +75,8 @@ async fn every_market_of_the_recording_is_answered_digit_for_digit() {
             assert_eq!(exchange.requests().len(), requests);
 
             let files = format!("{}/raw/*/*/*.parquet", base.objects().display());
-            let python = std::env::var_os("MARKETLAKE_TEST_PYTHON").expect("scripts/test makes one");
+            let python = std::env::var_os("MARKETLAKE_TEST_PYTHON").expect("scripts/test makes \
+                one");
             let compared = Command::new(python).args(["-c", COMPARE, &files, path.to_str().unwrap(), &minute]).output().unwrap();
             let said = String::from_utf8_lossy(&compared.stdout).into_owned();
             assert_eq!(said, "10625 equal; hottry 0.06076\n", "{}", String::from_utf8_lossy(&compared.stderr));

@@ -66,7 +66,10 @@ async fn a_candle_of_a_minute_that_was_not_asked_for_is_left_out() {
     let candles = feed(&all_odd).minutes("x", start(), start().plus(5)).await;
     let error = candles.unwrap_err().to_string();
     assert!(
-        error.contains("row 0: time: expected milliseconds from 2026-11-24T10:00:00Z to 2026-11-24T10:05:00Z, got 1795514400000000"),
+        error.contains(
+            "row 0: time: expected milliseconds from 2026-11-24T10:00:00Z to \
+            2026-11-24T10:05:00Z, got 1795514400000000"
+        ),
         "{error}"
     );
     rows.insert(2, row(first));

@@ -73,7 +73,8 @@ async fn bad_entries_are_counted_with_their_reason_and_good_ones_kept() {
             "market:a:null: expected a decimal number, got \"null\"",
             "market:a:negative: expected a price of zero or more, got -1",
             "market:a:huge: 1e99 does not fit: expected at most 18 digits, between 1e-30 and 1e30",
-            "market:a:long: 1.23456789012345678901 does not fit: expected at most 18 digits, between 1e-30 and 1e30",
+            "market:a:long: 1.23456789012345678901 does not fit: expected at most 18 digits, \
+             between 1e-30 and 1e30",
             "market:a:good: the same metric came earlier in this answer",
             "nokind: expected a key of the form kind:exchange:pair",
             "market:a:list: expected a decimal number, got \"[1]\"",

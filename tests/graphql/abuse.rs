@@ -283,7 +283,8 @@ async fn two_hundred_injections_find_nothing() {
         let by_rest = server.get(&format!("/v1/metric/{encoded}/rank")).await;
         assert_eq!(by_rest.status.as_u16(), 404, "{name}");
         let pattern = json!({
-            "query": "query($m: String!) { backtest(input: {metric: $m}, days: 1) { userErrors { field } backtest { metrics } } }",
+            "query": "query($m: String!) { backtest(input: {metric: $m}, days: 1) { userErrors { \
+                field } backtest { metrics } } }",
             "variables": {"m": name},
         });
         let tested: Answer = server.json(Method::POST, "/graphql", &pattern).await;
@@ -310,7 +311,13 @@ async fn slow_clients_hold_up_nobody() {
     let mut slow = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(&address).await.unwrap();
-        stream.write_all(b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{").await.unwrap();
+        stream
+            .write_all(
+                b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: \
+            application/json\r\ncontent-length: 1000\r\n\r\n{",
+            )
+            .await
+            .unwrap();
         slow.push(stream);
     }
     let begun = Instant::now();

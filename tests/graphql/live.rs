@@ -136,7 +136,8 @@ async fn who_breaks_the_protocol_is_told_how() {
     let base = Base::local().await;
     let program = Program::on(&base).with("MARKETLAKE_AUTH__MODE", "keys");
     let server = serve_with(&program, &base, HISTORY).await;
-    let slots = json!({"type": "subscribe", "id": "1", "payload": {"query": "subscription { slots { timestamp } }"}});
+    let slots = json!({"type": "subscribe", "id": "1", "payload": {"query": "subscription { slots \
+        { timestamp } }"}});
     let init = json!({"type": "connection_init"});
     let bad_key =
         json!({"type": "connection_init", "payload": {"authorization": "Bearer ml_no_key"}});
@@ -287,7 +288,8 @@ async fn parts_come_one_by_one_as_apollo_client_asks_for_them() {
     assert!(wrong.ends_with("--graphql--\r\n"), "{wrong}");
 
     let variables = json!({"names": ["tie"]});
-    let query = "subscription ($names: [String!]!) { samples(metrics: $names) { samples { sample { value } } } }";
+    let query = "subscription ($names: [String!]!) { samples(metrics: $names) { samples { sample \
+        { value } } } }";
     let body = json!({"query": query, "variables": variables}).to_string();
     let mut stream = post(body).await;
     assert_eq!(

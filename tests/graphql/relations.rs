@@ -70,15 +70,32 @@ async fn pages_go_forward_and_backward_and_lose_nothing() {
             writeln!(history, "binance:long,2026-11-24T10:{minute}:00Z,{minute}").unwrap();
         }
         let server = Client::owning(serve(&base, &history).await);
-        for (field, order) in [("metrics", ""), ("metrics", "orderBy: NAME, "), ("metrics", "orderBy: RANK, "), ("ranking", ""), ("segments", "")] {
+        for (field, order) in [
+            ("metrics", ""),
+            ("metrics", "orderBy: NAME, "),
+            ("metrics", "orderBy: RANK, "),
+            ("ranking", ""),
+            ("segments", ""),
+        ] {
             let page = async |arguments: &str| {
-                let node = if field == "ranking" { "metric { id }" } else { "id" };
-                let query = format!("{{ {field}({order}{arguments}) {{ edges {{ cursor node {{ {node} }} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}");
+                let node = if field == "ranking" {
+                    "metric { id }"
+                } else {
+                    "id"
+                };
+                let query = format!(
+                    "{{ {field}({order}{arguments}) {{ edges {{ cursor node {{ \
+                    {node} }} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} \
+                    }} }}"
+                );
                 let answer = server.graphql(&query).await;
                 assert!(answer.get("errors").is_none(), "{query}: {answer}");
                 answer["data"][field].clone()
             };
-            let all = page("first: 100").await["edges"].as_array().unwrap().clone();
+            let all = page("first: 100").await["edges"]
+                .as_array()
+                .unwrap()
+                .clone();
             let (mut forward, mut arguments) = (Vec::new(), "first: 2".to_owned());
             loop {
                 let next = page(&arguments).await;
@@ -109,7 +126,8 @@ async fn every_entity_is_found_again_by_its_id() {
     on_both(async |base: Base| {
         let server = Client::owning(serve(&base, HISTORY).await);
         server.graphql(r#"mutation { createSubscription(input: {metric: "tie", address: "a@example.com"}) { subscription { id } } }"#).await;
-        let ids = server.graphql("{ segments { nodes { id } } subscriptions { id } deliveries { id } }").await;
+        let ids = server.graphql("{ segments { nodes { id } } subscriptions { id } deliveries { \
+            id } }").await;
         let data = &ids["data"];
         let mut wanted = vec![
             ("Metric", "kraken:tie"),
@@ -154,7 +172,8 @@ async fn values_are_transformed_as_asked() {
         assert_eq!(values("{kind: MOVING_AVERAGE, minutes: 2}, {kind: CHANGE}").await, json!(["0.05", "-5", "-3.05"]));
         for (transforms, message) in [
             ("{kind: CHANGE, minutes: 5}", "transforms.minutes: expected none"),
-            ("{kind: Z_SCORE, minutes: 0}", "transforms.minutes: expected a number from 1 to 10080, got 0"),
+            ("{kind: Z_SCORE, minutes: 0}", "transforms.minutes: expected a number from 1 to \
+                10080, got 0"),
         ] {
             let query = format!(r#"{{ timeseries(metrics: ["one"], transforms: [{transforms}]) {{ values }} }}"#);
             let answer = server.graphql(&query).await;

@@ -13,7 +13,8 @@ use crate::support::program::{Program, Running};
 /// A connection that the server is busy with: a body that does not come.
 async fn busy(server: &Running, last: u8) -> TcpStream {
     let mut stream = connect_from(server, last).await;
-    let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: \
+        application/json\r\ncontent-length: 9\r\n\r\n{";
     stream.write_all(head).await.unwrap();
     stream
 }

@@ -82,12 +82,14 @@ async fn a_request_names_one_host_and_one_path() {
         ),
         (
             "another encoding before chunked",
-            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, \
+             chunked\r\n\r\n0\r\n\r\n",
             "400",
         ),
         (
             "two headers of an encoding",
-            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: identity\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: \
+             identity\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
             "400",
         ),
     ] {
@@ -139,7 +141,8 @@ async fn http_2_is_not_answered() {
     let said = exchange(&server, preface).await;
     assert!(!said.contains("\0\0"), "{said:?}");
     assert!(matches!(status(&said), "none" | "400"), "{said:?}");
-    let upgrade = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n";
+    let upgrade = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, \
+        http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n";
     let said = exchange(&server, upgrade).await;
     assert_eq!(status(&said), "200", "{said:?}");
 }

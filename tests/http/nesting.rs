@@ -184,7 +184,8 @@ async fn graphql_documents_and_variables_go_only_so_deep() {
         ] {
             for place in ["variables", "extensions"] {
                 let body = format!(
-                    "{{\"query\": \"query($m: [String!]!) {{ latest(metrics: $m) {{ sample {{ value }} }} }}\", \"{place}\": {{\"m\": {value}}}}}"
+                    "{{\"query\": \"query($m: [String!]!) {{ latest(metrics: $m) {{ sample {{ \
+                     value }} }} }}\", \"{place}\": {{\"m\": {value}}}}}"
                 );
                 let client = server.with("content-type", "application/json");
                 let answer = client.send(Method::POST, "/graphql", Some(body)).await;
@@ -255,7 +256,8 @@ async fn patterns_of_many_stars_are_matched_at_once() {
     let pattern = format!("{}b", "*a".repeat(90));
     let patterns = [pattern.as_str(); 10].join(",");
     let body = json!({
-        "query": "query($m: String!) { backtest(input: {metric: $m}, days: 1) { userErrors { message } } }",
+        "query": "query($m: String!) { backtest(input: {metric: $m}, days: 1) { userErrors { \
+            message } } }",
         "variables": {"m": patterns},
     });
     let begun = std::time::Instant::now();

@@ -59,7 +59,11 @@ async fn tools_introspect_the_schema_and_nothing_multiplies_it() {
             .to_owned(),
         {
             let many: String = (0..100).fold(String::new(), |mut all, n| {
-                let _ = write!(all, "a{n}: __schema {{ types {{ fields {{ args {{ name }} type {{ fields {{ name }} }} }} }} }} ");
+                let _ = write!(
+                    all,
+                    "a{n}: __schema {{ types {{ fields {{ args {{ name }} type {{ \
+                    fields {{ name }} }} }} }} }} "
+                );
                 all
             });
             format!("{{ {many} }}")
@@ -140,7 +144,8 @@ async fn answers_are_only_so_large_and_cost_by_their_size() {
     let bytes = u64::try_from(page.body.len()).unwrap();
     assert!(bytes > 300_000, "{bytes} bytes");
     assert!(left <= 120 - 2 - bytes / 16_384 + 10, "{left} points left");
-    let all = json!({"query": "{ timeseries(metrics: [\"hottry\"], from: \"2025-11-24T16:00:00Z\", to: \"2025-12-22T10:39:00Z\") { times values } }"});
+    let all = json!({"query": "{ timeseries(metrics: [\"hottry\"], from: \
+        \"2025-11-24T16:00:00Z\", to: \"2025-12-22T10:39:00Z\") { times values } }"});
     let answer = server.json(Method::POST, "/graphql", &all).await.value();
     assert_eq!(
         answer["errors"][0]["extensions"]["code"], "TOO_LARGE",

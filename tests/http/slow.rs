@@ -91,7 +91,8 @@ async fn bodies_that_never_come_hold_no_permit() {
     let mut waiting = Vec::new();
     for _ in 0..260 {
         let mut stream = connect(&server).await;
-        let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: \
+            application/json\r\ncontent-length: 100\r\n\r\n{";
         stream.write_all(head).await.unwrap();
         waiting.push(stream);
     }
@@ -112,7 +113,8 @@ async fn a_body_that_stops_coming_times_out() {
     let base = Base::local().await;
     let settings = [("HEADER_TIMEOUT", "1s"), ("BODY_TIMEOUT", "3s")];
     let server = server(&base, &settings).await;
-    let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    let head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: \
+        application/json\r\ncontent-length: 1000\r\n\r\n{";
     let mut stopped = connect(&server).await;
     stopped.write_all(head).await.unwrap();
     let mut slow = connect(&server).await;

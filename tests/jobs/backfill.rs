@@ -113,26 +113,54 @@ async fn history_comes_day_by_day_and_pauses_are_obeyed() {
         let said = program.run(&SPAN).await;
         assert_eq!(said.code, 0, "{said:?}");
         let figures = format!(
-            "backfill: 3 days of 3 symbols, 0 were there before; the lake holds {} samples in 3 segments\n",
+            "backfill: 3 days of 3 symbols, 0 were there before; the lake holds {} samples in 3 \
+             segments\n",
             expected()
         );
         assert_eq!(said.out, figures);
-        assert!(said.err.contains("2026-01-02 is in; 6 of 9, "), "{}", said.err);
+        assert!(
+            said.err.contains("2026-01-02 is in; 6 of 9, "),
+            "{}",
+            said.err
+        );
         let lake = base.lake().await;
-        assert_eq!(lake.maintenance().check(DEEP).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(
+            lake.maintenance().check(DEEP).await.unwrap().problems,
+            Vec::<String>::new()
+        );
         let series = program
-            .ok(&["timeseries", "hottry", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-02T00:02:00Z", "--format", "csv"])
+            .ok(&[
+                "timeseries",
+                "hottry",
+                "--from",
+                "2026-01-02T00:00:00Z",
+                "--to",
+                "2026-01-02T00:02:00Z",
+                "--format",
+                "csv",
+            ])
             .await;
         let first = minute("2026-01-02T00:00:00Z").number() % 1_000 + 1;
-        assert!(series.contains(&format!("hottry,2026-01-02T00:00:00Z,{first}.5\n")), "{series}");
+        assert!(
+            series.contains(&format!("hottry,2026-01-02T00:00:00Z,{first}.5\n")),
+            "{series}"
+        );
         // Minutes that are there are not requested again.
         let requests = exchange.requests.lock().unwrap().len();
         let again = program.ok(&SPAN).await;
-        assert!(again.starts_with("backfill: 0 days of 3 symbols, 3 were there before;"), "{again}");
+        assert!(
+            again.starts_with("backfill: 0 days of 3 symbols, 3 were there before;"),
+            "{again}"
+        );
         assert_eq!(exchange.requests.lock().unwrap().len(), requests);
-        let bad = program.run(&["backfill", "--feed", "binance", "--from", "tomorrow"]).await;
+        let bad = program
+            .run(&["backfill", "--feed", "binance", "--from", "tomorrow"])
+            .await;
         assert_eq!(bad.code, 2);
-        assert!(bad.err.contains("--from: expected a time as RFC 3339"), "{bad:?}");
+        assert!(
+            bad.err.contains("--from: expected a time as RFC 3339"),
+            "{bad:?}"
+        );
     })
     .await;
 }

@@ -46,7 +46,8 @@ pub async fn copied(base: &Base, name: &str) -> DatabaseConnection {
             // A template must have no other users for a moment.
             crate::support::eventually("the copy", async || {
                 let end = format!(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{from}'"
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = \
+                     '{from}'"
                 );
                 admin.execute_unprepared(&end).await.unwrap();
                 let sql = format!("create database {to} template {from}");

@@ -10,7 +10,8 @@ use crate::support::samples::{sample, series};
 
 const PAGE: &str = include_str!("../../docs/lake.md");
 /// Expected result of each example: in the order of metrics, the newest value.
-const NEWEST: &str = "assert [(m, round(v, 9)) for m, v in newest] == [('a:one', 0.06076), ('b:two', 12.5), ('c:large', 123456.75)], newest\nprint(len(files), 'files')";
+const NEWEST: &str = "assert [(m, round(v, 9)) for m, v in newest] == [('a:one', 0.06076), \
+    ('b:two', 12.5), ('c:large', 123456.75)], newest\nprint(len(files), 'files')";
 
 /// The page's Python blocks, each with the heading line before it.
 fn blocks() -> Vec<(String, String)> {

@@ -133,7 +133,10 @@ pub fn visit(folder: &Path, with: &mut impl FnMut(&Path)) {
 
 fn python() -> PathBuf {
     let python = std::env::var_os("MARKETLAKE_TEST_PYTHON");
-    PathBuf::from(python.expect("MARKETLAKE_TEST_PYTHON names a Python with check-jsonschema and DuckDB: run scripts/test, which makes one"))
+    PathBuf::from(python.expect(
+        "MARKETLAKE_TEST_PYTHON names a Python with check-jsonschema and \
+        DuckDB: run scripts/test, which makes one",
+    ))
 }
 
 #[test]

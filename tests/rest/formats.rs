@@ -40,7 +40,8 @@ async fn rows_are_the_same_in_every_form() {
             files.push(file);
         }
         let Ok(python) = std::env::var("MARKETLAKE_TEST_PYTHON") else {
-            panic!("MARKETLAKE_TEST_PYTHON: expected a Python with pyarrow; scripts/test makes one");
+            panic!("MARKETLAKE_TEST_PYTHON: expected a Python with pyarrow; scripts/test makes \
+                one");
         };
         let out = Command::new(python).args(["-c", PANDAS]).args(&files).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

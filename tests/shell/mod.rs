@@ -20,12 +20,14 @@ async fn a_line_that_does_not_parse_keeps_everything_out_unless_told_to_go_on() 
         let path = file(&base, "h.csv", "metric,ts,value\na:b,2026-01-01T00:00:00Z,1\na:b,2026-01-01T00:01:00Z,oops\na:b,2026-01-01T00:02:00Z,3\n");
         let said = program.run(&["import", &path]).await;
         assert_eq!((said.code, said.out.as_str()), (1, ""));
-        assert_eq!(said.err, format!("marketlake: {path}:3: value: expected a decimal number, got \"oops\"\n"));
+        assert_eq!(said.err, format!("marketlake: {path}:3: value: expected a decimal number, got \
+            \"oops\"\n"));
         assert_eq!(program.ok(&["metrics", "--format", "csv"]).await, "metric,id,market,pair,measure\n");
         let said = program.run(&["import", "--keep-going", &path]).await;
         assert_eq!(said.code, 0);
         assert!(said.err.contains(&format!("{path}:3: value: expected a decimal number")), "{said:?}");
-        assert_eq!(said.out, "import: 2 samples of 1 metrics from 1 files, 1 lines refused; 2 new, 0 corrected; the lake holds 2 samples in 1 segments\n");
+        assert_eq!(said.out, "import: 2 samples of 1 metrics from 1 files, 1 lines refused; 2 \
+            new, 0 corrected; the lake holds 2 samples in 1 segments\n");
         assert_eq!(program.ok(&["check"]).await.split(", ").take(2).collect::<Vec<_>>(), ["check: 1 segments", "2 rows"]);
     })
     .await;
@@ -107,7 +109,10 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     let checked = program.ok(&["check", "--deep"]).await;
     assert!(
         checked.starts_with("check: 1 segments, 160 rows, ")
-            && checked.ends_with(", 0 retired, 0 set aside, 0 unlisted objects, 0 unknown objects, 0 foreign files, 0 problems, 0 repaired, 0 rows lost\n"),
+            && checked.ends_with(
+                ", 0 retired, 0 set aside, 0 unlisted objects, 0 unknown \
+                objects, 0 foreign files, 0 problems, 0 repaired, 0 rows lost\n"
+            ),
         "{checked}"
     );
     std::fs::remove_file(&base.object_files()[0]).unwrap();

@@ -210,8 +210,10 @@ impl Base {
 
 /// An empty database of its own on the test's Postgres.
 pub async fn fresh_postgres() -> String {
-    let server = std::env::var("MARKETLAKE_TEST_POSTGRES")
-        .expect("MARKETLAKE_TEST_POSTGRES names the Postgres to test on: run scripts/test, which starts one");
+    let server = std::env::var("MARKETLAKE_TEST_POSTGRES").expect(
+        "MARKETLAKE_TEST_POSTGRES names the Postgres to test on: run scripts/test, which \
+            starts one",
+    );
     let name = format!("test_{}", Uuid::new_v4().simple());
     let admin = database::connect(&server).await.unwrap();
     admin

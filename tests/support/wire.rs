@@ -135,7 +135,8 @@ impl Wire {
 
 fn refusal(status: u16, code: &str) -> Response<Full<Bytes>> {
     let xml = format!(
-        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the weather has it</Message></Error>"
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the weather has \
+         it</Message></Error>"
     );
     let response = Response::builder().status(status);
     let response = response.header("content-type", "application/xml");

@@ -114,13 +114,17 @@ fn title(row: &Model) -> String {
 fn advice(kind: IncidentKind) -> &'static str {
     match kind {
         IncidentKind::FeedStale => {
-            "whether a scheduler runs, what it logs about ingest-minute, and whether the exchange answers. Until then rules are not evaluated: missing data neither fires nor resolves an alert."
+            "whether a scheduler runs, what it logs about ingest-minute, and whether the exchange \
+             answers. Until then rules are not evaluated: missing data neither fires nor resolves \
+             an alert."
         }
         IncidentKind::JobFailing => {
-            "jobRuns in GraphQL, or the log; a slot that has failed is done again by: marketlake run JOB --slot TS"
+            "jobRuns in GraphQL, or the log; a slot that has failed is done again by: marketlake \
+             run JOB --slot TS"
         }
         IncidentKind::DeliveriesFailing => {
-            "marketlake deliveries list --state dead; after the repair, send again with: marketlake deliveries requeue ID"
+            "marketlake deliveries list --state dead; after the repair, send again with: \
+             marketlake deliveries requeue ID"
         }
     }
 }

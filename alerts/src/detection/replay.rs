@@ -202,7 +202,8 @@ async fn under_way(
     before: Minute,
 ) -> Result<HashMap<Metric, (RuleState, Option<Minute>)>, AlertError> {
     let sql = "select t.* from transitions t where t.subscription_id = $1 and t.ts >= $2 and t.ts = \
-         (select max(u.ts) from transitions u where u.subscription_id = t.subscription_id and u.metric = t.metric and u.ts < $3)";
+         (select max(u.ts) from transitions u where u.subscription_id = t.subscription_id and \
+         u.metric = t.metric and u.ts < $3)";
     let values = [
         subscription_id.into(),
         from.start().0.into(),

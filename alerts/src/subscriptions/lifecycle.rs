@@ -64,7 +64,8 @@ pub enum LifecycleError {
     },
     /// The address has as many as it may.
     #[error(
-        "expected at most {MAX_SUBSCRIPTIONS_PER_ADDRESS} subscriptions of an address; end another one first"
+        "expected at most {MAX_SUBSCRIPTIONS_PER_ADDRESS} subscriptions of an address; end \
+         another one first"
     )]
     TooMany,
     /// The new rule is no rule.

@@ -114,7 +114,8 @@ pub async fn request(
     let since = now.minus(DAY);
     if count_from_source(&transaction, requester.source, since).await? >= limits.max_per_source {
         let message = format!(
-            "expected at most {} new subscriptions a day from one network address; confirm those that are pending, or come back tomorrow",
+            "expected at most {} new subscriptions a day from one network address; confirm those \
+             that are pending, or come back tomorrow",
             limits.max_per_source
         );
         return Ok(Err(vec![too_many("address", message)]));

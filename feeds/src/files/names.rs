@@ -45,7 +45,8 @@ impl Names {
         let parsed = match (&self.market, text.split_once(':')) {
             (None, None) => {
                 return Err(format!(
-                    "metric: {text:?} is a pair alone, expected an id like binance:hottry, or --market"
+                    "metric: {text:?} is a pair alone, expected an id like binance:hottry, or \
+                     --market"
                 ));
             }
             (Some(market), None) => Metric::new(market, text, PRICE),

@@ -59,8 +59,10 @@ fn each_bad_line_is_named_and_the_others_are_kept() {
         lines("bad.csv", content, &FileOptions::default()),
         [
             "bad.csv:1: value: expected a decimal number, got \"NaN\"",
-            "bad.csv:2: ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got \"yesterday\"",
-            "bad.csv:3: metric: \"b\" is a pair alone, expected an id like binance:hottry, or --market",
+            "bad.csv:2: ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got \
+             \"yesterday\"",
+            "bad.csv:3: metric: \"b\" is a pair alone, expected an id like binance:hottry, or \
+             --market",
             "bad.csv:4: ts 1795516260 is before 2009: expected RFC 3339 or epoch milliseconds",
             "bad.csv:5: expected 3 fields metric,ts,value, got 2",
             "bad.csv:6: value: expected a price of zero or more, got -1",
@@ -71,7 +73,8 @@ fn each_bad_line_is_named_and_the_others_are_kept() {
 
 #[test]
 fn candles_become_a_price_and_a_volume_under_the_name_of_the_file() {
-    let content = "[[1795516260000, 1, 2, 0.5, 9.818e-05, 3539.49175676], [1795516320000,1,1,1,1], [1795516380000,1,1,1,\"x\",1]]";
+    let content = "[[1795516260000, 1, 2, 0.5, 9.818e-05, 3539.49175676], \
+        [1795516320000,1,1,1,1], [1795516380000,1,1,1,\"x\",1]]";
     assert_eq!(
         lines("POWR_BTC-1m.json", content, &market("bittrex")),
         [
@@ -93,7 +96,8 @@ fn a_file_that_cannot_be_used_says_why() {
     assert_eq!(
         lines("a.txt", "", &none),
         [
-            "cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json, .json.gz or .parquet"
+            "cannot import a.txt: expected a name that ends in .csv, .csv.gz, .json, .json.gz or \
+             .parquet"
         ]
     );
     let truncated = lines("a.json", "[[1795516260000,1,1", &market("x"));

@@ -78,7 +78,8 @@ impl JumpsQuery {
     #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     #[graphql(
         guard = "RequireScope(Scope::Read)",
-        complexity = "if metric.is_some() { 100 } else { 1_000 } + paging::complexity(first.or(last), child_complexity)"
+        complexity = "if metric.is_some() { 100 } else { 1_000 } + \
+            paging::complexity(first.or(last), child_complexity)"
     )]
     async fn jumps(
         &self,
@@ -88,7 +89,8 @@ impl JumpsQuery {
         >,
         #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,
         #[graphql(
-            desc = "First minute; of one metric 24 hours before the last, of all of them an hour by default."
+            desc = "First minute; of one metric 24 hours before the last, of all of them an hour \
+                by default."
         )]
         from: Option<DateTime>,
         #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,

@@ -144,7 +144,8 @@ impl LiveSubscription {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics by default."
+            desc = "A metric, a list separated by commas, or a pattern: *usdt. All metrics by \
+                default."
         )]
         metric: Option<String>,
         #[graphql(desc = "Rule by which a sample is a jump.", default)] rule: JumpRuleInput,

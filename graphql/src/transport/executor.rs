@@ -122,7 +122,8 @@ impl Executor {
     ) -> Result<Executed, Rejected> {
         let ready = self.prepare(request, caller, meta).await?;
         if ready.stats.operation == OperationType::Subscription {
-            let message = "expected a query or a mutation: subscriptions are answered as text/event-stream, and over a WebSocket at /graphql/ws";
+            let message = "expected a query or a mutation: subscriptions are answered as \
+                text/event-stream, and over a WebSocket at /graphql/ws";
             return Err(Rejected::of(RequestError::bad_request(message)));
         }
         let (budget, introspected) = (ready.budget, ready.stats.introspected);

@@ -62,7 +62,8 @@ impl Persisted {
                 Ok(query)
             }
             Some(_) => {
-                let message = "extensions.persistedQuery.sha256Hash: expected the hash of the query beside it";
+                let message = "extensions.persistedQuery.sha256Hash: expected the hash of the \
+                    query beside it";
                 Err(RequestError::bad_request(message))
             }
             // With this status and message Apollo's clients send the document along.

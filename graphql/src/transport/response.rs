@@ -55,7 +55,8 @@ pub(super) fn refused(form: ResponseFormat, wrong: &Rejected) -> Response {
 
 /// Response where no acceptable media type is supported.
 pub(super) fn not_acceptable() -> Response {
-    let message = "accept: expected application/graphql-response+json, application/json or text/event-stream among the media types";
+    let message = "accept: expected application/graphql-response+json, application/json or \
+        text/event-stream among the media types";
     let error = RequestError::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message);
     refused(ResponseFormat::Json, &Rejected::of(error))
 }

@@ -199,7 +199,8 @@ impl Authenticator {
             if let Err(error) = &checked
                 && !is_blind
             {
-                tracing::warn!(%error, "it cannot be checked whether keys in use were revoked, trying again");
+                tracing::warn!(%error, "it cannot be checked whether keys in use were revoked, \
+                    trying again");
             }
             is_blind = checked.is_err();
             tokio::select! {

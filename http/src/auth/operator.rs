@@ -33,7 +33,8 @@ pub enum OperatorKeyError {
         error: io::Error,
     },
     /// Others can read it.
-    #[error("{}: users other than its owner may read it: run chmod 600, or delete it to get a new one", .0.display())]
+    #[error("{}: users other than its owner may read it: run chmod 600, or delete it to get a new \
+        one", .0.display())]
     Exposed(PathBuf),
     /// It holds something else.
     #[error("{}: expected an operator key: delete the file for a new one", .0.display())]

@@ -1,4 +1,5 @@
-//! Keys that were verified lately. While the database does not answer they stay valid, for reading only.
+//! Keys that were verified lately. While the database does not answer they stay valid, for reading
+//! only.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -133,7 +133,8 @@ impl Job for DetectJumps {
         let (jumps, rules) = (verdict.jumps, verdict.rules);
         let missing = self.missing_parts(run.slot).await?;
         if !missing.is_empty() {
-            tracing::warn!(slot = %run.slot, ?missing, "jumps detected without some parts of the minute");
+            tracing::warn!(slot = %run.slot, ?missing, "jumps detected without some parts of the \
+                minute");
         }
         let transaction = database::begin_write(database).await?;
         let now = run.now(&transaction).await?;

@@ -58,7 +58,8 @@ impl Job for ExpireSubscriptions {
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         if run.clock_stepped_within(CLOCK_TRUSTED_AFTER) {
-            tracing::warn!(slot = %run.slot, "the clock was set lately: no subscription is ended by its age");
+            tracing::warn!(slot = %run.slot, "the clock was set lately: no subscription is ended \
+                by its age");
             let skipped = json!({"skipped": "the clock was set lately"});
             return run.finish(&self.database, &skipped).await;
         }

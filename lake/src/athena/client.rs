@@ -245,7 +245,8 @@ impl AthenaClient {
             return;
         }
         if let Err(error) = self.intents.record(&keys).await {
-            tracing::warn!(%error, key, "a result of Athena is left to the bucket's lifecycle rule");
+            tracing::warn!(%error, key, "a result of Athena is left to the bucket's lifecycle \
+                rule");
         }
     }
 

@@ -59,7 +59,10 @@ impl Lake {
             Ok(days) => Diagnostic::new(
                 "manifests",
                 Severity::Warning,
-                format!("the manifests of {days} days are older than the catalog: does a scheduler run? `marketlake athena publish` writes them now"),
+                format!(
+                    "the manifests of {days} days are older than the catalog: does a \
+                    scheduler run? `marketlake athena publish` writes them now"
+                ),
             ),
             Err(error) => Diagnostic::new("manifests", Severity::Bad, error.to_string()),
         });

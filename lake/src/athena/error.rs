@@ -16,12 +16,14 @@ pub enum AthenaError {
     NoneNamed,
     /// None of the workgroups can be used.
     #[error(
-        "athena: no workgroup can be used ({0}): check athena.workgroups, and the IAM permissions that docs/aws.md lists"
+        "athena: no workgroup can be used ({0}): check athena.workgroups, and the IAM permissions \
+         that docs/aws.md lists"
     )]
     NoWorkgroup(String),
     /// All were busy for too long.
     #[error(
-        "athena: still refused after {seconds} s ({reason}): try again later, name more workgroups, or have the account's quota raised"
+        "athena: still refused after {seconds} s ({reason}): try again later, name more \
+         workgroups, or have the account's quota raised"
     )]
     Busy {
         /// Duration of the attempts.
@@ -31,7 +33,8 @@ pub enum AthenaError {
     },
     /// It would have to read more than may be read.
     #[error(
-        "athena: the query would read up to {bytes} bytes, more than athena.max_scanned_gigabytes allows, {max}: request a shorter time, or raise it"
+        "athena: the query would read up to {bytes} bytes, more than athena.max_scanned_gigabytes \
+         allows, {max}: request a shorter time, or raise it"
     )]
     TooLarge {
         /// Bytes in the queried days.
@@ -41,7 +44,8 @@ pub enum AthenaError {
     },
     /// The workgroup ended it because it read too much.
     #[error(
-        "athena: the workgroup's scan limit ended query {id} ({reason}): request a shorter time, or raise the limit"
+        "athena: the workgroup's scan limit ended query {id} ({reason}): request a shorter time, \
+         or raise the limit"
     )]
     ScanLimit {
         /// The query.
@@ -62,7 +66,8 @@ pub enum AthenaError {
     },
     /// The query did not end in time, and was stopped.
     #[error(
-        "athena: query {id} had not ended after {seconds} s and was stopped: request a shorter time, or raise athena.timeout"
+        "athena: query {id} had not ended after {seconds} s and was stopped: request a shorter \
+         time, or raise athena.timeout"
     )]
     Slow {
         /// The query.
@@ -72,7 +77,8 @@ pub enum AthenaError {
     },
     /// The object with its rows is not there.
     #[error(
-        "athena: the result of query {id} is gone ({reason}): does a lifecycle rule delete {location}?"
+        "athena: the result of query {id} is gone ({reason}): does a lifecycle rule delete \
+         {location}?"
     )]
     ResultGone {
         /// The query.

@@ -4,7 +4,8 @@
 //! object of the lake that neither a row nor an intent names means that the database lost commits.
 //! At the start only recent days are listed: of `raw/`, `hour/` and `day/`, from the day before the
 //! newest that the catalog has. In a lake that is in use that is three LIST calls, at most
-//! [`MAX_LISTED`] objects each; [`Maintenance::check`](crate::maintenance::Maintenance::check) lists everything.
+//! [`MAX_LISTED`] objects each; [`Maintenance::check`](crate::maintenance::Maintenance::check)
+//! lists everything.
 
 use std::collections::HashSet;
 

@@ -43,7 +43,8 @@ pub(super) async fn list(
 #[utoipa::path(
     post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "Key of the request: a repetition with the same key creates nothing.")),
-    responses((status = 201, description = "The subscription, pending until its owner confirms it.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
+    responses((status = 201, description = "The subscription, pending until its owner confirms \
+        it.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
@@ -166,7 +167,9 @@ pub(super) async fn delete(
 #[utoipa::path(
     post, operation_id = "test_subscription", path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
     params(("id" = String, Path, description = "Id of the subscription.")),
-    responses((status = 202, description = "Whether a test message is queued: if the subscription is active and none was sent within the minute.", body = Queued), crate::schemas::SubscriptionErrorResponses),
+    responses((status = 202, description = "Whether a test message is queued: if the subscription \
+        is active and none was sent within the \
+        minute.", body = Queued), crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn test(
     State(state): State<AppState>,

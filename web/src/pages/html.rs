@@ -49,7 +49,8 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors \
+         'none'; base-uri 'none'",
     ),
     // Not no-referrer: browsers would send this page's own forms with the origin null.
     (header::REFERRER_POLICY, "same-origin"),

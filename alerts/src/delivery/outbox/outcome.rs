@@ -143,8 +143,8 @@ pub(super) fn consequences(
     }
 }
 
-/// Throttle of a failure without a reply. A mail server that broke off or is mute may do so to every
-/// mail, a receiver of webhooks to all of its own.
+/// Throttle of a failure without a reply. A mail server that broke off or is mute may do so to
+/// every mail, a receiver of webhooks to all of its own.
 fn ambiguous(delivery: &Model, outliers: &Outliers, reason: &str) -> Cause {
     let (scope, max_backoff) = if Lane::of(delivery.channel) == Lane::Mail {
         let scope = outliers.fail_at_server(delivery);

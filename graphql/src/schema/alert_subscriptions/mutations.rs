@@ -288,7 +288,9 @@ pub(super) async fn subscription_owner(
         Some(_) => Ok(SubscriptionOwner::All),
         None => Err(UserError {
             field: "token".to_owned(),
-            message: "expected the token from the link to the owner's subscriptions, or a key with the scope alerts".to_owned(),
+            message: "expected the token from the link to the owner's subscriptions, or a key \
+                with the scope alerts"
+                .to_owned(),
             code: "UNAUTHENTICATED".to_owned(),
         }),
     })

@@ -140,7 +140,8 @@ impl TimeseriesArgs {
         let samples = minutes.saturating_mul(i64::try_from(metrics).unwrap_or(i64::MAX));
         if self.interval.is_none() && samples > MAX_SAMPLES {
             let problem = format!(
-                "expected at most {MAX_SAMPLES} minutes of all metrics together, got {samples}; with interval there may be more"
+                "expected at most {MAX_SAMPLES} minutes of all metrics together, got {samples}; \
+                 with interval there may be more"
             );
             return Err(bad_argument("from", &problem));
         }

@@ -177,7 +177,8 @@ impl Provider {
                     tracing::warn!(
                         error,
                         has_keys,
-                        "the identity provider's keys cannot be fetched, trying again until they can"
+                        "the identity provider's keys cannot be fetched, trying again until they \
+                         can"
                     );
                 }
                 state.failures = state.failures.saturating_add(1);

@@ -32,7 +32,8 @@ impl Maintenance<'_> {
             };
             let Some(wrong) = wrong else { continue };
             report.problems.push(format!(
-                "{wrong}: Athena reads an outdated version of that day; `marketlake athena publish --again` writes it again"
+                "{wrong}: Athena reads an outdated version of that day; `marketlake athena \
+                 publish --again` writes it again"
             ));
             if options.repair {
                 let now = database::clock(self.lake.database()).await?;

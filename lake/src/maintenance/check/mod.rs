@@ -286,7 +286,8 @@ impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted objects, {} unknown objects, {} foreign files, {} problems, {} repaired, ",
+            "check: {} segments, {} rows, {} bytes, {} retired, {} set aside, {} unlisted \
+             objects, {} unknown objects, {} foreign files, {} problems, {} repaired, ",
             self.segments,
             self.rows,
             self.bytes,

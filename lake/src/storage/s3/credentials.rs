@@ -78,7 +78,8 @@ impl CachedCredential {
 /// Message with the remedy for missing credentials.
 pub(super) fn missing(error: &(dyn std::error::Error + 'static)) -> String {
     format!(
-        "no AWS credentials: expected store.access_key_id and store.secret_access_key, or those of the environment, a profile, a web identity, ECS or EC2 ({})",
+        "no AWS credentials: expected store.access_key_id and store.secret_access_key, or those \
+         of the environment, a profile, a web identity, ECS or EC2 ({})",
         reason(error)
     )
 }

@@ -85,7 +85,8 @@ impl Bucket {
                 Diagnostic::new("region", Severity::Good, ours)
             } else {
                 let detail = format!(
-                    "the bucket is in {theirs}, the request went to {ours}: set store.region to {theirs}"
+                    "the bucket is in {theirs}, the request went to {ours}: set store.region to \
+                     {theirs}"
                 );
                 Diagnostic::new("region", Severity::Bad, detail)
             });
@@ -95,7 +96,11 @@ impl Bucket {
             Some(seconds) if seconds.abs() >= MAX_SKEW_MINUTES * 60 => Diagnostic::new(
                 "clock",
                 Severity::Bad,
-                format!("{} off the server's, which refuses requests that are {MAX_SKEW_MINUTES} minutes off: set this machine's clock", span(seconds)),
+                format!(
+                    "{} off the server's, which refuses requests that are {MAX_SKEW_MINUTES} \
+                    minutes off: set this machine's clock",
+                    span(seconds)
+                ),
             ),
             Some(seconds) if seconds.abs() > WARN_SKEW_SECONDS => {
                 let detail = format!("{} off the server's: set it by NTP", span(seconds));
@@ -225,14 +230,16 @@ impl Bucket {
                 "on, and a rule ends noncurrent versions",
             )
         } else {
-            let advice = "on: deleted segments are kept and paid for, unless a lifecycle rule ends noncurrent versions";
+            let advice = "on: deleted segments are kept and paid for, unless a lifecycle rule \
+                ends noncurrent versions";
             Diagnostic::new(what, Severity::Warning, advice)
         }
     }
 
     async fn lifecycle(&self) -> Diagnostic {
         let what = "lifecycle";
-        let advice = "no rule ends uploads that were broken off, which are paid for: add AbortIncompleteMultipartUpload after 7 days";
+        let advice = "no rule ends uploads that were broken off, which are paid for: add \
+            AbortIncompleteMultipartUpload after 7 days";
         let request = self.client.get_bucket_lifecycle_configuration();
         match request.bucket(&self.name).send().await {
             Ok(response) => {

@@ -5,7 +5,8 @@
 const HINTS: [(&str, &str); 10] = [
     (
         "ExpiredToken",
-        "the credentials have ended: renew them, or use a role that renews them by itself; `marketlake doctor` shows which are used",
+        "the credentials have ended: renew them, or use a role that renews them by itself; \
+         `marketlake doctor` shows which are used",
     ),
     (
         "InvalidAccessKeyId",
@@ -38,7 +39,8 @@ const HINTS: [(&str, &str); 10] = [
     ),
     (
         "KMS.",
-        "the key that encrypts the bucket cannot be used: look at store.encryption and at the key's policy",
+        "the key that encrypts the bucket cannot be used: look at store.encryption and at the \
+         key's policy",
     ),
 ];
 
