@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use marketlake_http::options::HttpOptions;
+use marketlake_http::options::{HttpLimits, HttpOptions};
 use marketlake_lake::{JumpQuery, Lake, QueryEngine, Span, Statistic};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
@@ -120,7 +120,15 @@ async fn warm(lake: &Arc<Lake>) -> anyhow::Result<Answers> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let figures = PrometheusBuilder::new().build_recorder().handle();
-    let http = HttpApis::new(lake, figures, HttpOptions::default());
+    let options = HttpOptions {
+        limits: HttpLimits {
+            // One client sends all requests.
+            rate_limit_per_minute: 0,
+            ..HttpLimits::default()
+        },
+        ..HttpOptions::default()
+    };
+    let http = HttpApis::new(lake, figures, options);
     let router = http.api();
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let stream = TcpStream::connect(address).await?;

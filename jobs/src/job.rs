@@ -13,6 +13,13 @@ use serde_json::Value;
 
 use crate::error::JobError;
 
+/// Interval of jobs whose slots are minutes.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Interval of jobs whose slots are hours.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// Interval of jobs whose slots are days.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
 /// Time for which the planner plans.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanningTime {
@@ -89,7 +96,7 @@ pub trait Job: Send + Sync {
 
     /// Length of the span that a slot stands for: slots begin at multiples of it.
     fn interval(&self) -> Duration {
-        Duration::from_secs(60)
+        MINUTE
     }
 
     /// Its policy.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use figment::Figment;
 use figment::error::{Actual, Kind};
 use figment::value::Value;
-use marketlake_common::{excerpt, excerpt_message, one_of, redact_url};
+use marketlake_common::{excerpt, excerpt_message, one_of, plain_type, redact_url};
 
 use super::types;
 use super::value_text::text;
@@ -75,7 +75,7 @@ impl ConfigError {
             (Kind::UnknownField(found, all), _) => Self::unknown(&error.path, found, all),
             (Kind::InvalidType(got, expected) | Kind::InvalidValue(got, expected), Some(_)) => {
                 Self::Type {
-                    expected: plain_type(expected),
+                    expected: in_words(expected).to_owned(),
                     got: type_of(got).to_string(),
                     name,
                 }
@@ -151,18 +151,8 @@ fn safe(found: &str) -> String {
 }
 
 /// Names a type of Rust in the words of a settings file.
-pub(super) fn plain_type(expected: &str) -> String {
-    let name = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of 0 or more",
-        "i64" | "i128" => "a whole number",
-        "f64" => "a number",
-        "a string" | "path string" | "string" => "a text",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        expected if expected.starts_with("struct ") => "a table",
-        expected => expected,
-    };
-    name.to_owned()
+pub(super) fn in_words(expected: &str) -> &str {
+    plain_type(expected, "a table")
 }
 
 fn type_of(actual: &Actual) -> Actual {

@@ -9,7 +9,7 @@ use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Metadata, Profile};
 use marketlake_common::redact_url;
 
-use super::error::{ConfigError, PREFIX, plain_type};
+use super::error::{ConfigError, PREFIX, in_words};
 use super::value_text::text;
 use super::{LogFormat, Settings, types};
 
@@ -98,7 +98,7 @@ fn variable_as_text(error: &figment::Error, figment: &Figment) -> Option<TextSet
         got,
         Actual::Bool(_) | Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_)
     );
-    if !is_typed || plain_type(expected) != "a text" {
+    if !is_typed || in_words(expected) != "a text" {
         return None;
     }
     let path = error.path.join(".");

@@ -106,11 +106,9 @@ impl Authenticator {
     async fn of_key(&self, text: &str) -> Result<Permissions, AuthError> {
         let key: ApiKey = text.parse().map_err(|()| unknown())?;
         if key.is_operators() {
-            let hash = match &self.operator {
-                Some(own) => own.check(&key).await,
-                None => None,
-            };
-            return hash.map(Permissions::of_operator).ok_or_else(unknown);
+            let own = self.operator_key().await.filter(|own| own.equals(&key));
+            let own = own.ok_or_else(unknown)?;
+            return Ok(Permissions::of_operator(own.hash()));
         }
         if let Some(row) = self.known.get(text).await {
             return Ok(granted(&row));
@@ -139,6 +137,14 @@ impl Authenticator {
             AuthError::Busy => (),
         }
         Err(error)
+    }
+
+    /// The operator key at present.
+    async fn operator_key(&self) -> Option<ApiKey> {
+        match &self.operator {
+            Some(operator) => operator.current().await,
+            None => None,
+        }
     }
 
     /// Looks a key up in the database.
@@ -212,10 +218,7 @@ impl Authenticator {
 
     async fn end_revoked(&self) -> Result<(), AuthError> {
         let mut ids = Vec::new();
-        let operator = match &self.operator {
-            Some(own) => own.hash().await,
-            None => None,
-        };
+        let operator = self.operator_key().await.map(|key| key.hash());
         for credential in self.sessions.credentials() {
             match &credential {
                 Credential::Key(id) => ids.push(id.clone()),

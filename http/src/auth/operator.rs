@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use marketlake_entities::database::outage::with_cause;
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::key::ApiKey;
@@ -76,7 +76,8 @@ fn is_exposed(_: &File) -> io::Result<bool> {
 /// The operator key of a process's data folder.
 pub(crate) struct OperatorKey {
     path: PathBuf,
-    /// The time of the last read, and its result.
+    /// The time of the last read, and its result. Locked while the file is read: one request
+    /// reads it for all.
     read: Mutex<Option<(Instant, Result<ApiKey, String>)>>,
 }
 
@@ -88,19 +89,10 @@ impl OperatorKey {
         }
     }
 
-    /// The hash of a key, where it is the operator's at present.
-    pub(crate) async fn check(&self, key: &ApiKey) -> Option<String> {
-        let own = self.current().await.filter(|own| own.equals(key));
-        own.map(|own| own.hash())
-    }
-
-    /// The hash of the present key.
-    pub(crate) async fn hash(&self) -> Option<String> {
-        self.current().await.map(|key| key.hash())
-    }
-
-    async fn current(&self) -> Option<ApiKey> {
-        if let Some((at, key)) = &*self.read.lock()
+    /// The key at present.
+    pub(super) async fn current(&self) -> Option<ApiKey> {
+        let mut cached = self.read.lock().await;
+        if let Some((at, key)) = &*cached
             && at.elapsed() < TTL
         {
             return key.clone().ok();
@@ -112,7 +104,6 @@ impl OperatorKey {
             Ok(Err(error)) => Err(with_cause(&error)),
             Err(error) => Err(with_cause(&error)),
         };
-        let mut cached = self.read.lock();
         if let Err(error) = &key
             && !matches!(&*cached, Some((_, Err(before))) if before == error)
         {

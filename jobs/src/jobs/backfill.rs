@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::error::JobError;
-use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{DAY, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 
 /// Symbols that are requested at the same time.
 const CONCURRENCY: usize = 8;
@@ -110,7 +110,7 @@ impl Job for Backfill {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(24 * 3_600)
+        DAY
     }
 
     fn policy(&self) -> Policy {

@@ -8,9 +8,8 @@ use async_trait::async_trait;
 use marketlake_lake::Lake;
 
 use crate::error::JobError;
-use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
-use crate::jobs::compact_hourly::CompactHourly;
-use crate::jobs::compact_hourly::commit_merge;
+use crate::job::{DAY, Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::jobs::compact_hourly::{CompactHourly, commit_merge};
 
 /// Minutes after a day's end at which its last hour is surely merged.
 const SETTLE_MINUTES: i64 = 60;
@@ -44,7 +43,7 @@ impl Job for CompactDaily {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(24 * 3_600)
+        DAY
     }
 
     fn policy(&self) -> Policy {

@@ -10,7 +10,7 @@ use marketlake_lake::{Lake, StagedSegments};
 use serde_json::{Value, json};
 
 use crate::error::JobError;
-use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{Dependency, HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::ingest_minute::IngestMinute;
 
 /// Minutes after an hour's end at which its last minute is surely in.
@@ -45,7 +45,7 @@ impl Job for CompactHourly {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(3_600)
+        HOUR
     }
 
     fn policy(&self) -> Policy {

@@ -11,7 +11,7 @@ use sea_orm::DatabaseConnection;
 use serde_json::json;
 
 use crate::error::JobError;
-use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::vacuum::CLOCK_TRUSTED_AFTER;
 
 /// The job. It leaves: no subscription that is pending for over seven days, none in force whose
@@ -38,7 +38,7 @@ impl Job for ExpireSubscriptions {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(3_600)
+        HOUR
     }
 
     fn policy(&self) -> Policy {

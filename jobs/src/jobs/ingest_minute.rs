@@ -17,8 +17,7 @@ use serde_json::{Value, json};
 use crate::error::JobError;
 use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::run_log;
-use crate::shards::Source;
-use crate::shards::{Shard, shards};
+use crate::shards::{Shard, Source, shards};
 use crate::slots;
 
 /// Time after a minute's start until which a live price is taken for it.

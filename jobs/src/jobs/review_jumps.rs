@@ -19,7 +19,7 @@ use sea_orm::{
 use serde_json::json;
 
 use crate::error::JobError;
-use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{Dependency, HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::detect_jumps::DetectJumps;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -63,7 +63,7 @@ impl Job for ReviewJumps {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(3_600)
+        HOUR
     }
 
     fn policy(&self) -> Policy {

@@ -9,7 +9,7 @@ use marketlake_lake::{Lake, Retention};
 use serde_json::json;
 
 use crate::error::JobError;
-use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 
 /// Time after a step of the clock in which no row or object is deleted for its age.
 pub(crate) const CLOCK_TRUSTED_AFTER: Duration = Duration::from_secs(86_400);
@@ -47,7 +47,7 @@ impl Job for Vacuum {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(3_600)
+        HOUR
     }
 
     fn policy(&self) -> Policy {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use marketlake_common::{excerpt, excerpt_message};
+use marketlake_common::{excerpt, excerpt_message, one_of, plain_type};
 use marketlake_http::problem::Problem;
 
 /// Reads a body.
@@ -51,7 +51,7 @@ fn named(reason: &str) -> Option<(&str, String)> {
     let message = match kind {
         "unknown field " => {
             let known: Vec<&str> = parts.skip(1).step_by(2).collect();
-            format!("unknown, expected {}", marketlake_common::one_of(&known))
+            format!("unknown, expected {}", one_of(&known))
         }
         "missing field " => "expected a value, got none".to_owned(),
         "duplicate field " => "expected it once, got it twice".to_owned(),
@@ -73,13 +73,5 @@ fn in_words(reason: &str) -> String {
         Some(value) => value.to_owned(),
         None => got.trim_start_matches("string ").to_owned(),
     };
-    let expected = match expected {
-        "i64" | "u32" | "u64" | "usize" => "a whole number",
-        "f64" => "a number",
-        "a string" => "a text",
-        "a boolean" => "true or false",
-        expected if expected.starts_with("struct ") => "an object",
-        expected => expected,
-    };
-    format!("expected {expected}, got {got}")
+    format!("expected {}, got {got}", plain_type(expected, "an object"))
 }
