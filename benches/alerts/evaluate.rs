@@ -12,17 +12,20 @@ use marketlake_model::Minute;
 use crate::market::{self, METRICS};
 use crate::measure::{Place, figure, millis};
 
+/// Minutes that are evaluated.
+const MINUTES: i64 = 8;
 const SUBSCRIPTIONS: usize = 10_000;
 
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     let lake = place.lake("evaluate").await?;
-    let now = database::clock(lake.database()).await?.minute();
+    // So far back that the last of the minutes is not in the future.
+    let now = database::clock(lake.database()).await?.minute().plus(-MINUTES);
     market::calm(&lake, now, METRICS).await?;
     market::subscribe(&lake, SUBSCRIPTIONS, false).await?;
     lake.queries().follow(0).await?;
     let mut times = Vec::new();
     let mut seen = 0;
-    for minute in 0..8 {
+    for minute in 0..MINUTES {
         let ts = now.plus(minute);
         // The first begins with ten thousand rules that it has not seen; the sixth has ten jumps,
         // the last one ten thousand.
