@@ -24,7 +24,8 @@ pub(crate) fn start(format: LogFormat, quiet: bool) {
     let default = if quiet {
         "warn,aws_config=error,sqlx=error,sqlx_core=error"
     } else {
-        "warn,aws_config=error,sqlx=error,sqlx_core=error,marketlake=info,marketlake_jobs=info,marketlake_alerts=info,marketlake_lake=info"
+        "warn,aws_config=error,sqlx=error,sqlx_core=error,marketlake=info,marketlake_jobs=info,\
+         marketlake_alerts=info,marketlake_lake=info"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()

@@ -19,7 +19,10 @@ const SUBSCRIPTIONS: usize = 10_000;
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     let lake = place.lake("evaluate").await?;
     // So far back that the last of the minutes is not in the future.
-    let now = database::clock(lake.database()).await?.minute().plus(-MINUTES);
+    let now = database::clock(lake.database())
+        .await?
+        .minute()
+        .plus(-MINUTES);
     market::calm(&lake, now, METRICS).await?;
     market::subscribe(&lake, SUBSCRIPTIONS, false).await?;
     lake.queries().follow(0).await?;

@@ -65,7 +65,8 @@ async fn fill_slots(lake: &Lake) -> anyhow::Result<()> {
     for job in ["ingest-minute", "detect-jumps", "deliver-alerts"] {
         let sql = format!(
             "with recursive m(n) as (select 0 union all select n + 1 from m where n < {minutes}) \
-             insert into job_runs (job, slot, shard, state, token, attempts, not_before, created_at) \
+             insert into job_runs \
+             (job, slot, shard, state, token, attempts, not_before, created_at) \
              select '{job}', {first} + n * 60000, 0, 'done', 1, 1, 0, 0 from m"
         );
         lake.database().execute_unprepared(&sql).await?;

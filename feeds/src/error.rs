@@ -50,7 +50,10 @@ pub enum FeedError {
         reason: String,
     },
     /// A readable answer without one sample that can be kept.
-    #[error("{url} answered without one usable sample ({rejected} entries rejected{})", .first.as_ref().map(|f| format!(", first: {f}")).unwrap_or_default())]
+    #[error(
+        "{url} answered without one usable sample ({rejected} entries rejected{})",
+        the_first(.first.as_deref())
+    )]
     Empty {
         /// URL of the request.
         url: String,
@@ -59,6 +62,12 @@ pub enum FeedError {
         /// The first of them and its reason.
         first: Option<String>,
     },
+}
+
+/// The first rejected entry, as the end of a list.
+fn the_first(first: Option<&str>) -> String {
+    let first = first.map(|first| format!(", first: {first}"));
+    first.unwrap_or_default()
 }
 
 impl FeedError {

@@ -234,8 +234,8 @@ impl Runner {
         })
     }
 
-    /// Executes a claimed slot in a log span of its own, and records its outcome. The error says why
-    /// nothing can be written.
+    /// Executes a claimed slot in a log span of its own, and records its outcome. The error says
+    /// why nothing can be written.
     async fn execute(
         &self,
         job: &dyn Job,

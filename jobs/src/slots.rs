@@ -185,7 +185,8 @@ pub async fn claim(
     {
         // Constants of ours, not a user's words.
         condition += &format!(
-            " and not exists (select 1 from job_runs e where e.job = '{job}' and e.slot >= r.slot + {from_ms} \
+            " and not exists (select 1 from job_runs e \
+             where e.job = '{job}' and e.slot >= r.slot + {from_ms} \
              and e.slot < r.slot + {to_ms} and e.state in ('pending', 'running'))"
         );
     }
@@ -236,8 +237,8 @@ async fn claim_where(
     let backend = database.get_database_backend();
     let skip = database::skip_locked_sql(backend);
     let sql = format!(
-        "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, worker = $1, \
-         started_at = {now}, finished_at = null, lease_until = {lease} \
+        "update job_runs set state = 'running', token = token + 1, attempts = attempts + 1, \
+         worker = $1, started_at = {now}, finished_at = null, lease_until = {lease} \
          where id = (select r.id from job_runs r where {condition} order by r.slot, r.shard limit \
          1 {skip}) returning *",
         now = now.0,

@@ -24,7 +24,8 @@ const POWERS: [f64; 23] = [
 ];
 
 /// As many as the largest scale has places, and more.
-const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
+const ZEROS: &str = "00000000000000000000000000000000000000000000000000000000000000000\
+    00000000000000000000000000000000000000000000000000000000000000000";
 
 /// Error of a text that is not an [`Exact`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -374,7 +375,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_way_to_a_number_gives_the_same(unscaled in -9_999_999_i64..9_999_999, zeros in 0_u32..5, scale in 0_i8..20) {
+        fn every_way_to_a_number_gives_the_same(
+            unscaled in -9_999_999_i64..9_999_999, zeros in 0_u32..5, scale in 0_i8..20
+        ) {
             let places = i8::try_from(zeros).expect("small");
             let wide = Exact::canonical(i128::from(unscaled), i32::from(scale));
             prop_assert_eq!(Exact::new(unscaled * 10_i64.pow(zeros), scale + places), wide);

@@ -347,14 +347,23 @@ mod tests {
     proptest! {
         #[test]
         fn the_rule_agrees_with_plain_integers(
-            before in prop::collection::vec(0_i64..1_000_000, 1..70), value in 0_i64..3_000_000, factor in 1_i64..9
+            before in prop::collection::vec(0_i64..1_000_000, 1..70),
+            value in 0_i64..3_000_000,
+            factor in 1_i64..9
         ) {
-            let rule = JumpRule { factor: Exact::new(factor, 0).expect("fits"), window: 60, min_samples: 45, direction: Direction::Up };
-            let trailing: RollingSum = before.iter().map(|&b| Exact::new(b, 6).expect("fits")).collect();
+            let exact = |unscaled, scale| Exact::new(unscaled, scale).expect("fits");
+            let rule = JumpRule {
+                factor: exact(factor, 0),
+                window: 60,
+                min_samples: 45,
+                direction: Direction::Up,
+            };
+            let trailing: RollingSum = before.iter().map(|&b| exact(b, 6)).collect();
             let metric = "test:pair".parse().expect("id");
-            let found = rule.jump(&metric, Minute::from_number(0), Exact::new(value, 6).expect("fits"), &trailing);
+            let found = rule.jump(&metric, Minute::from_number(0), exact(value, 6), &trailing);
             let sum: i64 = before.iter().sum();
-            let expected = before.len() >= 45 && sum > 0 && value * i64::try_from(before.len()).expect("small") > factor * sum;
+            let count = i64::try_from(before.len()).expect("small");
+            let expected = count >= 45 && sum > 0 && value * count > factor * sum;
             prop_assert_eq!(found.is_some(), expected);
         }
     }

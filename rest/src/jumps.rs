@@ -77,7 +77,8 @@ with_rule_fields!(
     path = "/v1/jumps",
     tag = "prices",
     params(
-        ("metric" = Option<String>, Query, description = "Name or id; all metrics by default.", example = "hottry:volume"),
+        ("metric" = Option<String>, Query, description = "Name or id; all metrics by \
+            default.", example = "hottry:volume"),
         ("from" = Option<String>, Query, format = DateTime, description = "First minute; of one \
             metric 24 hours before the last, of all of them an hour by default."),
         ("to" = Option<String>, Query, format = DateTime, description = "Last minute; the newest \
@@ -91,8 +92,9 @@ with_rule_fields!(
     ),
     responses(
         (status = 200, description = "A page of jumps.", content(
-            (crate::schemas::JumpPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+            (crate::schemas::JumpPage = "application/json"), (String = "text/csv"),
+            (String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"))),
         crate::schemas::MetricErrorResponses,
     ),
 )]

@@ -24,8 +24,10 @@ use crate::query_params::QueryParams;
     params(
         ("at" = Option<String>, Query, format = DateTime, description = "Minute of the answer; \
             the newest by default."),
-        ("market" = Option<String>, Query, description = "Only of this exchange.", example = "binance"),
-        ("measure" = Option<String>, Query, description = "Only of this measure.", example = "price"),
+        ("market" = Option<String>, Query, description = "Only of this exchange.",
+            example = "binance"),
+        ("measure" = Option<String>, Query, description = "Only of this measure.",
+            example = "price"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
             page."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
@@ -34,8 +36,9 @@ use crate::query_params::QueryParams;
     ),
     responses(
         (status = 200, description = "A page of metrics.", content(
-            (crate::schemas::MetricPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+            (crate::schemas::MetricPage = "application/json"), (String = "text/csv"),
+            (String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"))),
         crate::schemas::ErrorResponses,
     ),
 )]

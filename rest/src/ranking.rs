@@ -37,8 +37,9 @@ use crate::query_params::QueryParams;
     ),
     responses(
         (status = 200, description = "A page of places.", content(
-            (crate::schemas::RankPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+            (crate::schemas::RankPage = "application/json"), (String = "text/csv"),
+            (String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"))),
         crate::schemas::ErrorResponses,
     ),
 )]

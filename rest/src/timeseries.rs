@@ -66,8 +66,9 @@ enum Gathering {
     ),
     responses(
         (status = 200, description = "A page of samples, or of candles.", content(
-            (crate::schemas::SamplePage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"))),
+            (crate::schemas::SamplePage = "application/json"), (String = "text/csv"),
+            (String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"))),
         crate::schemas::MetricErrorResponses,
     ),
 )]

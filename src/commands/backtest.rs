@@ -1,7 +1,8 @@
 //! `marketlake backtest`.
 
 use clap::Args;
-use marketlake_alerts::{Backtest as Found, try_out};
+use clap::builder::RangedI64ValueParser;
+use marketlake_alerts::{Backtest as Found, MAX_BACKTEST_DAYS, try_out};
 
 use super::query_args::{JUMP_COLUMNS, jump_cells, minute};
 use super::rule_args::{RuleArgs, usage};
@@ -17,7 +18,7 @@ pub(super) struct Backtest {
     #[command(flatten)]
     rule: RuleArgs,
     /// Number of days.
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=i64::from(marketlake_alerts::MAX_BACKTEST_DAYS)))]
+    #[arg(long, default_value_t = 90, value_parser = days())]
     days: u32,
     /// Last minute to evaluate; by default the newest.
     #[arg(long, value_name = "TS")]
@@ -25,6 +26,11 @@ pub(super) struct Backtest {
     /// Output format of the alerts.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// Parser of the number of days.
+fn days() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MAX_BACKTEST_DAYS))
 }
 
 impl Backtest {

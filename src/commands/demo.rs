@@ -134,7 +134,8 @@ fn welcome(address: &str, mail: &str) -> anyhow::Result<()> {
          curl 'http://{address}/v1/metric/hottry/timeseries?limit=5'\n  \
          curl 'http://{address}/v1/metric/hottry/rank'\n  \
          curl 'http://{address}/graphql' -H 'content-type: application/json' \\\n    \
-         -d '{{\"query\":\"{{ ranking(first: 3) {{ nodes {{ display value metric {{ id simulated }} }} }} }}\"}}'\n\n\
+         -d '{{\"query\":\"{{ ranking(first: 3) {{ nodes {{ display value \
+         metric {{ id simulated }} }} }} }}\"}}'\n\n\
          Every second minute one volume jumps; its mail goes to {mail}\n\
          Ctrl-C ends it."
     ))

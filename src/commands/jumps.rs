@@ -30,7 +30,9 @@ pub(super) struct Jumps {
     rule: JumpRuleArgs,
     /// Evaluate the span again for all subscriptions, with the rules of the time, and compare with
     /// the alerts that were created.
-    #[arg(long, conflicts_with_all = ["metric", "factor", "window_minutes", "min_samples", "direction"])]
+    #[arg(long, conflicts_with_all = [
+        "metric", "factor", "window_minutes", "min_samples", "direction",
+    ])]
     replay: bool,
     #[command(flatten)]
     query: QueryArgs,

@@ -10,6 +10,7 @@ use marketlake_common::{excerpt, redact_url};
 use marketlake_http::auth::operator::read_operator_key;
 
 use super::{Global, Usage};
+use crate::config::times;
 use crate::output::{self, Cell, Format};
 use crate::smoke::{self, State, Target};
 use crate::{config, operator_key};
@@ -27,7 +28,7 @@ pub(super) struct Smoke {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Time to wait for the server to be ready.
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = crate::config::times::flag)]
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = times::flag)]
     wait: Duration,
     /// Probe only whether it is ready: for health checks.
     #[arg(long)]

@@ -201,9 +201,10 @@ async fn under_way(
     from: Minute,
     before: Minute,
 ) -> Result<HashMap<Metric, (RuleState, Option<Minute>)>, AlertError> {
-    let sql = "select t.* from transitions t where t.subscription_id = $1 and t.ts >= $2 and t.ts = \
-         (select max(u.ts) from transitions u where u.subscription_id = t.subscription_id and \
-         u.metric = t.metric and u.ts < $3)";
+    let sql = "select t.* from transitions t \
+         where t.subscription_id = $1 and t.ts >= $2 \
+         and t.ts = (select max(u.ts) from transitions u \
+         where u.subscription_id = t.subscription_id and u.metric = t.metric and u.ts < $3)";
     let values = [
         subscription_id.into(),
         from.start().0.into(),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!        beyond the factor            for `for_minutes`
-//!   ok ───────────────────> pending ───────────────────────> firing      (the alert is made here, once)
+//!   ok ───────────────────> pending ───────────────────────> firing (makes the alert, once)
 //!    ^ <──────────────────────┘ calm                            │
 //!    └──────────────────── not beyond the resolve factor ─────────┘
 //!   any ── too few samples, or a mean not above zero ──> no data ── enough again ──> where it was

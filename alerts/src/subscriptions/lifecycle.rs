@@ -69,8 +69,14 @@ pub enum LifecycleError {
     )]
     TooMany,
     /// The new rule is no rule.
-    #[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    #[error("{}", listed(.0))]
     Fields(Vec<FieldError>),
+}
+
+/// Errors of fields in one line.
+fn listed(errors: &[FieldError]) -> String {
+    let line = |error: &FieldError| format!("{}: {}", error.field, error.message);
+    errors.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 impl Subscription {

@@ -28,7 +28,10 @@ fn market(market: &str) -> FileOptions {
 
 #[test]
 fn csv_takes_ids_or_pairs_and_both_forms_of_time() {
-    let content = "metric,ts,value\nbinance:hottry,2026-11-24T10:31:00Z,0.060760\nhottry,1795516260000,1e-7\nhottry:volume,2026-11-24T11:31:30+01:00,5\n";
+    let content = "metric,ts,value\n\
+        binance:hottry,2026-11-24T10:31:00Z,0.060760\n\
+        hottry,1795516260000,1e-7\n\
+        hottry:volume,2026-11-24T11:31:30+01:00,5\n";
     let expected = [
         "binance:hottry 2026-11-24T10:31:00Z 0.06076",
         "gateio:hottry 2026-11-24T10:31:00Z 0.0000001",
@@ -54,7 +57,13 @@ fn csv_takes_ids_or_pairs_and_both_forms_of_time() {
 
 #[test]
 fn each_bad_line_is_named_and_the_others_are_kept() {
-    let content = "a:b,2026-11-24T10:31:00Z,NaN\na:b,yesterday,1\nb,1795516260000,1\na:b,1795516260,1\na:b,1795516260000\na:b,1795516260000,-1\na:b,1795516260000,2\n";
+    let content = "a:b,2026-11-24T10:31:00Z,NaN\n\
+        a:b,yesterday,1\n\
+        b,1795516260000,1\n\
+        a:b,1795516260,1\n\
+        a:b,1795516260000\n\
+        a:b,1795516260000,-1\n\
+        a:b,1795516260000,2\n";
     assert_eq!(
         lines("bad.csv", content, &FileOptions::default()),
         [

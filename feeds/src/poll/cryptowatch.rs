@@ -2,7 +2,7 @@
 //!
 //! The service closed in 2023; its wire format lives on in recordings and in stand-ins, so the
 //! address is configurable. Body:
-//! `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},"allowance":{..}}`.
+//! `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},..}`.
 
 use std::sync::Arc;
 use std::time::Duration;

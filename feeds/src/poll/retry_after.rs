@@ -109,7 +109,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_whatsoever_is_a_pause_beyond_the_limits(text in "[ -~]{0,40}", number: u128, date in "[ -~]{0,40}") {
+        fn no_header_whatsoever_is_a_pause_beyond_the_limits(
+            text in "[ -~]{0,40}", number: u128, date in "[ -~]{0,40}"
+        ) {
             for text in [text, number.to_string()] {
                 prop_assert!(pause_secs(429, &text, Some(&date)) <= MAX_RETRY_AFTER.as_secs());
                 prop_assert!(pause_secs(418, &text, Some(&date)) <= MAX_BAN.as_secs());

@@ -23,7 +23,10 @@ const QUERY: &str = "{ __schema {
     queryType { name } mutationType { name } subscriptionType { name }
     types {
         name
-        fields(includeDeprecated: true) { args(includeDeprecated: true) { type { ...T } } type { ...T } }
+        fields(includeDeprecated: true) {
+            args(includeDeprecated: true) { type { ...T } }
+            type { ...T }
+        }
         inputFields(includeDeprecated: true) { type { ...T } }
         interfaces { name } possibleTypes { name }
         enumValues(includeDeprecated: true) { name }

@@ -91,7 +91,11 @@ pub(crate) async fn commit_merge(
 ) -> Result<Value, JobError> {
     let outcome = match &staged {
         Some(staged) => {
-            json!({"merged": staged.replaced(), "rows": staged.row_count(), "bytes": staged.byte_count()})
+            json!({
+                "merged": staged.replaced(),
+                "rows": staged.row_count(),
+                "bytes": staged.byte_count(),
+            })
         }
         None => json!({"merged": 0}),
     };

@@ -82,7 +82,14 @@ impl Job for DeliverAlerts {
         });
         run.finish(&self.database, &outcome).await?;
         if round.sent + round.retry + round.dead + round.unknown > 0 {
-            tracing::info!(slot = %run.slot, sent = round.sent, retry = round.retry, dead = round.dead, unknown = round.unknown, "deliveries tried");
+            tracing::info!(
+                slot = %run.slot,
+                sent = round.sent,
+                retry = round.retry,
+                dead = round.dead,
+                unknown = round.unknown,
+                "deliveries tried"
+            );
         }
         Ok(())
     }

@@ -168,7 +168,13 @@ impl Job for DetectJumps {
         counter!("marketlake_jumps_total").increment(jumps as u64);
         counter!("marketlake_alerts_total").increment(recorded.alerts);
         if jumps > 0 {
-            tracing::info!(slot = %run.slot, jumps, alerts = recorded.alerts, deliveries = recorded.deliveries, "jumps detected");
+            tracing::info!(
+                slot = %run.slot,
+                jumps,
+                alerts = recorded.alerts,
+                deliveries = recorded.deliveries,
+                "jumps detected"
+            );
         }
         Ok(())
     }

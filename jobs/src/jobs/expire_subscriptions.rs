@@ -70,7 +70,10 @@ impl Job for ExpireSubscriptions {
         let forgotten = outbox::prune_messages(&transaction, now).await?;
         let throttles = outbox::prune_throttles(&transaction, now).await?;
         let outcome = json!({
-            "unconfirmed": deleted, "expired": expired, "messages": forgotten, "throttles": throttles,
+            "unconfirmed": deleted,
+            "expired": expired,
+            "messages": forgotten,
+            "throttles": throttles,
         });
         run.finish(&transaction, &outcome).await?;
         transaction.commit().await?;

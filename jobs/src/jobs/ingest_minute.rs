@@ -85,7 +85,8 @@ impl IngestMinute {
             match feed.samples(slot).await {
                 Ok(mut batch) => {
                     batch.retain_slot(slot);
-                    gauge!("marketlake_feed_last_slot_timestamp_seconds", "feed" => feed.name().to_owned())
+                    let name = feed.name().to_owned();
+                    gauge!("marketlake_feed_last_slot_timestamp_seconds", "feed" => name)
                         .set(seconds(slot));
                     whole.merge(batch);
                 }
@@ -271,7 +272,14 @@ impl Job for IngestMinute {
         self.commit(run, batch, outcome).await?;
         counter!("marketlake_samples_total").increment(samples);
         counter!("marketlake_samples_rejected_total").increment(bad);
-        tracing::info!(slot = %run.slot, shard = run.shard, samples, rejected = bad, ?other_kinds, "minute ingested");
+        tracing::info!(
+            slot = %run.slot,
+            shard = run.shard,
+            samples,
+            rejected = bad,
+            ?other_kinds,
+            "minute ingested"
+        );
         for rejected in &rejected {
             run_log::log_rejected(&self.rejections, run.slot, rejected);
         }

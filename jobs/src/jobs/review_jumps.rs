@@ -32,7 +32,8 @@ const AFFECTED_HOURS_SQL: &str = "select distinct d.slot - (d.slot % 3600000) as
      from segments s join job_runs d on d.job = 'detect-jumps' and d.state = 'done' \
      and d.slot >= s.min_ts and d.slot <= s.max_ts + $1 and d.finished_at < s.created_at \
      where s.id > $2 and s.id <= $3 and s.origin <> 'compact' \
-     and not exists (select 1 from job_runs v where v.job = 'review-jumps' and v.slot = d.slot - (d.slot % 3600000) \
+     and not exists (select 1 from job_runs v \
+     where v.job = 'review-jumps' and v.slot = d.slot - (d.slot % 3600000) \
      and (v.state in ('pending', 'running') or v.finished_at >= s.created_at))";
 
 /// The job. It leaves: notes of what would have fired, or not.

@@ -62,7 +62,7 @@ with_aggregates!(define);
 
 /// Text that is no aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {list}, got {0:?}", list = one_of(&Aggregate::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()))]
+#[error("expected {names}, got {0:?}", names = one_of(&Aggregate::names()))]
 pub struct ParseAggregateError(String);
 
 /// One metric's samples of one interval: also open (`first`), high (`max`), low (`min`) and close

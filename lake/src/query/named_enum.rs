@@ -16,6 +16,12 @@ macro_rules! named_enum {
             /// All variants, in order.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
+            /// Names of all of them.
+            #[must_use]
+            pub fn names() -> Vec<&'static str> {
+                Self::ALL.iter().map(|one| one.name()).collect()
+            }
+
             /// Name in every API.
             #[must_use]
             pub const fn name(self) -> &'static str {

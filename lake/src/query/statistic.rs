@@ -33,8 +33,8 @@ macro_rules! with_statistics {
             Change "change",
             /// Change in percent of the earliest's absolute value; none where that is zero.
             PercentChange "percent_change",
-            /// Traded volume of the metric's pair: the latest `volume24h`, or without one the sum of
-            /// `volume`. None where neither is recorded.
+            /// Traded volume of the metric's pair: the latest `volume24h`, or without one the sum
+            /// of `volume`. None where neither is recorded.
             Volume "volume",
         }
     };
@@ -43,7 +43,8 @@ macro_rules! with_statistics {
 macro_rules! define {
     ($($variants:tt)*) => {
         named_enum! {
-            /// A number that a metric has over a span. A metric with fewer than two samples has none.
+            /// A number that a metric has over a span. A metric with fewer than two samples has
+            /// none.
             Statistic { $($variants)* }
         }
     };
@@ -75,7 +76,7 @@ impl From<&Rollup> for Summary {
 
 /// Text that is no statistic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {list}, got {0:?}", list = one_of(&Statistic::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()))]
+#[error("expected {names}, got {0:?}", names = one_of(&Statistic::names()))]
 pub struct ParseStatisticError(String);
 
 impl Statistic {

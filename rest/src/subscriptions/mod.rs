@@ -26,8 +26,13 @@ use types::{Queued, SubscriptionAnswer, SubscriptionChange, SubscriptionInput, S
 
 /// The owner's subscriptions, oldest first.
 #[utoipa::path(
-    get, operation_id = "list_subscriptions", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = [])),
-    responses((status = 200, description = "All subscriptions.", body = SubscriptionRows), crate::schemas::SubscriptionErrorResponses),
+    get,
+    operation_id = "list_subscriptions",
+    path = "/v1/subscriptions",
+    tag = "subscriptions",
+    security(("key" = [])),
+    responses((status = 200, description = "All subscriptions.", body = SubscriptionRows),
+        crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -41,8 +46,15 @@ pub(super) async fn list(
 
 /// Subscribes a mail address to jumps; its owner gets a mail to confirm it.
 #[utoipa::path(
-    post, operation_id = "create_subscription", path = "/v1/subscriptions", tag = "subscriptions", security(("key" = []), ()), request_body = SubscriptionInput,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "Key of the request: a repetition with the same key creates nothing.")),
+    post,
+    operation_id = "create_subscription",
+    path = "/v1/subscriptions",
+    tag = "subscriptions",
+    security(("key" = []), ()),
+    request_body = SubscriptionInput,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = "^[!-~]+$", description = "Key of the request: a repetition with the same key \
+        creates nothing.")),
     responses((status = 201, description = "The subscription, pending until its owner confirms \
         it.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
 )]
@@ -84,9 +96,14 @@ pub(super) async fn create(
 
 /// One of the owner's subscriptions.
 #[utoipa::path(
-    get, operation_id = "get_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
+    get,
+    operation_id = "get_subscription",
+    path = "/v1/subscriptions/{id}",
+    tag = "subscriptions",
+    security(("key" = [])),
     params(("id" = String, Path, description = "Id of the subscription.")),
-    responses((status = 200, description = "The subscription.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
+    responses((status = 200, description = "The subscription.", body = SubscriptionAnswer),
+        crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -100,9 +117,16 @@ pub(super) async fn get(
 
 /// Replaces a subscription's rule, all of it.
 #[utoipa::path(
-    put, operation_id = "edit_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionInput,
+    put,
+    operation_id = "edit_subscription",
+    path = "/v1/subscriptions/{id}",
+    tag = "subscriptions",
+    security(("key" = [])),
+    request_body = SubscriptionInput,
     params(("id" = String, Path, description = "Id of the subscription.")),
-    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer),
+        crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn edit(
     State(state): State<AppState>,
@@ -118,9 +142,16 @@ pub(super) async fn edit(
 
 /// Pauses, resumes or snoozes a subscription.
 #[utoipa::path(
-    patch, operation_id = "change_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])), request_body = SubscriptionChange,
+    patch,
+    operation_id = "change_subscription",
+    path = "/v1/subscriptions/{id}",
+    tag = "subscriptions",
+    security(("key" = [])),
+    request_body = SubscriptionChange,
     params(("id" = String, Path, description = "Id of the subscription.")),
-    responses((status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer), crate::schemas::SubscriptionErrorResponses),
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionAnswer),
+        crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn change(
     State(state): State<AppState>,
@@ -149,9 +180,14 @@ pub(super) async fn change(
 
 /// Deletes a subscription; no further mail of it is begun.
 #[utoipa::path(
-    delete, operation_id = "delete_subscription", path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("key" = [])),
+    delete,
+    operation_id = "delete_subscription",
+    path = "/v1/subscriptions/{id}",
+    tag = "subscriptions",
+    security(("key" = [])),
     params(("id" = String, Path, description = "Id of the subscription.")),
-    responses((status = 204, description = "The subscription has ended."), crate::schemas::SubscriptionErrorResponses),
+    responses((status = 204, description = "The subscription has ended."),
+        crate::schemas::SubscriptionErrorResponses),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
@@ -165,7 +201,11 @@ pub(super) async fn delete(
 
 /// Sends a test message through a subscription's channel, at most one a minute.
 #[utoipa::path(
-    post, operation_id = "test_subscription", path = "/v1/subscriptions/{id}/test", tag = "subscriptions", security(("key" = [])),
+    post,
+    operation_id = "test_subscription",
+    path = "/v1/subscriptions/{id}/test",
+    tag = "subscriptions",
+    security(("key" = [])),
     params(("id" = String, Path, description = "Id of the subscription.")),
     responses((status = 202, description = "Whether a test message is queued: if the subscription \
         is active and none was sent within the \

@@ -104,7 +104,8 @@ pub(super) async fn claim(
              where t.scope = 'destination' and t.name = d.destination) as failing \
            from deliveries d where {channels} and {due}), \
          candidates as materialized (select c.* from ranked c \
-           where c.place <= case when c.failing > 0 then {MAX_PROBES} else {max_per_destination} end \
+           where c.place <= \
+             case when c.failing > 0 then {MAX_PROBES} else {max_per_destination} end \
            order by {first} limit {candidates}), \
          taken as (select d.id from candidates c join deliveries d on d.id = c.id \
            where {due} order by {first} limit {limit} {skip}) \

@@ -3,9 +3,10 @@
 //!
 //! ```text
 //!   pending ──> sending ──> sent
-//!                 │ ├─────> retry ──> sending            surely not sent
-//!                 │ ├─────> unknown ──> sending, or the end   it may have arrived
-//!                 │ └─────> dead                         refused for good, expired, or its bytes cannot be made
+//!                 │ ├─────> retry ──> sending                surely not sent
+//!                 │ ├─────> unknown ──> sending, or the end  it may have arrived
+//!                 │ └─────> dead                             refused for good, expired, or
+//!                 │                                          without bytes
 //!                 └ lease ran out: before the bytes went over a retry, after that unknown
 //! ```
 
