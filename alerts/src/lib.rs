@@ -24,7 +24,9 @@ mod token;
 pub use delivery::channels::{
     ChannelError, Channels, FileChannel, Guard, SendOutcome, SmtpChannel, WebhookChannel,
 };
-pub use detection::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, max_backtest_days, try_out};
+pub use detection::{
+    Backtest, MAX_BACKTEST_DAYS, Warning, backtest, backtest_days_within, try_out,
+};
 pub use error::{AlertError, FieldError};
 pub use rules::evidence::Evidence;
 pub use rules::rule::{MAX_WINDOW_MINUTES, Rule, ScopedRule};

@@ -12,6 +12,7 @@ pub fn plain_type<'a>(expected: &'a str, table: &'a str) -> &'a str {
         "a boolean" => "true or false",
         "a sequence" => "a list",
         expected if expected.starts_with("struct ") => table,
+        expected if expected.starts_with("enum ") => "a text",
         expected => expected,
     }
 }
@@ -28,6 +29,7 @@ mod tests {
         );
         assert_eq!(plain_type("i64", "an object"), "a whole number");
         assert_eq!(plain_type("struct Rule", "an object"), "an object");
+        assert_eq!(plain_type("enum Mode", "an object"), "a text");
         assert_eq!(plain_type("a duration", "an object"), "a duration");
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use marketlake_lake::LakeError;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::task_local;
 use tokio::time::timeout_at;
@@ -108,7 +108,8 @@ pub async fn run_blocking<T: Send + 'static>(
     run_on_thread(&CORES, deadline, work).await
 }
 
-/// Runs work that reads and computes in turn.
+/// Runs work that reads and computes in turn. It ends at its next step where the request is given
+/// up.
 ///
 /// # Errors
 /// Fails if no thread was free in time, or the work panicked.
@@ -117,7 +118,17 @@ pub async fn run_blocking_query<T: Send + 'static>(
 ) -> Result<T, ComputeError> {
     let runtime = Handle::current();
     let deadline = Instant::now() + READ_TIMEOUT;
-    run_on_thread(&READERS, deadline, move || runtime.block_on(work)).await
+    // Dropped with this future.
+    let (request, given_up) = oneshot::channel::<()>();
+    let work = async move {
+        tokio::select! {
+            output = work => Some(output),
+            _ = given_up => None,
+        }
+    };
+    let output = run_on_thread(&READERS, deadline, move || runtime.block_on(work)).await?;
+    drop(request);
+    output.ok_or(ComputeError::Timeout)
 }
 
 async fn run_on_thread<T: Send + 'static>(
@@ -149,7 +160,8 @@ async fn run_on_thread<T: Send + 'static>(
 
 type Permits = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
-/// Goes on where the request is given up, and holds its permits until it ends.
+/// Holds the permits until the work ends: where the request is given up, work without steps goes
+/// on.
 fn run_timed<T>(held: Permits, request: Option<RequestCost>, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let output = work();
@@ -214,6 +226,34 @@ mod tests {
         for computed in greedy {
             assert!(matches!(computed.await, Ok((Ok(true), _))));
         }
+    }
+
+    /// Tells when it is dropped.
+    struct Ended(mpsc::Sender<()>);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_query_ends_with_the_request_that_was_given_up() {
+        let (begun, has_begun) = mpsc::channel();
+        let (ended, has_ended) = mpsc::channel();
+        let endless = async move {
+            let _ended = Ended(ended);
+            let _ = begun.send(());
+            loop {
+                tokio::task::yield_now().await;
+            }
+        };
+        let request = tokio::spawn(run_blocking_query::<()>(endless));
+        let wait = Duration::from_secs(30);
+        assert_eq!(has_begun.recv_timeout(wait), Ok(()));
+        assert!(has_ended.try_recv().is_err());
+        request.abort();
+        assert_eq!(has_ended.recv_timeout(wait), Ok(()));
     }
 
     #[tokio::test(flavor = "multi_thread")]

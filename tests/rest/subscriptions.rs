@@ -108,7 +108,7 @@ async fn a_body_that_cannot_be_used_names_the_fields() {
         (
             json!({"metric": "tie", "window_minutes": 1.5}),
             "window_minutes",
-            "expected a whole number of 0 or more, got 1.5",
+            "expected a whole number, got 1.5",
         ),
         (
             json!({"metric": "tie", "factor": [3]}),
@@ -117,7 +117,12 @@ async fn a_body_that_cannot_be_used_names_the_fields() {
         ),
         (json!({"metric": 7}), "metric", "expected a text, got 7"),
         (json!({}), "metric", "expected a value, got none"),
-        (json!([]), "body", "expected an object"),
+        (
+            json!({"metric": []}),
+            "metric",
+            "expected a text, got a list",
+        ),
+        (json!([]), "body", "expected an object, got a list"),
         (json!("x"), "body", "expected an object, got \"x\""),
     ] {
         let refused = create(body.clone()).await;

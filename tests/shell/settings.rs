@@ -99,6 +99,11 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
             "setting alerts.max_metrics: expected a whole number of 0 or more, got a text",
         ),
         (
+            setting("MARKETLAKE_AUTH__ANONYMOUS", "true"),
+            vec!["config"],
+            "setting auth.anonymous = \"true\": expected ",
+        ),
+        (
             setting("MARKETLAKE_SERVER__HEADER_TIMEOUT", "30"),
             vec!["config"],
             "setting server.header_timeout = \"30\": expected a time like",

@@ -128,11 +128,16 @@ pub async fn try_out(
 }
 
 /// Number of days that a backtest of a pattern may evaluate at most: fewer for many metrics.
+fn max_backtest_days(lake: &Lake, pattern: &Pattern) -> u32 {
+    backtest_days_within(lake, pattern, MAX_BACKTEST_WORK)
+}
+
+/// Number of days of a pattern's metrics that are together a number of metric-days; at least one.
 #[must_use]
-pub fn max_backtest_days(lake: &Lake, pattern: &Pattern) -> u32 {
+pub fn backtest_days_within(lake: &Lake, pattern: &Pattern, metric_days: usize) -> u32 {
     let directory = lake.directory();
     let metrics = directory.metrics().filter(|m| pattern.matches(m)).count();
-    let days = MAX_BACKTEST_WORK / metrics.max(1);
+    let days = metric_days / metrics.max(1);
     u32::try_from(days).map_or(MAX_BACKTEST_DAYS, |days| days.clamp(1, MAX_BACKTEST_DAYS))
 }
 

@@ -13,7 +13,7 @@ mod record;
 pub mod replay;
 pub mod rule_spec;
 
-pub use backtest::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, max_backtest_days, try_out};
+pub use backtest::{Backtest, MAX_BACKTEST_DAYS, Warning, backtest, backtest_days_within, try_out};
 pub use evaluate::evaluate;
 pub use record::RecordCounts;
 

@@ -148,12 +148,6 @@ pub(crate) async fn newest(connection: &impl ConnectionTrait) -> Result<Option<M
     Ok(newest.max(first))
 }
 
-/// Whether a segment's bounds say that it has samples of the future at a time, or of before there
-/// were markets.
-pub(crate) fn is_out_of_range(segment: &Model, now: Millis) -> bool {
-    segment.max_ts > latest_minute(now).start() || segment.min_ts < EARLIEST_MINUTE.start()
-}
-
 /// Live segments with samples that lie in the future at a time, or before there were markets.
 pub(crate) async fn out_of_range(
     connection: &impl ConnectionTrait,

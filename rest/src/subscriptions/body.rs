@@ -68,7 +68,13 @@ fn in_words(reason: &str) -> String {
     let Some((got, expected)) = reason.rsplit_once(", expected ") else {
         return reason.to_owned();
     };
-    let got = got.split_once(": ").map_or(got, |(_, got)| got);
+    let got = match got.split_once(": ").map_or(got, |(_, got)| got) {
+        "map" => "an object",
+        "sequence" => "a list",
+        // Of an object only: a list stands in its place.
+        got if got.starts_with("invalid length") => "a list",
+        got => got,
+    };
     let got = match got.split('`').nth(1) {
         Some(value) => value.to_owned(),
         None => got.trim_start_matches("string ").to_owned(),

@@ -3,7 +3,9 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Form};
-use marketlake_alerts::{Backtest, FieldError, Subscription, SubscriptionSpec, max_backtest_days};
+use marketlake_alerts::{
+    Backtest, FieldError, Subscription, SubscriptionSpec, backtest_days_within,
+};
 use marketlake_common::excerpt;
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
@@ -16,6 +18,8 @@ use super::html::{Page, PageError};
 use super::token;
 
 const DAYS: u32 = 90;
+/// The most metric-days that it reads: all days of five metrics, fewer days of more.
+const PREVIEW_METRIC_DAYS: usize = 450;
 /// Alerts that a preview lists.
 const LISTED: usize = 20;
 
@@ -226,7 +230,9 @@ async fn preview(
     };
     // An invalid pattern is named by the backtest.
     let most = new.metric.parse().ok();
-    let most = most.map_or(DAYS, |pattern| max_backtest_days(&state.lake, &pattern));
+    let most = most.map_or(DAYS, |pattern| {
+        backtest_days_within(&state.lake, &pattern, PREVIEW_METRIC_DAYS)
+    });
     let found = run_backtest(state, new, DAYS.min(most), None).await?;
     let nothing = || vec![wrong("metric", "nothing has been recorded yet".to_owned())];
     Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))

@@ -2,7 +2,7 @@
 
 use marketlake_entities::database;
 use marketlake_entities::records::segments::{Model, Origin};
-use marketlake_model::{Metric, Minute};
+use marketlake_model::{Metric, Millis, Minute};
 
 use super::{CheckOptions, CheckReport};
 use crate::catalog::segments;
@@ -37,6 +37,12 @@ impl SplitRows {
             }
         }
     }
+}
+
+/// Whether a segment's bounds say that it has samples of the future at a time, or of before there
+/// were markets.
+pub(super) fn is_out_of_range(segment: &Model, now: Millis) -> bool {
+    segment.max_ts > latest_minute(now).start() || segment.min_ts < EARLIEST_MINUTE.start()
 }
 
 impl Maintenance<'_> {

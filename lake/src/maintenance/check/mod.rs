@@ -17,7 +17,6 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use sea_orm::EntityTrait;
 
 use crate::catalog::mismatch::MismatchError;
-use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
 use crate::maintenance::rebuild::{Adoption, RebuildSummary, Uploads};
@@ -139,7 +138,7 @@ impl Maintenance<'_> {
         for segment in live {
             report.segments += 1;
             // Bounds of impossible times are a problem of their own.
-            let is_possible = !segments::is_out_of_range(&segment, now);
+            let is_possible = !future::is_out_of_range(&segment, now);
             if let Some(reason) = wrong_span(&segment).filter(|_| is_possible) {
                 report.problems.push(format!("{}: {reason}", segment.path));
             }
