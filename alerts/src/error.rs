@@ -70,7 +70,8 @@ impl AlertError {
 }
 
 /// One thing that is wrong with what was typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
 pub struct FieldError {
     /// The field.
     pub field: &'static str,

@@ -52,7 +52,7 @@ pub enum FeedError {
     /// A readable answer without one sample that can be kept.
     #[error(
         "{url} answered without one usable sample ({rejected} entries rejected{})",
-        the_first(.first.as_deref())
+        first_rejected(.first.as_deref())
     )]
     Empty {
         /// URL of the request.
@@ -65,7 +65,7 @@ pub enum FeedError {
 }
 
 /// The first rejected entry, as the end of a list.
-fn the_first(first: Option<&str>) -> String {
+fn first_rejected(first: Option<&str>) -> String {
     let first = first.map(|first| format!(", first: {first}"));
     first.unwrap_or_default()
 }

@@ -91,6 +91,5 @@ fn row(rank: &marketlake_lake::MetricRank) -> Vec<Cell> {
 
 /// Names of all statistics.
 fn statistics() -> String {
-    let names = Statistic::ALL.iter().map(|statistic| statistic.name());
-    one_of(&names.collect::<Vec<_>>())
+    one_of(&Statistic::names())
 }

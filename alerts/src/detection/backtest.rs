@@ -127,11 +127,6 @@ pub async fn try_out(
     Ok(found.map(Some).map_err(|error| vec![error]))
 }
 
-/// Number of days that a backtest of a pattern may evaluate at most: fewer for many metrics.
-fn max_backtest_days(lake: &Lake, pattern: &Pattern) -> u32 {
-    backtest_days_within(lake, pattern, MAX_BACKTEST_WORK)
-}
-
 /// Number of days of a pattern's metrics that are together a number of metric-days; at least one.
 #[must_use]
 pub fn backtest_days_within(lake: &Lake, pattern: &Pattern, metric_days: usize) -> u32 {
@@ -164,7 +159,7 @@ pub async fn backtest(
         .collect();
     let work = metrics.len() * usize::try_from(days).unwrap_or(usize::MAX);
     if work > MAX_BACKTEST_WORK {
-        let most = max_backtest_days(lake, pattern);
+        let most = backtest_days_within(lake, pattern, MAX_BACKTEST_WORK);
         let message = format!(
             "expected at most {most} days for a pattern of {} metrics, got {days}",
             metrics.len()

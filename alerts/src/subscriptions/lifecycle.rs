@@ -75,8 +75,8 @@ pub enum LifecycleError {
 
 /// Errors of fields in one line.
 fn listed(errors: &[FieldError]) -> String {
-    let line = |error: &FieldError| format!("{}: {}", error.field, error.message);
-    errors.iter().map(line).collect::<Vec<_>>().join("; ")
+    let errors: Vec<String> = errors.iter().map(FieldError::to_string).collect();
+    errors.join("; ")
 }
 
 impl Subscription {

@@ -18,7 +18,7 @@ use super::html::{Page, PageError};
 use super::token;
 
 const DAYS: u32 = 90;
-/// The most metric-days that it reads: all days of five metrics, fewer days of more.
+/// Maximum number of metric-days of a preview: all days of five metrics, fewer days of more.
 const PREVIEW_METRIC_DAYS: usize = 450;
 /// Alerts that a preview lists.
 const LISTED: usize = 20;
@@ -215,7 +215,7 @@ pub(super) async fn get(
     }
     match preview(&state, typed).await? {
         Ok(preview) => form.preview = Some(preview),
-        Err(errors) => form.errors = error_lines(errors),
+        Err(errors) => form.errors = error_lines(&errors),
     }
     Ok(Page::new("subscribe.html", &form))
 }
@@ -238,11 +238,8 @@ async fn preview(
     Ok(found.and_then(|found| found.map(Preview::from).ok_or_else(nothing)))
 }
 
-fn error_lines(errors: Vec<FieldError>) -> Vec<String> {
-    let lines = errors
-        .into_iter()
-        .map(|e| format!("{}: {}", e.field, e.message));
-    lines.collect()
+fn error_lines(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(FieldError::to_string).collect()
 }
 
 pub(super) async fn post(
@@ -276,7 +273,7 @@ pub(super) async fn post(
             Page::new("subscribe.html", &form)
         }
         Err(errors) => {
-            form.errors = error_lines(errors);
+            form.errors = error_lines(&errors);
             Page::new("subscribe.html", &form).with_status(StatusCode::UNPROCESSABLE_ENTITY)
         }
     };
