@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
+use tower::ServiceBuilder;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -42,31 +43,31 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     // than 10.
     let light = CompressionLevel::Fastest;
     let streams = NotForContentType::const_new(MULTIPART_MIXED);
-    let mut routes = routes
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(from_fn(enforce_timeout))
-        .layer(CatchPanicLayer::new())
-        .layer(
-            CompressionLayer::new()
-                .quality(light)
-                .compress_when(DefaultPredicate::new().and(streams)),
-        )
-        .layer(told(X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(told(REFERRER_POLICY, "no-referrer"))
-        .layer(told(X_FRAME_OPTIONS, "DENY"))
-        .layer(told(
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ));
-    if options.is_https {
-        let year = "max-age=31536000";
-        routes = routes.layer(told(STRICT_TRANSPORT_SECURITY, year));
-    }
-    if options.cors_origins.is_empty() {
-        routes
-    } else {
-        routes.layer(cors(&options.cors_origins))
-    }
+    let year = options.is_https.then_some("max-age=31536000");
+    let origins = &options.cors_origins;
+    let cross_origin = (!origins.is_empty()).then(|| cors(origins));
+    // One stack, the outermost first: each layer of a router is a box, and is cloned with each
+    // request.
+    routes.layer(
+        ServiceBuilder::new()
+            .option_layer(cross_origin)
+            .option_layer(year.map(|year| told(STRICT_TRANSPORT_SECURITY, year)))
+            .layer(told(
+                CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'",
+            ))
+            .layer(told(X_FRAME_OPTIONS, "DENY"))
+            .layer(told(REFERRER_POLICY, "no-referrer"))
+            .layer(told(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .layer(
+                CompressionLayer::new()
+                    .quality(light)
+                    .compress_when(DefaultPredicate::new().and(streams)),
+            )
+            .layer(CatchPanicLayer::new())
+            .layer(from_fn(enforce_timeout))
+            .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES)),
+    )
 }
 
 /// CORS of the configured origins, with keys but without cookies.

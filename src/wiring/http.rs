@@ -18,6 +18,7 @@ use marketlake_http::state::ApiContext;
 use marketlake_http::{bounce_webhook, middleware};
 use marketlake_lake::Lake;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 
 /// Requests of the operations listener that run at the same time.
 const MAX_OPERATIONS_REQUESTS: usize = 16;
@@ -61,13 +62,19 @@ impl HttpApis {
             .merge(marketlake_web::router(&context))
             .merge(bounces)
             .fallback(not_found)
-            .layer(from_fn_with_state(context.load_shedder.clone(), shed_load))
-            // Outside, so that a client that is being identified takes no other client's place.
-            .layer(from_fn_with_state(context.caller_layer(), identify_caller))
+            .layer(
+                ServiceBuilder::new()
+                    // Outside, so that a client that is being identified takes no other client's
+                    // place.
+                    .layer(from_fn_with_state(context.caller_layer(), identify_caller))
+                    .layer(from_fn_with_state(context.load_shedder.clone(), shed_load)),
+            )
             .merge(self.health());
-        middleware::apply(routes, &self.options)
-            .layer(from_fn(middleware::reject_nul))
-            .layer(from_fn(assign_request_id))
+        middleware::apply(routes, &self.options).layer(
+            ServiceBuilder::new()
+                .layer(from_fn(assign_request_id))
+                .layer(from_fn(middleware::reject_nul)),
+        )
     }
 
     /// Routes of the operations listener: health and `/metrics`.
