@@ -214,7 +214,7 @@ deploy() {
         --overrides '{"containerOverrides":[{"name":"marketlake","command":["athena","setup"]}]}' --query "tasks[0].taskArn" --output text)"
     run aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
     code="$(query 0 aws ecs describe-tasks --cluster "$cluster" --tasks "$task" --query "tasks[0].containers[0].exitCode" --output text)"
-    [ -n "$dry" ] || [ "$code" = 0 ] || fail "athena setup ended with $code; the stack's log says why"
+    [ -n "$dry" ] || [ "$code" = 0 ] || fail "athena setup ended with $code; see the stack's log"
     step "Smoke test"
     local url
     url="$(output PublicUrl)"

@@ -130,8 +130,8 @@ impl Background {
                 }
                 Err(LakeError::Mismatch(error)) => {
                     if !std::mem::replace(&mut is_refused, true) {
-                        tracing::error!(%error, "this database is not the lake's: nothing is \
-                            written");
+                        tracing::error!(%error, "this database is another lake's or outdated: \
+                            nothing is written");
                     }
                     part.bad(error.to_string());
                 }

@@ -22,7 +22,7 @@ const COUNTERS: [(&str, &str); 18] = [
     ),
     (
         "marketlake_cron_silences_total",
-        "Times that the cron scheduler was silent and the planner went on by itself.",
+        "Times that the cron scheduler did not tick and the planner continued without it.",
     ),
     (
         "marketlake_deliveries_total",

@@ -235,7 +235,7 @@ impl Service {
         stop.cancel();
         let rest = timeout(SHUTDOWN_TIMEOUT, tasks.join_all()).await;
         if rest.is_err() {
-            tracing::warn!("not everything ended in time; its leases will run out");
+            tracing::warn!("not all work stopped in time; its leases will expire");
         }
         match first {
             Some(Ok(result)) => result,

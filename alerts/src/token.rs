@@ -86,13 +86,13 @@ pub enum TokenError {
     #[error("this link is not complete: copy all of it from the mail")]
     Malformed,
     /// It names a key that never was.
-    #[error("this link was not made here")]
+    #[error("this link was not created by this server")]
     UnknownKey,
     /// Its key has been retired.
     #[error("this link is no longer valid: its key was retired; request a new one")]
     RetiredKey,
     /// Its signature is wrong.
-    #[error("this link was changed on its way")]
+    #[error("this link was altered: its signature is not valid")]
     Forged,
     /// Its time is over.
     #[error("this link expired at {0}; request a new one")]

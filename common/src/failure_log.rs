@@ -1,4 +1,4 @@
-//! Log lines of what fails again and again for the same cause: one when it begins, one with a count
+//! Log lines of failures that repeat with the same cause: one when it begins, one with a count
 //! at bounded intervals, one when it is over.
 
 use std::collections::BTreeMap;

@@ -148,7 +148,7 @@ impl State {
     fn now(self) -> Result<(), String> {
         match self {
             Self::Good(said, Some(within)) if said.elapsed() > within => Err(format!(
-                "no sign of life for {} s, expected one within {} s",
+                "no report for {} s, expected one within {} s",
                 said.elapsed().as_secs(),
                 within.as_secs()
             )),

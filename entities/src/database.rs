@@ -1,4 +1,4 @@
-//! The connection to the catalog: `SQLite` or Postgres, with the same promises on both.
+//! The connection to the catalog: `SQLite` or Postgres, with the same guarantees on both.
 
 mod connect;
 pub mod outage;

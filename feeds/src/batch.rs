@@ -13,10 +13,10 @@ const MAX_ENTRY_CHARS: usize = 100;
 const MAX_REASON_CHARS: usize = 300;
 /// Kinds that are counted by name; what is of yet another is counted as `other`.
 const MAX_KINDS: usize = 20;
-/// Far more metrics than all exchanges together have; what one answer holds beyond is not kept.
+/// Far more metrics than all exchanges together have; what one answer holds beyond is rejected.
 pub const MAX_SAMPLES: usize = 500_000;
 
-/// The samples of one slot, and an account of what was not kept.
+/// The samples of one slot, and the rejected entries.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Accepted samples: at most one a metric.
@@ -61,7 +61,7 @@ impl Batch {
         }
     }
 
-    /// Counts an entry that is not kept.
+    /// Counts an entry that is rejected.
     pub fn reject(&mut self, entry: &str, reason: &str) {
         self.rejected = self.rejected.saturating_add(1);
         if self.first_rejected.len() < MAX_NAMED_REJECTIONS {

@@ -51,7 +51,7 @@ pub enum FeedError {
     },
     /// A readable answer without one sample that can be kept.
     #[error(
-        "{url} answered without one usable sample ({rejected} entries rejected{})",
+        "{url} returned no usable sample ({rejected} entries rejected{})",
         first_rejected(.first.as_deref())
     )]
     Empty {

@@ -1,6 +1,6 @@
-//! Counts tokens and brackets. Of a GraphQL document it counts tokens without reading what they say
-//! (GraphQL, October 2021, section 2.1), so that no parser is handed more than it can bear. Of a
-//! text that is no document it counts what looks like tokens.
+//! Counts the tokens and brackets of a GraphQL document (GraphQL, October 2021, section 2.1) before
+//! it is parsed, so that no parser gets more than it can handle. Other text is counted as if it
+//! were a document.
 
 /// Numbers of tokens and of nested brackets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The form of the media type with the greatest weight; of equal ones the first. `usual` where
-/// nothing is said, `None` where none is acceptable.
+/// Format of the media type with the greatest weight, the first of equal ones; `usual` without an
+/// `Accept` header, `None` if none is acceptable.
 pub fn best<F>(
     headers: &HeaderMap,
     usual: F,

@@ -54,7 +54,7 @@ pub enum ComputeError {
     #[error("the machine is busy with other requests; try again in a second")]
     Timeout,
     /// It panicked; the log says where.
-    #[error("the computation broke off")]
+    #[error("the computation failed")]
     Panicked,
 }
 
@@ -153,7 +153,7 @@ async fn run_on_thread<T: Send + 'static>(
     let timed = move || span.in_scope(|| run_timed(held, request, work));
     let done = spawn_blocking(timed).await;
     done.map_err(|error| {
-        tracing::error!(%error, "a computation broke off");
+        tracing::error!(%error, "a computation failed");
         ComputeError::Panicked
     })
 }

@@ -178,8 +178,8 @@ fn write_notes(health: &Health, status: DataStatus, stale_after: Option<Duration
     gauge!("marketlake_invalid_time_segments")
         .set(as_f64(i64::try_from(count).unwrap_or(i64::MAX)));
     let text = format!(
-        "{count} segments hold samples that lie in the future, or before 2009: `marketlake check \
-         --repair` takes them out"
+        "{count} segments contain samples in the future or before 2009: `marketlake check \
+         --repair` removes them"
     );
     health.note("samples", (count > 0).then_some(text));
 }

@@ -58,7 +58,7 @@ impl CallerLayer {
         let headers = &request.headers;
         let authority = RequestAuthority::of(&request.uri, headers).map_err(refuse)?;
         if self.authenticator.mode() == AuthMode::Open && !authority.is_this_machine() {
-            let detail = "this server answers on this machine's own names only; behind a proxy it \
+            let detail = "this server accepts only this machine's own names; behind a proxy it \
                 needs auth.mode = \"keys\", server.public_url and server.trusted_proxies";
             let status = StatusCode::MISDIRECTED_REQUEST;
             return Err(refuse(Problem::new(status, "Wrong host", detail)));
@@ -73,7 +73,7 @@ impl CallerLayer {
             && is_change(request)
             && self.trusted_origins.is_cross_site(headers, &authority)
         {
-            let detail = "pages of this origin may change nothing here";
+            let detail = "pages of this origin may not send requests that change something";
             let problem = Problem::new(StatusCode::FORBIDDEN, "Not allowed", detail);
             return Err(refuse(problem));
         }

@@ -116,7 +116,7 @@ pub async fn reject_nul(request: Request, next: Next) -> Response {
     let uri = request.uri();
     let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
     if whole.contains("%00") {
-        let detail = "the address: expected no character NUL";
+        let detail = "the URL: expected no NUL character";
         return Problem::new(StatusCode::BAD_REQUEST, "Bad address", detail).into_response();
     }
     next.run(request).await

@@ -14,7 +14,7 @@ pub struct HttpOptions {
     pub signup_limits: SignupLimits,
     /// The most metrics that one subscription may mean.
     pub max_metrics: usize,
-    /// Proxies of one's own that stand before the server.
+    /// Trusted proxies in front of the server.
     pub trusted_proxies: TrustedProxies,
     /// Settings of authentication.
     pub auth: AuthOptions,

@@ -50,12 +50,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
     }
 
-    /// Response to a client whose points are used up.
+    /// Response to a client that exceeds the rate limit.
     pub fn too_many_requests() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "Too many requests",
-            "the points of this minute are used up; Retry-After says when there are enough again",
+            "the rate limit is exceeded; retry after the time in Retry-After",
         )
     }
 
@@ -104,7 +104,7 @@ impl Problem {
         let id = id.as_str();
         tracing::error!(id, error, "request failed");
         let detail =
-            format!("the lake cannot be read at the moment; the server's log says why under {id}");
+            format!("the lake cannot be read at the moment; see the server's log for {id}");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The lake cannot be read",
@@ -130,7 +130,7 @@ impl Problem {
             status: StatusCode::NOT_FOUND,
             title: "Unknown metric",
             detail: format!(
-                "no metric {:?} was ever recorded; GET /v1/metrics lists those there are",
+                "no metric {:?} was ever recorded; GET /v1/metrics lists the known ones",
                 excerpt(name)
             ),
             about: Some(("metric", excerpt(name).into_owned())),
@@ -191,7 +191,7 @@ impl From<AuthError> for Problem {
             AuthError::Unavailable(reason) => {
                 tracing::error!(reason, "keys and tokens cannot be checked");
                 let detail =
-                    "keys and tokens cannot be checked at the moment; the server's log says why";
+                    "keys and tokens cannot be checked at the moment; see the server's log";
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "Keys cannot be checked",
@@ -235,7 +235,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Every route that there is not.
+/// Fallback for unknown routes: status 404.
 #[expect(clippy::unused_async, reason = "handlers of axum are async")]
 pub async fn not_found(uri: Uri) -> Problem {
     let detail = format!("there is nothing at {}", excerpt(uri.path()));

@@ -35,8 +35,8 @@ pub(crate) async fn repair_slots(database: &DatabaseConnection, now: Millis) -> 
             missed,
             first = %first.slot,
             last = %last.slot,
-            "slots that lie in the future were entered under a wrong clock, and are taken out; \
-             what the {done} done ones recorded is found by `marketlake check`"
+            "removed slots in the future, which were inserted under a wrong clock; \
+             `marketlake check` finds what the {done} done ones recorded"
         );
     }
     let leased = Column::State

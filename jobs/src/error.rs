@@ -51,7 +51,7 @@ pub enum JobError {
     #[error("not done within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// Its time has passed.
-    #[error("too late: the slot was to be done by {0}")]
+    #[error("too late: the deadline of the slot was {0}")]
     TooLate(Millis),
     /// It panicked; what it was about to commit is rolled back.
     #[error("panicked: {0}")]

@@ -1,9 +1,9 @@
 //! The scheduler and the typed jobs.
 //!
-//! A [`Job`] says which slots it wants and does one; the slot table ([`slots`]) decides who does
-//! which, once; the [`Runner`] claims, renews leases and retries; the [`Scheduler`] rings each
-//! second. The machinery knows no job, and the jobs know no clock but the slot and the [`Clock`].
-//! The [`supervisor`] restarts long-running tasks.
+//! A [`Job`] lists its due slots and runs one. The slot table ([`slots`]) lets one worker claim
+//! each slot, once. The [`Runner`] claims slots, renews leases and retries; the [`Scheduler`] plans
+//! each second. Runner and scheduler know no job; jobs read the time from the slot and the
+//! [`Clock`] only. The [`supervisor`] restarts long-running tasks.
 //!
 //! To add a job: a file in `jobs/` with a struct that implements [`Job`], and its lines in
 //! `jobs/mod.rs`: module, name, [`JobSet::all`].

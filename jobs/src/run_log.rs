@@ -74,7 +74,7 @@ pub(crate) fn log_feed(failures: &FailureLog, slot: Minute, failure: &str) {
     }
 }
 
-/// Logs an entry of a feed that was not kept, in the same way.
+/// Logs a rejected entry of a feed, in the same way.
 pub(crate) fn log_rejected(rejections: &FailureLog, slot: Millis, rejected: &Value) {
     match rejections.fail(Instant::now(), &rejected.to_string()) {
         FailureLine::First => tracing::warn!(%slot, %rejected, "entry rejected"),
@@ -83,7 +83,7 @@ pub(crate) fn log_rejected(rejections: &FailureLog, slot: Millis, rejected: &Val
             %rejected,
             entries = until_now.count,
             seconds = until_now.seconds,
-            "entries are still not kept"
+            "entries are still rejected"
         ),
         FailureLine::Quiet => tracing::debug!(%slot, %rejected, "entry rejected"),
     }

@@ -168,7 +168,7 @@ impl Planner {
                 () = self.tick.notified() => {
                     rung = Instant::now();
                     if std::mem::take(&mut silent) {
-                        tracing::warn!("the cron scheduler rings again");
+                        tracing::warn!("the cron scheduler ticks again");
                     }
                 }
                 () = sleep(TICK_TIMEOUT) => (),
@@ -179,8 +179,8 @@ impl Planner {
                 counter!("marketlake_cron_silences_total").increment(1);
                 tracing::warn!(
                     seconds = rung.elapsed().as_secs(),
-                    "the cron scheduler does not ring, as when the machine's clock was set back; \
-                     planning goes on without it"
+                    "the cron scheduler does not tick, for example after the machine's clock was \
+                     set back; planning continues without it"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! The words of the field as plain values: a [`Metric`] has a [`Sample`] at a [`Minute`], whose
+//! The domain model as plain values: a [`Metric`] has a [`Sample`] at a [`Minute`], whose
 //! value is an [`Exact`] decimal; a [`JumpRule`] decides what is a [`Jump`].
 //!
 //! They do no I/O, know no database and read no clock.

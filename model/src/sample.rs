@@ -15,7 +15,7 @@ pub struct Sample {
     pub value: Exact,
 }
 
-/// One entry of a feed's answer or a file that was not kept, and why.
+/// A rejected entry of a feed's answer or a file, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The entry as it was named there: a key, a symbol, a line.

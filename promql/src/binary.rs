@@ -232,8 +232,8 @@ fn result_labels(
 
 fn ambiguous(labels: &Labels) -> PromError {
     PromError::Execution(format!(
-        "several elements of one side belong to the same of the other, {}; say on(..), \
-         ignoring(..), group_left or group_right",
+        "several elements of one side match the same one of the other side, {}; use \
+         on(..), ignoring(..), group_left or group_right",
         labels.to_json()
     ))
 }

@@ -88,8 +88,8 @@ pub(super) async fn metadata(State((lake, _, max)): ApiState, parameters: Parame
 
 fn described(name: &str) -> Json {
     let help = match name {
-        "price" => "Price of a pair on a market, in its second currency.".to_owned(),
-        "volume" => "What was traded of a pair in a minute, in its first currency.".to_owned(),
+        "price" => "Price of a pair on a market, in its quote currency.".to_owned(),
+        "volume" => "Volume of a pair traded within a minute, in its base currency.".to_owned(),
         other => format!("The measure {other} of a pair on a market."),
     };
     json!([{"type": "gauge", "help": help, "unit": ""}])

@@ -58,7 +58,7 @@ pub(super) async fn query_range(
         return Err(PromError::BadData(problem.to_owned()));
     }
     if (to - from) / step >= MAX_POINTS {
-        let problem = format!("step: expected one that makes at most {MAX_POINTS} points a series");
+        let problem = format!("step: expected at most {MAX_POINTS} points per series");
         return Err(PromError::BadData(problem));
     }
     let bounds = Bounds { from, to };

@@ -43,10 +43,10 @@ pub(super) enum PromError {
     #[error("{0}")]
     Execution(String),
     /// It would take too long.
-    #[error("the query takes longer than it may")]
+    #[error("the query exceeded its time limit")]
     Timeout,
-    /// The lake cannot be read; the log says why.
-    #[error("the lake cannot be read at the moment; the server's log says why")]
+    /// The lake cannot be read; the cause is in the log.
+    #[error("the lake cannot be read at the moment; see the server's log")]
     Unavailable,
 }
 
@@ -62,7 +62,7 @@ impl From<ComputeError> for PromError {
 impl PromError {
     pub(super) fn not_covered(what: &str) -> Self {
         Self::BadData(format!(
-            "{what} is not covered here; covered are selectors with matchers, offset, @, ranges \
+            "{what} is not supported; supported are selectors with matchers, offset, @, ranges \
              and subqueries, arithmetic, comparison and set operators, aggregations, and the \
              functions that charts of prices need: see docs/api.md"
         ))

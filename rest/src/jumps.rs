@@ -86,7 +86,7 @@ with_rule_fields!(
         JumpRuleParams,
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
             page."),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before."),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page."),
         ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
             by default the Accept header decides."),
     ),

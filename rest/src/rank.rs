@@ -41,7 +41,7 @@ pub(super) struct RankAnswer {
     to: String,
 }
 
-/// A metric's place over the last 24 hours; an unranked metric has none.
+/// Rank of a metric over the last 24 hours; null for an unranked metric.
 #[utoipa::path(
     get,
     operation_id = "get_rank",

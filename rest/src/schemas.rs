@@ -217,13 +217,16 @@ fn problems(all: &[(&str, &str)]) -> Responses {
 const OF_ALL: [(&str, &str); 7] = [
     (
         "304",
-        "The answer that If-None-Match names is still the newest.",
+        "The response that If-None-Match names is still current.",
     ),
-    ("400", "A parameter cannot be used."),
+    ("400", "A parameter is invalid."),
     ("401", "The API key or token is missing or invalid."),
     ("403", "The key may not do this."),
-    ("406", "No form of the answer is acceptable."),
-    ("429", "The points of this minute are used up."),
+    (
+        "406",
+        "The Accept header allows none of the response's media types.",
+    ),
+    ("429", "The rate limit is exceeded."),
     (
         "503",
         "The server is overloaded, or the lake cannot be read.",
@@ -254,11 +257,14 @@ impl IntoResponses for SubscriptionErrorResponses {
         all.remove("304");
         all.remove("406");
         all.extend(problems(&[
-            ("404", "There is none of this id, or it is another's."),
-            ("409", "It is not in the state for this."),
+            (
+                "404",
+                "No object has this id, or it belongs to someone else.",
+            ),
+            ("409", "The subscription's state does not allow this."),
             ("413", "The body is too large."),
-            ("415", "The body is no JSON."),
-            ("422", "Fields of the body cannot be used."),
+            ("415", "The body is not JSON."),
+            ("422", "Fields of the body are invalid."),
         ]));
         all
     }

@@ -60,7 +60,7 @@ enum Gathering {
             function of an interval; avg by default."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of a \
             page."),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before."),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page."),
         ("format" = Option<crate::schemas::FormatName>, Query, description = "Format of the rows; \
             by default the Accept header decides."),
     ),
@@ -192,7 +192,7 @@ fn gathering(params: &QueryParams) -> Result<Option<(Interval, Gathering)>, Prob
     };
     let interval = match params.get("interval") {
         None if params.get("aggregate").is_some() => {
-            let problem = "expected interval (5m, 1h, 1d) beside it";
+            let problem = "expected with interval (5m, 1h, 1d) only";
             return Err(Problem::bad_parameter("aggregate", problem));
         }
         None => return Ok(None),

@@ -28,8 +28,8 @@ pub(super) async fn execute(settings: &Settings) -> anyhow::Result<ExitCode> {
     let failed = failed_hours + failed_days;
     let figures = lake.stats().await?;
     output::line(&format!(
-        "compact: {hours} hours and {days} days compacted, {failed} not; {} segments, {} samples, \
-         {} bytes",
+        "compact: {hours} hours and {days} days compacted, {failed} failed; {} segments, \
+         {} samples, {} bytes",
         figures.segments, figures.samples, figures.bytes
     ))?;
     Ok(if failed == 0 {

@@ -148,7 +148,7 @@ async fn requeue(database: &DatabaseConnection, ids: &[String]) -> anyhow::Resul
         let words = if done {
             "due again"
         } else {
-            "no dead delivery has that id"
+            "no dead or unknown delivery has this id"
         };
         output::line(&format!("{}: {words}", excerpt(id)))?;
     }

@@ -126,7 +126,7 @@ fn permissions(settings: &Settings) -> Diagnostic {
     let wide = exposed_files::find(settings);
     let what = "file permissions";
     if wide.is_empty() {
-        let detail = "database, keys and mails are their owner's only";
+        let detail = "only the owner can read database, keys and mails";
         return Diagnostic::new(what, Severity::Good, detail);
     }
     let detail = format!("other users may read it: {}", wide.join("; "));

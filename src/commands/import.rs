@@ -53,7 +53,7 @@ struct Read {
 impl Import {
     pub(super) async fn execute(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         if self.pair.is_some() && self.files.len() > 1 {
-            return Err(Usage("--pair: expected one file with it".to_owned()).into());
+            return Err(Usage("--pair: expected exactly one file".to_owned()).into());
         }
         let lake = wiring::lake::open_to_write(settings).await?;
         let now = database::clock(lake.database()).await?;

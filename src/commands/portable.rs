@@ -57,8 +57,8 @@ impl Content {
                  that sign the links of mails: whoever has it can act for every subscriber"
             }
             Self::Keys => {
-                "it holds the keys' names, scopes and SHA-256 hashes: no key can be used or found \
-                 out by it, but a database that takes it in accepts the same keys"
+                "it holds the keys' names, scopes and SHA-256 hashes: nobody can derive or \
+                 use a key from it, but a database that imports it accepts the same keys"
             }
         }
     }
@@ -170,7 +170,7 @@ async fn import_row(
     let table = content.tables().iter().find(|table| **table == line.table);
     let table = table.with_context(|| {
         let table = excerpt(&line.table);
-        format!("{table:?} is no table of such a file")
+        format!("{table:?}: expected a table of this kind of export")
     })?;
     let id = |name: &str| {
         let value = line.row.get(name).and_then(|value| value.as_str());
@@ -224,7 +224,7 @@ impl Lines {
             return Ok(None);
         }
         if line.last() != Some(&b'\n') {
-            anyhow::bail!("expected a line of at most {MAX_LINE_BYTES} bytes with an end");
+            anyhow::bail!("expected a line feed after at most {MAX_LINE_BYTES} bytes");
         }
         if self.number > MAX_LINES {
             anyhow::bail!("expected at most {MAX_LINES} lines");

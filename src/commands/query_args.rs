@@ -82,7 +82,7 @@ impl QuerySession {
         let metric = self.lake.resolve(name).await?;
         Ok(metric.ok_or_else(|| {
             Usage(format!(
-                "no metric {:?} was ever recorded; `marketlake metrics` lists those there are",
+                "no metric {:?} was ever recorded; `marketlake metrics` lists the known ones",
                 excerpt(name)
             ))
         })?)

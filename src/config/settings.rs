@@ -113,9 +113,9 @@ section! {
         lake: Option<PathBuf> = None,
         /// Market of candles and pairs in `files` (`replay`).
         market: Option<String> = None,
-        /// First minute to play (`replay`); the first that there is by default.
+        /// First minute to play (`replay`); the first recorded minute by default.
         from: Option<Checked<MinuteText>> = None,
-        /// Last minute to play (`replay`); the last that there is by default.
+        /// Last minute to play (`replay`); the last recorded minute by default.
         to: Option<Checked<MinuteText>> = None,
         /// Recorded minutes per minute (`replay`), up to 100000; 1 by default.
         speed: Option<Checked<ReplaySpeed>> = None,
@@ -193,7 +193,7 @@ impl Settings {
                 Some(_) => ("store.access_key_id", "store.secret_access_key"),
                 None => ("store.secret_access_key", "store.access_key_id"),
             };
-            let problem = format!("expected {missing} beside it");
+            let problem = format!("expected {missing} to be set, too");
             return Err(ConfigError::setting(given, "given", problem));
         }
         Ok(StoreOptions {

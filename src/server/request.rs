@@ -1,5 +1,5 @@
-//! A request's way to the router: its head is checked and its body read first, so that what the
-//! router holds while it answers waits for no peer.
+//! Checks a request's head and reads its body before the router sees it, so that a slow peer holds
+//! none of the router's resources.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -134,7 +134,7 @@ fn check_head(parts: &mut Parts) -> Result<(), Rejection> {
     if let Some(authority) = parts.uri.authority() {
         let own = authority.as_str().as_bytes();
         if !host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(own)) {
-            let detail = "the target: expected the host that the header Host names";
+            let detail = "the target: expected the same host as in the header Host";
             return Err(Rejection::bad_request(detail));
         }
         let path = parts.uri.path_and_query().cloned();
@@ -173,7 +173,7 @@ async fn read_body(mut body: Incoming, connections: &Connections) -> Result<Buff
         let frame = match timeout_at(next, body.frame()).await {
             Err(_) => return Err(Rejection::timeout()),
             Ok(None) => return Ok((read.freeze(), permit)),
-            Ok(Some(Err(_))) => return Err(Rejection::bad_request("the body: it broke off")),
+            Ok(Some(Err(_))) => return Err(Rejection::bad_request("the body: it is incomplete")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else {
@@ -219,7 +219,7 @@ impl Rejection {
         Self {
             status: StatusCode::REQUEST_TIMEOUT,
             title: "Request timeout",
-            detail: "the body: it did not come in time".to_owned(),
+            detail: "the body: not received in time".to_owned(),
         }
     }
 

@@ -67,7 +67,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<DatabaseConnecti
         .map_err(|problem| unusable(format!("cannot use the database: {problem}")))?;
     migrate::up(&database)
         .await
-        .map_err(|error| unusable(format!("cannot bring the tables up to date: {error}")))?;
+        .map_err(|error| unusable(format!("cannot migrate the tables: {error}")))?;
     Ok(database)
 }
 

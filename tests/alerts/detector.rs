@@ -197,7 +197,7 @@ async fn a_day_has_at_most_so_many_and_a_subscription_ends_after_so_many() {
         alerting.play(ID, 6, &["900", "100", "1000", "100"]).await;
         let said = whys(&alerting, &daily).await;
         assert!(
-            said[2].ends_with("no mail: the day has had its 1"),
+            said[2].ends_with("no mail: the maximum of 1 per day is reached"),
             "{said:?}"
         );
     })

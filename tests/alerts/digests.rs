@@ -48,7 +48,7 @@ async fn many_jumps_at_one_minute_are_one_mail_to_each_address() {
         );
         assert!(
             digest.contains(
-                "and 10 more, all of them in proof.json, those above with their samples."
+                "and 10 more. proof.json lists all of them, and the samples of those above."
             ),
             "{digest}"
         );

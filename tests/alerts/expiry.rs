@@ -64,7 +64,7 @@ async fn what_waited_through_a_stop_of_two_days_expires_and_says_so() {
         assert_eq!(dead.len(), 2);
         for one in &dead {
             let error = one.error.as_deref().unwrap();
-            let expected = "expired: not delivered within alerts.retry_for: it waited since ";
+            let expected = "expired: not delivered within alerts.retry_for: created at ";
             assert!(error.starts_with(expected), "{error}");
             // Put back it is not younger.
             assert!(

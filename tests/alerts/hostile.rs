@@ -26,17 +26,20 @@ const MISSING: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection
 async fn a_mail_server_that_is_mute_or_talks_without_end_costs_little_time_and_no_memory() {
     let lines = "220-welcome\r\n";
     for (fault, expected) in [
-        (Fault::MuteAt("EHLO"), "took over 3 s, up to the greeting"),
-        (Fault::MuteAt("MAIL"), "took over 3 s, up to MAIL FROM"),
-        (Fault::MuteAt("RCPT"), "took over 3 s, up to RCPT TO"),
-        (Fault::MuteAt("DATA"), "took over 3 s, up to DATA"),
+        (
+            Fault::MuteAt("EHLO"),
+            "timed out after 3 s, at the greeting",
+        ),
+        (Fault::MuteAt("MAIL"), "timed out after 3 s, at MAIL FROM"),
+        (Fault::MuteAt("RCPT"), "timed out after 3 s, at RCPT TO"),
+        (Fault::MuteAt("DATA"), "timed out after 3 s, at DATA"),
         (
             Fault::Endless("all work and no play "),
-            "the server sent more than a reply has",
+            "the server's reply exceeds the maximum size",
         ),
         (
             Fault::Endless(lines),
-            "the server sent more than a reply has",
+            "the server's reply exceeds the maximum size",
         ),
     ] {
         let base = Base::local().await;

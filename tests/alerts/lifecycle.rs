@@ -88,7 +88,7 @@ async fn a_subscription_lives_from_pending_to_unsubscribed_and_only_posts_change
         assert_eq!(server.get(&snooze).await.status(), 200);
         assert_eq!(post(&server, &snooze, "hours=2").await.status(), 200);
         let page = server.text(&manage).await;
-        for expected in ["hottry:volume", "quiet until", "Why it did and did not fire", "beyond 3x", "confirmed by the link in the mail"] {
+        for expected in ["hottry:volume", "quiet until", "Changes of state", "beyond 3x", "confirmed by the link in the mail"] {
             assert!(page.contains(expected), "{expected} is not in\n{page}");
         }
         let id = made["subscription"]["id"].as_str().unwrap();

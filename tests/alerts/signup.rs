@@ -51,7 +51,7 @@ async fn the_answer_is_the_same_whether_or_not_an_address_is_known_and_the_form_
             .await
             .unwrap();
         assert!(
-            page.contains("If this address has subscriptions, a link to them is on its way there.")
+            page.contains("If this address has subscriptions, we have mailed it a link to them.")
         );
     }
     assert_eq!(answers[0], answers[1]);
@@ -166,7 +166,7 @@ async fn the_form_shows_what_it_would_have_sent_and_asks_for_it() {
         .text("/subscribe?metric=hottry:volume&factor=3")
         .await;
     assert!(
-        page.contains("<strong>1 mails</strong> about 1 metrics"),
+        page.contains("<strong>1 mail</strong> about 1 metric,"),
         "{page}"
     );
     assert!(page.contains("340 is 3.40x its mean"), "{page}");

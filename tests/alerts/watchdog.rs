@@ -155,11 +155,11 @@ async fn one_of_several_feeds_that_gives_nothing_for_long_is_an_incident_of_its_
     let letters = alerting.deliveries().await.into_iter();
     let content: Vec<String> = letters.filter_map(|row| row.content).collect();
     assert!(
-        content[0].contains("the feed dead gives nothing"),
+        content[0].contains("the feed dead delivers no samples"),
         "{content:?}"
     );
     assert!(
-        content[0].contains("dead gave nothing for over 10 minutes"),
+        content[0].contains("dead delivered nothing for over 10 minutes"),
         "{content:?}"
     );
 }

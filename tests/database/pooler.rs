@@ -47,7 +47,7 @@ async fn the_program_ingests_merges_and_answers_through_a_pooler_in_session_mode
     }
     let compacted = program.ok(&["compact"]).await;
     assert!(
-        compacted.starts_with("compact: 1 hours and 1 days compacted, 0 not;"),
+        compacted.starts_with("compact: 1 hours and 1 days compacted, 0 failed;"),
         "{compacted}"
     );
     let checked = program.ok(&["check", "--deep"]).await;

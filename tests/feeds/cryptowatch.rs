@@ -119,7 +119,7 @@ async fn what_stays_bad_is_an_error_that_says_what_was_wrong() {
     let (error, requests) = error_of([page("", LAST)]).await;
     assert_eq!(
         error,
-        "URL/markets/prices answered without one usable sample (0 entries rejected)"
+        "URL/markets/prices returned no usable sample (0 entries rejected)"
     );
     assert_eq!(requests.len(), 1);
     let (error, _) = error_of([page(

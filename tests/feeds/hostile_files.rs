@@ -98,7 +98,7 @@ async fn lines_and_lists_without_an_end_are_given_up() {
             packed.write_all(block.as_bytes()).unwrap();
         }
         packed.finish().unwrap();
-        refused(&program, &file, "bytes at a stretch").await;
+        refused(&program, &file, "bytes per line or JSON file").await;
     }
     let file = base.path().join("many.json");
     std::fs::write(&file, format!("[{}0]", "0,".repeat(4_000_001))).unwrap();
@@ -106,7 +106,7 @@ async fn lines_and_lists_without_an_end_are_given_up() {
     let file = base.path().join("large.json");
     // Sparse: zeros that are not there.
     File::create(&file).unwrap().set_len(600 << 20).unwrap();
-    refused(&program, &file, "bytes at a stretch").await;
+    refused(&program, &file, "bytes per line or JSON file").await;
     let file = base.path().join("nested.json");
     std::fs::write(&file, "[".repeat(1_000_000)).unwrap();
     refused(&program, &file, "expected JSON candles").await;

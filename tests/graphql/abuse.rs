@@ -75,7 +75,7 @@ async fn documents_that_are_too_much_are_refused_soon() {
         (
             "fragments in a circle",
             circle.to_owned(),
-            "is within itself",
+            "contains itself",
         ),
         (
             "fragments that double",

@@ -94,7 +94,7 @@ async fn a_body_that_is_no_request_names_the_field() {
             r#"[{"query": "{ __typename }"}]"#,
             "the body is a batch: expected one request",
         ),
-        ("\u{feff}{}", "the body is no JSON"),
+        ("\u{feff}{}", "the body is not JSON"),
     ] {
         let client = server
             .with("content-type", "application/json")

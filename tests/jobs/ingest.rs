@@ -79,7 +79,7 @@ async fn a_live_feed_is_never_asked_for_a_minute_that_has_passed() {
     assert_eq!(said.code, 1);
     assert!(
         said.out
-            .contains("too late: the slot was to be done by 2026-01-01T00:01:15Z"),
+            .contains("too late: the deadline of the slot was 2026-01-01T00:01:15Z"),
         "{said:?}"
     );
     assert_eq!(exchange.requests().len(), 0);

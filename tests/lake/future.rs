@@ -95,7 +95,7 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
         let found = lake.maintenance().check(SHALLOW).await.unwrap();
         assert_eq!(found.problems.len(), 2, "{found:?}");
         assert!(
-            found.problems[0].contains("1 rows of minutes that cannot be true, like a:two at "),
+            found.problems[0].contains("1 rows of impossible minutes, like a:two at "),
             "{found:?}"
         );
         let repair = CheckOptions {
@@ -105,7 +105,7 @@ async fn a_poisoned_lake_answers_as_before_is_found_by_check_and_mended_by_repai
         let mended = lake.maintenance().check(repair).await.unwrap();
         assert!(mended.is_whole(), "{mended:?}");
         assert!(
-            mended.repairs[1].contains("1 rows of minutes that cannot be true taken out, 1 kept"),
+            mended.repairs[1].contains("1 rows of impossible minutes removed, 1 kept"),
             "{mended:?}"
         );
         assert_eq!(mended.lost, 0);

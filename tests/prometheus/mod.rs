@@ -152,12 +152,12 @@ async fn what_is_not_covered_or_wrong_is_said() {
         (
             "query?query=rate(price[5m])",
             400,
-            "the function rate is not covered here",
+            "the function rate is not supported",
         ),
         (
             "query?query=histogram_quantile(0.9,price)",
             400,
-            "is not covered here",
+            "is not supported",
         ),
         ("query", 400, "query: expected one, got none"),
         ("query?query=price[", 400, "query:"),

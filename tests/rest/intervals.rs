@@ -57,7 +57,7 @@ async fn an_interval_that_is_none_names_what_was_expected() {
             "interval=5m&aggregate=median",
             "expected avg, min, max, first, last, sum or count, got \\\"median\\\", or ohlc",
         ),
-        ("aggregate=avg", "expected interval (5m, 1h, 1d) beside it"),
+        ("aggregate=avg", "expected with interval (5m, 1h, 1d) only"),
     ] {
         let response = server
             .get(&format!("/v1/metric/hottry/timeseries?{query}"))

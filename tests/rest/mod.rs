@@ -149,12 +149,12 @@ async fn what_cannot_be_answered_is_a_problem_that_names_its_cause() {
         (
             "/v1/metric/nope/rank",
             404,
-            r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#,
+            r#"no metric "nope" was ever recorded; GET /v1/metrics lists the known ones"#,
         ),
         (
             "/v1/metric/nope/timeseries",
             404,
-            r#"no metric "nope" was ever recorded; GET /v1/metrics lists those there are"#,
+            r#"no metric "nope" was ever recorded; GET /v1/metrics lists the known ones"#,
         ),
         (
             "/v1/metric/hottry/rank?at=noon",

@@ -98,8 +98,9 @@ async fn compact_vacuum_and_check_end_with_a_line_of_figures() {
     }
     let compacted = program.ok(&["compact"]).await;
     assert!(
-        compacted
-            .starts_with("compact: 1 hours and 1 days compacted, 0 not; 1 segments, 160 samples, "),
+        compacted.starts_with(
+            "compact: 1 hours and 1 days compacted, 0 failed; 1 segments, 160 samples, "
+        ),
         "{compacted}"
     );
     assert_eq!(
@@ -247,7 +248,7 @@ async fn what_cannot_be_history_is_refused_with_its_line() {
         ),
         (
             "b,2026-01-01T00:00:00Z,1",
-            "metric: \"b\" is a pair alone, expected an id like binance:hottry, or --market",
+            "metric: \"b\" has no market, expected an id like binance:hottry, or --market",
         ),
     ] {
         let path = file(&base, "h.csv", line);

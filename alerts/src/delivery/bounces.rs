@@ -34,7 +34,7 @@ pub enum BounceError {
     #[error("expected a delivery-status notice, an abuse report or an SES notification: {0}")]
     Unreadable(String),
     /// It names no mail of ours, or one whose name was made up.
-    #[error("the notice names no mail of ours: {0}")]
+    #[error("expected a return address of a mail from this server: {0}")]
     NotOurs(TokenError),
 }
 
@@ -355,7 +355,7 @@ async fn act(
     let reason = format!("{} {}", notice.status, notice.detail);
     let (state, change) = match notice.kind {
         BounceKind::Complaint => {
-            let change = Transition::Unsubscribe("its owner called a mail spam");
+            let change = Transition::Unsubscribe("its owner reported a mail as spam");
             (SuppressionState::Complained, change)
         }
         BounceKind::Soft if softs(connection, address, now).await? < MAX_SOFT_BOUNCES => {

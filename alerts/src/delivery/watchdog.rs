@@ -103,7 +103,7 @@ pub async fn reconcile(
 fn title(row: &Model) -> String {
     match row.kind {
         IncidentKind::FeedStale if row.subject != "all" => {
-            format!("the feed {} gives nothing", row.subject)
+            format!("the feed {} delivers no samples", row.subject)
         }
         IncidentKind::FeedStale => "no new minute comes in".to_owned(),
         IncidentKind::JobFailing => format!("the job {} keeps failing", row.subject),

@@ -1,8 +1,8 @@
 //! Detection: evaluates one minute by the rules of all subscriptions.
 //!
 //! [`evaluate()`] reads and decides, [`Evaluation::record`] writes within the caller's transaction.
-//! Minutes are evaluated one after the other, in their order: what is known of a minute's watches
-//! is what the minute before left.
+//! Minutes are evaluated one after the other, in their order: each minute starts from the rule
+//! states that the previous one left.
 
 mod backtest;
 mod evaluate;

@@ -52,7 +52,7 @@ impl Evaluation {
         let alerts = told.len() as u64;
         let deliveries = outbox::enqueue_alerts(transaction, told, now, telling).await?;
         for id in &self.spent {
-            let reason = "it has sent as many alerts as it was to".to_owned();
+            let reason = "it has sent its maximum number of alerts".to_owned();
             // It may have been unsubscribed this moment: then there is nothing to expire.
             let _ = apply_transition(transaction, id, &Transition::Expire(reason), now).await?;
         }

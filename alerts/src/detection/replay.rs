@@ -1,9 +1,9 @@
 //! Replays a span: evaluates it again from the rows as they are now and the rules as they were
 //! then.
 //!
-//! It reads the files, never the window, which may be a moment behind. Of the rows as they were it
-//! gives the alert table again, bit for bit. Where rows came late or were corrected it says what
-//! would have been otherwise; that is [noted](note), and what was sent stays as it was.
+//! It reads the files, never memory, which may lag behind. Unchanged rows give the same alerts, bit
+//! for bit. If rows came late or were corrected, it reports the differences; they are
+//! [noted](note), and sent alerts stay as they are.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

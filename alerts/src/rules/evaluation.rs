@@ -158,11 +158,11 @@ impl SuppressionReason {
         match self {
             Self::Cooldown => format!("no mail: within {} minutes of the last", rule.cooldown),
             Self::Day => format!(
-                "no mail: the day has had its {}",
+                "no mail: the maximum of {} per day is reached",
                 rule.max_per_day.unwrap_or_default()
             ),
             Self::Spent => format!(
-                "no mail: all {} have been sent",
+                "no mail: the maximum of {} in all is reached",
                 rule.max_alerts.unwrap_or_default()
             ),
             Self::Muted => "no mail: snoozed".to_owned(),

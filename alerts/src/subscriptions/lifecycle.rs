@@ -28,13 +28,13 @@ pub(super) const MAX_SUBSCRIPTIONS_PER_ADDRESS: u64 = 50;
 /// Transition of a subscription's lifecycle.
 #[derive(Clone, Debug)]
 pub enum Transition {
-    /// Its owner says yes; pending becomes active. Said again it changes nothing.
+    /// The owner confirms: pending becomes active. A repetition changes nothing.
     Confirm,
     /// Nothing is evaluated until it is resumed.
     Pause,
     /// It is evaluated again.
     Resume,
-    /// It is evaluated without a word until then.
+    /// Snoozed: evaluated until then without a message.
     Snooze(Millis),
     /// Another rule, pattern or zone; owner and channel stay.
     Edit(Box<SubscriptionSpec>),

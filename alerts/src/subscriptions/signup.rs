@@ -247,7 +247,7 @@ pub async fn expire(connection: &impl ConnectionTrait, now: Millis) -> Result<u6
     for subscription in Subscription::all(connection).await? {
         let over = |end: &Millis| *end <= now;
         if let Some(end) = subscription.rule().expires_at.filter(over) {
-            let change = Transition::Expire(format!("its last minute was before {end}"));
+            let change = Transition::Expire(format!("it expired at {end}"));
             let done = apply_transition(connection, &subscription.id, &change, now).await?;
             expired += u64::from(done.is_ok());
         }

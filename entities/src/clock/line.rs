@@ -231,9 +231,8 @@ impl Line {
     /// Names the clock that is off, if one is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
-        let off = |clock: &str, by: i64| {
-            format!("{clock} was set by {} s, and is not gone by", by / 1_000)
-        };
+        let off =
+            |clock: &str, by: i64| format!("{clock} was set by {} s and is not used", by / 1_000);
         match self.standing {
             Standing::DatabaseOff(by) => Some(off("the database's clock", by)),
             Standing::ApplicationOff(by) => Some(off("this machine's clock", by)),

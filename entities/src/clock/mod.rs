@@ -160,8 +160,8 @@ impl Clock {
             tracing::warn!(
                 by_seconds,
                 until,
-                "the clock's step is gone along with; minutes recorded since the step, or since \
-                 it was set wrongly before, may stand {} s off",
+                "the clock's step is accepted; minutes recorded since the step, or since an \
+                 earlier wrong setting, may be {} s off",
                 by_seconds.saturating_abs()
             );
             return;

@@ -56,7 +56,7 @@ pub async fn check_pooler(database: &DatabaseConnection) -> Result<(), String> {
     match checked {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if is_others_statement(&error) => Err(format!(
-            "a connection pooler in transaction mode is between, and loses prepared statements \
+            "a connection pooler in transaction mode loses prepared statements \
              ({error}): set pool_mode = session for this database in PgBouncer, or use PgBouncer \
              1.21 or later with max_prepared_statements = 200, or connect to Postgres directly"
         )),

@@ -27,7 +27,7 @@ impl<R: Read> Read for Limited<R> {
         if self.count.fetch_add(read, Ordering::Relaxed) + read > self.max {
             let max = self.max;
             return Err(Error::other(format!(
-                "expected at most {max} bytes at a stretch"
+                "expected at most {max} bytes per line or JSON file"
             )));
         }
         Ok(read)

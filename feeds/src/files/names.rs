@@ -45,7 +45,7 @@ impl Names {
         let parsed = match (&self.market, text.split_once(':')) {
             (None, None) => {
                 return Err(format!(
-                    "metric: {text:?} is a pair alone, expected an id like binance:hottry, or \
+                    "metric: {text:?} has no market, expected an id like binance:hottry, or \
                      --market"
                 ));
             }

@@ -1,5 +1,5 @@
-//! Bounds of a Parquet file's footer, checked before anything is built of it: the crate that reads
-//! files builds a schema by recursion, as deep as the file says.
+//! Bounds of a Parquet file's footer, checked before anything is built of it: the parquet crate
+//! builds the schema recursively, as deep as the file claims.
 //!
 //! The footer is a `FileMetaData` in Thrift's compact protocol
 //! (<https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>).

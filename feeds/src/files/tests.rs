@@ -70,7 +70,7 @@ fn each_bad_line_is_named_and_the_others_are_kept() {
             "bad.csv:1: value: expected a decimal number, got \"NaN\"",
             "bad.csv:2: ts: expected RFC 3339 (2026-11-24T10:31:00Z) or epoch milliseconds, got \
              \"yesterday\"",
-            "bad.csv:3: metric: \"b\" is a pair alone, expected an id like binance:hottry, or \
+            "bad.csv:3: metric: \"b\" has no market, expected an id like binance:hottry, or \
              --market",
             "bad.csv:4: ts 1795516260 is before 2009: expected RFC 3339 or epoch milliseconds",
             "bad.csv:5: expected 3 fields metric,ts,value, got 2",

@@ -188,16 +188,15 @@ impl Cryptowatch {
         for (key, value) in &entries.0 {
             self.take(&mut batch, slot, key, decimal_text(value));
         }
-        let next =
-            match page.cursor {
-                Some(Cursor {
-                    last,
-                    has_more: true,
-                }) => Some(last.ok_or_else(|| {
-                    malformed(url, "more pages are said to come, without a cursor")
-                })?),
-                _ => None,
-            };
+        let next = match page.cursor {
+            Some(Cursor {
+                last,
+                has_more: true,
+            }) => Some(last.ok_or_else(|| {
+                malformed(url, "cursor.last: expected a cursor, since hasMore is true")
+            })?),
+            _ => None,
+        };
         Ok((batch, next))
     }
 }

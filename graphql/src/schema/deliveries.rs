@@ -95,7 +95,7 @@ struct DeliveryThrottle {
 /// Key of the requeued delivery, or errors.
 #[derive(SimpleObject)]
 struct RequeueDeliveryPayload {
-    /// Id of the requeued delivery; null where no dead delivery has that id.
+    /// Id of the requeued delivery; null if no dead or unknown delivery has it.
     requeued_id: Option<ID>,
     /// Errors in the input; empty where it is valid.
     user_errors: Vec<UserError>,
@@ -152,7 +152,7 @@ impl DeliveriesQuery {
     async fn deliveries(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Those in this state only.")] state: Option<DeliveryState>,
+        #[graphql(desc = "Only deliveries in this state.")] state: Option<DeliveryState>,
         #[graphql(desc = "Number of deliveries, 1 to 1,000; 100 by default.")] first: Option<i32>,
     ) -> Result<Vec<Delivery>> {
         let first = first.unwrap_or(DEFAULT_ROWS);

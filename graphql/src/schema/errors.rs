@@ -43,7 +43,7 @@ pub(super) fn field_name(name: &str) -> String {
     })
 }
 
-/// The lake or its records cannot be read; the log says why.
+/// The lake or its records cannot be read; the cause is in the log.
 pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     if is_busy(error) {
         let busy = LakeError::Busy.to_string();
@@ -52,8 +52,7 @@ pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     let (id, error) = (RequestId::current(), with_cause(error));
     let id = id.as_str();
     tracing::error!(id, error, "request failed");
-    let message =
-        format!("the lake cannot be read at the moment; the server's log says why under {id}");
+    let message = format!("the lake cannot be read at the moment; see the server's log for {id}");
     Error::new(message).extend_with(|_, extensions| {
         extensions.set("code", "UNAVAILABLE");
         extensions.set("id", id);

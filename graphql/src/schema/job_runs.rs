@@ -35,7 +35,7 @@ pub(super) struct JobRun {
     pub(super) id: ID,
     /// Name of the job, for example ingest-minute.
     job: String,
-    /// The scheduled time that it stands for.
+    /// Scheduled time of the run.
     slot: DateTime,
     /// Shard of the slot, where a job is split; else 0.
     shard: i32,
@@ -96,11 +96,11 @@ impl JobRunsQuery {
     async fn job_runs(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only of this job: ingest-minute.")] job: Option<String>,
+        #[graphql(desc = "Only runs of this job, for example ingest-minute.")] job: Option<String>,
         #[graphql(desc = "Only in this state.")] state: Option<JobRunState>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Paged<JobRun>> {
         let lake = context.data::<Arc<Lake>>()?;

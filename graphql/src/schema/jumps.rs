@@ -96,7 +96,7 @@ impl JumpsQuery {
         #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
         let paging = Paging::new(&PageArgs {

@@ -131,7 +131,7 @@ impl LakeQuery {
         })
     }
 
-    /// The segments, the newest first; those too that are not live any more and not deleted yet.
+    /// The segments, newest first, including those that are no longer live but not deleted yet.
     #[graphql(
         guard = "RequireScope(Scope::Admin)",
         complexity = "paging::complexity(first.or(last), child_complexity)"
@@ -141,7 +141,7 @@ impl LakeQuery {
         context: &Context<'_>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Segment>> {
         let lake = context.data::<Arc<Lake>>()?;

@@ -31,7 +31,7 @@ pub(super) struct Metric {
     market: String,
     /// Traded pair, as the exchange writes it: `hottry`.
     pair: String,
-    /// Measured quantity: `price`, in the pair's second currency; `volume`, in its first.
+    /// Measured quantity: `price`, in the pair's quote currency; `volume`, in its base currency.
     measure: String,
     /// Whether it is simulated.
     simulated: bool,
@@ -79,7 +79,7 @@ impl Metric {
         Ok(latest.map_err(errors::loading)?.map(Sample::from))
     }
 
-    /// Its place among all of its measure over the 24 hours.
+    /// Its rank among all metrics of its measure over the 24 hours.
     async fn rank(
         &self,
         context: &Context<'_>,
@@ -137,7 +137,7 @@ impl Metric {
         #[graphql(desc = "Last minute; the newest by default.")] to: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Jump>> {
         let paging = Paging::new(&PageArgs {
@@ -159,8 +159,8 @@ enum MetricOrder {
     Id,
     /// Sorts by name, from a to z.
     Name,
-    /// Sorts by place in the ranking of their measure by standard deviation; the unranked last. Of
-    /// several measures those of price first.
+    /// Sorts by rank by standard deviation within the measure, unranked metrics last; prices come
+    /// before other measures.
     Rank,
 }
 
@@ -211,15 +211,15 @@ impl MetricsQuery {
     async fn metrics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only ids that hold this text, whatever its letters' case: hot.")]
+        #[graphql(desc = "Only metrics whose id contains this text, ignoring case: hot.")]
         search: Option<String>,
-        #[graphql(desc = "Only of this exchange: binance.")] market: Option<String>,
-        #[graphql(desc = "Only of this measure: price, volume.")] measure: Option<String>,
-        #[graphql(desc = "In which order they come.", default)] order_by: MetricOrder,
+        #[graphql(desc = "Only metrics of this exchange: binance.")] market: Option<String>,
+        #[graphql(desc = "Only metrics of this measure: price, volume.")] measure: Option<String>,
+        #[graphql(desc = "Sort order.", default)] order_by: MetricOrder,
         #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Metric>> {
         let lake = context.data::<Arc<Lake>>()?;

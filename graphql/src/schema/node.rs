@@ -36,7 +36,7 @@ pub(super) struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// The object of an id; null where there is none, or where it is another's.
+    /// The object of an id; null where no object has it, or where it belongs to someone else.
     async fn node(
         &self,
         context: &Context<'_>,
@@ -46,7 +46,7 @@ impl NodeQuery {
         find(lake, context.data::<Caller>()?, &id).await
     }
 
-    /// The objects of some ids, in their order; null where there is none, or where it is another's.
+    /// The objects of some ids, in their order; null where no object has it, or where it belongs to someone else.
     #[graphql(complexity = "ids.len() * child_complexity")]
     async fn nodes(
         &self,

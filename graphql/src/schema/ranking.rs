@@ -32,8 +32,8 @@ impl Default for Statistic {
     }
 }
 
-/// Rank of a metric among all of its measure, over 24 hours; highest first, ties share a rank (1,
-/// 2, 2, 4).
+/// Rank of a metric among all metrics of its measure, over 24 hours; highest first, ties share a
+/// rank (1, 2, 2, 4).
 #[derive(SimpleObject, Clone)]
 pub(super) struct Rank {
     /// The metric.
@@ -84,7 +84,7 @@ pub(super) struct RankingQuery;
 
 #[Object]
 impl RankingQuery {
-    /// One metric's place among all of its measure, over the 24 hours up to `at`.
+    /// Rank of a metric among all metrics of its measure, over the 24 hours up to `at`.
     #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn rank(
         &self,
@@ -118,7 +118,7 @@ impl RankingQuery {
         #[graphql(desc = "Minute of the answer; the newest by default.")] at: Option<DateTime>,
         #[graphql(desc = "Rows of the page, 1 to 10,000; 100 by default.")] first: Option<i32>,
         #[graphql(desc = "Cursor behind which the page begins.")] after: Option<String>,
-        #[graphql(desc = "Rows of the page, counted from its end.")] last: Option<i32>,
+        #[graphql(desc = "Rows of the page, from the end of the list.")] last: Option<i32>,
         #[graphql(desc = "Cursor before which the page ends.")] before: Option<String>,
     ) -> Result<Page<Rank>> {
         let lake = context.data::<Arc<Lake>>()?;

@@ -1,7 +1,7 @@
 //! GraphQL subscriptions: events of each committed minute.
 //!
-//! Each stream looks at the newest minute when it is polled, and waits for the next one: who reads
-//! slowly misses minutes, and holds nothing up.
+//! Each stream looks at the newest minute when it is polled, and waits for the next one: a slow
+//! client skips minutes and delays nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ struct Slot {
 struct SlotSamples {
     /// The minute.
     timestamp: DateTime,
-    /// Those of the metrics that have a sample at it.
+    /// The samples, one for each metric that has one at this minute.
     samples: Vec<MetricSample>,
 }
 
@@ -50,15 +50,15 @@ struct MetricSample {
     sample: Sample,
 }
 
-/// The first places of a measure at a minute.
+/// The highest-ranked metrics of a measure at a minute.
 #[derive(SimpleObject, Clone)]
 struct SlotRanking {
     /// The minute.
     timestamp: DateTime,
-    /// The first places, by place, then id.
+    /// The highest-ranked metrics, by rank, then id.
     places: Vec<Rank>,
-    /// The ids of those that stand at another place than at the minute that was pushed before, or
-    /// were not there; of all of them at first.
+    /// Ids of the metrics whose rank differs from the previous event, or that were not in it; all
+    /// ids in the first event.
     changed: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct LiveSubscription;
 #[expect(clippy::unused_async, reason = "resolvers are async")]
 #[Subscription]
 impl LiveSubscription {
-    /// Each minute that is committed, the newest at once.
+    /// Each committed minute; the newest is sent at once.
     #[graphql(guard = "RequireScope(Scope::Read)")]
     async fn slots(&self, context: &Context<'_>) -> Result<impl Stream<Item = Slot> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
@@ -87,7 +87,7 @@ impl LiveSubscription {
         }))
     }
 
-    /// The samples of some metrics at each minute that is committed, the newest at once.
+    /// Samples of some metrics at each committed minute; the newest is sent at once.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "metrics.len() * child_complexity"
@@ -103,8 +103,8 @@ impl LiveSubscription {
             .then(move |minute| samples(Arc::clone(&lake), Arc::clone(&metrics), minute)))
     }
 
-    /// The first places of a measure at each minute that is committed, the newest at once; nothing
-    /// at minutes that change none.
+    /// The highest-ranked metrics of a measure at each committed minute that changes them; the
+    /// newest is sent at once.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "paging::complexity(first, child_complexity)"
@@ -114,7 +114,7 @@ impl LiveSubscription {
         context: &Context<'_>,
         #[graphql(desc = "Measure of the metrics; price by default.")] measure: Option<String>,
         #[graphql(desc = "Statistic by which metrics are ranked.", default)] statistic: Statistic,
-        #[graphql(desc = "Number of places, 1 to 10,000; 100 by default.")] first: Option<i32>,
+        #[graphql(desc = "Number of metrics, 1 to 10,000; 100 by default.")] first: Option<i32>,
     ) -> Result<impl Stream<Item = Result<SlotRanking>> + use<>> {
         let lake = Arc::clone(context.data::<Arc<Lake>>()?);
         let rows = paging::first_rows(first)?;
@@ -135,7 +135,7 @@ impl LiveSubscription {
         Ok(changes.filter_map(|pushed| async { pushed }))
     }
 
-    /// The jumps at each minute that is committed and has some.
+    /// The jumps at each committed minute that has any.
     #[graphql(
         guard = "RequireScope(Scope::Read)",
         complexity = "100 + 10 * child_complexity"

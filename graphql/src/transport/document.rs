@@ -136,7 +136,7 @@ impl<'a> FragmentSizes<'a> {
             fields = fields.saturating_add(self.set(document, set));
         }
         if let Some(name) = self.cycle {
-            let message = format!("query: the fragment {name} is within itself");
+            let message = format!("query: the fragment {name} contains itself");
             return Err(RequestError::of_document(
                 "GRAPHQL_VALIDATION_FAILED",
                 message,

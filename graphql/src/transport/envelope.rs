@@ -44,10 +44,10 @@ impl Envelope {
             return Err(RequestError::bad_request(message));
         }
         let value: Value = serde_json::from_slice(body)
-            .map_err(|error| RequestError::bad_request(format!("the body is no JSON: {error}")))?;
+            .map_err(|error| RequestError::bad_request(format!("the body is not JSON: {error}")))?;
         match value {
             Value::Array(items) if items.is_empty() => {
-                let message = "the body is a batch of no requests: expected one at least";
+                let message = "the body is an empty batch: expected at least one request";
                 Err(RequestError::bad_request(message))
             }
             Value::Array(items) => {
@@ -91,7 +91,7 @@ impl GraphqlRequest {
                 continue;
             };
             let value = serde_json::from_str(&text)
-                .map_err(|error| RequestError::bad_request(format!("{name}: no JSON: {error}")))?;
+                .map_err(|error| RequestError::bad_request(format!("{name}: not JSON: {error}")))?;
             fields.insert(name.to_owned(), value);
         }
         Ok(Self {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::analyzed::AnalyzedDocuments;
 use super::body::{cost, head, overloaded, was_executed};
 use super::envelope::GraphqlRequest;
 use super::introspection::Model;
@@ -53,6 +54,7 @@ pub(crate) struct Executor {
     pub(crate) stop: CancellationToken,
     pub(super) max_batch: usize,
     pub(super) persisted: Persisted,
+    pub(super) analyzed: AnalyzedDocuments,
     answers: QueryCache<Answer>,
     pub(super) model: Arc<Model>,
     pub(super) max_bytes: MaxBytes,
@@ -104,6 +106,7 @@ impl Executor {
             stop: context.options.stop.clone(),
             max_batch: limits.max_batch,
             persisted: Persisted::new(),
+            analyzed: AnalyzedDocuments::new(),
             answers: QueryCache::new("graphql", limits.cache_bytes),
         }
     }
@@ -193,7 +196,7 @@ impl Executor {
     ) -> Result<impl Stream<Item = Response> + Send + use<>, Rejected> {
         let ready = self.prepare(request, caller, meta).await?;
         let permit = self.open_stream(caller).ok_or_else(|| {
-            let message = "as many streams are open as there may be; try again later";
+            let message = "the maximum number of open streams is reached; try again later";
             Rejected::of(RequestError::overloaded(message))
         })?;
         let results = self.results(ready, caller).await;
@@ -270,16 +273,15 @@ impl Executor {
     }
 
     /// The whole body.
-    pub(super) async fn body(&self, ran: &Executed) -> String {
+    pub(super) async fn body(&self, ran: &Executed) -> Vec<u8> {
         let now = self.clock.now_within_timeout(&self.lake).await;
         let cost = cost(ran.points, ran.budget, now);
-        // Serialised JSON is UTF-8.
-        let head = String::from_utf8_lossy(&ran.answer.head);
         let engines = match &ran.answer.engines[..] {
             [] => String::new(),
             engines => format!(",\"engines\":{}", Value::from(engines)),
         };
-        format!("{head},\"extensions\":{{\"cost\":{cost}{engines}}}}}")
+        let tail = format!(",\"extensions\":{{\"cost\":{cost}{engines}}}}}");
+        [&ran.answer.head, tail.as_bytes()].concat()
     }
 }
 

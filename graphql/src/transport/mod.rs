@@ -3,6 +3,7 @@
 //! subscriptions as events (GraphQL over SSE, distinct connections), as `multipart/mixed`, or over
 //! a WebSocket ([`websocket`]).
 
+mod analyzed;
 mod body;
 mod document;
 mod envelope;
@@ -156,10 +157,12 @@ async fn batch(
                 }
                 bodies.push(body);
             }
-            Err(wrong) => bodies.push(format!("{{\"errors\":{}}}", wrong.error.errors())),
+            Err(wrong) => {
+                bodies.push(format!("{{\"errors\":{}}}", wrong.error.errors()).into_bytes());
+            }
         }
     }
-    let body = format!("[{}]", bodies.join(","));
+    let body = [b"[", &bodies.join(&b',')[..], b"]"].concat();
     respond(form, StatusCode::OK, body, budget)
 }
 

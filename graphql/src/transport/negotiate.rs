@@ -33,8 +33,7 @@ impl ResponseFormat {
     }
 }
 
-/// The form that is liked best of those that there are; `None` where none is acceptable. JSON where
-/// nothing is said.
+/// Format that the client prefers; JSON without an `Accept` header, `None` if it accepts none.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<ResponseFormat> {
     accept::best(headers, ResponseFormat::Json, ResponseFormat::of)
 }

@@ -63,7 +63,7 @@ impl Persisted {
             }
             Some(_) => {
                 let message = "extensions.persistedQuery.sha256Hash: expected the hash of the \
-                    query beside it";
+                    query in this request";
                 Err(RequestError::bad_request(message))
             }
             // With this status and message Apollo's clients send the document along.

@@ -1,5 +1,4 @@
-//! A request on its way to be executed: its document is found, parsed and looked at, and what it
-//! costs by itself is charged.
+//! Preparation of a request: finds, parses and analyzes its document, and charges its base cost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +83,7 @@ impl Executor {
             return Err(Rejected::of(error));
         }
         if meta.method == Method::GET && stats.operation == OperationType::Mutation {
-            let message = "by GET only queries are answered: use POST";
+            let message = "GET accepts queries only: use POST";
             let status = StatusCode::METHOD_NOT_ALLOWED;
             return Err(Rejected::of(RequestError::new(
                 status,
@@ -105,14 +104,15 @@ impl Executor {
         mut request: Request,
         bytes: usize,
     ) -> Result<(Request, DocumentStats), Rejected> {
+        if bytes <= SHORT_DOCUMENT_BYTES {
+            let stats = self.analyzed.analyze(&self.model, &mut request).await;
+            return Ok((request, stats.map_err(Rejected::of)?));
+        }
         let model = Arc::clone(&self.model);
         let analyze = move || {
             let stats = analyze(&model, &mut request).map_err(Rejected::of)?;
             Ok((request, stats))
         };
-        if bytes <= SHORT_DOCUMENT_BYTES {
-            return analyze();
-        }
         let deadline = Instant::now() + PARSE_TIMEOUT;
         let examined = run_blocking(deadline, analyze).await;
         examined

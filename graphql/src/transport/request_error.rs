@@ -41,8 +41,7 @@ impl RequestError {
     }
 
     pub(crate) fn rate_limited() -> Self {
-        let message =
-            "the points of this minute are used up; Retry-After says when there are enough again";
+        let message = "the rate limit is exceeded; retry after the time in Retry-After";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
     }
 

@@ -13,7 +13,7 @@ use super::request_error::RequestError;
 pub(super) fn respond(
     form: ResponseFormat,
     status: StatusCode,
-    body: String,
+    body: Vec<u8>,
     budget: Option<Budget>,
 ) -> Response {
     let mut response = (status, body).into_response();
@@ -42,7 +42,7 @@ pub(super) fn refused(form: ResponseFormat, wrong: &Rejected) -> Response {
         error.status
     };
     let body = format!("{{\"errors\":{}}}", error.errors());
-    let mut response = respond(form, status, body, wrong.budget);
+    let mut response = respond(form, status, body.into_bytes(), wrong.budget);
     if error.status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, allowed);

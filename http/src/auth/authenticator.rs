@@ -164,7 +164,7 @@ impl Authenticator {
             && let Err(error) = api_keys::used(database, &row.id, now).await
         {
             // A full disk does not invalidate keys.
-            tracing::debug!(%error, "the use of a key cannot be noted");
+            tracing::debug!(%error, "cannot record the last use of a key");
         }
         Ok(row)
     }

@@ -1,9 +1,8 @@
 //! The operator key: an API key in a file that only the server's own user can read.
 //!
-//! The file is all that there is of it. No row says that it is good, so that a restored or copied
-//! database neither revives a key that was replaced nor lets another server's operator in.
-//! Processes that share the file share the key; a file that is replaced or deleted ends the old key
-//! within a second.
+//! Only the file contains the key, no database row. So a restored or copied database neither
+//! revives a replaced key nor admits another server's operator. Processes that share the file share
+//! the key; replacing or deleting the file ends the old key within a second.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -37,7 +36,7 @@ pub enum OperatorKeyError {
         one", .0.display())]
     Exposed(PathBuf),
     /// It holds something else.
-    #[error("{}: expected an operator key: delete the file for a new one", .0.display())]
+    #[error("{}: expected an operator key: delete the file to get a new one", .0.display())]
     Malformed(PathBuf),
 }
 

@@ -135,7 +135,7 @@ impl Permissions {
             ("UNAUTHENTICATED", message)
         } else if self.is_unverified {
             let message =
-                "keys cannot be checked at the moment: until they can, this one reads only";
+                "keys cannot be checked at the moment: until then, this one can only read";
             ("UNAVAILABLE", message.to_owned())
         } else {
             let message = format!("expected a key with the scope {scope}, got one without");

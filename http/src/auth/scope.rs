@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use marketlake_common::excerpt;
 
-/// A thing that one may be allowed.
+/// Scope of an API key or token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Reading prices and what is computed from them.
     Read,
     /// Requesting a subscription in the name of a mail address, whose owner must confirm it.
     Subscribe,
-    /// Making, seeing and changing subscriptions of one's own.
+    /// Creating, reading and changing the owner's subscriptions.
     Alerts,
     /// Reading `/metrics`.
     Metrics,

@@ -58,9 +58,9 @@ impl Job for ExpireSubscriptions {
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         if run.clock_stepped_within(CLOCK_TRUSTED_AFTER) {
-            tracing::warn!(slot = %run.slot, "the clock was set lately: no subscription is ended \
-                by its age");
-            let skipped = json!({"skipped": "the clock was set lately"});
+            tracing::warn!(slot = %run.slot, "the clock was set recently: no subscription \
+                expires for now");
+            let skipped = json!({"skipped": "the clock was set recently"});
             return run.finish(&self.database, &skipped).await;
         }
         let transaction = database::begin_write(&self.database).await?;

@@ -70,8 +70,8 @@ impl Job for Vacuum {
         let now = run.now(database).await?;
         // By a clock that was set wrongly all history is old: nothing is given up for that.
         let expired = if run.clock_stepped_within(CLOCK_TRUSTED_AFTER) {
-            tracing::warn!(slot = %run.slot, "the clock was set lately: no history is taken out \
-                by its age");
+            tracing::warn!(slot = %run.slot, "the clock was set recently: no segment \
+                expires for now");
             0
         } else {
             self.lake.maintenance().expire(now, self.retention).await?

@@ -126,7 +126,7 @@ impl Watchdog {
         Ok(stale.map(|since| Finding {
             kind: IncidentKind::FeedStale,
             subject: "all".to_owned(),
-            detail: format!("the last minute that came in ended at {since}"),
+            detail: format!("the newest recorded minute ended at {since}"),
         }))
     }
 }
@@ -160,7 +160,7 @@ impl Watchdog {
         let findings = feeds.into_iter().map(|feed| Finding {
             kind: IncidentKind::FeedStale,
             detail: format!(
-                "{feed} gave nothing for over {} minutes; other feeds went on",
+                "{feed} delivered nothing for over {} minutes; other feeds did",
                 after.as_secs() / 60
             ),
             subject: feed,

@@ -103,7 +103,7 @@ impl Manifests {
             let found = self.store.read_version(&path, text.len()).await?;
             if found.is_none_or(|(found, _)| found != text) {
                 return Ok(Some(format!(
-                    "{path}: lists other objects than it ought to"
+                    "{path}: lists other objects than the catalog"
                 )));
             }
         }

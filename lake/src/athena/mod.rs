@@ -1,5 +1,4 @@
-//! Athena: a client with a pool of workgroups, its tables, and the manifests that say what they
-//! hold.
+//! Athena: a client with a pool of workgroups, its tables, and the manifests that list their files.
 
 pub(crate) mod client;
 mod doctor;

@@ -86,7 +86,7 @@ impl Pool {
         };
         let busy = |_| AthenaError::Busy {
             seconds: timeout.as_secs(),
-            reason: "every workgroup has as many queries as it may".to_owned(),
+            reason: "every workgroup runs its maximum number of queries".to_owned(),
         };
         tokio::time::timeout(timeout, waiting).await.map_err(busy)?
     }

@@ -26,7 +26,7 @@ pub enum MismatchError {
          for example {example}, are newer than its newest ({known}) and unknown to it: the \
          database lost commits (a restored backup, a failover, a copy). Nothing is written. \
          `marketlake check` names them, `marketlake check --repair` and \
-         `marketlake rebuild-catalog` take them in"
+         `marketlake rebuild-catalog` adopt them"
     )]
     LostCommits {
         /// Address of the store.
@@ -98,7 +98,7 @@ pub enum MismatchError {
         "the lake in {store} is older than this database: it knows {stored} batches of deletions, \
          the database {ours}; the store was restored from a backup, or is a copy. Nothing is \
          written or deleted. `marketlake check` names what is missing, \
-         `marketlake rebuild-catalog` takes what is there"
+         `marketlake rebuild-catalog` adopts what is there"
     )]
     OldStore {
         /// Address of the store.
@@ -122,7 +122,7 @@ pub enum MismatchError {
     /// `lake.json` is damaged.
     #[error(
         "lake.json in {store} is damaged: {reason}. Nothing is written or deleted. \
-         `marketlake rebuild-catalog` writes it anew, and makes this database the one of the lake"
+         `marketlake rebuild-catalog` writes it again and binds the lake to this database"
     )]
     Unreadable {
         /// Address of the store.
@@ -153,7 +153,7 @@ pub enum MismatchError {
         name: String,
     },
     /// Other processes changed the identity each time that this one tried.
-    #[error("the identity of the lake in {store} changes all the time; try again")]
+    #[error("the identity of the lake in {store} keeps changing; try again")]
     Contended {
         /// Address of the store.
         store: String,

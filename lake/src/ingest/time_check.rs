@@ -1,5 +1,5 @@
 //! Check that samples are of minutes that are possible: after the first market, not in the future.
-//! The last line of defence: whatever a feed or a file holds, nothing else is published.
+//! The last check before publication, for feeds and files alike.
 
 use marketlake_model::{Metric, Millis, Minute, Sample};
 
@@ -27,7 +27,7 @@ impl TimeBounds {
         }
     }
 
-    /// Refuses times that cannot be true, naming one.
+    /// Refuses impossible times, naming one.
     pub(crate) fn check(&self, now: Millis) -> Result<(), LakeError> {
         let Some((earliest, latest)) = &self.0 else {
             return Ok(());

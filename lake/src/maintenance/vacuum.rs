@@ -143,7 +143,7 @@ enum Deletion {
 fn deletable(key: &String) -> Option<Path> {
     let path = paths::deletable(key);
     if path.is_none() {
-        tracing::warn!(key, "no key of the lake's: vacuum leaves it alone");
+        tracing::warn!(key, "not a key of the lake: vacuum ignores it");
     }
     path
 }

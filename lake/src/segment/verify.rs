@@ -13,14 +13,10 @@ use crate::segment::statement::RowChecksum;
 use crate::span::Point;
 use crate::storage::object::Object;
 
-/// The rows of a file that are surely those that were written: of row groups all of whose bytes
-/// are, or whose rows have the checksum that the file states; and of hours that have the checksum
-/// that the rollups state.
-pub(crate) fn surely_written(
-    object: &Object,
-    bytes: &Bytes,
-    hours: Option<&HourChecksums>,
-) -> Rows {
+/// The verified rows of a file: those of row groups whose bytes have their checksums or whose rows
+/// have the checksum that the file states, and those of hours that have the checksum that the
+/// rollups state.
+pub(crate) fn verified_rows(object: &Object, bytes: &Bytes, hours: Option<&HourChecksums>) -> Rows {
     // Decoders are not made for damage: some of it is a panic.
     let guarded = |read: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(read)).is_ok();
     let mut found = VerifiedRows::new(hours);

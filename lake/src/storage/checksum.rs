@@ -1,4 +1,4 @@
-//! Checksums of objects: detect bytes that are not those that were written.
+//! Checksums of objects: detect damaged bytes.
 //!
 //! Parquet's writer leaves page checksums out, so the catalog keeps one for each 64 KiB of an
 //! object: a read of any range is widened to whole blocks and checked.

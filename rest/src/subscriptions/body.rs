@@ -8,7 +8,7 @@ use marketlake_http::problem::Problem;
 /// Reads a body.
 ///
 /// # Errors
-/// Status 415, 400 or 413 if it is no JSON or too long; 422 with the field if a field is wrong.
+/// Status 415, 400 or 413 if it is not JSON or too long; 422 with the field if a field is wrong.
 pub(super) fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     body.map(|Json(body)| body)
         .map_err(|rejection| match &rejection {
@@ -54,7 +54,7 @@ fn named(reason: &str) -> Option<(&str, String)> {
             format!("unknown, expected {}", one_of(&known))
         }
         "missing field " => "expected a value, got none".to_owned(),
-        "duplicate field " => "expected it once, got it twice".to_owned(),
+        "duplicate field " => "expected the field once, got it twice".to_owned(),
         _ => return None,
     };
     Some((field, message))

@@ -178,7 +178,7 @@ pub(super) async fn change(
     step(&state, &id, whose, &change).await
 }
 
-/// Deletes a subscription; no further mail of it is begun.
+/// Deletes a subscription; it sends no further mail.
 #[utoipa::path(
     delete,
     operation_id = "delete_subscription",

@@ -1,4 +1,4 @@
-//! Rows and columns of an answer, whatever form they go out in.
+//! Rows and columns of a response, independent of its format.
 
 mod binary;
 mod text;

@@ -18,7 +18,7 @@ pub(super) async fn get(
     Ok(
         match found.filter(|s| s.state != SubscriptionState::Deleted) {
             None => Page::message(
-                "There is no such subscription any more",
+                "This subscription no longer exists",
                 "It has ended, or was not confirmed in time.",
             ),
             Some(s) if s.state == SubscriptionState::Active => {

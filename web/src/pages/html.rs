@@ -175,11 +175,7 @@ impl IntoResponse for PageError {
             Self::Life(error @ LifecycleError::Unknown(_)) => {
                 let text = "It has ended, or was never confirmed in time.".to_owned();
                 tracing::debug!(%error, "a link to nothing");
-                (
-                    StatusCode::GONE,
-                    "There is no such subscription any more",
-                    text,
-                )
+                (StatusCode::GONE, "This subscription no longer exists", text)
             }
             Self::Life(error) => (
                 StatusCode::CONFLICT,
@@ -188,15 +184,15 @@ impl IntoResponse for PageError {
             ),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "That cannot be done at the moment",
+                "This is not possible at the moment",
                 "The machine is busy with other requests. Please try again in a second.".to_owned(),
             ),
             Self::Unavailable(error) => {
                 tracing::error!(%error, "page failed");
-                let text = "The server's log says why. Please try again.".to_owned();
+                let text = "The cause is in the server's log. Please try again.".to_owned();
                 (
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "That cannot be done at the moment",
+                    "This is not possible at the moment",
                     text,
                 )
             }

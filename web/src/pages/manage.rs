@@ -1,4 +1,4 @@
-//! `/manage`: the link to one's subscriptions by mail; `/manage/TOKEN`: the subscriptions, their
+//! `/manage`: form that mails the owner a link; `/manage/TOKEN`: the subscriptions, their
 //! history, and what can be done with them.
 
 use std::time::Duration;
@@ -132,7 +132,7 @@ async fn shown(
         .map(|note| ShownLine {
             at: note.ts.to_string(),
             text: format!(
-                "{}: with what is known now it {}",
+                "{}: by the samples known now, it {}",
                 note.metric, note.verdict
             ),
         });

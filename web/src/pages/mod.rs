@@ -1,7 +1,7 @@
 //! The few pages that mails lead to. GET shows, POST acts: mail scanners open every link.
 //!
-//! No script, nothing from elsewhere; the token in the address is all that is needed, so no page
-//! tells it to another.
+//! Pages have no scripts and load nothing from other hosts. The token in the URL alone grants
+//! access, so the referrer policy keeps it from other sites.
 
 mod confirm;
 mod html;

@@ -36,7 +36,7 @@ pub(super) async fn get(
     token::verify(&state, Purpose::Snooze, &token, now).await?;
     Ok(Page::confirmation(
         "Snooze for a day",
-        "For 24 hours this subscription makes no mail.",
+        "This subscription sends no mail for 24 hours.",
         "Snooze alerts",
     ))
 }
@@ -56,6 +56,6 @@ pub(super) async fn post(
     Subscription::change(database, &id, Access::All, &snooze, now).await??;
     Ok(Page::message(
         "Quiet",
-        &format!("Until {until} this subscription makes no mail."),
+        &format!("This subscription sends no mail until {until}."),
     ))
 }

@@ -31,6 +31,6 @@ pub(super) async fn post(
     subscriptions::unsubscribe(state.lake.database(), &subject, now).await?;
     Ok(Page::message(
         "You are unsubscribed",
-        "No mail of it is begun any more.",
+        "It sends no further mail.",
     ))
 }

@@ -79,7 +79,7 @@ impl AsyncRead for Bounded {
     ) -> Poll<io::Result<()>> {
         let left = self.budget.0.load(Ordering::Relaxed);
         if left == 0 {
-            let reason = "the server sent more than a reply has";
+            let reason = "the server's reply exceeds the maximum size";
             return Poll::Ready(Err(io::Error::other(reason)));
         }
         let room = left.min(buffer.remaining());

@@ -229,7 +229,7 @@ impl Transport for SmtpLine {
             Ok(opened) => opened?,
             Err(_) => {
                 let seconds = limit.as_secs();
-                let reason = format!("the server took over {seconds} s, up to {stage}");
+                let reason = format!("timed out after {seconds} s, at {stage}");
                 return Err(broken(stage, reason));
             }
         };

@@ -31,7 +31,7 @@ pub(super) async fn refusal(
     if delivery.kind != DeliveryKind::Incident
         && suppression_list::complained(connection, &delivery.address).await?
     {
-        return Ok(Some("its receiver wants no mail".to_owned()));
+        return Ok(Some("its recipient reported a mail as spam".to_owned()));
     }
     Ok(None)
 }

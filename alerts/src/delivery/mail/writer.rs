@@ -146,9 +146,7 @@ impl Writer {
                     )
                 };
                 match subscription.filter(waits) {
-                    None => Ok(Err(
-                        "its subscription does not wait to be confirmed".to_owned()
-                    )),
+                    None => Ok(Err("its subscription is not pending".to_owned())),
                     Some(subscription) => self
                         .write_confirmation(delivery, &subscription, &linked)
                         .map(Ok),

@@ -64,7 +64,7 @@ impl Attempter {
         let expired = self.expired(delivery).await?;
         let surrender = match &expired {
             _ if delivery.unknowns >= finish::MAX_UNKNOWN_ATTEMPTS => {
-                Some("the process died each time while it was handed over".to_owned())
+                Some("the process died during each transmission".to_owned())
             }
             // It may have arrived: that is not forgotten for its age.
             Some(reason) if delivery.unknowns > 0 => Some(reason.clone()),
@@ -146,7 +146,7 @@ impl Attempter {
         let last = delivery.error.as_deref();
         let last = last.map_or_else(String::new, |error| format!("; last: {error}"));
         let since = delivery.created_at;
-        Ok(Some(format!("{setting}: it waited since {since}{last}")))
+        Ok(Some(format!("{setting}: created at {since}{last}")))
     }
 
     /// `None` where the delivery is another worker's by now.

@@ -1,9 +1,9 @@
 //! Leases of deliveries, as this process sees them.
 //!
-//! A lease is taken over once this process has seen it unchanged for the whole of its time, counted
-//! by a steady clock: a step of the database's or of a machine's clock frees none early, which
-//! would send a mail twice, and keeps none for longer. Only a process that runs once, and too
-//! briefly to observe a lease, goes by the clock.
+//! A lease is taken over once this process has seen it unchanged for its whole duration by a
+//! monotonic clock. So a step of the database's or a machine's clock neither ends a lease early,
+//! which would send a mail twice, nor prolongs it. Only a process that runs once, too briefly to
+//! observe a lease, uses the clock.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

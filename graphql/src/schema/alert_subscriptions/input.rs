@@ -95,7 +95,7 @@ pub(in crate::schema) struct SnoozeSubscriptionInput {
     pub(super) until: DateTime,
 }
 
-/// Address to mail the link to one's subscriptions to.
+/// Input that requests a mail with the link to the address's subscriptions.
 #[derive(InputObject)]
 pub(in crate::schema) struct RequestManageLinkInput {
     /// The mail address.

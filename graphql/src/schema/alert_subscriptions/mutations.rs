@@ -72,9 +72,9 @@ pub(in crate::schema) struct SubscriptionsMutation;
 
 #[Object]
 impl SubscriptionsMutation {
-    /// Subscribes an address to jumps. With a header Idempotency-Key, the same request sent again
-    /// makes nothing new. Its owner gets a mail to confirm it; nothing else is sent until then. The
-    /// answer is the same whether or not the address is known.
+    /// Subscribes an address to jumps. A repeated request with the same Idempotency-Key header
+    /// creates nothing new. Its owner gets a mail to confirm it; nothing else is sent until then.
+    /// The answer is the same whether or not the address is known.
     #[graphql(guard = "RequireScope(Scope::Subscribe)")]
     async fn create_subscription(
         &self,
@@ -222,7 +222,7 @@ impl SubscriptionsMutation {
         })
     }
 
-    /// Deletes a subscription; no further mail of it is begun.
+    /// Deletes a subscription; it sends no further mail.
     async fn delete_subscription(
         &self,
         context: &Context<'_>,

@@ -30,7 +30,7 @@ struct Backtest {
     mails: usize,
     /// Jumps that the mails would report, by time.
     jumps: Vec<BacktestJump>,
-    /// Number of jumps that made no mail, because of cooldown or other limits.
+    /// Number of jumps without a mail, because of the cooldown or another limit.
     suppressed: usize,
     /// The sample farthest from its mean, whether or not it jumped; null where there was none to
     /// compare.
@@ -151,7 +151,7 @@ impl SubscriptionsQuery {
         })
     }
 
-    /// One's subscriptions, oldest first: those of the address to which the link with the token was
+    /// The caller's subscriptions, oldest first: those of the address to which the link with the token was
     /// mailed; or those made with the request's API key; all of them for an operator.
     async fn subscriptions(
         &self,

@@ -90,9 +90,9 @@ struct Transition {
     metric: String,
     /// The minute.
     timestamp: DateTime,
-    /// ok, pending, firing or `no_data`.
+    /// State before the change: ok, pending, firing or `no_data`.
     from: String,
-    /// The same, after it.
+    /// State after the change: ok, pending, firing or `no_data`.
     to: String,
     /// Explanation why it did or did not fire.
     reason: String,

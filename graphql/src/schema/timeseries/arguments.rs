@@ -23,9 +23,9 @@ const DEFAULT_MINUTES: i32 = 60;
 /// Kind of transform.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 pub(in crate::schema) enum TransformKind {
-    /// The value less the one before it, exact. The first has none.
+    /// The value minus the previous one, exact; none for the first sample.
     Change,
-    /// The same in percent of the absolute value before it; none behind a zero.
+    /// The change in percent of the previous value's absolute value; none after a zero.
     PercentChange,
     /// Mean of the values of the last `minutes`, its own included.
     MovingAverage,
@@ -39,7 +39,7 @@ pub(in crate::schema) enum TransformKind {
 pub(in crate::schema) struct TransformInput {
     /// Kind of transform.
     kind: TransformKind,
-    /// Length of the time that moving average and z-score look back over, 1 to 10,080; default 60.
+    /// Window of moving average and z-score, in minutes, 1 to 10,080; default 60.
     minutes: Option<i32>,
 }
 
@@ -51,7 +51,7 @@ impl TransformInput {
             TransformKind::MovingAverage | TransformKind::ZScore
         );
         if !looks_back && self.minutes.is_some() {
-            let problem = "expected none with this kind: it looks at the value before only";
+            let problem = "expected none with this kind: it reads only the previous value";
             return Err(bad_argument("transforms.minutes", problem));
         }
         let minutes = u32::try_from(minutes)
@@ -97,7 +97,7 @@ impl TimeseriesArgs {
             return Err(bad_argument("transforms", &problem));
         }
         if interval.is_none() && aggregate.is_some() {
-            return Err(bad_argument("aggregate", "expected interval beside it"));
+            return Err(bad_argument("aggregate", "expected with interval only"));
         }
         let interval = interval.map(|text| {
             let parsed = text.parse();

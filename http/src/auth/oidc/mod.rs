@@ -114,12 +114,12 @@ fn read_header(token: &str) -> Result<(Algorithm, String), AuthError> {
     let header: Option<Header> = header.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let header = header.ok_or_else(|| AuthError::invalid_token("its header cannot be read"))?;
     if header.crit.is_some() {
-        return Err(AuthError::invalid_token("its header demands an extension"));
+        return Err(AuthError::invalid_token("its header has crit extensions"));
     }
     let algorithm: Option<Algorithm> = header.alg.parse().ok();
     let algorithm = algorithm
         .filter(|algorithm| ALGORITHMS.contains(algorithm))
-        .ok_or_else(|| AuthError::invalid_token("it must be signed by a public key"))?;
+        .ok_or_else(|| AuthError::invalid_token("expected a public-key algorithm"))?;
     if let Some(typ) = header.typ {
         let name = typ.to_ascii_lowercase();
         let name = name.strip_prefix("application/").unwrap_or(&name);

@@ -68,14 +68,14 @@ impl Maintenance<'_> {
                 |(metric, ts)| format!("{metric} at {ts}"),
             );
             report.problems.push(format!(
-                "{path}: {odd} rows of minutes that cannot be true, like {example}: expected \
-                 {EARLIEST_MINUTE} to {last}; `marketlake check --repair` takes them out"
+                "{path}: {odd} rows of impossible minutes, like {example}: expected \
+                 {EARLIEST_MINUTE} to {last}; `marketlake check --repair` removes them"
             ));
             if options.repair {
                 let kept = self.take_out(&segment, split.possible).await?;
                 report.repairs.push(format!(
-                    "{path}: {odd} rows of minutes that cannot be true taken out, {kept} kept; \
-                     the object stays, set aside"
+                    "{path}: {odd} rows of impossible minutes removed, {kept} kept; the old \
+                     object is set aside"
                 ));
             }
         }

@@ -40,7 +40,7 @@ pub struct CheckReport {
     pub retired: usize,
     /// Segments that an earlier repair took out.
     pub set_aside: usize,
-    /// Objects without a row in the catalog of which it knows why: uploads under way or broken off,
+    /// Objects without a row in the catalog, for a known reason: uploads under way or aborted,
     /// which vacuum removes once they are old enough, exports, results of Athena.
     pub unlisted: usize,
     /// Objects of segments that the catalog does not know; nothing removes them.

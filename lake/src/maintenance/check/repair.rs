@@ -1,8 +1,8 @@
 //! Repair: takes broken segments out of the lake, and rebuilds what can be rebuilt.
 //!
-//! A row of the new segment is one that was written: a checksum says so, or it stands in a segment
-//! that the broken one replaced. Of the latter a later correction may be undone, so that they are
-//! counted apart. All other rows are lost.
+//! Each row of the new segment is verified by a checksum, or comes from a segment that the broken
+//! one replaced. The latter are counted separately, since later corrections of them may be undone.
+//! All other rows are lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::maintenance::Maintenance;
 use crate::segment::codec::{Footer, HourChecksum, HourChecksums, Reader, written};
 use crate::segment::encode::{Encoder, Segment, encode_rollups};
 use crate::segment::merge::{Merge, Row, Source, in_memory};
-use crate::segment::verify::{hour_checksums, surely_written};
+use crate::segment::verify::{hour_checksums, verified_rows};
 use crate::span::Point;
 use crate::storage::checksum::sha256;
 use crate::storage::object::Object;
@@ -36,7 +36,7 @@ const MAX_NAMED: usize = 3;
 #[derive(Default)]
 struct Replacement {
     segment: Option<Segment>,
-    /// Rows that are surely those of the broken segment.
+    /// Verified rows of the broken segment.
     kept: i64,
     /// Rows of replaced segments, which may have been corrected since.
     restored: i64,
@@ -137,8 +137,8 @@ impl Maintenance<'_> {
         }
         if let Some(bytes) = &bytes {
             base = base.max(written_of_damaged(&object, bytes));
-            let sure = surely_written(&object, bytes, hours.as_ref());
-            sources.push(in_memory(sure.into()));
+            let verified = verified_rows(&object, bytes, hours.as_ref());
+            sources.push(in_memory(verified.into()));
         } else {
             sources.push(in_memory(Arc::default()));
         }

@@ -35,7 +35,7 @@ impl Maintenance<'_> {
             report.problems.push(format!(
                 "{} objects that the catalog does not know, written from {} to {}, for example \
                  {first}: the database lost their commits, or is another lake's; vacuum leaves \
-                 them alone, `marketlake rebuild-catalog` takes them in",
+                 them alone, `marketlake rebuild-catalog` adds them to the catalog",
                 unknown.len(),
                 first.created_at(),
                 last.created_at()

@@ -286,7 +286,7 @@ impl Resolution {
                     .unwrap_or(0);
                 let kept = file.content.row_count;
                 rebuilt.note(format!(
-                    "{path}: damaged; {kept} of {stated} rows are surely those that were written"
+                    "{path}: damaged; {kept} of {stated} rows were verified and kept"
                 ));
             }
             if !file.is_unlisted() {

@@ -15,7 +15,7 @@ use crate::segment::merge::{Source, in_memory};
 use crate::segment::rollup::rollups;
 use crate::segment::rows::Rows;
 use crate::segment::statement::{RowChecksum, Statement, is_intact};
-use crate::segment::verify::surely_written;
+use crate::segment::verify::verified_rows;
 use crate::span::{Point, Span};
 use crate::storage::checksum::Checksums;
 use crate::storage::object::Object;
@@ -89,7 +89,7 @@ impl File {
         let (content, rows) = match whole {
             Some(content) => (content, FileRows::Whole(bytes)),
             None => {
-                let rows = within(&surely_written(&object, &bytes, hours), span_of(&key));
+                let rows = within(&verified_rows(&object, &bytes, hours), span_of(&key));
                 (
                     salvaged(&rows, span_of(&key)),
                     FileRows::Salvaged(rows.into()),

@@ -3,8 +3,8 @@
 //!
 //! A day, or an hour of it, is resolved at a time: of each (metric, ts) the value that was written
 //! last is found among the objects; where some of them hold exactly those rows once they become
-//! live, else the rows are written as a new segment. One transaction changes the catalog, so that a
-//! kill at any moment leaves what the next run goes on with.
+//! live, else the rows are written as a new segment. One transaction changes the catalog, so the
+//! next run can continue after a kill at any moment.
 
 mod commit;
 mod file;
@@ -116,7 +116,7 @@ pub struct RebuildSummary {
     /// Objects whose rows are all live elsewhere: registered as retired, so that vacuum deletes
     /// them.
     pub redundant: u64,
-    /// Objects that are damaged: set aside, what is surely theirs taken out of them.
+    /// Objects that are damaged: set aside; their verified rows are kept.
     pub damaged: u64,
     /// Objects of older versions, which carry no checksums of their own.
     pub unverified: u64,

@@ -1,8 +1,7 @@
 //! The last 24 hours of every metric, in memory: blocks of an hour, 9 bytes a minute.
 //!
-//! A [`Snapshot`] never changes: what is committed makes the next one, beside it, and the two are
-//! swapped. So a reader has one state of the lake for as long as it likes, and waits for nothing
-//! but that swap.
+//! A [`Snapshot`] is immutable: a commit builds the next one beside it, then swaps the two. A
+//! reader keeps one consistent state for as long as it needs, and waits only for the swap.
 
 mod builder;
 mod follow;

@@ -103,7 +103,10 @@ impl Bucket {
                 ),
             ),
             Some(seconds) if seconds.abs() > WARN_SKEW_SECONDS => {
-                let detail = format!("{} off the server's: set it by NTP", span(seconds));
+                let detail = format!(
+                    "{} off the server's: synchronize it with NTP",
+                    span(seconds)
+                );
                 Diagnostic::new("clock", Severity::Warning, detail)
             }
             Some(_) => Diagnostic::new("clock", Severity::Good, "that of the server"),
@@ -185,7 +188,7 @@ impl Bucket {
             }
         }
         match put(&etag).send().await {
-            Ok(_) => Diagnostic::new(what, Severity::Good, "only what was read is replaced"),
+            Ok(_) => Diagnostic::new(what, Severity::Good, "conditions are obeyed"),
             Err(error) => Diagnostic::new(what, Severity::Bad, words(&error)),
         }
     }
@@ -238,7 +241,7 @@ impl Bucket {
 
     async fn lifecycle(&self) -> Diagnostic {
         let what = "lifecycle";
-        let advice = "no rule ends uploads that were broken off, which are paid for: add \
+        let advice = "no rule aborts incomplete uploads, which cost money: add \
             AbortIncompleteMultipartUpload after 7 days";
         let request = self.client.get_bucket_lifecycle_configuration();
         match request.bucket(&self.name).send().await {
@@ -247,11 +250,7 @@ impl Bucket {
                     rule.abort_incomplete_multipart_upload().is_some()
                 };
                 if response.rules().iter().any(ends) {
-                    Diagnostic::new(
-                        what,
-                        Severity::Good,
-                        "uploads that were broken off are ended",
-                    )
+                    Diagnostic::new(what, Severity::Good, "a rule aborts incomplete uploads")
                 } else {
                     Diagnostic::new(what, Severity::Warning, advice)
                 }

@@ -18,9 +18,7 @@ pub enum Encryption {
 
 /// Text that names no encryption.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "expected bucket, sse-s3, sse-kms, or sse-kms: with a key's id or ARN behind it, got {0:?}"
-)]
+#[error("expected bucket, sse-s3, sse-kms, or sse-kms:KEY with a key's id or ARN, got {0:?}")]
 pub struct ParseEncryptionError(String);
 
 impl FromStr for Encryption {

@@ -5,7 +5,7 @@
 const HINTS: [(&str, &str); 10] = [
     (
         "ExpiredToken",
-        "the credentials have ended: renew them, or use a role that renews them by itself; \
+        "the credentials have expired: renew them, or use a role that renews them itself; \
          `marketlake doctor` shows which are used",
     ),
     (
