@@ -212,7 +212,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         let report = health.roles().remove(0);
         let reason = report.parts[0].1.clone().expect_err("it went silent");
-        assert_eq!(reason, "no sign of life for 0 s, expected one within 0 s");
+        assert_eq!(reason, "no report for 0 s, expected one within 0 s");
         assert!(!report.ready);
     }
 

@@ -22,6 +22,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::engine_header::ENGINE;
 use crate::options::HttpOptions;
 use crate::problem::Problem;
 use crate::request_id::X_REQUEST_ID;
@@ -50,7 +51,6 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     // request.
     routes.layer(
         ServiceBuilder::new()
-            .option_layer(cross_origin)
             .option_layer(year.map(|year| told(STRICT_TRANSPORT_SECURITY, year)))
             .layer(told(
                 CONTENT_SECURITY_POLICY,
@@ -59,12 +59,15 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
             .layer(told(X_FRAME_OPTIONS, "DENY"))
             .layer(told(REFERRER_POLICY, "no-referrer"))
             .layer(told(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            // Within the headers, which answers to preflights have, too.
+            .option_layer(cross_origin)
             .layer(
                 CompressionLayer::new()
                     .quality(light)
                     .compress_when(DefaultPredicate::new().and(streams)),
             )
             .layer(CatchPanicLayer::new())
+            .layer(from_fn(reject_nul))
             .layer(from_fn(enforce_timeout))
             .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES)),
     )
@@ -98,6 +101,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             X_REQUEST_ID,
             own("ratelimit"),
             own("ratelimit-policy"),
+            own(ENGINE),
             own("marketlake-simulated"),
         ])
         .max_age(PREFLIGHT_TTL)
@@ -112,7 +116,7 @@ async fn enforce_timeout(request: Request, next: Next) -> Response {
 }
 
 /// Databases cannot hold the character NUL in a text, so none is let in by an address.
-pub async fn reject_nul(request: Request, next: Next) -> Response {
+async fn reject_nul(request: Request, next: Next) -> Response {
     let uri = request.uri();
     let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
     if whole.contains("%00") {

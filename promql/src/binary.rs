@@ -24,7 +24,7 @@ pub(super) fn apply(
     }
     Ok(match (left, right) {
         (Value::Scalar(left), Value::Scalar(right)) => {
-            Value::Scalar(run_blocking(operator, left, right)?)
+            Value::Scalar(calculate(operator, left, right)?)
         }
         (Value::Vector(left), Value::Vector(right)) => {
             let matching = Matching::of(modifier);
@@ -36,14 +36,14 @@ pub(super) fn apply(
         }
         (Value::Vector(elements), Value::Scalar(right)) => {
             let kept = elements.into_iter().map(|element| {
-                let computed = run_blocking(operator, element.value, right)?;
+                let computed = calculate(operator, element.value, right)?;
                 Ok(outcome(element, computed, is_comparison, returns_bool))
             });
             Value::Vector(present(kept)?)
         }
         (Value::Scalar(left), Value::Vector(elements)) => {
             let kept = elements.into_iter().map(|element| {
-                let computed = run_blocking(operator, left, element.value)?;
+                let computed = calculate(operator, left, element.value)?;
                 Ok(outcome(element, computed, is_comparison, returns_bool))
             });
             Value::Vector(present(kept)?)
@@ -77,7 +77,7 @@ fn outcome(
     })
 }
 
-fn run_blocking(operator: TokenType, left: f64, right: f64) -> Result<f64, PromError> {
+fn calculate(operator: TokenType, left: f64, right: f64) -> Result<f64, PromError> {
     let truth = |is: bool| f64::from(u8::from(is));
     Ok(match operator.id() {
         T_ADD => left + right,
@@ -186,7 +186,7 @@ fn of_vectors(
         } else {
             (element.value, other.value)
         };
-        let computed = run_blocking(operator, a, b)?;
+        let computed = calculate(operator, a, b)?;
         if operator.is_comparison_operator() && !returns_bool && computed == 0.0 {
             continue;
         }

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use marketlake_common::{excerpt, one_of};
 use marketlake_http::limits::response_size::MaxBytes;
 use marketlake_http::problem::Problem;
 use marketlake_lake::{
@@ -186,8 +187,10 @@ fn gathering(params: &QueryParams) -> Result<Option<(Interval, Gathering)>, Prob
     let aggregate = match params.get("aggregate") {
         None => Gathering::Value(Aggregate::Avg),
         Some("ohlc") => Gathering::Ohlc,
-        Some(text) => Gathering::Value(text.parse().map_err(|error: ParseAggregateError| {
-            Problem::bad_parameter("aggregate", &format!("{error}, or ohlc"))
+        Some(text) => Gathering::Value(text.parse().map_err(|_: ParseAggregateError| {
+            let names = [&Aggregate::names()[..], &["ohlc"]].concat();
+            let problem = format!("expected {}, got {:?}", one_of(&names), excerpt(text));
+            Problem::bad_parameter("aggregate", &problem)
         })?),
     };
     let interval = match params.get("interval") {

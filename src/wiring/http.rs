@@ -70,11 +70,7 @@ impl HttpApis {
                     .layer(from_fn_with_state(context.load_shedder.clone(), shed_load)),
             )
             .merge(self.health());
-        middleware::apply(routes, &self.options).layer(
-            ServiceBuilder::new()
-                .layer(from_fn(assign_request_id))
-                .layer(from_fn(middleware::reject_nul)),
-        )
+        middleware::apply(routes, &self.options).layer(from_fn(assign_request_id))
     }
 
     /// Routes of the operations listener: health and `/metrics`.

@@ -55,7 +55,7 @@ async fn without_any_it_is_said_what_is_expected() {
     assert_eq!(said.code, 2, "{said:?}");
     assert!(
         said.err
-            .contains("expected store.secret_access_key beside it"),
+            .contains("expected store.secret_access_key to be set, too"),
         "{said:?}"
     );
 }

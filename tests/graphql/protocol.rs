@@ -221,6 +221,7 @@ async fn pages_of_foreign_origins_may_ask_where_they_are_allowed_to() {
         allowed.header("access-control-allow-origin"),
         "https://app.example.com"
     );
+    assert_eq!(allowed.header("x-content-type-options"), "nosniff");
     let foreign = preflight(from("https://evil.example")).await;
     assert!(
         !foreign.headers.contains_key("access-control-allow-origin"),
@@ -229,11 +230,16 @@ async fn pages_of_foreign_origins_may_ask_where_they_are_allowed_to() {
     let answer = from("https://app.example.com").get("/v1/metrics").await;
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("x-frame-options"), "DENY");
-    assert!(
-        answer
-            .header("access-control-expose-headers")
-            .contains("etag")
-    );
+    let exposed = answer.header("access-control-expose-headers");
+    assert!(exposed.contains("etag") && exposed.contains("marketlake-engine"));
+    // What is refused before any route too.
+    let refused = from("https://app.example.com")
+        .get("/v1/metrics?search=%00")
+        .await;
+    assert_eq!(refused.status.as_u16(), 400);
+    assert_eq!(refused.header("x-content-type-options"), "nosniff");
+    let allowed = refused.header("access-control-allow-origin");
+    assert_eq!(allowed, "https://app.example.com");
     let said = Program::on(&base)
         .with("MARKETLAKE_SERVER__CORS_ORIGINS", r#"["app.example.com"]"#)
         .run(&["up"])

@@ -230,7 +230,10 @@ fn commands(text: &str) -> Vec<String> {
             None => commands.push(line.to_owned()),
         }
         let command = &commands[commands.len() - 1];
-        goes_on = line.ends_with('\\') || !command.matches('\'').count().is_multiple_of(2);
+        let is_quoted = !command.matches('\'').count().is_multiple_of(2);
+        // Calls of the program take one line; an apostrophe is of the remark behind.
+        let is_call = command.starts_with("marketlake ");
+        goes_on = line.ends_with('\\') || (is_quoted && !is_call);
     }
     commands
 }
@@ -275,25 +278,25 @@ async fn every_documented_command_of_the_program_runs() {
         ("my-rules.yaml", path_in(&base, "rules.yaml")),
         ("https://lake.example.com", server.url("")),
     ];
-    let mut parsed = 0;
+    let mut parsed = Vec::new();
     for example in examples.iter().filter(|it| it.is_of_the_program()) {
         for command in calls(&example.text) {
             let stand_in = |word| stand_ins.iter().find(|(name, _)| *name == word);
             let words = command.split_whitespace();
             let words = words.map(|word| stand_in(word).map_or(word, |(_, value)| value));
             let mut arguments: Vec<&str> = words.collect();
-            if PARSED_ONLY
-                .iter()
-                .any(|(only, _)| command.starts_with(only))
-            {
+            let mut only = PARSED_ONLY.iter().map(|(beginning, _)| *beginning);
+            if let Some(only) = only.find(|only| command.starts_with(only)) {
                 arguments.push("--help");
-                parsed += 1;
+                parsed.push(only);
             }
             let said = program.run(&arguments).await;
             assert_eq!(said.code, 0, "{}: {arguments:?}: {said:?}", example.page);
         }
     }
-    assert_eq!(parsed, PARSED_ONLY.len(), "each of {PARSED_ONLY:?} once");
+    let is_stale = |only: &&(&str, &str)| !parsed.contains(&only.0);
+    let stale: Vec<_> = PARSED_ONLY.iter().filter(is_stale).collect();
+    assert!(stale.is_empty(), "no command begins so: {stale:?}");
 }
 
 fn path_in(base: &Base, name: &str) -> String {

@@ -55,7 +55,7 @@ async fn an_interval_that_is_none_names_what_was_expected() {
         ),
         (
             "interval=5m&aggregate=median",
-            "expected avg, min, max, first, last, sum or count, got \\\"median\\\", or ohlc",
+            "expected avg, min, max, first, last, sum, count or ohlc, got \\\"median\\\"",
         ),
         ("aggregate=avg", "expected with interval (5m, 1h, 1d) only"),
     ] {

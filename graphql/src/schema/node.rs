@@ -46,7 +46,8 @@ impl NodeQuery {
         find(lake, context.data::<Caller>()?, &id).await
     }
 
-    /// The objects of some ids, in their order; null where no object has it, or where it belongs to someone else.
+    /// The objects of some ids, in their order; null where no object has it, or where it belongs to
+    /// someone else.
     #[graphql(complexity = "ids.len() * child_complexity")]
     async fn nodes(
         &self,

@@ -1,5 +1,5 @@
-//! Cache of the statistics of short documents: a repeated document is parsed only when its answer is
-//! not cached.
+//! Cache of the statistics of short documents: a repeated document is parsed only when its answer
+//! is not cached.
 
 use async_graphql::Request;
 use moka::future::Cache;

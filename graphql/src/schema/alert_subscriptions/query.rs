@@ -151,8 +151,8 @@ impl SubscriptionsQuery {
         })
     }
 
-    /// The caller's subscriptions, oldest first: those of the address to which the link with the token was
-    /// mailed; or those made with the request's API key; all of them for an operator.
+    /// The caller's subscriptions, oldest first: those of the address to which the link with the
+    /// token was mailed; or those made with the request's API key; all of them for an operator.
     async fn subscriptions(
         &self,
         context: &Context<'_>,
