@@ -1,4 +1,4 @@
-//! Middleware of every route: timeout, body limit, compression, security headers, CORS.
+//! Middleware of every route: request id, timeout, body limit, compression, security headers, CORS.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::engine_header::ENGINE;
 use crate::options::HttpOptions;
 use crate::problem::Problem;
-use crate::request_id::X_REQUEST_ID;
+use crate::request_id::{X_REQUEST_ID, assign_request_id};
 
 /// Timeout of a request that was read, until its response begins.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,6 +51,7 @@ pub fn apply(routes: Router, options: &HttpOptions) -> Router {
     // request.
     routes.layer(
         ServiceBuilder::new()
+            .layer(from_fn(assign_request_id))
             .option_layer(year.map(|year| told(STRICT_TRANSPORT_SECURITY, year)))
             .layer(told(
                 CONTENT_SECURITY_POLICY,

@@ -106,7 +106,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 }
 
 /// Gives a request its id and its log span, and the response the header.
-pub async fn assign_request_id(mut request: Request, next: Next) -> Response {
+pub(crate) async fn assign_request_id(mut request: Request, next: Next) -> Response {
     let id = RequestId::new(request.headers());
     let route = request.extensions().get::<MatchedPath>();
     // Of the highest level, so that lines have their span whatever the filter.

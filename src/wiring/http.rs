@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use marketlake_http::auth::authenticator::Authenticator;
 use marketlake_http::health::{self, HealthState};
@@ -13,7 +13,6 @@ use marketlake_http::limits::rate_limiter::charge;
 use marketlake_http::metrics::{self, MetricsEndpoint};
 use marketlake_http::options::HttpOptions;
 use marketlake_http::problem::not_found;
-use marketlake_http::request_id::assign_request_id;
 use marketlake_http::state::ApiContext;
 use marketlake_http::{bounce_webhook, middleware};
 use marketlake_lake::Lake;
@@ -70,7 +69,7 @@ impl HttpApis {
                     .layer(from_fn_with_state(context.load_shedder.clone(), shed_load)),
             )
             .merge(self.health());
-        middleware::apply(routes, &self.options).layer(from_fn(assign_request_id))
+        middleware::apply(routes, &self.options)
     }
 
     /// Routes of the operations listener: health and `/metrics`.
@@ -92,7 +91,7 @@ impl HttpApis {
             cors_origins: Vec::new(),
             ..self.options.clone()
         };
-        middleware::apply(routes, &options).layer(from_fn(assign_request_id))
+        middleware::apply(routes, &options)
     }
 
     /// Keeps the identity provider's keys fresh, and ends what was opened by keys that were

@@ -303,8 +303,8 @@ fn path_in(base: &Base, name: &str) -> String {
     base.path().join(name).to_str().unwrap().to_owned()
 }
 
-/// Calls of a line without the program's name: `;` is between two, a remark is behind two spaces or
-/// a `#`.
+/// Calls of a line without the program's name: `;` is between two, a remark is behind three spaces
+/// or a `#`.
 fn calls(line: &str) -> Vec<&str> {
     let line = line.split('#').next().unwrap();
     let line = line.split("   ").next().unwrap();
