@@ -13,7 +13,7 @@ mod sample;
 
 pub use exact::{Exact, ParseExactError};
 pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, RollingSum};
-pub use metric::{Metric, PRICE, ParseMetricError, SIMULATED, VOLUME};
+pub use metric::{HIGH, LOW, Metric, PRICE, ParseMetricError, SIMULATED, TRADES, VOLUME};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};
 pub use sample::{Rejected, Sample};

@@ -10,6 +10,12 @@ use marketlake_common::excerpt;
 pub const PRICE: &str = "price";
 /// The measure of what was traded within the minute, in units of the base currency.
 pub const VOLUME: &str = "volume";
+/// The measure of the highest price within the minute, in units of the quote currency.
+pub const HIGH: &str = "high";
+/// The measure of the lowest price within the minute, in units of the quote currency.
+pub const LOW: &str = "low";
+/// The measure of the number of trades within the minute, a whole number.
+pub const TRADES: &str = "trades";
 
 /// Market of all simulated metrics; every API shows it, so that they are not mistaken for real.
 pub const SIMULATED: &str = "simulated";
