@@ -2,7 +2,7 @@
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 18] = [
+const COUNTERS: [(&str, &str); 20] = [
     ("marketlake_alerts_total", "Alerts created."),
     (
         "marketlake_athena_queries_total",
@@ -63,12 +63,20 @@ const COUNTERS: [(&str, &str); 18] = [
     ),
     ("marketlake_samples_total", "Samples ingested from feeds."),
     (
+        "marketlake_stream_disconnects_total",
+        "Connections to streams of exchanges that failed, by feed.",
+    ),
+    (
+        "marketlake_stream_events_total",
+        "Events of streams of exchanges, by feed and outcome.",
+    ),
+    (
         "marketlake_task_restarts_total",
         "Restarts of a background task, by task and reason.",
     ),
 ];
 
-const GAUGES: [(&str, &str); 15] = [
+const GAUGES: [(&str, &str); 16] = [
     (
         "marketlake_athena_cost_dollars",
         "Estimated cost of Athena's queries in US dollars, by workgroup.",
@@ -87,7 +95,7 @@ const GAUGES: [(&str, &str); 15] = [
     ),
     (
         "marketlake_feed_last_slot_timestamp_seconds",
-        "Newest minute that a feed delivered, as Unix time, by feed.",
+        "Start of the newest minute that a feed delivered, as Unix time, by feed.",
     ),
     ("marketlake_http_connections", "Open HTTP connections."),
     (
@@ -103,15 +111,19 @@ const GAUGES: [(&str, &str); 15] = [
     ("marketlake_lake_segments", "Live segments."),
     (
         "marketlake_newest_sample_age_seconds",
-        "Age of the newest committed minute.",
+        "Time since the end of the newest committed minute.",
     ),
     (
         "marketlake_newest_sample_timestamp_seconds",
-        "Newest committed minute, as Unix time.",
+        "Start of the newest committed minute, as Unix time.",
     ),
     (
         "marketlake_response_cache_hit_ratio",
         "Share of lookups that a response cache answered, by API.",
+    ),
+    (
+        "marketlake_stream_connections",
+        "Open connections to streams of exchanges, by feed.",
     ),
     (
         "marketlake_websocket_connections",

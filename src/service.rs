@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
 use crate::config::{ConfigError, Feed, Pool, Settings};
+use crate::feeds::FeedUse;
 use crate::server::{ConnectionLimits, Connections, FileLimit};
 use crate::wiring::http::HttpApis;
 use crate::{feeds, metric_descriptions, server, wiring};
@@ -67,9 +68,10 @@ pub(crate) struct Service {
 pub(crate) async fn jobs(
     settings: &Settings,
     lake: &Arc<Lake>,
+    usage: FeedUse,
     stop: &CancellationToken,
 ) -> anyhow::Result<(JobSet, Option<marketlake_feeds::ReplayClock>)> {
-    let feeds = feeds::make(settings).await?;
+    let feeds = feeds::make(settings, usage).await?;
     let jobs = JobSet::all(JobDeps {
         lake: Arc::clone(lake),
         feeds: feeds.all,
@@ -115,7 +117,11 @@ impl Service {
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
         let has = |role| roles.contains(&role);
-        let (jobs, pace) = jobs(settings, &lake, &stop).await?;
+        let usage = match has(Role::Scheduler) {
+            true => FeedUse::Continuous,
+            false => FeedUse::Unused,
+        };
+        let (jobs, pace) = jobs(settings, &lake, usage, &stop).await?;
         let jobs = jobs.only(|name| {
             if name == DeliverAlerts::NAME {
                 has(Role::Deliver)

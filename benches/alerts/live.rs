@@ -1,4 +1,4 @@
-//! Latency from the start of a slot to its first mail, with everything running in one process:
+//! Latency from the end of a minute to its first mail, with everything running in one process:
 //! scheduler, 10,000 metrics ingested, evaluated for 10,000 subscriptions, written, sent.
 
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Feed for Live {
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     let lake = place.lake("live").await?;
     let now = database::clock(lake.database()).await?.minute();
-    market::calm(&lake, now.plus(1), METRICS).await?;
+    market::calm(&lake, now, METRICS).await?;
     market::subscribe(&lake, METRICS, true).await?;
     lake.queries().follow(0).await?;
     let sink = Sink::open().await?;
@@ -91,7 +91,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     });
     let runner = Runner::new(lake.database().clone(), "bench".to_owned(), stop.clone());
     let running = tokio::spawn(Scheduler::new(jobs, None, runner).run());
-    // The minute that runs already, and then those from their begin on.
+    // The minute that is over already, and then those from their end on.
     let mut firsts = Vec::new();
     let begun = chrono::Utc::now().timestamp_millis() / 60_000;
     while firsts.len() < MINUTES {
@@ -112,7 +112,7 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
     let mut millis: Vec<f64> = firsts.into_iter().map(|first| first as f64).collect();
     millis.sort_unstable_by(f64::total_cmp);
     figure(
-        "a slot's begin to its first mail taken: median",
+        "a minute's end to its first mail taken: median",
         millis[MINUTES / 2],
         "ms",
     );

@@ -49,6 +49,14 @@ pub enum FeedError {
         /// Problem and its position.
         reason: String,
     },
+    /// A minute of which a stream has no pair whole.
+    #[error("{url}: {reason}")]
+    NotCovered {
+        /// Address of the stream.
+        url: String,
+        /// Reason.
+        reason: String,
+    },
     /// A readable answer without one sample that can be kept.
     #[error(
         "{url} returned no usable sample ({rejected} entries rejected{})",
@@ -75,7 +83,9 @@ impl FeedError {
     #[must_use]
     pub(crate) fn map_text(mut self, change: impl Fn(&str) -> String) -> Self {
         match &mut self {
-            Self::Unreachable { url, reason } | Self::Malformed { url, reason } => {
+            Self::Unreachable { url, reason }
+            | Self::Malformed { url, reason }
+            | Self::NotCovered { url, reason } => {
                 (*url, *reason) = (change(url), change(reason));
             }
             Self::Throttled { url, message, .. } | Self::Status { url, message, .. } => {
@@ -105,7 +115,7 @@ impl FeedError {
         match self {
             Self::Unreachable { .. } | Self::Slow { .. } | Self::Malformed { .. } => true,
             Self::Status { status, .. } => *status >= 500,
-            Self::Throttled { .. } | Self::Empty { .. } => false,
+            Self::Throttled { .. } | Self::Empty { .. } | Self::NotCovered { .. } => false,
         }
     }
 }

@@ -6,11 +6,16 @@ use marketlake_model::Minute;
 use crate::batch::Batch;
 use crate::error::FeedError;
 
-/// Coverage of a feed in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Coverage of a feed in time, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Coverage {
     /// The current price only: a minute that is not requested in time is lost.
     LiveOnly,
+    /// Minutes of the recent past, while they are held in memory: older ones are lost.
+    Recent {
+        /// Number of minutes that are held.
+        minutes: u16,
+    },
     /// Any slot, however long ago.
     Historical,
 }
@@ -28,8 +33,8 @@ pub trait Feed: Send + Sync {
     /// Coverage in time.
     fn coverage(&self) -> Coverage;
 
-    /// The samples of one slot. Transient failures are retried a few times, for at most half a
-    /// minute in all.
+    /// The samples of one slot, whose minute is over. Transient failures are retried a few times,
+    /// for at most half a minute in all.
     ///
     /// # Errors
     /// A [`FeedError`], which says whether and when to retry.

@@ -14,7 +14,7 @@ use marketlake_common::Health;
 use marketlake_common::health::{Part, RECENT_DAY, Role};
 use marketlake_entities::database;
 use marketlake_lake::Lake;
-use marketlake_model::{Millis, Minute};
+use marketlake_model::Millis;
 use metrics::gauge;
 use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
@@ -148,7 +148,8 @@ async fn probe_catalog(part: &Part, lake: &Lake) {
 /// Age and plausibility of the newest data, by the catalog.
 struct DataStatus {
     now: Millis,
-    newest: Option<Millis>,
+    /// End of the newest minute.
+    newest_end: Option<Millis>,
     impossible: usize,
 }
 
@@ -158,19 +159,20 @@ async fn read_data_status(lake: &Lake) -> Option<DataStatus> {
     let newest = lake.newest().await.ok()?;
     Some(DataStatus {
         now,
-        newest: newest.map(Minute::start),
+        newest_end: newest.map(|minute| minute.plus(1).start()),
         impossible: lake.impossible_segments(now).await.ok()?,
     })
 }
 
 fn write_notes(health: &Health, status: DataStatus, stale_after: Option<Duration>) {
-    if let Some(newest) = status.newest {
-        let age = status.now.since(newest) / 1_000;
+    if let Some(end) = status.newest_end {
+        // An import may have brought samples of the running minute.
+        let age = status.now.since(end).max(0) / 1_000;
         gauge!("marketlake_newest_sample_age_seconds").set(as_f64(age));
-        let stale = stale_after.filter(|after| status.now > newest.plus(*after));
+        let stale = stale_after.filter(|after| status.now > end.plus(*after));
         let text = stale.map(|after| {
             let max = after.as_secs();
-            format!("stale: the newest minute is {age} s old, expected at most {max} s")
+            format!("stale: the newest minute ended {age} s ago, expected at most {max} s")
         });
         health.note("feeds", text);
     }

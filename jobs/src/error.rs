@@ -104,6 +104,18 @@ impl JobError {
         matches!(self, Self::TimedOut(_)) || causes(self).any(<dyn std::error::Error>::is::<DbErr>)
     }
 
+    /// Whether this process has nothing of the slot; another one may have.
+    #[must_use]
+    pub fn is_not_covered(&self) -> bool {
+        matches!(
+            self,
+            Self::Feed {
+                error: FeedError::NotCovered { .. },
+                ..
+            }
+        )
+    }
+
     /// Whether and when the slot is attempted again.
     #[must_use]
     pub fn retry(&self) -> Retry {

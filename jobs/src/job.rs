@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::error::JobError;
 
 /// Interval of jobs whose slots are minutes.
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 /// Interval of jobs whose slots are hours.
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// Interval of jobs whose slots are days.
@@ -25,14 +25,15 @@ pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub struct PlanningTime {
     /// Time by the [`Clock`].
     pub now: Millis,
-    /// The minute that the feeds are at: the running one, or a replay's.
+    /// The minute that the feeds are at: the running one, or the newest one of a replay, which is
+    /// over.
     pub minute: Minute,
 }
 
 /// A slot to insert into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedSlot {
-    /// The scheduled time.
+    /// Start of the span that it stands for.
     pub slot: Millis,
     /// Shard of the slot, or 0.
     pub shard: i32,
@@ -99,6 +100,11 @@ pub trait Job: Send + Sync {
         MINUTE
     }
 
+    /// Time at which a slot is due: its start, or its end where the span must be over.
+    fn due(&self, slot: Millis) -> Millis {
+        slot
+    }
+
     /// Its policy.
     fn policy(&self) -> Policy;
 
@@ -141,7 +147,7 @@ pub struct JobContext {
     pub(crate) id: i64,
     pub(crate) token: i64,
     pub(crate) attempts: i32,
-    /// The scheduled time that the run stands for.
+    /// Start of the span that the run stands for.
     pub slot: Millis,
     /// The part of the slot that it does; 0 where there is one only.
     pub shard: i32,

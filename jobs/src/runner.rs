@@ -28,6 +28,8 @@ use crate::jobs::deliver_alerts::DeliverAlerts;
 use crate::run_log;
 use crate::slots;
 
+/// Attempts at a slot of which a process has nothing: meanwhile another process may claim it.
+const MAX_UNCOVERED_ATTEMPTS: i32 = 4;
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Interval at which a worker polls if nothing wakes it.
@@ -348,6 +350,9 @@ impl Runner {
         };
         let deadline = job.deadline(run.slot);
         let (state, word) = match retry_at {
+            _ if error.is_not_covered() && run.attempts >= MAX_UNCOVERED_ATTEMPTS => {
+                (JobRunState::Missed, "missed")
+            }
             // Not the slot's fault: it does not count as a failure.
             Some(_) if matches!(error, JobError::Stopped) => (JobRunState::Pending, "stopped"),
             Some(at) if deadline.is_some_and(|deadline| at > deadline) => {

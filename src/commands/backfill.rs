@@ -12,7 +12,7 @@ use marketlake_model::Minute;
 
 use super::Usage;
 use super::query_args::minute;
-use crate::config::Settings;
+use crate::config::{Feed, Settings};
 use crate::progress::Progress;
 use crate::{output, service, wiring};
 
@@ -129,11 +129,12 @@ impl Backfill {
         let Source::Binance = self.feed;
         let mut feeds = settings.feeds.iter();
         let configured = feeds.find(|feed| feed.kind().name() == "binance");
-        let configured = configured.and_then(|feed| feed.base_url.as_deref().cloned());
-        let base = match configured {
+        let options = configured.map(Feed::exchange_options).unwrap_or_default();
+        let base = match options.base_url {
             Some(url) => url,
             None => Binance::DEFAULT_URL.parse()?,
         };
-        Ok(Binance::new(base, None)?)
+        let contact = options.contact.as_deref();
+        Ok(Binance::with_contact(base, None, contact)?)
     }
 }

@@ -9,6 +9,7 @@ use marketlake_entities::database;
 use marketlake_entities::records::job_runs::{self, JobRunState};
 use marketlake_entities::records::{alerts, deliveries};
 use marketlake_feeds::Simulated;
+use marketlake_jobs::{IngestMinute, PlannedSlot, slots};
 use marketlake_lake::{Lake, LakeStats};
 use marketlake_model::{Millis, Minute};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -88,15 +89,16 @@ fn refuse_real_data(lake: &Lake, settings: &Settings) -> Result<(), Usage> {
     }
 }
 
-/// The minutes of the last day that are not there yet, up to the running one.
+/// The minutes of the last day that are not there yet, up to the last one that is over: with that
+/// one ingestion begins, however long this takes.
 async fn write_history(lake: &Arc<Lake>, now: Millis) -> anyhow::Result<()> {
-    let running = now.minute();
+    let ingested = now.minute().plus(-1);
     let first = match lake.newest().await? {
-        Some(newest) => newest.plus(1).max(running.plus(-DAY_MINUTES)),
-        None => running.plus(-DAY_MINUTES),
+        Some(newest) => newest.plus(1).max(ingested.plus(-DAY_MINUTES)),
+        None => ingested.plus(-DAY_MINUTES),
     };
     let feed = Simulated::new(0);
-    let minutes = (first.number()..running.number()).map(Minute::from_number);
+    let minutes = (first.number()..ingested.number()).map(Minute::from_number);
     let samples: Vec<_> = minutes.flat_map(|minute| feed.at(minute)).collect();
     if !samples.is_empty() {
         tracing::info!(
@@ -105,6 +107,8 @@ async fn write_history(lake: &Arc<Lake>, now: Millis) -> anyhow::Result<()> {
         );
         lake.import(samples, now).await?;
     }
+    let slot = PlannedSlot::pending(ingested.start());
+    slots::enqueue(lake.database(), IngestMinute::NAME, &[slot], now).await?;
     Ok(())
 }
 

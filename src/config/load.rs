@@ -11,7 +11,7 @@ use marketlake_common::redact_url;
 
 use super::error::{ConfigError, PREFIX, in_words};
 use super::value_text::text;
-use super::{LogFormat, Settings, types};
+use super::{LogFormat, Settings};
 
 /// Default settings file, read if it exists.
 const DEFAULT_FILE: &str = "marketlake.toml";
@@ -43,14 +43,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
         }
     };
     for (index, feed) in settings.feeds.iter().enumerate() {
-        if feed.kind.0.is_none() {
-            let problem = types::expected_kind();
-            return Err(ConfigError::setting(
-                &format!("feeds.{index}.kind"),
-                "",
-                problem,
-            ));
-        }
+        feed.check(&format!("feeds.{index}"))?;
     }
     Ok(Loaded { settings, figment })
 }

@@ -6,6 +6,7 @@ mod athena;
 mod auth;
 mod database;
 mod error;
+mod feeds;
 mod load;
 mod operations;
 mod proxy;
@@ -19,7 +20,7 @@ mod value_text;
 
 pub(crate) use database::Pool;
 pub(crate) use error::ConfigError;
+pub(crate) use feeds::{Feed, FeedKind, FeedMode};
 pub(crate) use load::{Loaded, load, log_format};
 pub(crate) use reference::reference;
-pub(crate) use settings::{Feed, LogFormat, Settings, file_url};
-pub(crate) use types::FeedKind;
+pub(crate) use settings::{LogFormat, Settings, file_url};

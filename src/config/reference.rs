@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 
 use figment::value::Value;
-use marketlake_feeds::EXCHANGES;
+use marketlake_feeds::{EXCHANGES, Exchange};
 
 use super::alerts::{Alerts, Dkim, Mail, Webhooks};
 use super::athena::{Athena, AthenaRoute};
 use super::auth::{Auth, OidcProvider};
 use super::database::Database;
+use super::feeds::Feed;
 use super::operations::Operations;
 use super::server::Server;
-use super::settings::{Feed, Jobs, Log, Settings, Store, StoreRetention};
+use super::settings::{Jobs, Log, Settings, Store, StoreRetention};
 use super::value_text::text;
 
 /// Heading, path in the settings, documentation, and the fields with theirs.
@@ -66,10 +67,6 @@ const TABLES: &[Table] = &[
 pub(crate) fn reference() -> Result<String, Box<figment::Error>> {
     let defaults = Value::serialize(Settings::default()).map_err(Box::new)?;
     let feed = Value::serialize(Feed::default()).map_err(Box::new)?;
-    let exchanges: Vec<String> = EXCHANGES
-        .iter()
-        .map(|exchange| format!("`{}`", exchange.name))
-        .collect();
     let mut page = include_str!("reference.md").to_owned();
     let general: &[(&str, &str)] = &[(
         "data",
@@ -84,7 +81,19 @@ pub(crate) fn reference() -> Result<String, Box<figment::Error>> {
             path => table(&mut page, &format!("{path}."), fields, &defaults),
         }
     }
-    Ok(page.replace("{exchanges}", &exchanges.join(", ")))
+    Ok(page
+        .replace("{exchanges}", &exchanges(|_| true))
+        .replace("{polled}", &exchanges(Exchange::is_polled))
+        .replace("{streamed}", &exchanges(Exchange::has_stream)))
+}
+
+/// Lists the exchanges that `wanted` accepts.
+fn exchanges(wanted: fn(&Exchange) -> bool) -> String {
+    let exchanges = EXCHANGES.iter().filter(|exchange| wanted(exchange));
+    let names: Vec<String> = exchanges
+        .map(|exchange| format!("`{}`", exchange.name))
+        .collect();
+    names.join(", ")
 }
 
 /// Writes the rows of a table, without the fields that are tables of their own.

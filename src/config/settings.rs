@@ -1,11 +1,9 @@
 //! All settings with their defaults.
 
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use marketlake_common::{Secret, SecretUrl};
 use marketlake_entities::database;
-use marketlake_feeds::ExchangeOptions;
 use marketlake_lake::StoreOptions;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -15,20 +13,16 @@ use super::alerts::{Alerts, Mail, Webhooks};
 use super::athena::Athena;
 use super::auth::Auth;
 use super::database::Database;
+use super::feeds::{Feed, FeedKind};
 use super::operations::Operations;
 use super::section::section;
 use super::server::Server;
-use super::types::{
-    Checked, Count, EncryptionMode, ExchangeUrl, FeedKind, FeedKindName, MinuteText, Period,
-    PlainUrl, ReplaySpeed, Required,
-};
+use super::types::{Checked, EncryptionMode, Period, PlainUrl};
 
 /// Retention of a tier: the last 24 hours, and segments that are not merged yet, are always kept.
 type RetentionPeriod = Period<{ 2 * 86_400_000 }, { 100 * 366 * 86_400_000 }>;
 /// Time for which vacuum keeps replaced objects.
 type GracePeriod = Period<0, { 366 * 86_400_000 }>;
-/// Number of shards of a feed.
-type Shards = Count<1, 64>;
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -86,49 +80,6 @@ section! {
         hour: Option<RetentionPeriod> = None,
         /// Days: everything older than yesterday.
         day: Option<RetentionPeriod> = None,
-    }
-}
-
-section! {
-    /// Price sources by priority: the first that supplies a metric is used. The default is one
-    /// feed of kind `binance`. A given list replaces the default. A replay must be the only feed.
-    Feed {
-        /// Kind: the name of an exchange ({exchanges}), `simulated` or `replay`; required.
-        kind: Required<Checked<FeedKindName>> = Required(None),
-        /// Number of shards in which its metrics are ingested, 1 to 64; each is a slot that any
-        /// process may claim. 1 by default.
-        shards: Option<Shards> = None,
-        /// Base URL of the exchange's API ({exchanges}); the public one by default.
-        base_url: Option<Checked<ExchangeUrl>> = None,
-        /// Key of the exchange's API (`cryptowatch`).
-        api_key: Option<Secret> = None,
-        /// Exchanges to record (`cryptowatch`), by priority: the first owns the short name of a
-        /// pair.
-        markets: Vec<String> = Vec::new(),
-        /// Seed of the generated market (`simulated`).
-        seed: u64 = 0,
-        /// Files of history to play (`replay`).
-        files: Vec<PathBuf> = Vec::new(),
-        /// Data folder of another lake whose history is played (`replay`).
-        lake: Option<PathBuf> = None,
-        /// Market of candles and pairs in `files` (`replay`).
-        market: Option<String> = None,
-        /// First minute to play (`replay`); the first recorded minute by default.
-        from: Option<Checked<MinuteText>> = None,
-        /// Last minute to play (`replay`); the last recorded minute by default.
-        to: Option<Checked<MinuteText>> = None,
-        /// Recorded minutes per minute (`replay`), up to 100000; 1 by default.
-        speed: Option<Checked<ReplaySpeed>> = None,
-    }
-}
-
-impl Feed {
-    /// Creates a feed with default settings.
-    pub(crate) fn new(kind: FeedKind) -> Self {
-        Self {
-            kind: Required(Some(Checked::built_in(kind.name()))),
-            ..Self::default()
-        }
     }
 }
 
@@ -240,42 +191,6 @@ impl Settings {
     /// Markets by priority: the first owns the short name of a pair.
     pub(crate) fn market_order(&self) -> Vec<String> {
         self.feeds.iter().flat_map(Feed::ingested_markets).collect()
-    }
-}
-
-impl Feed {
-    /// Markets that it ingests, as far as the settings name them.
-    pub(crate) fn ingested_markets(&self) -> Vec<String> {
-        match self.kind() {
-            FeedKind::Exchange(exchange) => exchange.markets(&self.exchange_options()),
-            FeedKind::Simulated => vec![marketlake_model::SIMULATED.to_owned()],
-            FeedKind::Replay => self.market.iter().cloned().collect(),
-        }
-    }
-
-    /// Options of its exchange.
-    pub(crate) fn exchange_options(&self) -> ExchangeOptions {
-        ExchangeOptions {
-            base_url: self.base_url.as_deref().cloned(),
-            api_key: self.api_key.clone(),
-            markets: self.markets.clone(),
-        }
-    }
-
-    /// Number of its shards, if it is configured.
-    pub(crate) fn shards(&self) -> Option<NonZeroU16> {
-        let count = self.shards.map(|count| u16::try_from(count.get()).ok());
-        count.flatten().and_then(NonZeroU16::new)
-    }
-
-    /// Its kind; a feed that was loaded has one.
-    pub(crate) fn kind(&self) -> FeedKind {
-        self.kind.0.as_deref().copied().unwrap_or(FeedKind::DEFAULT)
-    }
-
-    /// Whether it returns minutes of the past.
-    pub(crate) fn has_history(&self) -> bool {
-        matches!(self.kind(), FeedKind::Simulated | FeedKind::Replay)
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use marketlake_alerts::subscriptions::check_address;
-use marketlake_common::{SecretUrl, excerpt, one_of, redact_url};
-use marketlake_feeds::{EXCHANGES, Exchange};
+use marketlake_common::{SecretUrl, excerpt, redact_url};
 use marketlake_lake::{Encryption, ParseEncryptionError};
 use marketlake_model::{Millis, Minute, parse_time};
 use serde::de::{DeserializeOwned, Error as _};
@@ -194,6 +193,8 @@ macro_rules! text_forms {
     )*};
 }
 
+pub(super) use text_forms;
+
 text_forms! {
     /// Address to listen on.
     ListenAddress: SocketAddr, |text| text
@@ -264,61 +265,10 @@ text_forms! {
             false => Err("expected a name of a to z, 0 to 9 and _".to_owned()),
         }
     };
-    /// Kind of a feed.
-    FeedKindName: FeedKind, |text| FeedKind::all()
-        .find(|kind| kind.name() == text)
-        .ok_or_else(expected_kind);
     /// Minute, RFC 3339.
     MinuteText: Minute, |text| parse_time(text)
         .map(Millis::minute)
         .map_err(|error| error.to_string());
-}
-
-/// Kind of a feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FeedKind {
-    /// An exchange that is polled.
-    Exchange(&'static Exchange),
-    /// Recorded files, or another lake.
-    Replay,
-    /// A generated market.
-    Simulated,
-}
-
-impl FeedKind {
-    /// Kind of the feed without settings.
-    pub(crate) const DEFAULT: Self = Self::Exchange(EXCHANGES[0]);
-
-    /// Name in the settings.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Exchange(exchange) => exchange.name,
-            Self::Replay => "replay",
-            Self::Simulated => "simulated",
-        }
-    }
-
-    /// All kinds: the exchanges, then the others.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let exchanges = EXCHANGES.iter().map(|exchange| Self::Exchange(exchange));
-        exchanges.chain([Self::Simulated, Self::Replay])
-    }
-}
-
-/// Base URL of an exchange, which may hold credentials.
-#[derive(Clone, Debug)]
-pub(crate) enum ExchangeUrl {}
-
-impl Form for ExchangeUrl {
-    type Raw = SecretUrl;
-    type Value = Url;
-
-    fn parse(raw: &SecretUrl) -> Result<Url, String> {
-        Url::parse(raw.expose())
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| "expected an address like https://api.example.com".to_owned())
-    }
 }
 
 /// Price in US dollars.
@@ -334,27 +284,6 @@ impl Form for Dollars {
         let problem = || "expected US dollars, 0 or more".to_owned();
         is_valid.then_some(*raw).ok_or_else(problem)
     }
-}
-
-/// Recorded minutes that a replay plays in a minute.
-#[derive(Clone, Debug)]
-pub(crate) enum ReplaySpeed {}
-
-impl Form for ReplaySpeed {
-    type Raw = f64;
-    type Value = f64;
-
-    fn parse(raw: &f64) -> Result<f64, String> {
-        let is_valid = *raw > 0.0 && *raw <= 100_000.0;
-        let problem = || "expected a number above 0 and at most 100000".to_owned();
-        is_valid.then_some(*raw).ok_or_else(problem)
-    }
-}
-
-/// Error text of an unknown kind of feed.
-pub(super) fn expected_kind() -> String {
-    let names: Vec<&str> = FeedKind::all().map(FeedKind::name).collect();
-    format!("expected {}", one_of(&names))
 }
 
 /// Whether a URL's host is this machine.

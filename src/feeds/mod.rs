@@ -1,16 +1,19 @@
 //! Configured feeds.
 
 mod lake_replay;
+mod unread_stream;
 
 use std::sync::Arc;
 
+use marketlake_common::one_of;
 use marketlake_feeds::files::FileOptions;
-use marketlake_feeds::{Feed, ReplayClock, ReplayFeed, Simulated};
+use marketlake_feeds::{EXCHANGES, Exchange, Feed, FeedError, ReplayClock, ReplayFeed, Simulated};
 use marketlake_jobs::Source;
 
 use lake_replay::{LakeReplay, LakeReplayError};
+use unread_stream::UnreadStream;
 
-use crate::config::{self, ConfigError, FeedKind, Settings};
+use crate::config::{self, ConfigError, FeedKind, FeedMode, Settings};
 
 /// The feeds in their order, and the pace where one of them is a replay.
 pub(crate) struct Feeds {
@@ -18,8 +21,19 @@ pub(crate) struct Feeds {
     pub(crate) pace: Option<ReplayClock>,
 }
 
+/// Use of the feeds by a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedUse {
+    /// It ingests until it is stopped.
+    Continuous,
+    /// It ingests one slot.
+    SingleRun,
+    /// It does not ingest: no stream is opened.
+    Unused,
+}
+
 /// Creates the configured feeds.
-pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
+pub(crate) async fn make(settings: &Settings, usage: FeedUse) -> Result<Feeds, ConfigError> {
     let mut feeds = Feeds {
         all: Vec::new(),
         pace: None,
@@ -27,7 +41,7 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
     for (index, feed) in settings.feeds.iter().enumerate() {
         let name = |field: &str| format!("feeds.{index}.{field}");
         feeds.all.push(Source {
-            feed: make_one(feed, &name, &mut feeds.pace).await?,
+            feed: make_one(feed, usage, &name, &mut feeds.pace).await?,
             shards: feed.shards(),
         });
     }
@@ -43,17 +57,53 @@ pub(crate) async fn make(settings: &Settings) -> Result<Feeds, ConfigError> {
 
 async fn make_one(
     feed: &config::Feed,
+    usage: FeedUse,
     name: &dyn Fn(&str) -> String,
     pace: &mut Option<ReplayClock>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
     Ok(match feed.kind() {
-        FeedKind::Exchange(exchange) => {
-            let made = exchange.connect(&feed.exchange_options());
-            made.map_err(|error| ConfigError::setting(&name("kind"), exchange.name, error))?
-        }
+        FeedKind::Exchange(exchange) => of_exchange(exchange, feed, usage, name)?,
         FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
         FeedKind::Replay => replay(feed, name, pace).await?,
     })
+}
+
+fn of_exchange(
+    exchange: &Exchange,
+    feed: &config::Feed,
+    usage: FeedUse,
+    name: &dyn Fn(&str) -> String,
+) -> Result<Arc<dyn Feed>, ConfigError> {
+    let unusable = |error: FeedError| ConfigError::setting(&name("kind"), exchange.name, error);
+    let mode = feed.mode(exchange, usage == FeedUse::Continuous);
+    if mode == FeedMode::Poll && exchange.is_polled() {
+        return exchange.poll(&feed.exchange_options()).map_err(unusable);
+    }
+    match usage {
+        FeedUse::Continuous => exchange.stream(feed.stream_options()).map_err(unusable),
+        FeedUse::SingleRun => Err(no_single_run(exchange, mode, name)),
+        FeedUse::Unused => Ok(Arc::new(UnreadStream(exchange.name))),
+    }
+}
+
+/// Error of a single run whose exchange would have to be streamed.
+fn no_single_run(
+    exchange: &Exchange,
+    mode: FeedMode,
+    name: &dyn Fn(&str) -> String,
+) -> ConfigError {
+    if exchange.is_polled() {
+        let problem = "expected poll: a single run cannot read a stream";
+        return ConfigError::setting(&name("mode"), mode.name(), problem);
+    }
+    let polled = EXCHANGES.iter().filter(|exchange| exchange.is_polled());
+    let polled: Vec<&str> = polled.map(|exchange| exchange.name).collect();
+    let problem = format!(
+        "expected {}: a single run cannot read a stream, and {} is not polled",
+        one_of(&polled),
+        exchange.name
+    );
+    ConfigError::setting(&name("kind"), exchange.name, problem)
 }
 
 async fn replay(

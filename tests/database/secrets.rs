@@ -8,14 +8,10 @@ use crate::support::base::{Base, on_both};
 use crate::support::eventually;
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::program::Program;
+use crate::support::samples::last_minute;
 
 /// In every secret here, so that each output is searched for one word.
 const SECRET: &str = "hunter2hunter2";
-
-/// The present minute: a live feed knows no other.
-fn this_minute() -> String {
-    chrono::Utc::now().format("%Y-%m-%dT%H:%M:00Z").to_string()
-}
 
 /// All rows of all tables.
 async fn dump(database: &DatabaseConnection) -> String {
@@ -95,7 +91,8 @@ async fn no_secret_is_in_a_log_a_row_an_answer_or_an_error() {
         }
         let binance = format!("[{{kind=\"binance\",base_url=\"{base_url}\"}}]");
         let binance = program.clone().with("MARKETLAKE_FEEDS", binance);
-        let slot = this_minute();
+        // A live feed knows no other.
+        let slot = last_minute().await.to_string();
         let from = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T00:01:00Z"];
         let backfill = [&["backfill", "--feed", "binance"][..], &from[..]].concat();
         for command in [vec!["run", "ingest-minute", "--slot", &slot], backfill] {
@@ -231,9 +228,10 @@ async fn an_api_key_follows_no_redirect_to_another_host() {
         let feeds = format!(
             "[{{kind=\"cryptowatch\",api_key=\"{SECRET}\",base_url=\"http://u:{SECRET}@{host}\"}}]"
         );
+        let slot = last_minute().await.to_string();
         let said = Program::on(&base)
             .with("MARKETLAKE_FEEDS", feeds)
-            .run(&["run", "ingest-minute", "--slot", &this_minute()])
+            .run(&["run", "ingest-minute", "--slot", &slot])
             .await;
         assert_eq!(exchange.keys(), [Some(SECRET.to_owned())], "{said:?}");
         let shown = format!("{}{}", said.out, said.err);
@@ -252,9 +250,10 @@ async fn an_api_key_follows_no_redirect_to_another_host() {
         "[{{kind=\"cryptowatch\",api_key=\"{SECRET}\",base_url=\"{}\"}}]",
         exchange.url
     );
+    let slot = last_minute().await.to_string();
     Program::on(&base)
         .with("MARKETLAKE_FEEDS", feeds)
-        .ok(&["run", "ingest-minute", "--slot", &this_minute()])
+        .ok(&["run", "ingest-minute", "--slot", &slot])
         .await;
     assert_eq!(exchange.requests(), ["/markets/prices", "/elsewhere"]);
     assert_eq!(exchange.keys()[1].as_deref(), Some(SECRET));

@@ -1,5 +1,8 @@
 //! Every job runs in each deployment.
 
+use chrono::Utc;
+use marketlake_model::{Millis, Minute};
+
 use super::root;
 use crate::support::base::Base;
 use crate::support::program::Program;
@@ -47,6 +50,12 @@ async fn a_job_without_a_slot_runs_the_newest_that_is_due() {
     let program = Program::on(&base).with("MARKETLAKE_FEEDS", "[{kind=\"simulated\"}]");
     let first = program.ok(&["run", "expire-subscriptions"]).await;
     assert!(first.contains(":00:00Z: done"), "{first}");
+    // The last minute that is over.
+    let last = || Millis::from(Utc::now()).minute().plus(-1);
+    let before = last();
+    let ingested = program.ok(&["run", "ingest-minute"]).await;
+    let is_of = |minute: Minute| ingested.starts_with(&format!("ingest-minute {minute}: done"));
+    assert!(is_of(before) || is_of(last()), "{ingested}");
     let again = program.run(&["run", "detect-jumps"]).await;
     assert_eq!((again.code, again.out.as_str()), (0, ""), "{again:?}");
     assert!(

@@ -2,14 +2,13 @@
 
 use std::process::Command;
 
-use chrono::Utc;
-use marketlake_model::Millis;
 use serde_json::Value;
 
 use crate::support::base::{Base, on_both};
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::program::Program;
 use crate::support::recordings;
+use crate::support::samples::last_minute;
 
 const MARKETS: usize = 10_625;
 
@@ -68,7 +67,7 @@ async fn every_market_of_the_recording_is_answered_digit_for_digit() {
             let exchange = Exchange::with(answers.clone()).await;
             let feeds = format!("[{{kind=\"cryptowatch\",base_url=\"{}\"}}]", exchange.url);
             let program = Program::on(&base).with("MARKETLAKE_FEEDS", feeds);
-            let minute = Millis::from(Utc::now()).minute().to_string();
+            let minute = last_minute().await.to_string();
             let out = program.ok(&["run", "ingest-minute", "--slot", &minute]).await;
             assert!(out.contains(&format!("\"samples\":{MARKETS}")), "{out}");
             assert!(out.contains(r#""other_kinds":{"index":5}"#) && out.contains(r#""rejected":0"#), "{out}");

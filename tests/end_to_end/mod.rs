@@ -10,6 +10,7 @@ mod kills;
 mod process;
 mod replay;
 mod restore;
+mod stream;
 
 use std::fmt::Write;
 

@@ -3,6 +3,7 @@
 mod binance;
 mod cryptowatch;
 mod hostile_files;
+mod stream;
 
 use std::time::Duration;
 

@@ -6,10 +6,7 @@ use marketlake_model::Millis;
 use crate::support::base::{Base, on_both};
 use crate::support::exchange::{Answer, Exchange};
 use crate::support::program::Program;
-
-fn this_minute() -> String {
-    Millis::from(Utc::now()).minute().to_string()
-}
+use crate::support::samples::last_minute;
 
 fn on(base: &Base, exchange: &Exchange) -> Program {
     Program::on(base).with(
@@ -24,7 +21,7 @@ async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
         let body = r#"[{"symbol":"GOOD","price":"1.50"},{"symbol":"BAD","price":"NaN"}]"#;
         let exchange = Exchange::with([Answer::ok(body)]).await;
         let program = on(&base, &exchange);
-        let slot = this_minute();
+        let slot = last_minute().await.to_string();
         let out = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
         assert!(
             out.starts_with(&format!("ingest-minute {slot}: done {{")),
@@ -58,8 +55,9 @@ async fn a_feed_that_fails_leaves_no_object_and_an_error_that_names_it() {
             Answer::status(418, "banned"),
         ] {
             let exchange = Exchange::with([bad]).await;
+            let slot = last_minute().await.to_string();
             let said = on(&base, &exchange)
-                .run(&["run", "ingest-minute", "--slot", &this_minute()])
+                .run(&["run", "ingest-minute", "--slot", &slot])
                 .await;
             assert_eq!(said.code, 1, "{said:?}");
             assert!(said.out.contains("failed feed binance: "), "{said:?}");
@@ -70,7 +68,7 @@ async fn a_feed_that_fails_leaves_no_object_and_an_error_that_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_feed_is_never_asked_for_a_minute_that_has_passed() {
+async fn a_live_feed_is_never_asked_for_a_minute_that_ended_long_ago() {
     let base = Base::local().await;
     let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
     let said = on(&base, &exchange)
@@ -79,8 +77,22 @@ async fn a_live_feed_is_never_asked_for_a_minute_that_has_passed() {
     assert_eq!(said.code, 1);
     assert!(
         said.out
-            .contains("too late: the deadline of the slot was 2026-01-01T00:01:15Z"),
+            .contains("too late: the deadline of the slot was 2026-01-01T00:01:45Z"),
         "{said:?}"
     );
     assert_eq!(exchange.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_that_still_runs_is_waited_for_and_asked_for_once_it_is_over() {
+    let base = Base::local().await;
+    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let slot = Millis::from(Utc::now()).minute();
+    let said = on(&base, &exchange)
+        .run(&["run", "ingest-minute", "--slot", &slot.to_string()])
+        .await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains(": done {"), "{said:?}");
+    assert!(Millis::from(Utc::now()) >= slot.plus(1).start());
+    assert_eq!(exchange.requests().len(), 1);
 }

@@ -132,7 +132,10 @@ async fn a_stale_feed_is_told_and_takes_no_api_out_of_service() {
         seen["notes"]["feeds"].as_str().map(str::to_owned)
     })
     .await;
-    assert!(said.starts_with("stale: the newest minute is "), "{said}");
+    assert!(
+        said.starts_with("stale: the newest minute ended "),
+        "{said}"
+    );
     assert_eq!(ready(&server).await.0, 200);
     assert_eq!(server.text("/healthz").await, "ok\n");
     server.interrupt().await;

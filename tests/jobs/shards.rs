@@ -59,8 +59,8 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
         ];
         let now = minute("2026-11-24T10:00:00Z");
         let moment = PlanningTime {
-            now: now.start(),
-            minute: now,
+            now: now.plus(1).start(),
+            minute: now.plus(1),
         };
         let due = jobs[0].plan(moment).await.unwrap();
         let shards: Vec<i32> = due.iter().map(|due| due.shard).collect();

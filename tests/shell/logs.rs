@@ -84,7 +84,7 @@ async fn lines_of_a_request_a_run_and_a_delivery_name_their_ids() {
         .with("MARKETLAKE_MAIL__URL", "smtp://127.0.0.1:1")
         .with(
             "MARKETLAKE_FEEDS",
-            r#"[{kind="binance", base_url="http://127.0.0.1:1"}]"#,
+            r#"[{kind="binance", mode="poll", base_url="http://127.0.0.1:1"}]"#,
         );
     let file = base.path().join("history.csv");
     std::fs::write(&file, HISTORY).unwrap();

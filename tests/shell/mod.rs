@@ -1,5 +1,6 @@
 //! The CLI: its output and its exit codes.
 
+mod feeds;
 mod logs;
 mod settings;
 mod smoke;

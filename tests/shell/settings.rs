@@ -53,7 +53,8 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
         (
             setting("MARKETLAKE_FEEDS", "[{kind=\"nyse\"}]"),
             vec!["config"],
-            "setting feeds.0.kind = \"nyse\": expected binance, cryptowatch, simulated or replay",
+            "setting feeds.0.kind = \"nyse\": expected binance, kraken, coinbase, okx, bybit, \
+             bitstamp, cryptowatch, simulated or replay",
         ),
         (
             setting("MARKETLAKE_JOBS__VACUUM_GRACE_PERIOD", "soon"),
@@ -127,7 +128,8 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
         (
             setting("MARKETLAKE_FEEDS", "[{seed=7}]"),
             vec!["config"],
-            "setting feeds.0.kind = \"\": expected binance, cryptowatch, simulated or replay",
+            "setting feeds.0.kind = \"\": expected binance, kraken, coinbase, okx, bybit, bitstamp, \
+             cryptowatch, simulated or replay",
         ),
         (
             setting("MARKETLAKE_ATHENA__OUTPUT_LOCATION", "/tmp"),

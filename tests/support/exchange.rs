@@ -61,7 +61,14 @@ pub struct Exchange {
 struct Script {
     answers: VecDeque<Answer>,
     last: Answer,
-    requests: Vec<(String, Option<String>)>,
+    requests: Vec<Received>,
+}
+
+/// A request: path and query, and headers.
+struct Received {
+    path: String,
+    api_key: Option<String>,
+    user_agent: Option<String>,
 }
 
 impl Exchange {
@@ -90,7 +97,7 @@ impl Exchange {
             .unwrap()
             .requests
             .iter()
-            .map(|(path, _)| path.clone())
+            .map(|request| request.path.clone())
             .collect()
     }
 
@@ -101,7 +108,18 @@ impl Exchange {
             .unwrap()
             .requests
             .iter()
-            .map(|(_, key)| key.clone())
+            .map(|request| request.api_key.clone())
+            .collect()
+    }
+
+    /// The `User-Agent` of each request so far.
+    pub fn user_agents(&self) -> Vec<Option<String>> {
+        self.state
+            .lock()
+            .unwrap()
+            .requests
+            .iter()
+            .map(|request| request.user_agent.clone())
             .collect()
     }
 }
@@ -109,11 +127,15 @@ impl Exchange {
 async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Response {
     let answer = {
         let mut script = state.lock().unwrap();
-        let key = request
-            .headers()
-            .get("x-cw-api-key")
-            .map(|v| v.to_str().unwrap().to_owned());
-        script.requests.push((request.uri().to_string(), key));
+        let header = |name: &str| {
+            let value = request.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        script.requests.push(Received {
+            path: request.uri().to_string(),
+            api_key: header("x-cw-api-key"),
+            user_agent: header("user-agent"),
+        });
         script
             .answers
             .pop_front()

@@ -20,6 +20,8 @@ pub mod recordings;
 pub mod s3;
 pub mod samples;
 pub mod skew;
+pub mod stream_exchange;
+pub mod stream_server;
 pub mod wire;
 
 use std::fmt::Debug;

@@ -1,6 +1,9 @@
 //! Samples in few words.
 
-use marketlake_model::{Metric, Minute, Sample, parse_time};
+use std::time::Duration;
+
+use chrono::Utc;
+use marketlake_model::{Metric, Millis, Minute, Sample, parse_time};
 
 /// The minute at which most tests begin: an hour's start.
 pub fn start() -> Minute {
@@ -9,6 +12,18 @@ pub fn start() -> Minute {
 
 pub fn minute(text: &str) -> Minute {
     parse_time(text).unwrap().minute()
+}
+
+/// The last minute that is over, soon enough after its end for a live price of it: waits for the
+/// next one if there is little time left.
+pub async fn last_minute() -> Minute {
+    loop {
+        let now = Millis::from(Utc::now());
+        if now.since(now.minute().start()) < 30_000 {
+            return now.minute().plus(-1);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 pub fn metric(id: &str) -> Metric {

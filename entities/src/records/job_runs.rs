@@ -1,4 +1,4 @@
-//! Slot table: one row per scheduled time of a job and shard. It decides what runs.
+//! Slot table: one row per slot of a job and shard. It decides what runs.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
@@ -34,7 +34,7 @@ pub struct Model {
     pub id: i64,
     /// Name of the job.
     pub job: String,
-    /// Scheduled time.
+    /// Start of the span that it stands for.
     pub slot: Millis,
     /// Shard of the slot; 0 if the job has one only.
     pub shard: i32,

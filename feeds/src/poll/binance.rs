@@ -4,7 +4,6 @@
 //! `X-MBX-USED-WEIGHT-1M` says how much of the minute's weight this address has used.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +15,6 @@ use url::Url;
 
 use super::client::{ExchangeClient, HttpResponse, malformed};
 use super::credentials::Credentials;
-use super::exchange::Exchange;
 use crate::batch::Batch;
 use crate::error::FeedError;
 use crate::feed::{Coverage, Feed};
@@ -41,14 +39,6 @@ struct Ticker<'a> {
     price: &'a RawValue,
 }
 
-/// Binance's spot market.
-pub(super) static EXCHANGE: Exchange = Exchange {
-    name: MARKET,
-    default_url: Binance::DEFAULT_URL,
-    markets: |_| vec![MARKET.to_owned()],
-    connect: |base, _| Ok(Arc::new(Binance::new(base, None)?)),
-};
-
 impl Binance {
     /// Binance's host for market data without a key.
     pub const DEFAULT_URL: &str = "https://data-api.binance.vision";
@@ -57,10 +47,22 @@ impl Binance {
     ///
     /// # Errors
     /// Fails if no HTTP client can be made.
-    pub fn new(mut base: Url, timeout: Option<Duration>) -> Result<Self, FeedError> {
+    pub fn new(base: Url, timeout: Option<Duration>) -> Result<Self, FeedError> {
+        Self::with_contact(base, timeout, None)
+    }
+
+    /// The feed at `base`, with the operator's contact in the header `User-Agent`.
+    ///
+    /// # Errors
+    /// Fails if no header may hold the contact.
+    pub fn with_contact(
+        mut base: Url,
+        timeout: Option<Duration>,
+        contact: Option<&str>,
+    ) -> Result<Self, FeedError> {
         let credentials = Credentials::take_from(&mut base);
         Ok(Self {
-            client: ExchangeClient::new(credentials, timeout)?,
+            client: ExchangeClient::new(credentials, timeout, contact)?,
             base,
         })
     }

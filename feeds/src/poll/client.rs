@@ -21,6 +21,8 @@ use crate::error::FeedError;
 /// Timeout of one request. With two retries it stays within half a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 const MAX_ATTEMPTS: u32 = 3;
+/// Name and version that exchanges see.
+const PROGRAM: &str = concat!("marketlake/", env!("CARGO_PKG_VERSION"));
 const POLICY: RetryPolicy = RetryPolicy {
     initial_backoff: Duration::from_millis(500),
     max_backoff: Duration::from_secs(2),
@@ -48,9 +50,10 @@ impl ExchangeClient {
     pub(crate) fn new(
         credentials: Credentials,
         timeout: Option<Duration>,
+        contact: Option<&str>,
     ) -> Result<Self, FeedError> {
         let client = Client::builder()
-            .user_agent(concat!("marketlake/", env!("CARGO_PKG_VERSION")))
+            .user_agent(user_agent(contact))
             .connect_timeout(Duration::from_secs(5))
             .redirect(Policy::custom(follow_on_same_host))
             .build()
@@ -125,6 +128,14 @@ impl ExchangeClient {
                 limit: self.timeout,
             })
         })
+    }
+}
+
+/// Header `User-Agent`: the program, and the operator's contact if there is one.
+pub(crate) fn user_agent(contact: Option<&str>) -> String {
+    match contact {
+        Some(contact) => format!("{PROGRAM} (+{contact})"),
+        None => PROGRAM.to_owned(),
     }
 }
 

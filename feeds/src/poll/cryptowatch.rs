@@ -4,11 +4,9 @@
 //! address is configurable. Body:
 //! `{"result":{"market:EXCHANGE:PAIR":NUMBER,..},"cursor":{"last":"..","hasMore":false},..}`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use marketlake_common::Secret;
 use marketlake_model::{Metric, Minute, PRICE};
 use reqwest::header::HeaderName;
 use serde::Deserialize;
@@ -16,7 +14,6 @@ use url::Url;
 
 use super::client::{ExchangeClient, HttpResponse, malformed, truncate_message};
 use super::credentials::Credentials;
-use super::exchange::Exchange;
 use crate::batch::Batch;
 use crate::error::FeedError;
 use crate::feed::{Coverage, Feed};
@@ -53,18 +50,6 @@ struct Cursor {
     has_more: bool,
 }
 
-/// Servers that speak Cryptowatch's protocol, for several markets.
-pub(super) static EXCHANGE: Exchange = Exchange {
-    name: "cryptowatch",
-    default_url: Cryptowatch::DEFAULT_URL,
-    markets: |options| options.markets.clone(),
-    connect: |base, options| {
-        let api_key = options.api_key.as_ref().map(Secret::expose);
-        let feed = Cryptowatch::new(base, api_key, options.markets.clone(), None)?;
-        Ok(Arc::new(feed))
-    },
-};
-
 impl Cryptowatch {
     /// Former URL of the service.
     pub const DEFAULT_URL: &str = "https://api.cryptowat.ch";
@@ -75,10 +60,24 @@ impl Cryptowatch {
     /// # Errors
     /// Fails if the key is no header value.
     pub fn new(
+        base: Url,
+        api_key: Option<&str>,
+        markets: Vec<String>,
+        timeout: Option<Duration>,
+    ) -> Result<Self, FeedError> {
+        Self::with_contact(base, api_key, markets, timeout, None)
+    }
+
+    /// The feed at `base` with the operator's contact in the header `User-Agent`.
+    ///
+    /// # Errors
+    /// Fails if no header may hold the key or the contact.
+    pub fn with_contact(
         mut base: Url,
         api_key: Option<&str>,
         markets: Vec<String>,
         timeout: Option<Duration>,
+        contact: Option<&str>,
     ) -> Result<Self, FeedError> {
         let mut credentials = Credentials::take_from(&mut base);
         if let Some(key) = api_key {
@@ -87,7 +86,7 @@ impl Cryptowatch {
             credentials = with_key.ok_or_else(|| malformed(base.as_str(), problem))?;
         }
         Ok(Self {
-            client: ExchangeClient::new(credentials, timeout)?,
+            client: ExchangeClient::new(credentials, timeout, contact)?,
             base,
             markets,
         })

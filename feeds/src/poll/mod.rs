@@ -2,12 +2,6 @@
 
 pub(crate) mod binance;
 pub(crate) mod client;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod cryptowatch;
-pub(crate) mod exchange;
 pub(crate) mod retry_after;
-
-use exchange::Exchange;
-
-/// All exchanges, by name.
-pub static EXCHANGES: &[&Exchange] = &[&binance::EXCHANGE, &cryptowatch::EXCHANGE];

@@ -35,7 +35,7 @@ pub(super) struct JobRun {
     pub(super) id: ID,
     /// Name of the job, for example ingest-minute.
     job: String,
-    /// Scheduled time of the run.
+    /// Start of the minute, hour or other span that the run stands for.
     slot: DateTime,
     /// Shard of the slot, where a job is split; else 0.
     shard: i32,

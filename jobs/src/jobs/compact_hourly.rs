@@ -13,7 +13,9 @@ use crate::error::JobError;
 use crate::job::{Dependency, HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::ingest_minute::IngestMinute;
 
-/// Minutes after an hour's end at which its last minute is surely in.
+/// Minutes after an hour's end at which its last minute is surely in: it is due at that end, begun
+/// within 45 seconds of it by a live feed, and done within 50 more. Others are waited for as long
+/// as their slots are open.
 const SETTLE_MINUTES: i64 = 2;
 
 const HOUR_MS: i64 = 3_600_000;

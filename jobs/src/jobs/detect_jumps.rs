@@ -16,7 +16,7 @@ use metrics::counter;
 use serde_json::json;
 
 use crate::error::JobError;
-use crate::job::{Dependency, Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{Dependency, Job, JobContext, MINUTE, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::deliver_alerts::DeliverAlerts;
 use crate::jobs::ingest_minute::{DETECT_JUMPS, IngestMinute};
 use crate::slots;
@@ -26,7 +26,6 @@ const LOOKBACK_MS: i64 = 24 * 3_600_000;
 
 /// The same of a replay's minutes, from when they came in: a fast one is ahead of its detection.
 const MAX_REPLAYED_AGE: Duration = Duration::from_secs(6 * 3_600);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Timeout until the in-memory window has the minute; after it the files are read.
 const WINDOW_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,6 +91,11 @@ impl DetectJumps {
 impl Job for DetectJumps {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    /// At the end of its minute, like the ingest of it.
+    fn due(&self, slot: Millis) -> Millis {
+        slot.plus(MINUTE)
     }
 
     fn policy(&self) -> Policy {

@@ -1,4 +1,5 @@
-//! `ingest-minute`: fetches one minute from every feed and commits its samples. Each minute.
+//! `ingest-minute`: fetches one minute from every feed and commits its samples. Each minute, once
+//! it is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +16,14 @@ use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 
 use crate::error::JobError;
-use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{Job, JobContext, MINUTE, PlannedSlot, PlanningTime, Policy};
 use crate::run_log;
 use crate::shards::{Shard, Source, shards};
 use crate::slots;
 
-/// Time after a minute's start until which a live price is taken for it.
-const LATENESS: Duration = Duration::from_secs(75);
+/// Time after a minute's start until which a live price is taken for it: its slot is due after 60
+/// seconds, at the minute's end; a price of up to 45 seconds later counts as the last one of it.
+const LATENESS: Duration = Duration::from_secs(105);
 /// Name of the job that evaluates what this one commits.
 pub(crate) const DETECT_JUMPS: &str = "detect-jumps";
 /// Minutes back for which missing slots are planned.
@@ -55,14 +57,11 @@ impl IngestMinute {
         }
     }
 
+    /// Coverage of the feed that covers least.
     fn coverage(&self) -> Coverage {
-        let mut feeds = self.shards.iter().flat_map(|part| &part.feeds);
-        let live = feeds.any(|feed| feed.coverage() == Coverage::LiveOnly);
-        if live {
-            Coverage::LiveOnly
-        } else {
-            Coverage::Historical
-        }
+        let feeds = self.shards.iter().flat_map(|part| &part.feeds);
+        let least = feeds.map(|feed| feed.coverage()).min();
+        least.unwrap_or(Coverage::Historical)
     }
 
     fn shard(&self, shard: i32) -> Result<&Shard, JobError> {
@@ -95,7 +94,11 @@ impl IngestMinute {
                         .increment(1);
                     failures.push(format!("{}: {error}", feed.name()));
                     let feed = feed.name().to_owned();
-                    first_error.get_or_insert(JobError::Feed { feed, error });
+                    let error = JobError::Feed { feed, error };
+                    // What another attempt may mend comes before what none can.
+                    if first_error.as_ref().is_none_or(JobError::is_not_covered) {
+                        first_error = Some(error);
+                    }
                 }
             }
         }
@@ -198,6 +201,11 @@ impl Job for IngestMinute {
         true
     }
 
+    /// At the end of its minute: the last price of it is the minute's.
+    fn due(&self, slot: Millis) -> Millis {
+        slot.plus(MINUTE)
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout: Duration::from_secs(50),
@@ -207,34 +215,44 @@ impl Job for IngestMinute {
         }
     }
 
-    /// Every minute since the last one planned. A live feed cannot be requested a minute that has
-    /// passed: such are missed.
+    /// Every minute since the last one planned, up to the last one that is over. Those that the
+    /// feeds cannot supply any more are missed.
     async fn plan(&self, moment: PlanningTime) -> Result<Vec<PlannedSlot>, JobError> {
         if self.shards.is_empty() {
             return Ok(Vec::new());
         }
-        let latest = slots::latest(self.lake.database(), Self::NAME, moment.minute.start())
+        // Every minute that a replay has come to is over: it was recorded.
+        let newest = if self.pace.is_some() {
+            moment.minute
+        } else {
+            moment.minute.plus(-1)
+        };
+        let latest = slots::latest(self.lake.database(), Self::NAME, newest.start())
             .await?
             .map(Millis::minute);
         // Of a minute with parts some may be missing: a replay begins with one, and who enters them
         // may be killed between two.
         let is_split = self.shards() > 1;
         let next = latest.map(|latest| if is_split { latest } else { latest.plus(1) });
+        let is_missed = |minute: Minute| {
+            let deadline = self.deadline(minute.start());
+            deadline.is_some_and(|deadline| deadline < moment.now)
+        };
         let first = match (self.pace, next) {
             (Some(pace), Some(next)) => next.max(pace.from),
             (Some(pace), None) => pace.from,
-            (None, Some(next)) => next.max(moment.minute.plus(-CATCH_UP_MINUTES)),
-            (None, None) => moment.minute,
+            (None, Some(next)) => next.max(newest.plus(-CATCH_UP_MINUTES)),
+            // A lake begins with a minute that can still be recorded.
+            (None, None) if is_missed(newest) => return Ok(Vec::new()),
+            (None, None) => newest,
         };
-        let missed =
-            |minute: Minute| self.coverage() == Coverage::LiveOnly && minute < moment.minute;
-        let minutes = (first.number()..=moment.minute.number()).map(Minute::from_number);
+        let minutes = (first.number()..=newest.number()).map(Minute::from_number);
         let shards = self.shards();
         let each_part = minutes.flat_map(|minute| (0..shards).map(move |shard| (minute, shard)));
         let due = each_part.map(|(minute, shard)| PlannedSlot {
             slot: minute.start(),
             shard,
-            state: if missed(minute) {
+            state: if is_missed(minute) {
                 JobRunState::Missed
             } else {
                 JobRunState::Pending
@@ -249,7 +267,11 @@ impl Job for IngestMinute {
     }
 
     fn deadline(&self, slot: Millis) -> Option<Millis> {
-        (self.coverage() == Coverage::LiveOnly).then(|| slot.plus(LATENESS))
+        match self.coverage() {
+            Coverage::LiveOnly => Some(slot.plus(LATENESS)),
+            Coverage::Recent { minutes } => Some(self.due(slot).plus(MINUTE * u32::from(minutes))),
+            Coverage::Historical => None,
+        }
     }
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {

@@ -41,7 +41,7 @@ impl Job for PublishManifests {
         Policy {
             timeout: Duration::from_secs(300),
             attempts: 5,
-            // A minute that is being ingested is soon there.
+            // The minute before is over, and being ingested: it is soon there.
             dependencies: &[Dependency {
                 job: IngestMinute::NAME,
                 from_ms: -60_000,

@@ -15,7 +15,7 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use crate::error::JobError;
-use crate::job::{Job, JobContext, PlannedSlot, PlanningTime, Policy};
+use crate::job::{Job, JobContext, MINUTE, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::ingest_minute::IngestMinute;
 
 /// Window in which failures count.
@@ -25,7 +25,6 @@ const MIN_FAILURES: usize = 3;
 /// Window in which dead deliveries count, and the number that is an incident.
 const DEAD_DELIVERY_WINDOW: Duration = Duration::from_secs(900);
 const MIN_DEAD_DELIVERIES: u64 = 3;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Options of the watchdog.
 #[derive(Clone, Debug)]
@@ -113,7 +112,7 @@ impl Watchdog {
             .one(&self.database)
             .await?;
         let since = match newest {
-            Some(row) => Some(row.slot.plus(Duration::from_secs(60))),
+            Some(row) => Some(row.slot.plus(MINUTE)),
             None => {
                 let first = ingest()
                     .order_by_asc(Column::Id)
@@ -136,11 +135,12 @@ impl Watchdog {
     async fn stale_feeds(&self, now: Millis) -> Result<Vec<Finding>, DbErr> {
         let after = self.watch.feed_stale_after;
         let since = now.minus(after);
-        // One more than the span, so that its first minute is known to lie before it.
+        // A minute is requested at its end. One more than the span, so that its first minute is
+        // known to have ended before it.
         let rows = Entity::find()
             .filter(Column::Job.eq(IngestMinute::NAME))
             .filter(Column::State.eq(JobRunState::Done))
-            .filter(Column::Slot.gte(since.minus(MINUTE)))
+            .filter(Column::Slot.gte(since.minus(2 * MINUTE)))
             .order_by_asc(Column::Slot)
             .all(&self.database)
             .await?;
@@ -155,7 +155,9 @@ impl Watchdog {
                 }
             }
         }
-        let long_enough = failing.into_values().filter(|(first, _)| *first <= since);
+        let long_enough = failing
+            .into_values()
+            .filter(|(first, _)| first.plus(MINUTE) <= since);
         let feeds: BTreeSet<String> = long_enough.flat_map(|(_, feeds)| feeds).collect();
         let findings = feeds.into_iter().map(|feed| Finding {
             kind: IncidentKind::FeedStale,
