@@ -154,6 +154,53 @@ async fn a_query_that_was_sent_once_is_known_by_its_hash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operations_of_one_document_are_told_apart_however_often_it_is_sent() {
+    let base = Base::local().await;
+    let server = Client::owning(serve(&base, HISTORY).await);
+    let document = r#"
+        query One { metric(name: "tie") { id } }
+        query Many { ranking(first: 5) { nodes { display metric { id } } } }
+        mutation Change { deleteSubscription(input: {id: "x"}) { deletedId } }"#;
+    let by_get = async |operation: &str| {
+        let encode = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        };
+        let (query, name) = (encode(document), encode(operation));
+        let address = format!("/graphql?query={query}&operationName={name}");
+        server.get(&address).await
+    };
+    let cost = |answer: &Value| answer["extensions"]["cost"]["requested"].as_u64().unwrap();
+    let mut costs = Vec::new();
+    // Twice each, so that the second answer comes after both were analyzed.
+    for _ in 0..2 {
+        let one = by_get("One").await.value();
+        assert_eq!(one["data"], json!({"metric": {"id": "kraken:tie"}}));
+        let many = by_get("Many").await.value();
+        assert!(many["data"]["ranking"]["nodes"].is_array(), "{many}");
+        costs.push((cost(&one), cost(&many)));
+        let change = by_get("Change").await;
+        assert_eq!(
+            (change.status.as_u16(), change.header("allow")),
+            (405, "POST")
+        );
+        let unknown = by_get("Other").await;
+        assert!(
+            unknown.text().contains("no operation"),
+            "{}",
+            unknown.text()
+        );
+        let none = server
+            .json(Method::POST, "/graphql", &json!({"query": document}))
+            .await
+            .text();
+        assert!(none.contains("operationName: expected one"), "{none}");
+    }
+    assert!(costs[0].0 < costs[0].1, "{costs:?}");
+    assert_eq!(costs[0], costs[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn batches_are_taken_where_they_are_configured() {
     let base = Base::local().await;
     let program = Program::on(&base).with("MARKETLAKE_SERVER__MAX_BATCH", "2");
