@@ -87,7 +87,7 @@ async fn the_alert_of_the_readme_is_mailed_when_a_streamed_volume_jumps() {
     let created = server.graphql_as_operator(&readme_alert()).await;
     let errors = &created["data"]["createSubscription"]["userErrors"];
     assert_eq!(errors, &json!([]), "{created}");
-    let question = eventually("the mail that asks to confirm", async || {
+    let question = eventually("the mail with the link that confirms", async || {
         mailbox.mails().pop()
     })
     .await;

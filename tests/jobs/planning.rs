@@ -94,7 +94,7 @@ async fn a_minute_that_a_live_feed_was_not_asked_for_is_missed_and_never_made_up
     .await;
 }
 
-/// A feed that is planned for, and never asked.
+/// A feed that is planned for, and never requested.
 struct Planned(Coverage);
 
 #[async_trait::async_trait]

@@ -128,7 +128,7 @@ async fn a_single_run_polls_and_the_exchange_sees_the_contact() {
     let program = Program::on(&base).with("MARKETLAKE_FEEDS", feeds);
     let slot = last_minute().await.to_string();
     program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
-    // It gets no candles, and has asked for them.
+    // It gets no candles, and has requested them.
     let from = [
         "--from",
         "2026-01-01T00:00:00Z",

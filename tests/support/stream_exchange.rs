@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::exchange::{Answer, Exchange};
 use super::stream_server::{Shared, State, accept, play};
 
-/// What an exchange answers to a message of its client.
+/// Answers of an exchange to a message of its client.
 pub type Acknowledge = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
 /// What happens to one connection.

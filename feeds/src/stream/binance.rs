@@ -14,8 +14,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::protocol::{Event, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest};
-use super::wire::{add_listing, decimal, from_json, integer};
+use super::protocol::{
+    Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
+};
+use super::wire::{decimal, from_json, integer, listings};
 use crate::json::Text;
 use crate::poll::binance::MARKET;
 
@@ -111,11 +113,7 @@ impl StreamProtocol for BinanceStream {
 
     fn parse_listings(&self, body: &str) -> Result<Listings, String> {
         let info: ExchangeInfo<'_> = from_json(body)?;
-        let mut listings = Listings::default();
-        for entry in info.symbols {
-            add_listing(&mut listings, entry.get(), listing(entry.get()));
-        }
-        Ok(listings)
+        Ok(listings(info.symbols, listing))
     }
 
     /// Documented are 1,024 streams, five messages a second with pongs, and an end after 24 hours.
@@ -137,14 +135,11 @@ impl StreamProtocol for BinanceStream {
     fn subscribe(&self, id: u64, symbols: &[String]) -> Vec<SubscribeRequest> {
         let stream = |symbol: &String| format!("{}@kline_1m", symbol.to_lowercase());
         let streams: Vec<String> = symbols.iter().map(stream).collect();
-        vec![SubscribeRequest {
-            id,
-            message: json!({"method": "SUBSCRIBE", "params": streams, "id": id}).to_string(),
-            symbols: symbols.to_vec(),
-        }]
+        let message = json!({"method": "SUBSCRIBE", "params": streams, "id": id});
+        vec![SubscribeRequest::new(id, &message, symbols)]
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         events.push(from_json::<Message<'a>>(message)?.into_event(message));
         Ok(())
     }
@@ -160,7 +155,7 @@ fn listing(entry: &str) -> Result<Option<Listing>, String> {
 
 impl<'a> Message<'a> {
     /// Event of a message, of which `text` is the whole.
-    fn into_event(self, text: &'a str) -> Event<'a> {
+    fn into_event(self, text: &'a str) -> StreamEvent<'a> {
         let id: Option<u64> = self.id.and_then(|id| integer(id).ok());
         if let Some(data) = self.data {
             return stream_event(self.stream, data.get());
@@ -171,7 +166,7 @@ impl<'a> Message<'a> {
             return refused(id, error);
         }
         match (self.result.map(RawValue::get), id) {
-            (Some("null"), Some(id)) => Event::RequestAccepted { id },
+            (Some("null"), Some(id)) => StreamEvent::RequestAccepted { id },
             (Some(_), _) => other("result"),
             (None, _) => stream_event(None, text),
         }
@@ -179,32 +174,32 @@ impl<'a> Message<'a> {
 }
 
 /// Refusal of a request, with the message of an error.
-fn refused(id: Option<u64>, error: &str) -> Event<'_> {
+fn refused(id: Option<u64>, error: &str) -> StreamEvent<'_> {
     let message = from_json::<Message<'_>>(error).ok().and_then(|m| m.msg);
     let reason = message.map_or(Cow::Borrowed(error), |message| message.0);
     let symbol = None;
-    Event::Refused { symbol, id, reason }
+    StreamEvent::Refused { symbol, id, reason }
 }
 
-fn other(kind: &str) -> Event<'_> {
+fn other(kind: &str) -> StreamEvent<'_> {
     let kind = Cow::Borrowed(kind);
-    Event::Other { kind }
+    StreamEvent::Other { kind }
 }
 
 /// Event of a payload; one without a type has the type of its stream.
-fn stream_event<'a>(stream: Option<Text<'a>>, payload: &'a str) -> Event<'a> {
+fn stream_event<'a>(stream: Option<Text<'a>>, payload: &'a str) -> StreamEvent<'a> {
     let kind = from_json::<Message<'a>>(payload).ok().and_then(|m| m.e);
     let kind = kind.or(stream).map_or(Cow::Borrowed("unknown"), |k| k.0);
     let entry = Cow::Borrowed(payload);
     match &*kind {
-        "kline" => candle(payload).unwrap_or_else(|reason| Event::Invalid { entry, reason }),
-        "serverShutdown" | "!serverShutdown" => Event::Ending { reason: kind },
-        _ => Event::Other { kind },
+        "kline" => candle(payload).unwrap_or_else(|reason| StreamEvent::Invalid { entry, reason }),
+        "serverShutdown" | "!serverShutdown" => StreamEvent::Ending { reason: kind },
+        _ => StreamEvent::Other { kind },
     }
 }
 
 /// State of a candle of one minute, which begins and ends in whole milliseconds.
-fn candle(payload: &str) -> Result<Event<'_>, String> {
+fn candle(payload: &str) -> Result<StreamEvent<'_>, String> {
     let event: KlineEvent<'_> = from_json(payload)?;
     let kline = event.kline;
     if kline.interval != "1m" {
@@ -221,7 +216,7 @@ fn candle(payload: &str) -> Result<Event<'_>, String> {
     if end != expected {
         return Err(format!("T: expected {expected}, got {end}"));
     }
-    Ok(Event::Candle {
+    Ok(StreamEvent::Candle {
         symbol: event.symbol,
         minute,
         time: Millis(integer(event.time)?),
@@ -249,7 +244,7 @@ mod tests {
         "o":"68100.10000000","c":"68123.45000000","h":"68130.00000000","l":"68099.90000000",
         "v":"1.20340000","n":24,"x":false,"q":"81980.1","V":"0.7","Q":"47686.2","B":"0"}}"#;
 
-    fn events(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn events(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&BinanceStream, message)
     }
 
@@ -257,13 +252,13 @@ mod tests {
         format!(r#"{{"stream":"btcusdt@kline_1m","data":{payload}}}"#)
     }
 
-    fn refusal(id: Option<u64>, reason: &str) -> Event<'_> {
+    fn refusal(id: Option<u64>, reason: &str) -> StreamEvent<'_> {
         let (symbol, reason) = (None, reason.into());
-        Event::Refused { symbol, id, reason }
+        StreamEvent::Refused { symbol, id, reason }
     }
 
-    fn candle_event<'a>(symbol: &'a str, close: &'a str, trades: u64) -> Event<'a> {
-        Event::Candle {
+    fn candle_event<'a>(symbol: &'a str, close: &'a str, trades: u64) -> StreamEvent<'a> {
+        StreamEvent::Candle {
             symbol: symbol.into(),
             minute: Millis(1_795_516_260_000).minute(),
             time: Millis(1_795_516_262_013),
@@ -308,14 +303,14 @@ mod tests {
         for (good, bad, reason) in cases {
             let payload = PAYLOAD.replace(good, bad);
             let (entry, reason) = (payload.as_str().into(), reason.to_owned());
-            let expected = vec![Event::Invalid { entry, reason }];
+            let expected = vec![StreamEvent::Invalid { entry, reason }];
             assert_eq!(events(&wrapped(&payload)), Ok(expected));
         }
     }
 
     #[test]
     fn a_request_is_accepted_by_its_id_and_refused_in_either_form_of_an_error() {
-        let accepted = vec![Event::RequestAccepted { id: 7 }];
+        let accepted = vec![StreamEvent::RequestAccepted { id: 7 }];
         assert_eq!(events(r#"{"result":null,"id":7}"#), Ok(accepted));
         let nested = r#"{"error":{"code":4,"msg":"Too many"},"id":7}"#;
         assert_eq!(events(nested), Ok(vec![refusal(Some(7), "Too many")]));
@@ -330,7 +325,7 @@ mod tests {
         let bare = r#"{"e":"serverShutdown","E":1795516262013}"#;
         let wrapped = format!(r#"{{"stream":"!serverShutdown","data":{bare}}}"#);
         let reason = Cow::Borrowed("serverShutdown");
-        let expected = vec![Event::Ending { reason }];
+        let expected = vec![StreamEvent::Ending { reason }];
         assert_eq!(events(bare), Ok(expected.clone()));
         assert_eq!(events(&wrapped), Ok(expected));
         let trade = r#"{"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT","p":"1"}}"#;

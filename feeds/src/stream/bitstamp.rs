@@ -14,9 +14,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::protocol::{
-    Event, Keepalive, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest,
+    Keepalive, Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
 };
-use super::wire::{add_listing, decimal, from_json, integer, or_no_reason, part_of, trade_id};
+use super::wire::{decimal, from_json, integer, listings, or_no_reason, part_of, trade_id};
 use crate::json::Text;
 
 /// Name of a market's channel, up to the market.
@@ -88,11 +88,7 @@ impl StreamProtocol for BitstampStream {
 
     fn parse_listings(&self, body: &str) -> Result<Listings, String> {
         let markets: Vec<&RawValue> = from_json(body)?;
-        let mut listings = Listings::default();
-        for market in markets {
-            add_listing(&mut listings, market.get(), listing(market.get()));
-        }
-        Ok(listings)
+        Ok(listings(markets, listing))
     }
 
     /// The 1,025th channel ends a connection without a word. Heartbeats are no data: a connection
@@ -127,20 +123,20 @@ impl StreamProtocol for BitstampStream {
         })
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         let message: Message<'a> = from_json(message)?;
         let (kind, data) = (message.event, message.data);
         let channel = message.channel;
         let symbol = channel.and_then(|channel| part_of(&channel.0, market_of));
         let event = match &*kind {
             "bts:error" => refusal(symbol, data),
-            "bts:request_reconnect" => Event::Ending { reason: kind },
+            "bts:request_reconnect" => StreamEvent::Ending { reason: kind },
             _ => match symbol {
                 Some(symbol) if kind == "trade" => trade(symbol, data.ok_or("expected data")?)?,
                 Some(symbol) if kind == "bts:subscription_succeeded" => {
-                    Event::Subscribed { symbol }
+                    StreamEvent::Subscribed { symbol }
                 }
-                _ => Event::Other { kind },
+                _ => StreamEvent::Other { kind },
             },
         };
         events.push(event);
@@ -153,12 +149,12 @@ fn market_of(channel: &str) -> Option<&str> {
     channel.strip_prefix(CHANNEL)
 }
 
-fn trade<'a>(symbol: Cow<'a, str>, data: &'a RawValue) -> Result<Event<'a>, String> {
+fn trade<'a>(symbol: Cow<'a, str>, data: &'a RawValue) -> Result<StreamEvent<'a>, String> {
     let trade: Trade<'a> = from_json(data.get())?;
     let price = trade.price_str.or(trade.price);
     let amount = trade.amount_str.or(trade.amount);
     let micros: i64 = integer(trade.microtimestamp)?;
-    Ok(Event::Trade {
+    Ok(StreamEvent::Trade {
         symbol,
         id: trade_id(trade.id)?,
         time: Millis(micros.div_euclid(MICROS_PER_MILLI)),
@@ -169,9 +165,9 @@ fn trade<'a>(symbol: Cow<'a, str>, data: &'a RawValue) -> Result<Event<'a>, Stri
 }
 
 /// Refusal of a market, where its channel is named, or of a request that is not named.
-fn refusal<'a>(symbol: Option<Cow<'a, str>>, data: Option<&'a RawValue>) -> Event<'a> {
+fn refusal<'a>(symbol: Option<Cow<'a, str>>, data: Option<&'a RawValue>) -> StreamEvent<'a> {
     let failure = data.and_then(|data| from_json::<Failure<'a>>(data.get()).ok());
-    Event::Refused {
+    StreamEvent::Refused {
         symbol,
         id: None,
         reason: or_no_reason(failure.and_then(|failure| failure.message)),
@@ -197,12 +193,12 @@ mod tests {
     use super::super::wire::events_of;
     use super::*;
 
-    fn parsed(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn parsed(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&BitstampStream, message)
     }
 
-    fn traded<'a>(price: &'a str, quantity: &'a str) -> Event<'a> {
-        Event::Trade {
+    fn traded<'a>(price: &'a str, quantity: &'a str) -> StreamEvent<'a> {
+        StreamEvent::Trade {
             symbol: Cow::Borrowed("solusd"),
             id: Cow::Borrowed("216000477"),
             time: Millis(1_772_600_767_596),
@@ -235,12 +231,15 @@ mod tests {
         let message = r#"{"event":"bts:subscription_succeeded","channel":"live_trades_solusd",
             "data":{}}"#;
         let symbol = Cow::Borrowed("solusd");
-        assert_eq!(parsed(message), Ok(vec![Event::Subscribed { symbol }]));
+        assert_eq!(
+            parsed(message),
+            Ok(vec![StreamEvent::Subscribed { symbol }])
+        );
     }
 
     #[test]
     fn an_error_refuses_the_market_that_it_names() {
-        let refused = |symbol: Option<&'static str>, reason: &'static str| Event::Refused {
+        let refused = |symbol: Option<&'static str>, reason: &'static str| StreamEvent::Refused {
             symbol: symbol.map(Cow::Borrowed),
             id: None,
             reason: Cow::Borrowed(reason),
@@ -259,7 +258,7 @@ mod tests {
     fn a_wish_to_reconnect_announces_the_end() {
         let message = r#"{"event":"bts:request_reconnect","channel":"","data":""}"#;
         let reason = Cow::Borrowed("bts:request_reconnect");
-        assert_eq!(parsed(message), Ok(vec![Event::Ending { reason }]));
+        assert_eq!(parsed(message), Ok(vec![StreamEvent::Ending { reason }]));
     }
 
     #[test]
@@ -280,7 +279,7 @@ mod tests {
         ];
         for (message, kind) in messages {
             let kind = Cow::Borrowed(kind);
-            assert_eq!(parsed(message), Ok(vec![Event::Other { kind }]));
+            assert_eq!(parsed(message), Ok(vec![StreamEvent::Other { kind }]));
         }
     }
 

@@ -15,9 +15,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::protocol::{
-    Event, Keepalive, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest,
+    Keepalive, Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
 };
-use super::wire::{add_listing, decimal, from_json, integer, or_no_reason, part_of, push_entries};
+use super::wire::{decimal, from_json, integer, listings, or_no_reason, part_of, push_entries};
 use crate::json::Text;
 
 const MARKET: &str = "bybit";
@@ -119,10 +119,7 @@ impl StreamProtocol for BybitStream {
         }
         let result = answer.result.ok_or("expected a result")?;
         let instruments: Instruments<'_> = from_json(result.get())?;
-        let mut listings = Listings::default();
-        for entry in instruments.list {
-            add_listing(&mut listings, entry.get(), listing(entry.get()));
-        }
+        let mut listings = listings(instruments.list, listing);
         let cursor = instruments.next_page_cursor.map(|cursor| cursor.0);
         if cursor.is_some_and(|cursor| !cursor.is_empty()) {
             listings.rejected_count += 1;
@@ -155,11 +152,7 @@ impl StreamProtocol for BybitStream {
         let topic = |symbol: &String| format!("{TRADES}{symbol}");
         let topics: Vec<String> = symbols.iter().map(topic).collect();
         let message = json!({"req_id": id.to_string(), "op": "subscribe", "args": topics});
-        vec![SubscribeRequest {
-            id,
-            message: message.to_string(),
-            symbols: symbols.to_vec(),
-        }]
+        vec![SubscribeRequest::new(id, &message, symbols)]
     }
 
     fn refuses_whole_requests(&self) -> bool {
@@ -173,14 +166,14 @@ impl StreamProtocol for BybitStream {
         })
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         let message: Message<'a> = from_json(message)?;
         match message.topic {
             None => events.push(message.into_answer()),
             Some(Text(topic)) if topic.starts_with(TRADES) => {
                 push_entries(message.data.ok_or("expected data")?, events, trade)?;
             }
-            Some(Text(kind)) => events.push(Event::Other { kind }),
+            Some(Text(kind)) => events.push(StreamEvent::Other { kind }),
         }
         Ok(())
     }
@@ -194,22 +187,22 @@ fn listing(entry: &str) -> Result<Option<Listing>, String> {
 }
 
 impl<'a> Message<'a> {
-    /// Event of the answer to a request; that of a pong is [`Event::Other`].
-    fn into_answer(self) -> Event<'a> {
+    /// Event of the answer to a request; that of a pong is [`StreamEvent::Other`].
+    fn into_answer(self) -> StreamEvent<'a> {
         let id: Option<u64> = self.req_id.and_then(|id| integer(id).ok());
         let op = self.op.map_or(Cow::Borrowed("unknown"), |op| op.0);
         match (self.success, id) {
             (Some(false), id) => refused(id, or_no_reason(self.ret_msg)),
-            (Some(true), Some(id)) if op == "subscribe" => Event::RequestAccepted { id },
-            _ => Event::Other { kind: op },
+            (Some(true), Some(id)) if op == "subscribe" => StreamEvent::RequestAccepted { id },
+            _ => StreamEvent::Other { kind: op },
         }
     }
 }
 
 /// Refusal of a request, with the symbol for whose sake it was refused, if it is named.
-fn refused(id: Option<u64>, reason: Cow<'_, str>) -> Event<'_> {
+fn refused(id: Option<u64>, reason: Cow<'_, str>) -> StreamEvent<'_> {
     let symbol = part_of(&reason, named_symbol);
-    Event::Refused { symbol, id, reason }
+    StreamEvent::Refused { symbol, id, reason }
 }
 
 /// Symbol of a reason like `error:handler not found,topic:publicTrade.XUSDT`.
@@ -219,12 +212,12 @@ fn named_symbol(reason: &str) -> Option<&str> {
 }
 
 /// A trade. Ids of spot trades are digits, those of other markets are not.
-fn trade(entry: &str) -> Result<Event<'_>, String> {
+fn trade(entry: &str) -> Result<StreamEvent<'_>, String> {
     let trade: Trade<'_> = from_json(entry)?;
     if trade.id.is_empty() {
         return Err("expected a trade id, got none".to_owned());
     }
-    Ok(Event::Trade {
+    Ok(StreamEvent::Trade {
         symbol: trade.symbol,
         id: trade.id,
         time: Millis(integer(trade.time)?),
@@ -242,7 +235,7 @@ mod tests {
     const GOOD: &str = r#"{"i":"2290000000700000017","T":1795516262013,"p":"68123.45",
         "v":"0.000317","S":"Sell","seq":79001122334,"s":"BTCUSDT","BT":false,"RPI":false}"#;
 
-    fn events(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn events(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&BybitStream, message)
     }
 
@@ -251,8 +244,8 @@ mod tests {
         format!(r#"{{"topic":"{topic}","ts":1795516262014,"type":"snapshot","data":[{trades}]}}"#)
     }
 
-    fn good_trade() -> Event<'static> {
-        Event::Trade {
+    fn good_trade() -> StreamEvent<'static> {
+        StreamEvent::Trade {
             symbol: "BTCUSDT".into(),
             id: "2290000000700000017".into(),
             time: Millis(1_795_516_262_013),
@@ -262,14 +255,14 @@ mod tests {
         }
     }
 
-    fn other(kind: &str) -> Event<'_> {
+    fn other(kind: &str) -> StreamEvent<'_> {
         let kind = Cow::Borrowed(kind);
-        Event::Other { kind }
+        StreamEvent::Other { kind }
     }
 
-    fn refusal<'a>(symbol: Option<&'a str>, id: Option<u64>, reason: &'a str) -> Event<'a> {
+    fn refusal<'a>(symbol: Option<&'a str>, id: Option<u64>, reason: &'a str) -> StreamEvent<'a> {
         let (symbol, reason) = (symbol.map(Cow::Borrowed), reason.into());
-        Event::Refused { symbol, id, reason }
+        StreamEvent::Refused { symbol, id, reason }
     }
 
     #[test]
@@ -278,7 +271,7 @@ mod tests {
             r#"{GOOD},{{"T":1795516262014,"s":"\u9f99USDT","v":1e-7,
                "p":123456789012345.678901234567890,"i":"9dc75fca"}}"#
         ));
-        let second = Event::Trade {
+        let second = StreamEvent::Trade {
             symbol: "龙USDT".into(),
             id: "9dc75fca".into(),
             time: Millis(1_795_516_262_014),
@@ -299,7 +292,7 @@ mod tests {
         for (fields, reason) in cases {
             let bad = format!(r#"{{"s":"BTCUSDT","v":"1","p":"2",{fields}}}"#);
             let (entry, reason) = (bad.as_str().into(), reason.to_owned());
-            let invalid = Event::Invalid { entry, reason };
+            let invalid = StreamEvent::Invalid { entry, reason };
             let expected = vec![good_trade(), invalid, good_trade()];
             let message = wrapped(&format!("{GOOD},{bad},{GOOD}"));
             assert_eq!(events(&message), Ok(expected));
@@ -313,7 +306,10 @@ mod tests {
     fn a_request_is_accepted_by_its_id() {
         let ack = r#"{"success":true,"ret_msg":"subscribe","conn_id":"d9","req_id":"7",
             "op":"subscribe"}"#;
-        assert_eq!(events(ack), Ok(vec![Event::RequestAccepted { id: 7 }]));
+        assert_eq!(
+            events(ack),
+            Ok(vec![StreamEvent::RequestAccepted { id: 7 }])
+        );
         let unnamed = r#"{"success":true,"ret_msg":"","req_id":"","op":"subscribe"}"#;
         assert_eq!(events(unnamed), Ok(vec![other("subscribe")]));
     }

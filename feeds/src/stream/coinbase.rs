@@ -3,7 +3,7 @@
 //! Source: docs.cdp.coinbase.com, "Exchange WebSocket Feed" and "Get all known trading pairs". A
 //! connection without a request within 5 seconds is ended. A subscription begins with a
 //! `last_match` of each product: an old trade, repeated each time. `subscriptions` lists all that a
-//! connection has subscribed to, not only what was asked for last. New message types may come at
+//! connection has subscribed to, not only by the last request. New message types may come at
 //! any time.
 
 use std::borrow::Cow;
@@ -13,8 +13,10 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::protocol::{Event, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest};
-use super::wire::{add_listing, decimal, from_json, or_no_reason, part_of, time, trade_id};
+use super::protocol::{
+    Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
+};
+use super::wire::{decimal, from_json, listings, or_no_reason, part_of, time, trade_id};
 use crate::json::Text;
 
 const CHANNEL: &str = "matches";
@@ -106,11 +108,7 @@ impl StreamProtocol for CoinbaseStream {
 
     fn parse_listings(&self, body: &str) -> Result<Listings, String> {
         let products: Vec<&RawValue> = from_json(body)?;
-        let mut listings = Listings::default();
-        for product in products {
-            add_listing(&mut listings, product.get(), listing(product.get()));
-        }
-        Ok(listings)
+        Ok(listings(products, listing))
     }
 
     /// 8 connections a second and 100 messages a second are allowed. A heartbeat comes each second.
@@ -134,18 +132,14 @@ impl StreamProtocol for CoinbaseStream {
                 { "name": "heartbeat", "product_ids": first.as_slice() },
             ],
         });
-        vec![SubscribeRequest {
-            id,
-            message: message.to_string(),
-            symbols: symbols.to_vec(),
-        }]
+        vec![SubscribeRequest::new(id, &message, symbols)]
     }
 
     fn refuses_whole_requests(&self) -> bool {
         true
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         let Message { kind } = from_json(message)?;
         let event = match &*kind {
             "match" => trade(message)?,
@@ -153,16 +147,16 @@ impl StreamProtocol for CoinbaseStream {
             "heartbeat" => heartbeat(message)?,
             "error" => refusal(message)?,
             "subscriptions" => return push_subscribed(message, events),
-            _ => Event::Other { kind },
+            _ => StreamEvent::Other { kind },
         };
         events.push(event);
         Ok(())
     }
 }
 
-fn trade(message: &str) -> Result<Event<'_>, String> {
+fn trade(message: &str) -> Result<StreamEvent<'_>, String> {
     let trade: Match<'_> = from_json(message)?;
-    Ok(Event::Trade {
+    Ok(StreamEvent::Trade {
         symbol: trade.product_id,
         id: trade_id(trade.trade_id)?,
         time: time(&trade.time)?,
@@ -172,33 +166,33 @@ fn trade(message: &str) -> Result<Event<'_>, String> {
     })
 }
 
-fn last_price(message: &str) -> Result<Event<'_>, String> {
+fn last_price(message: &str) -> Result<StreamEvent<'_>, String> {
     let last: LastMatch<'_> = from_json(message)?;
-    Ok(Event::LastPrice {
+    Ok(StreamEvent::LastPrice {
         symbol: last.product_id,
         price: decimal(last.price),
     })
 }
 
-fn heartbeat(message: &str) -> Result<Event<'_>, String> {
+fn heartbeat(message: &str) -> Result<StreamEvent<'_>, String> {
     let heartbeat: Heartbeat<'_> = from_json(message)?;
-    Ok(Event::Heartbeat {
+    Ok(StreamEvent::Heartbeat {
         time: Some(time(&heartbeat.time)?),
     })
 }
 
-fn push_subscribed<'a>(message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+fn push_subscribed<'a>(message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
     let subscriptions: Subscriptions<'a> = from_json(message)?;
     let channels = subscriptions.channels.into_iter();
     let products = channels
         .filter(|channel| channel.name == CHANNEL)
         .flat_map(|channel| channel.product_ids.unwrap_or_default());
-    events.extend(products.map(|Text(symbol)| Event::Subscribed { symbol }));
+    events.extend(products.map(|Text(symbol)| StreamEvent::Subscribed { symbol }));
     Ok(())
 }
 
 /// Refusal of a whole request; its reason may name the product that is to blame.
-fn refusal(message: &str) -> Result<Event<'_>, String> {
+fn refusal(message: &str) -> Result<StreamEvent<'_>, String> {
     let Failure { message, reason } = from_json(message)?;
     let symbol = reason
         .as_ref()
@@ -207,7 +201,7 @@ fn refusal(message: &str) -> Result<Event<'_>, String> {
         (Some(Text(message)), Some(Text(reason))) => Cow::Owned(format!("{message}: {reason}")),
         (message, reason) => or_no_reason(reason.or(message)),
     };
-    Ok(Event::Refused {
+    Ok(StreamEvent::Refused {
         symbol,
         id: None,
         reason,
@@ -236,13 +230,13 @@ mod tests {
     use super::super::wire::events_of;
     use super::*;
 
-    fn parsed(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn parsed(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&CoinbaseStream, message)
     }
 
-    fn subscribed(symbol: &str) -> Event<'_> {
+    fn subscribed(symbol: &str) -> StreamEvent<'_> {
         let symbol = Cow::Borrowed(symbol);
-        Event::Subscribed { symbol }
+        StreamEvent::Subscribed { symbol }
     }
 
     #[test]
@@ -251,7 +245,7 @@ mod tests {
             "taker_order_id":"b","side":"sell","size":"985.10",
             "price":0.123456789012345678901234567890,"product_id":"SOL-USD","sequence":7,
             "time":"2026-03-04T05:06:07.089723Z"}"#;
-        let expected = vec![Event::Trade {
+        let expected = vec![StreamEvent::Trade {
             symbol: Cow::Borrowed("SOL-USD"),
             id: Cow::Borrowed("9007199254740993"),
             time: time("2026-03-04T05:06:07.089Z").expect("a time"),
@@ -266,7 +260,7 @@ mod tests {
     fn the_last_match_before_a_subscription_is_a_price_and_no_trade() {
         let message = r#"{"type":"last_match","trade_id":8,"size":"0.04","price":"14.77",
             "side":"sell","product_id":"SOL-USD","time":"2026-03-03T05:06:07.244075Z"}"#;
-        let expected = vec![Event::LastPrice {
+        let expected = vec![StreamEvent::LastPrice {
             symbol: Cow::Borrowed("SOL-USD"),
             price: Cow::Borrowed("14.77"),
         }];
@@ -278,7 +272,7 @@ mod tests {
         let message = r#"{"type":"heartbeat","sequence":90,"last_trade_id":20,
             "product_id":"SOL-USD","time":"2026-03-04T05:06:08.464459Z"}"#;
         let time = time("2026-03-04T05:06:08.464Z").ok();
-        assert_eq!(parsed(message), Ok(vec![Event::Heartbeat { time }]));
+        assert_eq!(parsed(message), Ok(vec![StreamEvent::Heartbeat { time }]));
     }
 
     #[test]
@@ -294,7 +288,7 @@ mod tests {
     #[test]
     fn a_refusal_names_the_product_where_its_reason_does() {
         let refused = |symbol: Option<&'static str>, reason: &'static str| {
-            Ok(vec![Event::Refused {
+            Ok(vec![StreamEvent::Refused {
                 symbol: symbol.map(Cow::Borrowed),
                 id: None,
                 reason: Cow::Borrowed(reason),
@@ -317,7 +311,7 @@ mod tests {
     fn an_unknown_type_is_named() {
         let kind = Cow::Borrowed("received");
         let message = r#"{"type":"received","price":{},"product_id":7}"#;
-        assert_eq!(parsed(message), Ok(vec![Event::Other { kind }]));
+        assert_eq!(parsed(message), Ok(vec![StreamEvent::Other { kind }]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StreamError;
 use super::minute_book::{EventOutcome, MinuteBook};
-use super::protocol::{Event, StreamLimits};
+use super::protocol::{StreamEvent, StreamLimits};
 use super::shared::Shared;
 use super::subscriptions::Subscriptions;
 use crate::poll::retry_after;
@@ -342,34 +342,34 @@ impl Open {
         &mut self,
         shared: &Shared,
         book: &mut MinuteBook,
-        event: &Event<'_>,
+        event: &StreamEvent<'_>,
         arrival: Millis,
     ) {
         let session = self.connection.session;
         match event {
-            Event::Subscribed { symbol } => {
+            StreamEvent::Subscribed { symbol } => {
                 if self.subscriptions.accept(symbol) {
                     book.subscribe(session, symbol);
                 }
             }
-            Event::RequestAccepted { id } => {
+            StreamEvent::RequestAccepted { id } => {
                 for symbol in self.subscriptions.accept_request(*id) {
                     book.subscribe(session, &symbol);
                 }
             }
-            Event::Refused { symbol, id, reason } => {
+            StreamEvent::Refused { symbol, id, reason } => {
                 self.subscriptions.refuse(symbol.as_deref(), *id, reason);
             }
-            Event::Heartbeat { .. } => self.last_sign = Instant::now(),
-            Event::Ending { reason } => {
+            StreamEvent::Heartbeat { .. } => self.last_sign = Instant::now(),
+            StreamEvent::Ending { reason } => {
                 let reason: String = reason.chars().take(MAX_BODY_CHARS).collect();
                 self.ending = Some(format!("the exchange announces its end: {reason}"));
             }
-            Event::Other { kind } => shared.count_other(kind),
-            Event::Trade { .. }
-            | Event::Candle { .. }
-            | Event::LastPrice { .. }
-            | Event::Invalid { .. } => {
+            StreamEvent::Other { kind } => shared.count_other(kind),
+            StreamEvent::Trade { .. }
+            | StreamEvent::Candle { .. }
+            | StreamEvent::LastPrice { .. }
+            | StreamEvent::Invalid { .. } => {
                 let outcome = book.take(session, event, arrival);
                 shared.count(outcome);
                 if outcome != EventOutcome::Rejected {

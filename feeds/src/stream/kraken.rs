@@ -14,7 +14,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::protocol::{Event, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest};
+use super::protocol::{
+    Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
+};
 use super::wire::{add_listing, decimal, from_json, or_no_reason, push_entries, time};
 use crate::json::{Entries, Text};
 
@@ -134,14 +136,10 @@ impl StreamProtocol for KrakenStream {
             },
             "req_id": id,
         });
-        vec![SubscribeRequest {
-            id,
-            message: message.to_string(),
-            symbols: symbols.to_vec(),
-        }]
+        vec![SubscribeRequest::new(id, &message, symbols)]
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         let mut message: Message<'a> = from_json(message)?;
         let Some(Text(channel)) = message.channel.take() else {
             events.push(reply(message)?);
@@ -149,14 +147,17 @@ impl StreamProtocol for KrakenStream {
         };
         match &*channel {
             CHANNEL => return push_candles(&message, events),
-            "heartbeat" => events.push(Event::Heartbeat { time: None }),
-            _ => events.push(Event::Other { kind: channel }),
+            "heartbeat" => events.push(StreamEvent::Heartbeat { time: None }),
+            _ => events.push(StreamEvent::Other { kind: channel }),
         }
         Ok(())
     }
 }
 
-fn push_candles<'a>(message: &Message<'a>, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+fn push_candles<'a>(
+    message: &Message<'a>,
+    events: &mut Vec<StreamEvent<'a>>,
+) -> Result<(), String> {
     let sent = message.timestamp.as_ref();
     let sent = sent.map(|text| time(&text.0)).transpose()?;
     let candles = message.data.ok_or("expected data")?;
@@ -164,7 +165,7 @@ fn push_candles<'a>(message: &Message<'a>, events: &mut Vec<Event<'a>>) -> Resul
 }
 
 /// A candle, of a snapshot too, at the time at which its message was sent.
-fn candle(entry: &str, sent: Option<Millis>) -> Result<Event<'_>, String> {
+fn candle(entry: &str, sent: Option<Millis>) -> Result<StreamEvent<'_>, String> {
     let candle: Candle<'_> = from_json(entry)?;
     if candle.interval != INTERVAL {
         let interval = candle.interval;
@@ -173,7 +174,7 @@ fn candle(entry: &str, sent: Option<Millis>) -> Result<Event<'_>, String> {
         ));
     }
     let begin = time(&candle.interval_begin)?;
-    Ok(Event::Candle {
+    Ok(StreamEvent::Candle {
         symbol: candle.symbol,
         minute: begin.minute(),
         time: sent.unwrap_or(begin),
@@ -187,9 +188,9 @@ fn candle(entry: &str, sent: Option<Millis>) -> Result<Event<'_>, String> {
 }
 
 /// Event of a reply: there is one for each symbol of a request.
-fn reply(message: Message<'_>) -> Result<Event<'_>, String> {
+fn reply(message: Message<'_>) -> Result<StreamEvent<'_>, String> {
     if message.success == Some(false) {
-        return Ok(Event::Refused {
+        return Ok(StreamEvent::Refused {
             symbol: message.symbol.map(|text| text.0),
             id: message.req_id,
             reason: or_no_reason(message.error),
@@ -200,11 +201,11 @@ fn reply(message: Message<'_>) -> Result<Event<'_>, String> {
         Some(result) if kind == "subscribe" => {
             let subscription: Subscription<'_> = from_json(result.get())?;
             Ok(match subscription.symbol {
-                Some(Text(symbol)) => Event::Subscribed { symbol },
-                None => Event::Other { kind },
+                Some(Text(symbol)) => StreamEvent::Subscribed { symbol },
+                None => StreamEvent::Other { kind },
             })
         }
-        _ => Ok(Event::Other { kind }),
+        _ => Ok(StreamEvent::Other { kind }),
     }
 }
 
@@ -240,7 +241,7 @@ mod tests {
     use super::super::wire::events_of;
     use super::*;
 
-    fn parsed(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn parsed(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&KrakenStream, message)
     }
 
@@ -248,8 +249,8 @@ mod tests {
         time(text).expect("a time")
     }
 
-    fn candle_at<'a>(minute: &str, time: &str, close: &'a str) -> Event<'a> {
-        Event::Candle {
+    fn candle_at<'a>(minute: &str, time: &str, close: &'a str) -> StreamEvent<'a> {
+        StreamEvent::Candle {
             symbol: Cow::Borrowed("SOL/USD"),
             minute: at(minute).minute(),
             time: at(time),
@@ -295,7 +296,7 @@ mod tests {
         let message = format!(r#"{{"channel":"ohlc","data":[{bad},{good}]}}"#);
         let minute = "2026-03-04T05:06:00Z";
         let expected = vec![
-            Event::Invalid {
+            StreamEvent::Invalid {
                 entry: Cow::Borrowed(bad),
                 reason: "expected an interval of 1, got 5".to_owned(),
             },
@@ -310,11 +311,14 @@ mod tests {
             "interval":1,"snapshot":true,"symbol":"SOL/USD"},"success":true,
             "time_in":"2026-03-04T05:06:01.1Z","time_out":"2026-03-04T05:06:01.2Z"}"#;
         let symbol = Cow::Borrowed("SOL/USD");
-        assert_eq!(parsed(accepted), Ok(vec![Event::Subscribed { symbol }]));
+        assert_eq!(
+            parsed(accepted),
+            Ok(vec![StreamEvent::Subscribed { symbol }])
+        );
 
         let refused = r#"{"error":"Currency pair not supported NO/USD","method":"subscribe",
             "req_id":7,"success":false,"symbol":"NO/USD","time_in":"2026-03-04T05:06:01.1Z"}"#;
-        let expected = vec![Event::Refused {
+        let expected = vec![StreamEvent::Refused {
             symbol: Some(Cow::Borrowed("NO/USD")),
             id: Some(7),
             reason: Cow::Borrowed("Currency pair not supported NO/USD"),
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn heartbeats_have_no_time_and_other_messages_their_type() {
-        let expected = vec![Event::Heartbeat { time: None }];
+        let expected = vec![StreamEvent::Heartbeat { time: None }];
         assert_eq!(parsed(r#"{"channel":"heartbeat"}"#), Ok(expected));
         let messages = [
             (
@@ -336,7 +340,7 @@ mod tests {
         ];
         for (message, kind) in messages {
             let kind = Cow::Borrowed(kind);
-            assert_eq!(parsed(message), Ok(vec![Event::Other { kind }]));
+            assert_eq!(parsed(message), Ok(vec![StreamEvent::Other { kind }]));
         }
     }
 

@@ -2,12 +2,12 @@
 
 use marketlake_model::{Exact, Millis, Minute};
 
-/// What is known of the last price.
+/// Last prices of a pair, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LastPrice {
     /// Of a trade, or a candle.
     pub(super) traded: Option<TradedPrice>,
-    /// Of what the exchange quotes when a session begins.
+    /// As the exchange quotes it when a session begins.
     pub(super) quoted: Option<QuotedPrice>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct QuotedPrice {
 }
 
 impl LastPrice {
-    /// What was known before a minute.
+    /// Prices that were known before a minute.
     pub(super) fn before(self, minute: Minute) -> Self {
         Self {
             traded: self.traded.filter(|known| known.time < minute.start()),

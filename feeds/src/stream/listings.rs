@@ -26,7 +26,7 @@ pub(super) struct ListingsFollower {
     pub(super) stop: CancellationToken,
 }
 
-/// What is subscribed.
+/// Subscribed symbols, and the tasks that keep them so.
 #[derive(Default)]
 struct Parts {
     /// Symbols of each connection.

@@ -12,7 +12,7 @@ use marketlake_model::{Metric, Millis, Minute, PRICE, Rejected};
 
 use super::pair::{Pair, SETTLE_TIME, Sessions};
 use super::pair_minute::{Trade, TradeError, amount, candle, trade_number};
-use super::protocol::{Event, Listing};
+use super::protocol::{Listing, StreamEvent};
 use super::session::MAX_AHEAD;
 use crate::batch::Batch;
 
@@ -25,7 +25,7 @@ const MAX_NAMED_REJECTIONS: usize = 20;
 /// Bytes of a symbol.
 const MAX_SYMBOL_BYTES: usize = 64;
 
-/// What became of an event.
+/// Outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventOutcome {
     /// It was taken in.
@@ -142,11 +142,11 @@ impl MinuteBook {
     pub(super) fn take(
         &mut self,
         session: u64,
-        event: &Event<'_>,
+        event: &StreamEvent<'_>,
         arrival: Millis,
     ) -> EventOutcome {
         match event {
-            Event::Trade {
+            StreamEvent::Trade {
                 symbol,
                 id,
                 time,
@@ -173,7 +173,7 @@ impl MinuteBook {
                 };
                 self.take_dated(&dated, parsed, Pair::take_trade)
             }
-            Event::Candle {
+            StreamEvent::Candle {
                 symbol,
                 minute,
                 time,
@@ -200,13 +200,13 @@ impl MinuteBook {
                 }
                 self.take_dated(&dated, parsed, Pair::take_candle)
             }
-            Event::LastPrice { symbol, price } => {
+            StreamEvent::LastPrice { symbol, price } => {
                 match self.take_quote(session, symbol, price, arrival) {
                     true => EventOutcome::Accepted,
                     false => self.rejected(symbol, "expected the price of a listed symbol"),
                 }
             }
-            Event::Invalid { entry, reason } => {
+            StreamEvent::Invalid { entry, reason } => {
                 self.interrupt(session);
                 self.rejected(entry, reason)
             }

@@ -25,7 +25,7 @@ fn subscribe(book: &mut MinuteBook, session: u64, seconds: i64) {
 
 /// A trade of the other pair shows that a session has come to a time.
 fn reach(book: &mut MinuteBook, session: u64, seconds: i64) {
-    let event = Event::Trade {
+    let event = StreamEvent::Trade {
         symbol: "DOGE/USD".into(),
         id: format!("{session}{}", seconds + 1_000).into(),
         time: at(seconds),
@@ -44,8 +44,13 @@ fn at(seconds: i64) -> Millis {
     Millis(START.start().0 + seconds * 1_000)
 }
 
-fn trade(id: u32, seconds: i64, price: &'static str, quantity: &'static str) -> Event<'static> {
-    Event::Trade {
+fn trade(
+    id: u32,
+    seconds: i64,
+    price: &'static str,
+    quantity: &'static str,
+) -> StreamEvent<'static> {
+    StreamEvent::Trade {
         symbol: Cow::Borrowed("BTC/USD"),
         id: Cow::Owned(id.to_string()),
         time: at(seconds),
@@ -55,8 +60,13 @@ fn trade(id: u32, seconds: i64, price: &'static str, quantity: &'static str) -> 
     }
 }
 
-fn candle(seconds: i64, close: &'static str, volume: &'static str, closed: bool) -> Event<'static> {
-    Event::Candle {
+fn candle(
+    seconds: i64,
+    close: &'static str,
+    volume: &'static str,
+    closed: bool,
+) -> StreamEvent<'static> {
+    StreamEvent::Candle {
         symbol: Cow::Borrowed("BTC/USD"),
         minute: at(seconds).minute(),
         time: at(seconds),
@@ -80,12 +90,17 @@ fn samples(book: &mut MinuteBook, minute: i64) -> Vec<String> {
 }
 
 /// Takes an event of a session in, at its own time or later.
-fn take(book: &mut MinuteBook, session: u64, event: &Event<'_>, seconds: i64) -> EventOutcome {
+fn take(
+    book: &mut MinuteBook,
+    session: u64,
+    event: &StreamEvent<'_>,
+    seconds: i64,
+) -> EventOutcome {
     book.take(session, event, at(seconds))
 }
 
-fn quote(price: &'static str) -> Event<'static> {
-    Event::LastPrice {
+fn quote(price: &'static str) -> StreamEvent<'static> {
+    StreamEvent::LastPrice {
         symbol: "BTC/USD".into(),
         price: price.into(),
     }
@@ -287,11 +302,11 @@ fn events_of_the_future_and_of_long_ago_are_left_out_and_move_nothing() {
 
 #[test]
 fn what_no_sample_can_be_is_rejected_with_its_reason_and_costs_its_minute() {
-    let unlisted = Event::LastPrice {
+    let unlisted = StreamEvent::LastPrice {
         symbol: "ETH/USD".into(),
         price: "5".into(),
     };
-    let invalid = Event::Invalid {
+    let invalid = StreamEvent::Invalid {
         entry: "{}".into(),
         reason: "no price".to_owned(),
     };
@@ -370,16 +385,10 @@ fn symbols_that_no_metric_can_have_or_another_has_are_not_listed() {
 #[test]
 fn memory_is_bounded_in_minutes_and_in_sessions() {
     let mut book = book();
-    for minute in 0..1_000 {
-        let session = u64::try_from(minute).expect("it is small");
-        subscribe(&mut book, session, minute * 60);
-        let id = u32::try_from(minute).expect("it is small");
-        take(
-            &mut book,
-            session,
-            &trade(id, minute * 60, "3", "1"),
-            minute * 60,
-        );
+    for id in 0..1_000 {
+        let (session, seconds) = (u64::from(id), i64::from(id) * 60);
+        subscribe(&mut book, session, seconds);
+        take(&mut book, session, &trade(id, seconds, "3", "1"), seconds);
         book.end(session);
     }
     let held = i64::try_from(book.pairs["BTC/USD"].held()).expect("it is small");

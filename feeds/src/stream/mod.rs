@@ -30,5 +30,5 @@ mod wire;
 pub use feed::StreamFeed;
 pub use options::{Clock, StreamOptions, StreamTimings};
 pub use protocol::{
-    Event, Keepalive, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest,
+    Keepalive, Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
 };

@@ -14,10 +14,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::protocol::{
-    Event, Keepalive, Listing, Listings, StreamLimits, StreamProtocol, SubscribeRequest,
+    Keepalive, Listing, Listings, StreamEvent, StreamLimits, StreamProtocol, SubscribeRequest,
 };
 use super::wire::{
-    add_listing, decimal, from_json, integer, or_no_reason, part_of, push_entries, trade_id,
+    decimal, from_json, integer, listings, or_no_reason, part_of, push_entries, trade_id,
 };
 use crate::json::{Text, decimal_text};
 
@@ -113,11 +113,7 @@ impl StreamProtocol for OkxStream {
         if code != "0" {
             return Err(format!("{code}: {}", or_no_reason(answer.msg)));
         }
-        let mut listings = Listings::default();
-        for instrument in answer.data {
-            add_listing(&mut listings, instrument.get(), listing(instrument.get()));
-        }
-        Ok(listings)
+        Ok(listings(answer.data, listing))
     }
 
     /// 480 requests an hour on a connection, each of at most 64 KB, and 3 connections a second.
@@ -139,11 +135,7 @@ impl StreamProtocol for OkxStream {
             "op": "subscribe",
             "args": symbols.iter().map(channel).collect::<Vec<_>>(),
         });
-        vec![SubscribeRequest {
-            id,
-            message: message.to_string(),
-            symbols: symbols.to_vec(),
-        }]
+        vec![SubscribeRequest::new(id, &message, symbols)]
     }
 
     fn keepalive(&self) -> Option<Keepalive> {
@@ -153,10 +145,10 @@ impl StreamProtocol for OkxStream {
         })
     }
 
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String> {
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String> {
         if message == PONG {
             let kind = Cow::Borrowed(PONG);
-            events.push(Event::Other { kind });
+            events.push(StreamEvent::Other { kind });
             return Ok(());
         }
         let mut message: Message<'a> = from_json(message)?;
@@ -166,17 +158,17 @@ impl StreamProtocol for OkxStream {
         }
         let arg = message.arg.ok_or("expected an event or an arg")?;
         if arg.channel != CHANNEL {
-            events.push(Event::Other { kind: arg.channel });
+            events.push(StreamEvent::Other { kind: arg.channel });
             return Ok(());
         }
         push_entries(message.data.ok_or("expected data")?, events, trade)
     }
 }
 
-fn trade(entry: &str) -> Result<Event<'_>, String> {
+fn trade(entry: &str) -> Result<StreamEvent<'_>, String> {
     let trade: Trade<'_> = from_json(entry)?;
     let count = trade.count.map(integer::<u64>).transpose()?;
-    Ok(Event::Trade {
+    Ok(StreamEvent::Trade {
         symbol: trade.inst_id,
         id: trade_id(trade.trade_id)?,
         time: Millis(integer(trade.ts)?),
@@ -187,19 +179,19 @@ fn trade(entry: &str) -> Result<Event<'_>, String> {
 }
 
 /// Event of a message that has a type.
-fn notice<'a>(kind: Cow<'a, str>, message: Message<'a>) -> Event<'a> {
+fn notice<'a>(kind: Cow<'a, str>, message: Message<'a>) -> StreamEvent<'a> {
     let symbol = message.arg.and_then(|arg| arg.inst_id);
     let code = message.code.map(decimal_text);
     match &*kind {
         "subscribe" => match symbol {
-            Some(Text(symbol)) => Event::Subscribed { symbol },
-            None => Event::Other { kind },
+            Some(Text(symbol)) => StreamEvent::Subscribed { symbol },
+            None => StreamEvent::Other { kind },
         },
         "error" => refusal(symbol, message.id, code, message.msg),
-        "notice" if code == Some(UPGRADE) => Event::Ending {
+        "notice" if code == Some(UPGRADE) => StreamEvent::Ending {
             reason: or_no_reason(message.msg),
         },
-        _ => Event::Other { kind },
+        _ => StreamEvent::Other { kind },
     }
 }
 
@@ -209,10 +201,10 @@ fn refusal<'a>(
     id: Option<&RawValue>,
     code: Option<&str>,
     msg: Option<Text<'a>>,
-) -> Event<'a> {
+) -> StreamEvent<'a> {
     let msg = or_no_reason(msg);
     let symbol = symbol.map(|text| text.0);
-    Event::Refused {
+    StreamEvent::Refused {
         symbol: symbol.or_else(|| part_of(&msg, named_symbol)),
         id: id.and_then(|id| integer(id).ok()),
         reason: match code {
@@ -245,12 +237,12 @@ mod tests {
     use super::super::wire::events_of;
     use super::*;
 
-    fn parsed(message: &str) -> Result<Vec<Event<'_>>, String> {
+    fn parsed(message: &str) -> Result<Vec<StreamEvent<'_>>, String> {
         events_of(&OkxStream, message)
     }
 
-    fn traded<'a>(id: &'a str, price: &'a str, count: u64) -> Event<'a> {
-        Event::Trade {
+    fn traded<'a>(id: &'a str, price: &'a str, count: u64) -> StreamEvent<'a> {
+        StreamEvent::Trade {
             symbol: Cow::Borrowed("SOL-USDT"),
             id: Cow::Borrowed(id),
             time: Millis(1_772_600_767_685),
@@ -286,7 +278,7 @@ mod tests {
         );
         let message = format!(r#"{{"arg":{{"channel":"trades"}},"data":[{bad},{good}]}}"#);
         let expected = vec![
-            Event::Invalid {
+            StreamEvent::Invalid {
                 entry: Cow::Borrowed(bad),
                 reason: "expected a whole number, got \"soon\"".to_owned(),
             },
@@ -300,7 +292,10 @@ mod tests {
         let message = r#"{"id":"7","event":"subscribe","connId":"a4d3ae55",
             "arg":{"channel":"trades","instId":"SOL-USDT"}}"#;
         let symbol = Cow::Borrowed("SOL-USDT");
-        assert_eq!(parsed(message), Ok(vec![Event::Subscribed { symbol }]));
+        assert_eq!(
+            parsed(message),
+            Ok(vec![StreamEvent::Subscribed { symbol }])
+        );
     }
 
     #[test]
@@ -308,7 +303,7 @@ mod tests {
         let message = r#"{"id":"7","event":"error","code":"60018","connId":"a4d3ae55",
             "msg":"Wrong URL or channel:trades,instId:NO-USDT doesn't exist."}"#;
         let reason = "60018: Wrong URL or channel:trades,instId:NO-USDT doesn't exist.";
-        let expected = vec![Event::Refused {
+        let expected = vec![StreamEvent::Refused {
             symbol: Some(Cow::Borrowed("NO-USDT")),
             id: Some(7),
             reason: Cow::Borrowed(reason),
@@ -316,7 +311,7 @@ mod tests {
         assert_eq!(parsed(message), Ok(expected));
 
         let message = r#"{"event":"error","code":"60012","msg":"Invalid request"}"#;
-        let expected = vec![Event::Refused {
+        let expected = vec![StreamEvent::Refused {
             symbol: None,
             id: None,
             reason: Cow::Borrowed("60012: Invalid request"),
@@ -328,7 +323,7 @@ mod tests {
     fn a_notice_of_an_upgrade_announces_the_end() {
         let message = r#"{"event":"notice","code":"64008","msg":"Please reconnect."}"#;
         let reason = Cow::Borrowed("Please reconnect.");
-        assert_eq!(parsed(message), Ok(vec![Event::Ending { reason }]));
+        assert_eq!(parsed(message), Ok(vec![StreamEvent::Ending { reason }]));
     }
 
     #[test]
@@ -341,7 +336,7 @@ mod tests {
         ];
         for (message, kind) in messages {
             let kind = Cow::Borrowed(kind);
-            assert_eq!(parsed(message), Ok(vec![Event::Other { kind }]));
+            assert_eq!(parsed(message), Ok(vec![StreamEvent::Other { kind }]));
         }
     }
 

@@ -60,6 +60,18 @@ pub struct SubscribeRequest {
     pub symbols: Vec<String>,
 }
 
+impl SubscribeRequest {
+    /// Request by a JSON message.
+    #[must_use]
+    pub fn new(id: u64, message: &serde_json::Value, symbols: &[String]) -> Self {
+        Self {
+            id,
+            message: message.to_string(),
+            symbols: symbols.to_vec(),
+        }
+    }
+}
+
 /// Message that the exchange expects from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
@@ -86,7 +98,7 @@ pub struct StreamLimits {
 
 /// One event of a stream. Numbers are the exchange's own decimal texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum StreamEvent<'a> {
     /// A trade, or several at one price.
     Trade {
         /// Symbol.
@@ -212,9 +224,9 @@ pub trait StreamProtocol: Send + Sync {
         Vec::new()
     }
 
-    /// Parses one text message into events. A single bad entry is an [`Event::Invalid`].
+    /// Parses one text message into events. A single bad entry is an [`StreamEvent::Invalid`].
     ///
     /// # Errors
     /// A text that says what is wrong with the whole message.
-    fn parse<'a>(&self, message: &'a str, events: &mut Vec<Event<'a>>) -> Result<(), String>;
+    fn parse<'a>(&self, message: &'a str, events: &mut Vec<StreamEvent<'a>>) -> Result<(), String>;
 }

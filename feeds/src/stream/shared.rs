@@ -12,7 +12,7 @@ use url::Url;
 
 use super::minute_book::{EventOutcome, MinuteBook};
 use super::options::{Clock, StreamTimings};
-use super::protocol::{Event, StreamLimits, StreamProtocol};
+use super::protocol::{StreamEvent, StreamLimits, StreamProtocol};
 use crate::batch::Batch;
 use crate::feed::Feed;
 
@@ -120,7 +120,7 @@ impl Shared {
         for (symbol, pair) in book.without_price(session) {
             if let Some(price) = prices.get(pair.as_str()) {
                 let (symbol, price) = (symbol.into(), price.into());
-                book.take(session, &Event::LastPrice { symbol, price }, arrival);
+                book.take(session, &StreamEvent::LastPrice { symbol, price }, arrival);
             }
         }
     }

@@ -8,7 +8,7 @@ use marketlake_model::{Millis, Rejected, parse_time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::protocol::{Event, Listing, Listings};
+use super::protocol::{Listing, Listings, StreamEvent};
 use crate::json::{Text, decimal_text};
 
 /// Entries of one message. Bybit documents up to 1,024.
@@ -66,11 +66,11 @@ pub(super) fn part_of<'a>(
 }
 
 /// Parses the entries of an array into an event each; one that does not parse becomes an
-/// [`Event::Invalid`].
+/// [`StreamEvent::Invalid`].
 pub(super) fn push_entries<'a>(
     entries: &'a RawValue,
-    events: &mut Vec<Event<'a>>,
-    parse: impl Fn(&'a str) -> Result<Event<'a>, String>,
+    events: &mut Vec<StreamEvent<'a>>,
+    parse: impl Fn(&'a str) -> Result<StreamEvent<'a>, String>,
 ) -> Result<(), String> {
     let entries: Vec<&'a RawValue> = from_json(entries.get())?;
     if entries.len() > MAX_ENTRIES {
@@ -80,12 +80,24 @@ pub(super) fn push_entries<'a>(
         ));
     }
     events.extend(entries.into_iter().map(|entry| {
-        parse(entry.get()).unwrap_or_else(|reason| Event::Invalid {
+        parse(entry.get()).unwrap_or_else(|reason| StreamEvent::Invalid {
             entry: Cow::Borrowed(entry.get()),
             reason,
         })
     }));
     Ok(())
+}
+
+/// List of pairs of the entries of an array.
+pub(super) fn listings<'a>(
+    entries: Vec<&'a RawValue>,
+    parse: fn(&'a str) -> Result<Option<Listing>, String>,
+) -> Listings {
+    let mut listings = Listings::default();
+    for entry in entries {
+        add_listing(&mut listings, entry.get(), parse(entry.get()));
+    }
+    listings
 }
 
 /// Adds an entry of a list of pairs: a pair, nothing if it cannot be traded, or a rejection.
@@ -114,7 +126,7 @@ pub(super) fn add_listing(
 pub(super) fn events_of<'a>(
     protocol: &dyn super::protocol::StreamProtocol,
     message: &'a str,
-) -> Result<Vec<Event<'a>>, String> {
+) -> Result<Vec<StreamEvent<'a>>, String> {
     let mut events = Vec::new();
     protocol.parse(message, &mut events)?;
     Ok(events)

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use marketlake_feeds::stream::{Event, StreamProtocol};
+use marketlake_feeds::stream::{StreamEvent, StreamProtocol};
 use marketlake_model::{Exact, Millis, parse_time};
 use serde_json::Value;
 
@@ -60,18 +60,18 @@ fn kinds(
     kinds
 }
 
-fn kind(event: &Event<'_>) -> &'static str {
+fn kind(event: &StreamEvent<'_>) -> &'static str {
     match event {
-        Event::Trade { .. } => "trade",
-        Event::Candle { .. } => "candle",
-        Event::LastPrice { .. } => "last price",
-        Event::Subscribed { .. } => "subscribed",
-        Event::RequestAccepted { .. } => "accepted",
-        Event::Refused { .. } => "refused",
-        Event::Heartbeat { .. } => "heartbeat",
-        Event::Ending { .. } => "ending",
-        Event::Other { .. } => "other",
-        Event::Invalid { .. } => "invalid",
+        StreamEvent::Trade { .. } => "trade",
+        StreamEvent::Candle { .. } => "candle",
+        StreamEvent::LastPrice { .. } => "last price",
+        StreamEvent::Subscribed { .. } => "subscribed",
+        StreamEvent::RequestAccepted { .. } => "accepted",
+        StreamEvent::Refused { .. } => "refused",
+        StreamEvent::Heartbeat { .. } => "heartbeat",
+        StreamEvent::Ending { .. } => "ending",
+        StreamEvent::Other { .. } => "other",
+        StreamEvent::Invalid { .. } => "invalid",
     }
 }
 
@@ -207,8 +207,8 @@ fn recorded_trades_are_read_digit_for_digit() {
         for (_, text) in &messages {
             case(name).protocol().parse(text, &mut events).unwrap();
         }
-        let row = |event: &Event<'_>| match event {
-            Event::Trade {
+        let row = |event: &StreamEvent<'_>| match event {
+            StreamEvent::Trade {
                 symbol,
                 id,
                 time,
@@ -244,7 +244,7 @@ fn recorded_candles_are_read_digit_for_digit() {
         let mut events = Vec::new();
         case("binance").protocol().parse(text, &mut events).unwrap();
         let start = Millis(kline["t"].as_i64().unwrap());
-        let expected = Event::Candle {
+        let expected = StreamEvent::Candle {
             symbol: data["s"].as_str().unwrap().into(),
             minute: start.minute(),
             time: Millis(data["E"].as_i64().unwrap()),
@@ -272,7 +272,7 @@ fn a_documented_candle_of_kraken_is_read_digit_for_digit() {
         .parse(&message, &mut events)
         .unwrap();
     let [
-        Event::Candle {
+        StreamEvent::Candle {
             symbol,
             close,
             high,
