@@ -119,7 +119,7 @@ impl Feed {
             (false, true) => ("stream_url", "base_url"),
             _ => return Ok(()),
         };
-        if self.mode(exchange, true) == FeedMode::Poll {
+        if self.mode(exchange, true) == FeedMode::Poll && self.stream_url.is_none() {
             return Ok(());
         }
         let problem =
@@ -245,12 +245,14 @@ text_forms! {
         .ok_or_else(expected_kind);
     /// Contact in the comment of a `User-Agent` (RFC 9110, 5.6.5).
     Contact: String, |text| {
-        let is_plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !"()\\".contains(c);
-        match (1..=MAX_CONTACT_LEN).contains(&text.len()) && text.chars().all(is_plain) {
+        let is_plain = |c: char| c.is_ascii_graphic() && !"()\\".contains(c);
+        let is_contact = text.contains('@') || text.starts_with("https://");
+        let is_short = (1..=MAX_CONTACT_LEN).contains(&text.len());
+        match is_contact && is_short && text.chars().all(is_plain) {
             true => Ok(text.clone()),
             false => Err(format!(
-                "expected a mail address or URL of 1 to {MAX_CONTACT_LEN} printable ASCII \
-                 characters, without parentheses and backslashes"
+                "expected a mail address or an https URL of 1 to {MAX_CONTACT_LEN} printable \
+                 ASCII characters, without spaces, parentheses and backslashes"
             )),
         }
     };

@@ -196,7 +196,6 @@ async fn operations_of_one_document_are_told_apart_however_often_it_is_sent() {
             .text();
         assert!(none.contains("operationName: expected one"), "{none}");
     }
-    assert!(costs[0].0 < costs[0].1, "{costs:?}");
     assert_eq!(costs[0], costs[1]);
 }
 

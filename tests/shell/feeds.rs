@@ -8,8 +8,8 @@ use crate::support::samples::last_minute;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
     let long = format!("[{{kind=\"okx\",contact=\"{}\"}}]", "a".repeat(201));
-    let contact = "expected a mail address or URL of 1 to 200 printable ASCII characters, without \
-                   parentheses and backslashes";
+    let contact = "expected a mail address or an https URL of 1 to 200 printable ASCII \
+                   characters, without spaces, parentheses and backslashes";
     let cases = [
         (
             "[{kind=\"binance\",mode=\"push\"}]",
@@ -54,10 +54,11 @@ async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
             "setting feeds.0.mode = \"poll\": expected none: simulated is no exchange",
         ),
         ("[{kind=\"okx\",contact=\"\"}]", contact),
+        ("[{kind=\"okx\",contact=\"the operators\"}]", contact),
         ("[{kind=\"okx\",contact=\"ops@exämple.com\"}]", contact),
         (
             "[{kind=\"okx\",contact=\"(ops)\"}]",
-            "setting feeds.0.contact = \"(ops)\": expected a mail address or URL",
+            "setting feeds.0.contact = \"(ops)\": expected a mail address or an https URL",
         ),
         (long.as_str(), contact),
     ];

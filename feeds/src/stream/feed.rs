@@ -1,5 +1,6 @@
 //! Stream feed: connects to an exchange in the background and returns minutes that are over.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ impl StreamFeed {
             clock,
             prices: options.prices,
             book: Mutex::new(MinuteBook::new(protocol.market())),
+            connections: AtomicI64::new(0),
             last_error: Mutex::new(None),
             this: Weak::clone(this),
         });
@@ -124,6 +126,7 @@ impl Feed for StreamFeed {
 
     /// The samples of all pairs whose minute is whole.
     async fn samples(&self, slot: Minute) -> Result<Batch, FeedError> {
+        self.shared.report();
         self.wait_until_settled(slot).await;
         let batch = self.shared.book.lock().batch(slot);
         if batch.samples.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use marketlake_common::{backoff, reason};
-use metrics::{counter, gauge};
+use metrics::counter;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
@@ -57,9 +57,9 @@ impl Keeper {
                     if let Some(old) = leaving.take() {
                         tokio::spawn(old.end_after(self.shared.timings.handover));
                     }
-                    self.connected(1.0);
+                    self.shared.connected(1);
                     let left = running.until_left().await;
-                    self.connected(-1.0);
+                    self.shared.connected(-1);
                     left
                 }
                 Err(error) => Err(error),
@@ -101,10 +101,6 @@ impl Keeper {
             stop,
             since: Instant::now(),
         }
-    }
-
-    fn connected(&self, change: f64) {
-        gauge!("marketlake_stream_connections", "feed" => self.shared.name()).increment(change);
     }
 
     /// Waits after a failure: by backoff, and at least as long as the exchange requests.

@@ -44,7 +44,11 @@ impl ListingsFollower {
         let mut failures = 0;
         while !self.stop.is_cancelled() {
             let timings = self.shared.timings;
-            let pause = match self.read().await {
+            let read = tokio::select! {
+                () = self.stop.cancelled() => break,
+                read = self.read() => read,
+            };
+            let pause = match read {
                 Ok(listings) => {
                     failures = 0;
                     self.divide(&listings, &mut parts);
@@ -67,13 +71,6 @@ impl ListingsFollower {
     }
 
     fn pause_after(&self, error: &FeedError, failures: u32) -> Duration {
-        let text = error.to_string();
-        tracing::warn!(
-            feed = self.shared.name(),
-            error = text,
-            "cannot read the list of pairs"
-        );
-        self.shared.fail(&text);
         let timings = self.shared.timings;
         let chance = rand::random();
         let own = backoff(
@@ -82,7 +79,16 @@ impl ListingsFollower {
             failures,
             chance,
         );
-        error.pause().map_or(own, |pause| pause.max(own))
+        let pause = error.pause().map_or(own, |pause| pause.max(own));
+        let text = error.to_string();
+        tracing::warn!(
+            feed = self.shared.name(),
+            error = text,
+            retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "cannot read the list of pairs"
+        );
+        self.shared.fail(&text);
+        pause
     }
 
     async fn read(&self) -> Result<Vec<Listing>, FeedError> {

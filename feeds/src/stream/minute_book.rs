@@ -307,11 +307,11 @@ impl MinuteBook {
             .collect()
     }
 
-    /// Whether all sessions have received what follows a minute.
+    /// Whether all sessions have received what follows a minute. Without any nothing is waited for.
     pub(super) fn is_settled(&self, minute: Minute) -> bool {
         let until = minute.plus(1).start().plus(SETTLE_TIME);
         let mut sessions = self.sessions.values();
-        !self.sessions.is_empty() && sessions.all(|session| session.has_reached(until))
+        sessions.all(|session| session.has_reached(until))
     }
 
     /// Samples of all pairs whose minute is whole, and what was rejected since the last call that

@@ -1,11 +1,12 @@
 //! Shared state of a feed's connections.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 use marketlake_common::{SecretUrl, scrub};
 use marketlake_model::{Millis, PRICE};
-use metrics::counter;
+use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) prices: Option<Arc<dyn Feed>>,
     pub(super) book: Mutex<MinuteBook>,
+    /// Connections that are live.
+    pub(super) connections: AtomicI64,
     /// Error of the last connection or list of pairs that failed.
     pub(super) last_error: Mutex<Option<String>>,
     pub(super) this: Weak<Self>,
@@ -82,6 +85,20 @@ impl Shared {
         tracing::trace!(feed = self.name(), kind, "message ignored");
         counter!("marketlake_stream_events_total", "feed" => self.name(), "outcome" => "ignored")
             .increment(1);
+    }
+
+    /// One connection more, or one less, is live.
+    pub(super) fn connected(&self, change: i64) {
+        self.connections.fetch_add(change, Ordering::Relaxed);
+        self.report();
+    }
+
+    /// Reports the connections that are live. Each minute too: a feed may start before the
+    /// recorder of metrics.
+    pub(super) fn report(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        let live = self.connections.load(Ordering::Relaxed) as f64;
+        gauge!("marketlake_stream_connections", "feed" => self.name()).set(live);
     }
 
     /// Remembers an error for whoever requests a minute.
