@@ -18,6 +18,9 @@ use super::shared::Shared;
 /// Age of a connection after which its end does not count as a further failure in a row.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
+/// Times that a handover is prolonged while the next session has proved nothing yet.
+const MAX_HANDOVERS: u32 = 6;
+
 /// Sessions of all feeds of the process have numbers of their own.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
@@ -34,6 +37,7 @@ struct Running {
     task: JoinHandle<Result<(), StreamError>>,
     stop: CancellationToken,
     since: Instant,
+    session: u64,
 }
 
 impl Keeper {
@@ -55,7 +59,8 @@ impl Keeper {
             let outcome = match running.until_live().await {
                 Ok(()) => {
                     if let Some(old) = leaving.take() {
-                        tokio::spawn(old.end_after(self.shared.timings.handover));
+                        let shared = Arc::clone(&self.shared);
+                        tokio::spawn(old.hand_over(shared, running.session));
                     }
                     self.shared.connected(1);
                     let left = running.until_left().await;
@@ -88,9 +93,10 @@ impl Keeper {
     fn connect(&self) -> Running {
         let (state, states) = watch::channel(ConnectionState::Connecting);
         let stop = self.stop.child_token();
+        let session = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
         let connection = Connection {
             shared: Arc::clone(&self.shared),
-            session: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
+            session,
             symbols: self.symbols.clone(),
             state,
             stop: stop.clone(),
@@ -100,6 +106,7 @@ impl Keeper {
             task: tokio::spawn(connection.run()),
             stop,
             since: Instant::now(),
+            session,
         }
     }
 
@@ -185,11 +192,18 @@ impl Running {
         }
     }
 
-    /// Ends it after a pause, or when everything is stopped.
-    async fn end_after(self, pause: Duration) {
-        tokio::select! {
-            () = self.stop.cancelled() => (),
-            () = sleep(pause) => (),
+    /// Ends it once the next session proves by itself what comes, or when everything is stopped.
+    async fn hand_over(self, shared: Arc<Shared>, next: u64) {
+        let handover = shared.timings.handover;
+        let deadline = Instant::now() + handover * MAX_HANDOVERS;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(handover) => (),
+            }
+            if shared.book.lock().is_proving(next) || Instant::now() >= deadline {
+                return;
+            }
         }
     }
 }

@@ -6,36 +6,34 @@ use marketlake_model::{Exact, Millis, Minute};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LastPrice {
     /// Of a trade, or a candle.
-    pub(super) traded: Option<TradedPrice>,
+    pub(super) traded: Option<KnownPrice>,
     /// As the exchange quotes it when a session begins.
-    pub(super) quoted: Option<QuotedPrice>,
+    pub(super) quoted: Option<KnownPrice>,
 }
 
-/// Price of a trade, or of a candle.
+/// A price, and up to when it is proved to be the last one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TradedPrice {
+pub(super) struct KnownPrice {
     pub(super) price: Exact,
-    /// Time of the trade, within its minute.
-    pub(super) time: Millis,
-    pub(super) id: u64,
-}
-
-/// Price that the exchange quoted in a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct QuotedPrice {
-    pub(super) price: Exact,
+    /// Time and id of the trade, or the arrival of a quote.
+    pub(super) order: (Millis, u64),
+    /// First minute of which it may be the price before.
+    pub(super) usable_from: Minute,
+    /// Session in which it came.
     pub(super) session: u64,
-    /// Interruptions of the session by then: a further one makes it void.
+    /// Interruptions of the session by then. Until the next one the session shows a newer price.
     pub(super) interruptions: u64,
-    pub(super) arrival: Millis,
+    /// Time up to which no newer price can be missing.
+    pub(super) proved_until: Millis,
 }
 
 impl LastPrice {
     /// Prices that were known before a minute.
     pub(super) fn before(self, minute: Minute) -> Self {
+        let usable = |known: &KnownPrice| known.usable_from <= minute;
         Self {
-            traded: self.traded.filter(|known| known.time < minute.start()),
-            quoted: self.quoted.filter(|known| known.arrival.minute() <= minute),
+            traded: self.traded.filter(usable),
+            quoted: self.quoted.filter(usable),
         }
     }
 }

@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 
 use marketlake_model::{Metric, Millis, Minute, PRICE, Rejected};
 
-use super::pair::{Pair, SETTLE_TIME, Sessions};
+use super::pair::{Origin, Pair, SETTLE_TIME, Sessions, Window};
 use super::pair_minute::{Trade, TradeError, amount, candle, trade_number};
 use super::protocol::{Listing, StreamEvent};
-use super::session::MAX_AHEAD;
+use super::session::{MAX_AHEAD, Session};
 use crate::batch::Batch;
 
 /// Minutes that are held, the one under construction included.
@@ -56,8 +56,6 @@ struct Dated<'a> {
     arrival: Millis,
     time: Millis,
     minute: Minute,
-    /// Minutes back to which it is taken in.
-    minutes: i64,
 }
 
 impl MinuteBook {
@@ -133,9 +131,25 @@ impl MinuteBook {
 
     /// A session is over.
     pub(super) fn end(&mut self, session: u64) {
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.end();
+        if let Some(known) = self.sessions.get_mut(&session) {
+            known.end();
+            if known.newest().is_none() {
+                self.sessions.remove(&session);
+            }
         }
+    }
+
+    /// Whether a session's own events prove what comes: the one before it is not needed.
+    pub(super) fn is_proving(&self, session: u64) -> bool {
+        let known = self.sessions.get(&session);
+        known.is_none_or(Session::is_proving)
+    }
+
+    /// Interruptions of a session.
+    pub(super) fn interruptions(&self, session: u64) -> u64 {
+        self.sessions
+            .get(&session)
+            .map_or(0, Session::interruptions)
     }
 
     /// Takes an event of a session in.
@@ -169,7 +183,6 @@ impl MinuteBook {
                     arrival,
                     time: *time,
                     minute: time.minute(),
-                    minutes: OPEN_MINUTES,
                 };
                 self.take_dated(&dated, parsed, Pair::take_trade)
             }
@@ -184,7 +197,8 @@ impl MinuteBook {
                 trades,
                 closed,
             } => {
-                let is_final = *closed || *time >= minute.plus(1).start();
+                let settled = minute.plus(1).start().plus(SETTLE_TIME);
+                let is_final = *closed || *time >= settled;
                 let parsed = candle(close, high, low, volume, *trades)
                     .map(|candle| (candle, *minute, *time, is_final));
                 let dated = Dated {
@@ -193,11 +207,7 @@ impl MinuteBook {
                     arrival,
                     time: *time,
                     minute: *minute,
-                    minutes: HELD_MINUTES,
                 };
-                if is_final && *time <= arrival.plus(MAX_AHEAD) {
-                    self.take_quote(session, symbol, close, arrival);
-                }
                 self.take_dated(&dated, parsed, Pair::take_candle)
             }
             StreamEvent::LastPrice { symbol, price } => {
@@ -219,8 +229,12 @@ impl MinuteBook {
         let (Some(pair), Ok(price)) = (self.pairs.get_mut(symbol), amount("price", price)) else {
             return false;
         };
-        let known = self.sessions.entry(session).or_default();
-        pair.take_quote(session, known.interruptions(), arrival, price);
+        let interruptions = self.sessions.entry(session).or_default().interruptions();
+        let origin = Origin {
+            session,
+            interruptions,
+        };
+        pair.take_quote(price, arrival, origin);
         true
     }
 
@@ -228,7 +242,7 @@ impl MinuteBook {
         &mut self,
         dated: &Dated<'_>,
         parsed: Result<T, String>,
-        take: impl FnOnce(&mut Pair, T) -> Result<(), TradeError>,
+        take: impl FnOnce(&mut Pair, T, Origin, Window) -> Result<(), TradeError>,
     ) -> EventOutcome {
         let &Dated {
             session,
@@ -236,7 +250,6 @@ impl MinuteBook {
             arrival,
             time,
             minute,
-            minutes,
         } = dated;
         let Some(pair) = self.pairs.get_mut(symbol) else {
             return self.rejected(symbol, "the symbol is not listed");
@@ -252,14 +265,20 @@ impl MinuteBook {
             return self.rejected(symbol, &reason);
         }
         self.advance(session, time, arrival, minute);
-        let newest = self.newest;
-        if newest.is_some_and(|newest| minute < newest.plus(1 - minutes)) {
-            return EventOutcome::Late;
-        }
+        let interruptions = self.sessions.entry(session).or_default().interruptions();
+        let origin = Origin {
+            session,
+            interruptions,
+        };
+        let newest = self.newest.unwrap_or(minute);
+        let window = Window {
+            oldest: newest.plus(1 - HELD_MINUTES),
+            open_from: newest.plus(1 - OPEN_MINUTES),
+        };
         let Some(pair) = self.pairs.get_mut(symbol) else {
             return EventOutcome::Rejected;
         };
-        let reason = match parsed.map(|value| take(pair, value)) {
+        let reason = match parsed.map(|value| take(pair, value, origin, window)) {
             Ok(Ok(())) => return EventOutcome::Accepted,
             Ok(Err(TradeError::Duplicate)) => return EventOutcome::Duplicate,
             Ok(Err(TradeError::Late)) => return EventOutcome::Late,
@@ -267,7 +286,9 @@ impl MinuteBook {
             Ok(Err(TradeError::TooMany)) => "too many trades in a minute".to_owned(),
             Err(reason) => reason,
         };
-        pair.mark_incomplete(minute);
+        if minute >= window.oldest {
+            pair.mark_incomplete(minute);
+        }
         self.rejected(symbol, &reason)
     }
 
@@ -284,11 +305,11 @@ impl MinuteBook {
         }
         self.newest = Some(minute);
         let oldest = minute.plus(1 - HELD_MINUTES);
-        self.sessions
-            .retain(|_, session| !session.is_forgotten(oldest.start()));
         for pair in self.pairs.values_mut() {
             pair.forget(oldest, minute.plus(1 - OPEN_MINUTES), &self.sessions);
         }
+        self.sessions
+            .retain(|_, session| !session.is_forgotten(oldest.start()));
     }
 
     fn oldest(&self) -> Option<Minute> {
@@ -302,7 +323,7 @@ impl MinuteBook {
         };
         let pairs = self.pairs.iter();
         pairs
-            .filter(|(_, pair)| pair.is_without_price(session, known))
+            .filter(|(_, pair)| pair.is_without_price(session, known.interruptions()))
             .map(|(symbol, pair)| (symbol.clone(), pair.name().to_owned()))
             .collect()
     }

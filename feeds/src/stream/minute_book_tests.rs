@@ -6,6 +6,9 @@ use marketlake_model::Sample;
 
 use super::*;
 
+#[path = "last_price_tests.rs"]
+mod last_price;
+
 /// 2026-11-24T10:00:00Z.
 const START: Minute = Minute::from_number(29_925_240);
 
@@ -189,65 +192,6 @@ fn a_connection_that_is_open_and_silent_proves_nothing() {
     book.end(1);
     assert!(book.is_settled(START), "nothing more comes");
     assert_eq!(samples(&mut book, 0), NONE);
-}
-
-#[test]
-fn a_minute_without_a_trade_has_the_last_price_and_no_volume() {
-    let mut book = book();
-    subscribe(&mut book, 1, -10);
-    reach(&mut book, 1, 64);
-    assert_eq!(samples(&mut book, 0), NONE, "no price is known");
-    take(&mut book, 1, &trade(1, 70, "3", "1"), 70);
-    // The first trade of a later minute comes before this one is given out.
-    take(&mut book, 1, &trade(2, 181, "4", "1"), 181);
-    reach(&mut book, 1, 184);
-    let quiet = [
-        "btcusd:high=3",
-        "btcusd:low=3",
-        "btcusd:trades=0",
-        "btcusd:volume=0",
-        "btcusd=3",
-    ];
-    assert_eq!(samples(&mut book, 2), quiet);
-    assert_eq!(samples(&mut book, 0), NONE, "before the first price");
-}
-
-#[test]
-fn the_price_before_a_gap_is_not_the_price_after_it() {
-    let mut book = book();
-    subscribe(&mut book, 1, -10);
-    take(&mut book, 1, &trade(1, 10, "3", "1"), 10);
-    book.end(1);
-    subscribe(&mut book, 2, 100);
-    reach(&mut book, 2, 183);
-    assert_eq!(samples(&mut book, 2), NONE);
-    assert_eq!(
-        book.without_price(2),
-        [("BTC/USD".to_owned(), "btcusd".to_owned())]
-    );
-    assert_eq!(take(&mut book, 2, &quote("5"), 184), EventOutcome::Accepted);
-    assert_eq!(book.without_price(2), []);
-    assert_eq!(
-        samples(&mut book, 2),
-        NONE,
-        "the quote is of a later minute"
-    );
-    reach(&mut book, 2, 244);
-    assert!(samples(&mut book, 3).contains(&"btcusd=5".to_owned()));
-    // An interruption: trades may have been missed.
-    book.interrupt(2);
-    reach(&mut book, 2, 250);
-    reach(&mut book, 2, 400);
-    assert_eq!(samples(&mut book, 5), NONE);
-}
-
-#[test]
-fn a_quote_that_comes_before_the_acknowledgement_counts() {
-    let mut book = book();
-    assert_eq!(take(&mut book, 1, &quote("5"), -11), EventOutcome::Accepted);
-    subscribe(&mut book, 1, -10);
-    reach(&mut book, 1, 63);
-    assert!(samples(&mut book, 0).contains(&"btcusd=5".to_owned()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketlake_model::{Exact, HIGH, LOW, Metric, Millis, Minute, PRICE, Sample, TRADES, VOLUME};
 
-use super::last_price::{LastPrice, QuotedPrice, TradedPrice};
+use super::last_price::{KnownPrice, LastPrice};
 use super::pair_minute::{Candle, PairMinute, Trade, TradeError, Values};
 use super::session::{MAX_AHEAD, Session, Span, known_from};
 use crate::batch::Batch;
@@ -31,6 +31,33 @@ struct Subscription {
     since: Option<Millis>,
     /// Newest event of the session when one of the pair was lost.
     until: Option<Millis>,
+}
+
+/// Minutes that take events in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Oldest minute that is held.
+    pub(super) oldest: Minute,
+    /// Oldest minute that takes trades in.
+    pub(super) open_from: Minute,
+}
+
+/// Session in which an event came, and its interruptions by then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) session: u64,
+    pub(super) interruptions: u64,
+}
+
+/// Spans of a pair, and that of the session in which a price came: what follows it there is known.
+fn with_own(spans: &[Span], known: &KnownPrice, sessions: &Sessions) -> Vec<Span> {
+    let own = sessions.get(&known.session);
+    let own = own.filter(|session| session.interruptions() == known.interruptions);
+    let own = own.and_then(Session::newest).map(|newest| Span {
+        from: known.proved_until,
+        to: newest,
+    });
+    spans.iter().copied().chain(own).collect()
 }
 
 /// Sessions by their number.
@@ -112,26 +139,37 @@ impl Pair {
         all.any(|own| own.session == session && own.until.is_none())
     }
 
-    /// Whether a session has it subscribed, and has neither traded nor quoted it.
-    pub(super) fn is_without_price(&self, number: u64, session: &Session) -> bool {
-        let traded = self.last_price.traded;
-        let is_traded = traded.is_some_and(|known| session.knows(known.time));
-        let quoted = self.last_price.quoted;
-        let is_quoted = quoted.is_some_and(|known| {
-            (known.session, known.interruptions) == (number, session.interruptions())
-        });
-        self.is_subscribed(number) && !is_traded && !is_quoted
+    /// Whether a session has it subscribed, and has shown no price of it since it was interrupted.
+    pub(super) fn is_without_price(&self, number: u64, interruptions: u64) -> bool {
+        let LastPrice { traded, quoted } = self.last_price;
+        let is_own =
+            |known: &KnownPrice| (known.session, known.interruptions) == (number, interruptions);
+        self.is_subscribed(number) && !traded.iter().chain(&quoted).any(is_own)
     }
 
     /// Forgets minutes and sessions that are no longer held, and the ids of trades before
     /// `ids_from`.
     pub(super) fn forget(&mut self, oldest: Minute, ids_from: Minute, sessions: &Sessions) {
+        self.prove_prices(sessions);
         self.minutes = self.minutes.split_off(&oldest);
         for (_, minute) in self.minutes.range_mut(..ids_from) {
             minute.close();
         }
-        self.subscriptions
-            .retain(|own| sessions.contains_key(&own.session));
+        let is_held = |own: &Subscription| {
+            let session = sessions.get(&own.session);
+            session.is_some_and(|session| !session.is_forgotten(oldest.start()))
+        };
+        self.subscriptions.retain(is_held);
+    }
+
+    /// Moves the proofs of prices on, so that the sessions behind them can be forgotten.
+    fn prove_prices(&mut self, sessions: &Sessions) {
+        let spans = self.spans(sessions);
+        let LastPrice { traded, quoted } = &mut self.last_price;
+        for known in [traded, quoted].into_iter().flatten() {
+            let spans = with_own(&spans, known, sessions);
+            known.proved_until = Span::reach(&spans, known.proved_until);
+        }
     }
 
     /// Number of minutes that are held.
@@ -146,11 +184,26 @@ impl Pair {
         self.minute(minute).mark_incomplete();
     }
 
-    /// Takes a trade in.
-    pub(super) fn take_trade(&mut self, trade: Trade) -> Result<(), TradeError> {
-        let taken = self.minute(trade.time.minute()).take_trade(trade);
-        if taken.is_ok() {
-            self.note_price(trade.time, trade.id, trade.price);
+    /// Takes a trade of a session in. One that is too late for its minute is the last price all
+    /// the same, and its minute, if it is held, is not whole: it may have come before, or not.
+    pub(super) fn take_trade(
+        &mut self,
+        trade: Trade,
+        origin: Origin,
+        window: Window,
+    ) -> Result<(), TradeError> {
+        let minute = trade.time.minute();
+        let taken = if minute >= window.open_from {
+            self.minute(minute).take_trade(trade)
+        } else {
+            Err(TradeError::Late)
+        };
+        if taken == Err(TradeError::Late) && minute >= window.oldest {
+            self.minute(minute).mark_incomplete();
+        }
+        if matches!(taken, Ok(()) | Err(TradeError::Late)) {
+            let order = (trade.time, trade.id);
+            self.note_price(trade.price, order, trade.time, origin);
         }
         taken
     }
@@ -159,28 +212,36 @@ impl Pair {
     pub(super) fn take_candle(
         &mut self,
         (candle, minute, time, is_final): (Candle, Minute, Millis, bool),
+        origin: Origin,
+        window: Window,
     ) -> Result<(), TradeError> {
+        if minute < window.oldest {
+            self.note_candle_price(candle.close, minute, time, origin);
+            return Err(TradeError::Late);
+        }
         if self.minute(minute).take_candle(candle, time, is_final) {
-            // A candle's last state is sent after its minute, of which its price is.
-            let last = Millis(minute.plus(1).start().0 - 1);
-            self.note_price(time.clamp(minute.start(), last), 0, candle.close);
+            self.note_candle_price(candle.close, minute, time, origin);
         }
         Ok(())
     }
 
+    /// Notes the price of a candle, whose last state is sent after its minute, of which its price
+    /// is. As of the event's time the exchange has no newer one.
+    fn note_candle_price(&mut self, price: Exact, minute: Minute, time: Millis, origin: Origin) {
+        let last = Millis(minute.plus(1).start().0 - 1);
+        let order = (time.clamp(minute.start(), last), 0);
+        self.note_price(price, order, time, origin);
+    }
+
     /// Takes a price in that the exchange quotes for a session.
-    pub(super) fn take_quote(
-        &mut self,
-        session: u64,
-        interruptions: u64,
-        arrival: Millis,
-        price: Exact,
-    ) {
-        self.last_price.quoted = Some(QuotedPrice {
+    pub(super) fn take_quote(&mut self, price: Exact, arrival: Millis, origin: Origin) {
+        self.last_price.quoted = Some(KnownPrice {
             price,
-            session,
-            interruptions,
-            arrival,
+            order: (arrival, 0),
+            usable_from: arrival.minute(),
+            session: origin.session,
+            interruptions: origin.interruptions,
+            proved_until: arrival,
         });
     }
 
@@ -190,10 +251,17 @@ impl Pair {
         self.minutes.entry(minute).or_insert_with(new)
     }
 
-    fn note_price(&mut self, time: Millis, id: u64, price: Exact) {
+    fn note_price(&mut self, price: Exact, order: (Millis, u64), at: Millis, origin: Origin) {
         let known = self.last_price.traded;
-        if known.is_none_or(|known| (known.time, known.id) <= (time, id)) {
-            self.last_price.traded = Some(TradedPrice { price, time, id });
+        if known.is_none_or(|known| known.order <= order) {
+            self.last_price.traded = Some(KnownPrice {
+                price,
+                order,
+                usable_from: order.0.minute().plus(1),
+                session: origin.session,
+                interruptions: origin.interruptions,
+                proved_until: at,
+            });
         }
     }
 
@@ -207,7 +275,7 @@ impl Pair {
         };
         let is_whole = match state.candle_time() {
             // Its totals are the exchange's own: only its last state must have come.
-            Some(time) => state.is_final() || covers(time.plus(MAX_AHEAD)),
+            Some(time) => state.is_final() || covers(time.plus(MAX_AHEAD).min(until)),
             None => covers(minute.start()),
         };
         state.values().filter(|_| is_whole)
@@ -224,19 +292,17 @@ impl Pair {
             Some((_, state)) => state.opening(),
             None => self.last_price,
         };
+        if !covers(minute.start()) {
+            return None;
+        }
+        let spans = self.spans(sessions);
+        let is_proved = |known: &KnownPrice| {
+            let spans = with_own(&spans, known, sessions);
+            Span::reach(&spans, known.proved_until) >= minute.start()
+        };
         let LastPrice { traded, quoted } = last.before(minute);
-        let traded = traded.filter(|known| {
-            let since = known.time.plus(MAX_AHEAD);
-            covers(since.min(minute.start()))
-        });
-        let quoted = quoted.filter(|known| {
-            let session = sessions.get(&known.session);
-            let interruptions = session.map(Session::interruptions);
-            interruptions == Some(known.interruptions) && covers(minute.start())
-        });
-        let price = traded.map(|known| known.price);
-        let price = price.or_else(|| quoted.map(|known| known.price));
-        price.map(Values::quiet)
+        let known = traded.filter(is_proved).or(quoted.filter(is_proved))?;
+        Some(Values::quiet(known.price))
     }
 
     fn spans(&self, sessions: &Sessions) -> Vec<Span> {

@@ -25,17 +25,25 @@ pub(super) struct Span {
 impl Span {
     /// Whether spans cover a time together, without a gap.
     pub(super) fn cover(spans: &[Self], from: Millis, to: Millis) -> bool {
+        let is_in = spans
+            .iter()
+            .any(|span| span.from <= from && from <= span.to);
+        is_in && Self::reach(spans, from) >= to
+    }
+
+    /// Time up to which spans reach from an instant without a gap: the instant itself, if none
+    /// holds it.
+    pub(super) fn reach(spans: &[Self], from: Millis) -> Millis {
         let mut reached = from;
         // Each round joins one more span, so that there are at most as many rounds as spans.
         for _ in spans {
             let joined = spans.iter().filter(|span| span.from <= reached);
             match joined.map(|span| span.to).max() {
-                Some(end) if end >= to => return true,
                 Some(end) if end > reached => reached = end,
-                _ => return false,
+                _ => break,
             }
         }
-        false
+        reached
     }
 }
 
@@ -62,7 +70,9 @@ impl Session {
     pub(super) fn advance(&mut self, time: Millis, arrival: Millis) -> Vec<String> {
         let newest = self.newest.map_or(time, |newest| newest.max(time));
         self.newest = Some(newest);
-        self.from.get_or_insert(known_from(newest, arrival));
+        // A later event proves as much; less of it where the receiver's clock was ahead before.
+        let from = known_from(newest, arrival);
+        self.from = Some(self.from.map_or(from, |known| known.min(from)));
         std::mem::take(&mut self.pending)
     }
 
@@ -86,6 +96,7 @@ impl Session {
     pub(super) fn end(&mut self) {
         self.interrupt();
         self.is_over = true;
+        self.pending = Vec::new();
     }
 
     /// Whether it is over, and nothing of it is as new as this.
@@ -108,9 +119,9 @@ impl Session {
         self.interruptions
     }
 
-    /// Whether the running span holds an instant, or nearly.
-    pub(super) fn knows(&self, time: Millis) -> bool {
-        self.from.is_some_and(|from| from <= time.plus(MAX_AHEAD))
+    /// Whether the running span has begun, and its beginning is past.
+    pub(super) fn is_proving(&self) -> bool {
+        self.from.is_some() && self.newest >= self.from
     }
 
     /// Spans of a subscription that began at an instant.

@@ -109,7 +109,11 @@ impl Shared {
     /// Fetches the prices of pairs that a session has subscribed and whose price is not known: a
     /// pair that is not traded sends none. In the background.
     pub(super) fn fetch_prices(&self, session: u64) {
-        if self.book.lock().without_price(session).is_empty() {
+        let (interruptions, wanted) = {
+            let book = self.book.lock();
+            (book.interruptions(session), book.without_price(session))
+        };
+        if wanted.is_empty() {
             return;
         }
         let (Some(prices), Some(shared)) = (self.prices.clone(), self.this.upgrade()) else {
@@ -118,7 +122,7 @@ impl Shared {
         let minute = self.now().minute();
         tokio::spawn(async move {
             match prices.samples(minute).await {
-                Ok(batch) => shared.take_prices(session, &batch),
+                Ok(batch) => shared.take_prices(session, interruptions, wanted, &batch),
                 Err(error) => {
                     tracing::warn!(feed = shared.name(), %error, "no prices of quiet pairs");
                 }
@@ -126,7 +130,14 @@ impl Shared {
         });
     }
 
-    fn take_prices(&self, session: u64, batch: &Batch) {
+    /// Takes prices in for the pairs for which they were requested, if nothing was lost meanwhile.
+    fn take_prices(
+        &self,
+        session: u64,
+        interruptions: u64,
+        wanted: Vec<(String, String)>,
+        batch: &Batch,
+    ) {
         let samples = batch.samples.iter();
         let prices: HashMap<&str, String> = samples
             .filter(|sample| sample.metric.measure() == PRICE)
@@ -134,7 +145,10 @@ impl Shared {
             .collect();
         let mut book = self.book.lock();
         let arrival = self.now();
-        for (symbol, pair) in book.without_price(session) {
+        if book.interruptions(session) != interruptions {
+            return;
+        }
+        for (symbol, pair) in wanted {
             if let Some(price) = prices.get(pair.as_str()) {
                 let (symbol, price) = (symbol.into(), price.into());
                 book.take(session, &StreamEvent::LastPrice { symbol, price }, arrival);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fail::fail_point;
+use futures::future::join_all;
 use marketlake_common::failure_log::FailureLog;
 use marketlake_entities::records::job_runs::JobRunState;
 use marketlake_feeds::{Batch, Coverage, ReplayClock};
@@ -80,8 +81,10 @@ impl IngestMinute {
         let mut whole = Batch::default();
         let mut failures = Vec::new();
         let mut first_error = None;
-        for feed in &shard.feeds {
-            match feed.samples(slot).await {
+        // At once: a stream may wait for what follows the minute.
+        let answers = join_all(shard.feeds.iter().map(|feed| feed.samples(slot))).await;
+        for (feed, answer) in shard.feeds.iter().zip(answers) {
+            match answer {
                 Ok(mut batch) => {
                     batch.retain_slot(slot);
                     let name = feed.name().to_owned();
