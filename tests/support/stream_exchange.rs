@@ -13,7 +13,7 @@ use super::stream_server::{Shared, State, accept, play};
 /// Answers of an exchange to a message of its client.
 pub type Acknowledge = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
-/// What happens to one connection.
+/// Script of one connection.
 #[derive(Clone)]
 pub struct Script {
     /// Status and `Retry-After` in place of the upgrade.
@@ -122,7 +122,7 @@ impl StreamExchange {
             .clone()
     }
 
-    /// What happened so far, in its order: `opened`, `heard` and `closed`, each with the number of
+    /// Events so far, in their order: `opened`, `heard` and `closed`, each with the number of
     /// a connection.
     pub fn log(&self) -> Vec<(&'static str, usize)> {
         self.shared.state.lock().unwrap().log.clone()

@@ -58,6 +58,15 @@ struct Dated<'a> {
     minute: Minute,
 }
 
+/// Origin of an event that comes now.
+fn origin(sessions: &mut Sessions, session: u64) -> Origin {
+    let interruptions = sessions.entry(session).or_default().interruptions();
+    Origin {
+        session,
+        interruptions,
+    }
+}
+
 impl MinuteBook {
     pub(super) fn new(market: &'static str) -> Self {
         Self {
@@ -229,11 +238,7 @@ impl MinuteBook {
         let (Some(pair), Ok(price)) = (self.pairs.get_mut(symbol), amount("price", price)) else {
             return false;
         };
-        let interruptions = self.sessions.entry(session).or_default().interruptions();
-        let origin = Origin {
-            session,
-            interruptions,
-        };
+        let origin = origin(&mut self.sessions, session);
         pair.take_quote(price, arrival, origin);
         true
     }
@@ -265,11 +270,7 @@ impl MinuteBook {
             return self.rejected(symbol, &reason);
         }
         self.advance(session, time, arrival, minute);
-        let interruptions = self.sessions.entry(session).or_default().interruptions();
-        let origin = Origin {
-            session,
-            interruptions,
-        };
+        let origin = origin(&mut self.sessions, session);
         let newest = self.newest.unwrap_or(minute);
         let window = Window {
             oldest: newest.plus(1 - HELD_MINUTES),

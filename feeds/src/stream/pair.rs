@@ -271,7 +271,9 @@ impl Pair {
         let until = minute.plus(1).start().plus(SETTLE_TIME);
         let covers = |from: Millis| Span::cover(&spans, from, until);
         let Some(state) = self.minutes.get(&minute) else {
-            return self.quiet(minute, sessions, covers);
+            return covers(minute.start())
+                .then(|| self.quiet(minute, sessions, &spans))
+                .flatten();
         };
         let is_whole = match state.candle_time() {
             // Its totals are the exchange's own: only its last state must have come.
@@ -281,23 +283,14 @@ impl Pair {
         state.values().filter(|_| is_whole)
     }
 
-    /// Values of a minute without a trade, if its price is known without a gap.
-    fn quiet(
-        &self,
-        minute: Minute,
-        sessions: &Sessions,
-        covers: impl Fn(Millis) -> bool,
-    ) -> Option<Values> {
+    /// Values of a minute that spans cover, without a trade, if its price is known without a gap.
+    fn quiet(&self, minute: Minute, sessions: &Sessions, spans: &[Span]) -> Option<Values> {
         let last = match self.minutes.range(minute..).next() {
             Some((_, state)) => state.opening(),
             None => self.last_price,
         };
-        if !covers(minute.start()) {
-            return None;
-        }
-        let spans = self.spans(sessions);
         let is_proved = |known: &KnownPrice| {
-            let spans = with_own(&spans, known, sessions);
+            let spans = with_own(spans, known, sessions);
             Span::reach(&spans, known.proved_until) >= minute.start()
         };
         let LastPrice { traded, quoted } = last.before(minute);
