@@ -81,6 +81,7 @@ async fn every_record_comes_back_as_it_was_written() {
             pair: Set("hottry".to_owned()),
             measure: Set("price".to_owned()),
             created_at: Set(Millis(1)),
+            recorded_at: Set(Some(Millis(2))),
         };
         let metric = metric.insert(&database).await.unwrap();
         assert_eq!(

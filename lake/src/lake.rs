@@ -1,14 +1,12 @@
 //! Facade of the lake: store, catalog, the last 24 hours in memory, and the choice of an engine.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use marketlake_entities::Clock;
-use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Entity, Model};
 use marketlake_model::{Metric, Millis, Minute};
 use parking_lot::{Mutex, RwLock};
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QuerySelect};
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait};
 use tokio::sync::Notify;
 
 use crate::athena::client::AthenaClient;
@@ -16,7 +14,7 @@ use crate::athena::error::AthenaError;
 use crate::athena::options::AthenaOptions;
 use crate::catalog::directory::Directory;
 use crate::catalog::upload_intents::Intents;
-use crate::catalog::{identity, segments};
+use crate::catalog::{identity, metrics, segments};
 use crate::error::LakeError;
 use crate::query::engine::athena::AthenaEngine;
 use crate::query::engine::datafusion::session::DataFusionEngine;
@@ -57,7 +55,8 @@ pub struct LakeStats {
 
 impl Lake {
     /// Opens the lake and reads its directory; the window stays empty until `Queries::follow` fills
-    /// it. `market_order` says which market owns a short name.
+    /// it. `market_order` has the markets of the feeds by priority, which decides the owner of a
+    /// short name.
     ///
     /// # Errors
     /// Fails if the catalog cannot be read.
@@ -229,23 +228,16 @@ impl Lake {
         Ok(self.directory().resolve(name))
     }
 
-    /// Reads the directory anew where it has grown.
+    /// Reads the directory anew where it has grown, or a feed recorded one of its metrics first.
     ///
     /// # Errors
     /// Fails if the catalog cannot be read.
     pub async fn refresh_directory(&self) -> Result<(), LakeError> {
-        let known = self.directory().len() as u64;
-        if metrics::Entity::find().count(&self.database).await? == known {
+        if metrics::counts(&self.database).await? == self.directory().counts() {
             return Ok(());
         }
-        let ids: Vec<String> = metrics::Entity::find()
-            .select_only()
-            .column(metrics::Column::Id)
-            .into_tuple()
-            .all(&self.database)
-            .await?;
-        let read: BTreeSet<Metric> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        *self.directory.write() = Arc::new(Directory::new(read, &self.market_order));
+        let entries = metrics::entries(&self.database).await?;
+        *self.directory.write() = Arc::new(Directory::new(entries, &self.market_order));
         Ok(())
     }
 
@@ -326,7 +318,7 @@ impl Lake {
     /// Fails if the catalog cannot be read.
     pub async fn stats(&self) -> Result<LakeStats, LakeError> {
         let (segments, samples, bytes, rollup_bytes) = segments::totals(&self.database).await?;
-        let metrics = metrics::Entity::find().count(&self.database).await?;
+        let metrics = metrics::counts(&self.database).await?.known;
         Ok(LakeStats {
             segments,
             samples,

@@ -13,7 +13,10 @@ mod sample;
 
 pub use exact::{Exact, ParseExactError};
 pub use jump::{Direction, Jump, JumpRule, NoData, ParseDirectionError, RollingSum};
-pub use metric::{HIGH, LOW, Metric, PRICE, ParseMetricError, SIMULATED, TRADES, VOLUME};
+pub use metric::{
+    HIGH, LOW, Metric, PRICE, ParseMetricError, SIMULATED, TRADES, VOLUME, VOLUME_24H,
+    canonical_name,
+};
 pub use minute::{Millis, Minute, ParseTimeError, parse_time};
 pub use pattern::{ParsePatternError, Pattern};
 pub use sample::{Rejected, Sample};

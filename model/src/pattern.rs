@@ -4,14 +4,15 @@ use marketlake_common::excerpt;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::metric::Metric;
+use crate::metric::{Metric, canonical_name};
 
 /// A metric by id or by short name, or many by `*`: `binance:hottry`, `hottry`, `*usdt`,
 /// `binance:*:volume`; or a list of such, separated by commas.
 ///
 /// Without `:` it is about prices of that pair on any market; with one it is compared with
 /// the whole id and with the short name. `*` stands for any run of characters but `:`;
-/// the pattern `*` alone stands for every metric.
+/// the pattern `*` alone stands for every metric. Letter case, and the form in which Unicode
+/// composes accents, make no difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
@@ -80,19 +81,23 @@ impl FromStr for Pattern {
     type Err = ParsePatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ParsePatternError(excerpt(text).into_owned());
+        if text.len() > MAX_LEN {
+            return Err(error());
+        }
         let bad = |c: char| c.is_whitespace() || c.is_control();
-        let members: Vec<&str> = text.split(',').map(str::trim).collect();
+        let canonical = canonical_name(text);
+        let members: Vec<&str> = canonical.split(',').map(str::trim).collect();
         let good = |member: &&str| {
             !member.is_empty()
                 && member.len() <= MAX_MEMBER_LEN
                 && !member.contains(bad)
                 && member.split(':').count() <= 3
         };
-        if text.len() > MAX_LEN || members.len() > MAX_MEMBERS || !members.iter().all(good) {
-            return Err(ParsePatternError(excerpt(text).into_owned()));
+        if members.len() > MAX_MEMBERS || !members.iter().all(good) {
+            return Err(error());
         }
-        let text = members.join(",");
-        Ok(Self(text.to_lowercase()))
+        Ok(Self(members.join(",")))
     }
 }
 
@@ -124,6 +129,8 @@ mod tests {
             ("ab*ba", "kraken:aba", false),
             ("hottry, *usdt", "binance:btcusdt", true),
             ("hottry, *usdt", "binance:btceur", false),
+            ("cafe\u{301}*", "x:CAF\u{c9}usdt", true),
+            ("x:caf\u{e9}usdt", "x:cafe\u{301}usdt", true),
         ] {
             let pattern: Pattern = pattern.parse().expect("a pattern");
             let metric: Metric = id.parse().expect("a metric");

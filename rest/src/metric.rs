@@ -30,6 +30,8 @@ pub(super) struct MetricAnswer {
     pair: String,
     /// Measured quantity, like price or volume.
     measure: String,
+    /// Ids of the other metrics with the same short name, in order.
+    alternatives: Vec<String>,
     /// The minute of its latest sample; null where it has none in the 24 hours.
     timestamp: Option<String>,
     /// Its latest value, exactly as the exchange sent it.
@@ -81,10 +83,12 @@ pub(super) async fn get(
         .queries()
         .rank(&lake.engine(), metric.clone(), Statistic::Stddev, at)
         .await?;
+    let alternatives = lake.directory().alternatives(&metric);
     let answer = MetricAnswer {
         market: metric.market().to_owned(),
         pair: metric.pair().to_owned(),
         measure: metric.measure().to_owned(),
+        alternatives: alternatives.iter().map(ToString::to_string).collect(),
         id: metric.id().to_owned(),
         timestamp: latest.map(|point| point.ts.to_string()),
         // Plain decimal text is a JSON number.

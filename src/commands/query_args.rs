@@ -9,8 +9,11 @@ use marketlake_model::{Jump, Metric, Minute, parse_time};
 
 use super::Usage;
 use crate::config::Settings;
-use crate::output::{Cell, Format};
+use crate::output::{self, Cell, Format};
 use crate::wiring;
+
+/// Alternatives to a short name that a note names; further ones are counted.
+const MAX_NAMED_ALTERNATIVES: usize = 10;
 
 /// Query engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -88,6 +91,17 @@ impl QuerySession {
         })?)
     }
 
+    /// Resolves a name, and notes on stderr which metric a short name means that several have.
+    pub(super) async fn resolve_with_note(&self, name: &str) -> anyhow::Result<Metric> {
+        let metric = self.resolve(name).await?;
+        let is_id = name.parse::<Metric>().is_ok_and(|named| named == metric);
+        let alternatives = self.lake.directory().alternatives(&metric);
+        if !is_id && !alternatives.is_empty() {
+            output::note(&alternatives_note(&metric, &alternatives));
+        }
+        Ok(metric)
+    }
+
     /// Span from `from` to `to`; by default the last 24 hours up to the newest minute. `None` if
     /// the lake is empty.
     pub(super) async fn span(
@@ -100,6 +114,19 @@ impl QuerySession {
         let validated = span.map(Span::validate).transpose();
         Ok(validated.map_err(|reason| Usage(format!("--from: {reason}")))?)
     }
+}
+
+/// Note on the metric that a short name means, and on those that it might also mean.
+fn alternatives_note(metric: &Metric, alternatives: &[Metric]) -> String {
+    let named = alternatives.iter().take(MAX_NAMED_ALTERNATIVES);
+    let named: Vec<&str> = named.map(Metric::id).collect();
+    let more = alternatives.len() - named.len();
+    let more = match more {
+        0 => String::new(),
+        _ => format!(" and {more} more"),
+    };
+    let (short, named) = (metric.short_name(), named.join(", "));
+    format!("{short} is {metric}; also: {named}{more}")
 }
 
 /// Parses a time given as a flag to its minute.

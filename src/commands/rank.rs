@@ -35,7 +35,7 @@ impl Rank {
         let engine = session.engine.as_ref();
         let ranks = match &self.name {
             Some(name) => {
-                let metric = session.resolve(name).await?;
+                let metric = session.resolve_with_note(name).await?;
                 vec![
                     session
                         .lake

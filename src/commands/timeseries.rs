@@ -36,7 +36,7 @@ impl Timeseries {
         let span = session
             .span(self.from.as_deref(), self.to.as_deref())
             .await?;
-        let metric = session.resolve(&self.name).await?;
+        let metric = session.resolve_with_note(&self.name).await?;
         let points = match span {
             Some(span) => {
                 let aggregate = self.aggregate.unwrap_or(Aggregate::Avg);

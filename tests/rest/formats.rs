@@ -95,7 +95,7 @@ async fn every_list_has_every_form_and_pages() {
     let metric = server.get("/v1/metrics/tie").await.value();
     assert_eq!(
         metric,
-        json!({"metric": "tie", "id": "kraken:tie", "market": "kraken", "pair": "tie", "measure": "price",
+        json!({"metric": "tie", "id": "kraken:tie", "market": "kraken", "pair": "tie", "measure": "price", "alternatives": [],
         "timestamp": "2026-11-24T10:01:00Z", "value": 7, "rank": 1, "of": 3, "display": "1/3"})
     );
 }

@@ -19,6 +19,8 @@ pub struct Model {
     pub measure: String,
     /// Time of its first commit.
     pub created_at: Millis,
+    /// Time of the first commit by a feed; `None` where only imports brought it.
+    pub recorded_at: Option<Millis>,
 }
 
 /// No relations.

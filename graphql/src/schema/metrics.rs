@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, Enum, ID, Object, Result, SimpleObject};
 use marketlake_http::auth::scope::Scope;
 use marketlake_lake::{Lake, NamedMetric, QueryEngine, Statistic as ByStatistic};
-use marketlake_model::{Metric as Key, Minute};
+use marketlake_model::{Metric as Key, Minute, canonical_name};
 
 use super::errors;
 use super::guard::RequireScope;
@@ -72,6 +72,16 @@ impl From<NamedMetric> for Metric {
 
 #[ComplexObject]
 impl Metric {
+    /// Ids of the other metrics with the same short name, in order: those that the pair alone might
+    /// also mean.
+    #[expect(clippy::unused_async, reason = "resolvers are async")]
+    #[graphql(complexity = "5")]
+    async fn alternatives(&self, context: &Context<'_>) -> Result<Vec<ID>> {
+        let lake = context.data::<Arc<Lake>>()?;
+        let others = lake.directory().alternatives(&self.key);
+        Ok(others.iter().map(|other| other.id().into()).collect())
+    }
+
     /// Its latest sample in the 24 hours; null where it has none.
     async fn latest(&self, context: &Context<'_>) -> Result<Option<Sample>> {
         let loaders = context.data::<Loaders>()?;
@@ -235,7 +245,7 @@ impl MetricsQuery {
             .list_metrics_cached(at)
             .await
             .map_err(errors::lake)?;
-        let search = search.map(|text| text.to_lowercase());
+        let search = search.map(|text| canonical_name(&text));
         let wanted = |NamedMetric { metric, .. }: &&NamedMetric| {
             let holds = |text: &String| metric.id().contains(text);
             search.as_ref().is_none_or(holds)

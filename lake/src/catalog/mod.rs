@@ -6,6 +6,7 @@ pub(crate) mod guard;
 pub(crate) mod identity;
 pub(crate) mod lake_file;
 pub(crate) mod layout;
+pub(crate) mod metrics;
 pub(crate) mod mismatch;
 pub(crate) mod segments;
 pub(crate) mod upload_intents;

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use marketlake_entities::database;
-use marketlake_entities::records::metrics;
 use marketlake_entities::records::segments::{Column, Entity, Model, Origin, SegmentState, Tier};
-use marketlake_model::{Metric, Millis, Minute};
-use sea_orm::sea_query::{Expr, OnConflict};
+use marketlake_model::{Millis, Minute};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExprTrait,
-    Order, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    Order, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use crate::span::{DAY, EARLIEST_MINUTE, Span, latest_minute};
@@ -295,26 +294,6 @@ async fn end_live(
         .exec(transaction)
         .await?;
     Ok(result.rows_affected)
-}
-
-/// Enters metrics into the directory, where they are not there yet.
-pub(crate) async fn insert_missing_metrics(
-    transaction: &DatabaseTransaction,
-    new: &[Metric],
-    now: Millis,
-) -> Result<(), DbErr> {
-    let rows = new.iter().map(|metric| metrics::ActiveModel {
-        id: Set(metric.id().to_owned()),
-        market: Set(metric.market().to_owned()),
-        pair: Set(metric.pair().to_owned()),
-        measure: Set(metric.measure().to_owned()),
-        created_at: Set(now),
-    });
-    let once = OnConflict::column(metrics::Column::Id)
-        .do_nothing()
-        .to_owned();
-    database::insert_all(transaction, rows.collect(), Some(once)).await?;
-    Ok(())
 }
 
 /// Takes out live segments of a tier all of whose samples are older than an instant. Returns how

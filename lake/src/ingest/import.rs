@@ -16,6 +16,7 @@ use marketlake_model::{Metric, Millis, Minute, Sample};
 use parking_lot::Mutex;
 use sea_orm::DatabaseTransaction;
 
+use crate::catalog::directory::Directory;
 use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::ingest::commit::{Commit, commit};
@@ -47,6 +48,7 @@ pub struct Import {
     metrics: HashSet<Metric>,
     times: TimeBounds,
     samples: u64,
+    is_of_feed: bool,
 }
 
 /// Sorted runs of one hour or day, in the order in which they came.
@@ -88,6 +90,7 @@ impl Lake {
             metrics: HashSet::new(),
             times: TimeBounds::default(),
             samples: 0,
+            is_of_feed: false,
         }
     }
 
@@ -111,6 +114,14 @@ impl Import {
     #[must_use]
     pub fn with_memory(mut self, samples: usize) -> Self {
         self.max_in_memory = samples;
+        self
+    }
+
+    /// Marks the samples as those of a feed that is recorded: of its own history, for minutes that
+    /// it lacks. Short names then count its metrics as recorded, not as imported.
+    #[must_use]
+    pub fn of_feed(mut self) -> Self {
+        self.is_of_feed = true;
         self
     }
 
@@ -191,7 +202,12 @@ impl Import {
     pub async fn stage(&self) -> Result<StagedSegments, LakeError> {
         self.times
             .check(database::clock(self.lake.database()).await?)?;
-        let mut staged = StagedSegments::new(Vec::new(), self.new_metrics());
+        let mut staged = if self.is_of_feed {
+            let first_recorded = self.metrics_without(Directory::is_recorded);
+            StagedSegments::new(Vec::new(), Vec::new()).with_first_recorded(first_recorded)
+        } else {
+            StagedSegments::new(Vec::new(), self.metrics_without(Directory::contains))
+        };
         let days: BTreeSet<Minute> = self.units.keys().map(|(first, _)| first.day()).collect();
         let mut planned = Vec::new();
         for day in days {
@@ -212,15 +228,16 @@ impl Import {
         Ok(staged)
     }
 
-    fn new_metrics(&self) -> Vec<Metric> {
+    /// Metrics that the directory lacks in some way, by id.
+    fn metrics_without(&self, has: impl Fn(&Directory, &Metric) -> bool) -> Vec<Metric> {
         let directory = self.lake.directory();
-        let new = self
-            .metrics
-            .iter()
-            .filter(|metric| !directory.contains(metric));
-        let mut new: Vec<Metric> = new.cloned().collect();
-        new.sort_unstable();
-        new
+        let metrics = self.metrics.iter();
+        let mut without: Vec<Metric> = metrics
+            .filter(|metric| !has(&directory, metric))
+            .cloned()
+            .collect();
+        without.sort_unstable();
+        without
     }
 
     /// Units of a day to write: the whole day where it is one segment already, else as they were

@@ -1,7 +1,7 @@
 //! Staging of samples as segments, in two steps, so that a kill between them loses nothing: objects
 //! are written first, under new keys; then the caller's transaction makes them live.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use marketlake_entities::records::segments::{Model, Origin, Tier};
@@ -10,7 +10,8 @@ use object_store::path::Path;
 use sea_orm::DatabaseTransaction;
 use tokio::task::spawn_blocking;
 
-use crate::catalog::segments;
+use crate::catalog::metrics::FirstCommits;
+use crate::catalog::{metrics, segments};
 use crate::error::LakeError;
 use crate::ingest::Ingest;
 use crate::ingest::publish::insert;
@@ -26,7 +27,10 @@ use crate::storage::object::Object;
 #[derive(Debug, Default)]
 pub struct StagedSegments {
     units: Vec<Unit>,
+    /// Metrics that the directory lacks.
     new_metrics: Vec<Metric>,
+    /// Metrics that a feed has not recorded before; the directory may have them from an import.
+    first_recorded: Vec<Metric>,
     /// Bounds of new samples, where they were not looked at before.
     times: TimeBounds,
 }
@@ -96,7 +100,7 @@ impl Ingest<'_> {
         }
         let times = TimeBounds::from_samples(&samples);
         let rows = Arc::new(Rows::sorted(samples));
-        let new_metrics = self.new_metrics(&rows);
+        let first_recorded = self.first_recorded(&rows);
         let shared = rows.series().any(|(metric, _)| there.contains(metric));
         let unit = if merged.is_empty() && !shared {
             let mut merge = Merge::new(Vec::new(), vec![in_memory(Arc::clone(&rows))])?;
@@ -115,7 +119,8 @@ impl Ingest<'_> {
             self.rewrite(from.hour(), Tier::Hour, Some(new), Origin::Ingest)
                 .await?
         };
-        let mut staged = StagedSegments::new(unit.into_iter().collect(), new_metrics);
+        let mut staged = StagedSegments::new(unit.into_iter().collect(), Vec::new())
+            .with_first_recorded(first_recorded);
         staged.times = times;
         Ok(staged)
     }
@@ -239,11 +244,11 @@ impl Ingest<'_> {
         Ok(metrics)
     }
 
-    pub(crate) fn new_metrics(self, rows: &Rows) -> Vec<Metric> {
+    fn first_recorded(self, rows: &Rows) -> Vec<Metric> {
         let directory = self.lake.directory();
         let metrics = rows.series().map(|(metric, _)| metric);
         metrics
-            .filter(|metric| !directory.contains(metric))
+            .filter(|metric| !directory.is_recorded(metric))
             .cloned()
             .collect()
     }
@@ -254,8 +259,15 @@ impl StagedSegments {
         Self {
             units,
             new_metrics,
+            first_recorded: Vec::new(),
             times: TimeBounds::default(),
         }
+    }
+
+    /// With metrics that a feed has not recorded before.
+    pub(crate) fn with_first_recorded(mut self, metrics: Vec<Metric>) -> Self {
+        self.first_recorded = metrics;
+        self
     }
 
     pub(crate) fn extend(&mut self, units: impl IntoIterator<Item = Unit>) {
@@ -293,8 +305,23 @@ impl StagedSegments {
             }
             insert(transaction, unit.first, &unit.segment, now).await?;
         }
-        segments::insert_missing_metrics(transaction, &self.new_metrics, now).await?;
+        metrics::insert(transaction, &self.first_commits(now)).await?;
         Ok(())
+    }
+
+    /// First commits of its metrics, at the time of its publication.
+    fn first_commits(&self, now: Millis) -> BTreeMap<Metric, FirstCommits> {
+        let imported = self.new_metrics.iter().map(|metric| (metric, None));
+        let recorded = self.first_recorded.iter().map(|metric| (metric, Some(now)));
+        let first = imported.chain(recorded).map(|(metric, recorded_at)| {
+            let times = FirstCommits {
+                created_at: now,
+                recorded_at,
+                is_certain: recorded_at.is_some(),
+            };
+            (metric.clone(), times)
+        });
+        first.collect()
     }
 
     /// Returns whether it changes nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use marketlake_entities::database;
 use marketlake_entities::records::segments::{ActiveModel, Origin, SegmentState, Tier};
-use marketlake_model::{Metric, Millis, Minute};
+use marketlake_model::{Millis, Minute};
 use object_store::path::Path;
 use sea_orm::{NotSet, Set};
 use tokio::task::spawn_blocking;
@@ -14,7 +14,7 @@ use super::file::File;
 use super::resolve::{Resolution, RollupFile, encode};
 use super::unit::Unit;
 use super::{RebuildSummary, Scope};
-use crate::catalog::{segments, upload_intents};
+use crate::catalog::{metrics, segments, upload_intents};
 use crate::error::LakeError;
 use crate::ingest::publish;
 use crate::maintenance::Maintenance;
@@ -100,8 +100,7 @@ impl Maintenance<'_> {
         if let Some(segment) = &written {
             publish::insert(&transaction, unit.first, segment, now).await?;
         }
-        let metrics: Vec<Metric> = resolved.tally.metrics.iter().cloned().collect();
-        segments::insert_missing_metrics(&transaction, &metrics, now).await?;
+        metrics::insert(&transaction, &resolved.tally.metrics).await?;
         let found = resolved.tally.ingested.range((scope.recent, i32::MIN)..);
         let found: Vec<(Minute, i32)> = found.copied().collect();
         rebuilt.slots = scope.adoption.adopted(&transaction, &found, now).await?;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::Scope;
 use super::file::{File, Role};
 use super::unit::Unit;
+use crate::catalog::metrics::FirstCommits;
 use crate::catalog::segments;
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
@@ -69,7 +70,8 @@ pub(super) struct Tally {
     pub(super) future: i64,
     /// Minutes, and their parts, of rows that no live segment has, and that were ingested.
     pub(super) ingested: BTreeSet<(Minute, i32)>,
-    pub(super) metrics: BTreeSet<Metric>,
+    /// Metrics with rows, and their first commits as far as the rows tell.
+    pub(super) metrics: BTreeMap<Metric, FirstCommits>,
     /// Whether one of the rows is not to be live, by file.
     loses: Vec<bool>,
     /// Whether one of the rows is later than now, by file.
@@ -270,7 +272,7 @@ fn tally(files: &[File], now: Millis, parts: &dyn FeedParts) -> Result<Tally, La
     let mut rows = Vec::new();
     let newest_minute = now.minute();
     while let Some(metric) = merge.next_rows(&mut rows)? {
-        let mut has_rows = false;
+        let mut commits: Option<FirstCommits> = None;
         let (is_of_feed, part) = (parts.ingests(&metric), parts.part_of(&metric));
         for same in rows.chunk_by(|a, b| a.point.ts == b.point.ts) {
             let Some(newest) = newest(same, &stamps) else {
@@ -284,12 +286,23 @@ fn tally(files: &[File], now: Millis, parts: &dyn FeedParts) -> Result<Tally, La
                 }
                 continue;
             }
-            has_rows = true;
-            let is_ingested = is_of_feed || same.iter().any(|row| stamps[row.source].is_ingested);
+            let is_certain = same.iter().any(|row| stamps[row.source].is_ingested);
+            let is_ingested = is_of_feed || is_certain;
+            let written = same.iter().map(|row| stamps[row.source].written).min();
+            let first = commits.get_or_insert(FirstCommits {
+                created_at: now,
+                recorded_at: None,
+                is_certain: false,
+            });
+            first.created_at = first.created_at.min(written.unwrap_or(now));
+            // A feed's minute is committed after its end.
+            let ended = newest.point.ts.plus(1).start();
+            first.recorded_at = first.recorded_at.or(is_ingested.then_some(ended));
+            first.is_certain |= is_certain;
             tally.take(newest, same, &stamps, part.filter(|_| is_ingested));
         }
-        if has_rows {
-            tally.metrics.insert(metric);
+        if let Some(commits) = commits {
+            tally.metrics.insert(metric, commits);
         }
     }
     Ok(tally)
