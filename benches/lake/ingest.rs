@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
-use marketlake_feeds::{Batch, Binance, Coverage, Feed, FeedError};
+use marketlake_feeds::{Batch, Coverage, Exchange, ExchangeOptions, Feed, FeedError};
 use marketlake_jobs::{IngestMinute, Runner, Source};
 use marketlake_lake::Lake;
 use marketlake_model::Minute;
@@ -17,7 +18,7 @@ use crate::cloud;
 use crate::measure::{Place, figure};
 
 /// The feed as if it had history, so that an hour need not pass.
-struct Remembering(Binance);
+struct Remembering(Arc<dyn Feed>);
 
 #[async_trait::async_trait]
 impl Feed for Remembering {
@@ -59,10 +60,14 @@ async fn measure(lake: &Arc<Lake>, name: &str) -> anyhow::Result<()> {
         }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?).parse()?;
-    let router = Router::new().route("/api/v3/ticker/price", answer);
+    let options = ExchangeOptions {
+        base_url: Some(format!("http://{}", listener.local_addr()?).parse()?),
+        ..ExchangeOptions::default()
+    };
+    let router = Router::new().route("/api/v3/ticker/24hr", answer);
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let feed: Arc<dyn Feed> = Arc::new(Remembering(Binance::new(url, None)?));
+    let binance = Exchange::by_name("binance").context("no exchange binance")?;
+    let feed: Arc<dyn Feed> = Arc::new(Remembering(binance.poll(&options)?));
     let job = IngestMinute::new(Arc::clone(lake), vec![Source::whole(feed)], None);
     let runner = Runner::new(
         lake.database().clone(),
@@ -103,10 +108,9 @@ fn micros(begun: Instant) -> u64 {
 
 fn tickers() -> String {
     let ticker = |number: usize| {
+        let price = format!("{}.{:08}", number + 1, number * 7_919);
         format!(
-            "{{\"symbol\":\"M{number:05}TRY\",\"price\":\"{}.{:08}\"}}",
-            number + 1,
-            number * 7_919
+            "{{\"symbol\":\"M{number:05}TRY\",\"lastPrice\":\"{price}\",\"volume\":\"{number}.5\"}}"
         )
     };
     let all: Vec<String> = (0..SYMBOLS).map(ticker).collect();

@@ -27,6 +27,9 @@ pub struct Batch {
     pub first_rejected: Vec<Rejected>,
     /// Entries that are no market's price, counted by their kind (`index`).
     pub other_kinds: BTreeMap<String, u64>,
+    /// Number of pairs of a stream of which something of the minute may be missing. They have no
+    /// sample.
+    pub incomplete: u64,
     seen: HashSet<Metric>,
 }
 
@@ -111,6 +114,7 @@ impl Batch {
             self.keep(entry.id(), sample);
         }
         self.rejected = self.rejected.saturating_add(other.rejected);
+        self.incomplete = self.incomplete.saturating_add(other.incomplete);
         let room = MAX_NAMED_REJECTIONS.saturating_sub(self.first_rejected.len());
         self.first_rejected
             .extend(other.first_rejected.into_iter().take(room));

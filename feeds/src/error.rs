@@ -41,6 +41,14 @@ pub enum FeedError {
         /// The start of the body.
         message: String,
     },
+    /// The exchange has no such symbol, or no longer.
+    #[error("{url}: unknown symbol: {message}")]
+    UnknownSymbol {
+        /// URL of the request.
+        url: String,
+        /// Message of the exchange.
+        message: String,
+    },
     /// A body that is not what the feed documents.
     #[error("cannot read the answer of {url}: {reason}")]
     Malformed {
@@ -88,7 +96,9 @@ impl FeedError {
             | Self::NotCovered { url, reason } => {
                 (*url, *reason) = (change(url), change(reason));
             }
-            Self::Throttled { url, message, .. } | Self::Status { url, message, .. } => {
+            Self::Throttled { url, message, .. }
+            | Self::Status { url, message, .. }
+            | Self::UnknownSymbol { url, message } => {
                 (*url, *message) = (change(url), change(message));
             }
             Self::Slow { url, .. } => *url = change(url),
@@ -115,7 +125,10 @@ impl FeedError {
         match self {
             Self::Unreachable { .. } | Self::Slow { .. } | Self::Malformed { .. } => true,
             Self::Status { status, .. } => *status >= 500,
-            Self::Throttled { .. } | Self::Empty { .. } | Self::NotCovered { .. } => false,
+            Self::Throttled { .. }
+            | Self::UnknownSymbol { .. }
+            | Self::Empty { .. }
+            | Self::NotCovered { .. } => false,
         }
     }
 }

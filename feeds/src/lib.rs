@@ -1,8 +1,9 @@
 //! Feeds: sources of prices and volumes.
 //!
-//! A [`Feed`] returns the samples of one slot. To add an exchange: a file in `stream/` that
-//! implements [`StreamProtocol`](stream::StreamProtocol), or one in `poll/` that implements the
-//! trait; an entry of [`EXCHANGES`]; and its recorded messages in `tests/feeds/`. A feed never
+//! A [`Feed`] returns the samples of one slot, a [`HistoryFeed`] those of a pair between two
+//! minutes. To add an exchange: files in `stream/`, `poll/` and `history/` that implement
+//! [`StreamProtocol`](stream::StreamProtocol), `PollProtocol` and `HistoryProtocol`, whichever it
+//! has; an entry of [`EXCHANGES`]; and its recorded messages in `tests/feeds/`. A feed never
 //! writes: it parses decimal text to exact values and counts the entries that it rejects, with the
 //! reason.
 
@@ -22,7 +23,8 @@ pub use batch::{Batch, MAX_SAMPLES};
 pub use error::FeedError;
 pub use exchange::{EXCHANGES, Exchange, ExchangeOptions, stream_protocol};
 pub use feed::{Coverage, Feed};
-pub use poll::binance::Binance;
+pub use history::{HistoryFeed, HistoryLimits};
+pub use poll::client::SharedPause;
 pub use poll::cryptowatch::Cryptowatch;
 pub use poll::retry_after::{DEFAULT_PAUSE, MAX_BAN, MAX_RETRY_AFTER};
 pub use replay::{ReplayClock, ReplayFeed};

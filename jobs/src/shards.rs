@@ -3,23 +3,35 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use marketlake_feeds::Feed;
+use marketlake_feeds::{Feed, HistoryFeed};
 use marketlake_model::Metric;
 
-/// A feed, and in how many shards its metrics are ingested.
+/// A feed, in how many shards its metrics are ingested, and the history that fills its gaps.
 #[derive(Clone)]
 pub struct Source {
     /// The feed.
     pub feed: Arc<dyn Feed>,
     /// `None`: together with the other feeds that are not split, in one part.
     pub shards: Option<NonZeroU16>,
+    /// Markets of its metrics. Gaps of the feed are theirs.
+    pub markets: Vec<String>,
+    /// History of its market, from which its gaps are filled.
+    pub history: Option<Arc<HistoryFeed>>,
+    /// Whether each minute is corrected from the history: a poll has prices only.
+    pub is_corrected: bool,
 }
 
 impl Source {
-    /// A feed that is not split.
+    /// A feed of the market of its name, that is not split and has no history.
     #[must_use]
     pub fn whole(feed: Arc<dyn Feed>) -> Self {
-        Self { feed, shards: None }
+        Self {
+            markets: vec![feed.name().to_owned()],
+            feed,
+            shards: None,
+            history: None,
+            is_corrected: false,
+        }
     }
 }
 
@@ -27,7 +39,7 @@ impl Source {
 #[derive(Clone)]
 pub(crate) struct Shard {
     /// Fetched in this order; earlier ones win a metric.
-    pub(crate) feeds: Vec<Arc<dyn Feed>>,
+    pub(crate) sources: Vec<Source>,
     /// Number and count of its share, by the hashes of metrics.
     share: (u32, u32),
 }
@@ -35,22 +47,22 @@ pub(crate) struct Shard {
 /// All shards, by their numbers: first the one of the feeds that are not split, where there are
 /// any, then each other feed's.
 pub(crate) fn shards(sources: &[Source]) -> Vec<Shard> {
-    let whole: Vec<Arc<dyn Feed>> = sources
+    let whole: Vec<Source> = sources
         .iter()
         .filter(|source| source.shards.is_none())
-        .map(|source| Arc::clone(&source.feed))
+        .cloned()
         .collect();
     let mut shards = Vec::new();
     if !whole.is_empty() {
         shards.push(Shard {
-            feeds: whole,
+            sources: whole,
             share: (0, 1),
         });
     }
     for source in sources {
         let count = source.shards.map_or(0, |count| u32::from(count.get()));
         shards.extend((0..count).map(|number| Shard {
-            feeds: vec![Arc::clone(&source.feed)],
+            sources: vec![source.clone()],
             share: (number, count),
         }));
     }

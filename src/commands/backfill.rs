@@ -1,11 +1,16 @@
 //! `marketlake backfill`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use anyhow::Context;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use marketlake_common::excerpt;
 use marketlake_entities::database;
-use marketlake_feeds::Binance;
+use marketlake_feeds::stream::Listing;
+use marketlake_feeds::{EXCHANGES, Exchange, HistoryFeed};
 use marketlake_jobs::{Backfill as Job, RunOnce, Runner};
 use marketlake_lake::{EARLIEST_MINUTE, Span};
 use marketlake_model::Minute;
@@ -16,16 +21,21 @@ use crate::config::{Feed, Settings};
 use crate::progress::Progress;
 use crate::{output, service, wiring};
 
-/// Downloads minute-by-minute history from an exchange: closing prices and traded volumes.
+/// Skipped symbols that the last line names.
+const MAX_NAMED_SKIPS: usize = 20;
+
+/// Downloads minute-by-minute history from an exchange: closing prices, traded volumes, highs, lows
+/// and, where the exchange counts them, trades.
 ///
 /// Works day by day and resumes where it was stopped or killed. Keeps to the exchange's rate
-/// limits. Example: marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to
-/// 2026-11-08T00:00:00Z --pairs btcusdt,hottry
+/// limits. Skips symbols that the exchange does not know, and names them at the end. Example:
+/// marketlake backfill --feed binance --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --pairs
+/// btcusdt,hottry
 #[derive(Args)]
 pub(super) struct Backfill {
     /// Exchange.
-    #[arg(long, value_enum)]
-    feed: Source,
+    #[arg(long, value_name = "NAME", value_parser = exchanges())]
+    feed: String,
     /// First minute, RFC 3339.
     #[arg(long, value_name = "TS")]
     from: String,
@@ -37,10 +47,10 @@ pub(super) struct Backfill {
     pairs: Vec<String>,
 }
 
-/// Exchanges with history.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Source {
-    Binance,
+/// Names of the exchanges with history.
+fn exchanges() -> PossibleValuesParser {
+    let with_history = EXCHANGES.iter().filter(|exchange| exchange.has_history());
+    PossibleValuesParser::new(with_history.map(|exchange| exchange.name))
 }
 
 impl Backfill {
@@ -48,12 +58,9 @@ impl Backfill {
         let lake = wiring::lake::open_to_write(settings).await?;
         let now = database::clock(lake.database()).await?.minute();
         let span = self.span(now)?;
-        let feed = Arc::new(self.exchange(settings)?);
-        let symbols = if self.pairs.is_empty() {
-            feed.symbols().await?
-        } else {
-            self.pairs.iter().map(|pair| pair.to_lowercase()).collect()
-        };
+        let feed = self.history(settings)?;
+        let pairs = self.chosen(feed.pairs().await?);
+        let symbols = pairs.len();
         let stop = wiring::shutdown::stop_on_signal()?;
         let runner = Runner::new(lake.database().clone(), service::worker(), stop.clone());
         let days: Vec<Minute> = (0..)
@@ -63,11 +70,11 @@ impl Backfill {
         let progress = Arc::new(Progress::new(
             "backfill",
             "symbol-days",
-            days.len() * symbols.len(),
+            days.len() * symbols,
         ));
         let seen = Arc::clone(&progress);
         let on_symbol = Box::new(move |samples| seen.step(samples));
-        let job = Job::new(Arc::clone(&lake), feed, symbols.clone(), span, on_symbol);
+        let job = Job::new(Arc::clone(&lake), feed, pairs, span, on_symbol);
         let (mut done, mut before) = (0, 0);
         for day in days.iter().map(|day| Span::day(*day)) {
             let slot = day.from.start();
@@ -76,7 +83,7 @@ impl Backfill {
                 RunOnce::Done(_) => done += 1,
                 RunOnce::AlreadyDone(_) => {
                     before += 1;
-                    progress.skip(symbols.len());
+                    progress.skip(symbols);
                 }
                 RunOnce::Held => {
                     anyhow::bail!(
@@ -101,13 +108,35 @@ impl Backfill {
         progress.end();
         let figures = lake.stats().await?;
         output::line(&format!(
-            "backfill: {done} days of {} symbols, {before} were there before; the lake holds {} \
-             samples in {} segments",
-            symbols.len(),
-            figures.samples,
-            figures.segments
+            "backfill: {done} days of {symbols} symbols, {before} were there before; the lake \
+             holds {} samples in {} segments",
+            figures.samples, figures.segments
         ))?;
+        if let Some(line) = skipped_line(&job.skipped()) {
+            output::line(&line)?;
+        }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Pairs to download, of all that the exchange lists. One that it does not list is requested
+    /// all the same: it may have a history.
+    fn chosen(&self, listed: Vec<Listing>) -> Vec<Listing> {
+        if self.pairs.is_empty() {
+            return listed;
+        }
+        let chosen = |name: &String| {
+            let pair = name.to_lowercase();
+            let is_it = |listing: &&Listing| {
+                let symbol = listing.symbol.to_lowercase();
+                listing.pair == pair || symbol == pair
+            };
+            let found = listed.iter().find(is_it).cloned();
+            found.unwrap_or_else(|| Listing {
+                symbol: name.to_uppercase(),
+                pair,
+            })
+        };
+        self.pairs.iter().map(chosen).collect()
     }
 
     fn span(&self, now: Minute) -> Result<Span, Usage> {
@@ -124,17 +153,28 @@ impl Backfill {
             .map_err(|reason| Usage(format!("--from: {reason}")))
     }
 
-    /// At the address that is configured for it, else at its usual one.
-    fn exchange(&self, settings: &Settings) -> anyhow::Result<Binance> {
-        let Source::Binance = self.feed;
+    /// The history at the address that is configured for the exchange, else at its usual one.
+    fn history(&self, settings: &Settings) -> anyhow::Result<Arc<HistoryFeed>> {
         let mut feeds = settings.feeds.iter();
-        let configured = feeds.find(|feed| feed.kind().name() == "binance");
+        let configured = feeds.find(|feed| feed.kind().name() == self.feed);
         let options = configured.map(Feed::exchange_options).unwrap_or_default();
-        let base = match options.base_url {
-            Some(url) => url,
-            None => Binance::DEFAULT_URL.parse()?,
-        };
-        let contact = options.contact.as_deref();
-        Ok(Binance::with_contact(base, None, contact)?)
+        let exchange = Exchange::by_name(&self.feed);
+        let history = exchange.map(|exchange| exchange.history(&options));
+        let no_history = || format!("--feed: {} has no history", self.feed);
+        history.transpose()?.flatten().with_context(no_history)
     }
+}
+
+/// Line that names skipped symbols and the exchange's messages, if there are any.
+fn skipped_line(skipped: &BTreeMap<String, String>) -> Option<String> {
+    let named = |(symbol, message): (&String, &String)| {
+        format!("{} ({})", excerpt(symbol), excerpt(message))
+    };
+    let first = skipped.iter().take(MAX_NAMED_SKIPS).map(named);
+    let named = first.collect::<Vec<_>>().join(", ");
+    let rest = match skipped.len().saturating_sub(MAX_NAMED_SKIPS) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    (!skipped.is_empty()).then(|| format!("skipped: {named}{rest}"))
 }

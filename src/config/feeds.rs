@@ -26,15 +26,17 @@ section! {
         /// Kind: the name of an exchange ({exchanges}), `simulated` or `replay`; required.
         kind: Required<Checked<FeedKindName>> = Required(None),
         /// Mode of an exchange: `stream` ({streamed}) records price, volume, trades, high and low
-        /// of each minute from its WebSocket; `poll` ({polled}) requests all prices once a minute.
-        /// By default `stream` where the exchange has one and the command runs until it is
-        /// stopped, else `poll`; also `poll` where `base_url` is given and `stream_url` is not.
+        /// of each minute from its WebSocket; `poll` ({polled}) requests the last price of every
+        /// pair once a minute and, except of `cryptowatch`, its volume of 24 hours. By default
+        /// `stream` where the exchange has one and the command runs until it is stopped, else
+        /// `poll`; also `poll` where `base_url` is given and `stream_url` is not.
         mode: Option<FeedMode> = None,
         /// Number of shards in which its metrics are ingested, 1 to 64; each is a slot that any
         /// process may claim. 1 by default.
         shards: Option<Shards> = None,
         /// Base URL of the exchange's REST API, from which a stream reads the list of pairs; the
-        /// public one by default.
+        /// public one by default. That of `coinbase` must serve the paths of its Advanced Trade
+        /// API, too, if it is polled.
         base_url: Option<Checked<ExchangeUrl>> = None,
         /// URL of the exchange's WebSocket, `ws://` or `wss://`; the public one by default.
         stream_url: Option<Checked<StreamUrl>> = None,
@@ -162,6 +164,7 @@ impl Feed {
             api_key: self.api_key.clone(),
             markets: self.markets.clone(),
             contact: self.contact.as_deref().cloned(),
+            ..ExchangeOptions::default()
         }
     }
 

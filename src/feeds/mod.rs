@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use marketlake_common::one_of;
 use marketlake_feeds::files::FileOptions;
-use marketlake_feeds::{EXCHANGES, Exchange, Feed, FeedError, ReplayClock, ReplayFeed, Simulated};
+use marketlake_feeds::{
+    EXCHANGES, Exchange, ExchangeOptions, Feed, FeedError, HistoryFeed, ReplayClock, ReplayFeed,
+    SharedPause, Simulated, StreamOptions,
+};
 use marketlake_jobs::Source;
 
 use lake_replay::{LakeReplay, LakeReplayError};
@@ -40,9 +43,20 @@ pub(crate) async fn make(settings: &Settings, usage: FeedUse) -> Result<Feeds, C
     };
     for (index, feed) in settings.feeds.iter().enumerate() {
         let name = |field: &str| format!("feeds.{index}.{field}");
+        let pause = SharedPause::default();
+        let made = make_one(feed, usage, &pause, &name, &mut feeds.pace).await?;
+        let source = Source::whole(made);
+        let markets = feed.ingested_markets();
+        let history = history(feed, pause, &name)?;
         feeds.all.push(Source {
-            feed: make_one(feed, usage, &name, &mut feeds.pace).await?,
             shards: feed.shards(),
+            markets: match markets.is_empty() {
+                true => source.markets,
+                false => markets,
+            },
+            is_corrected: history.is_some() && is_polled(feed, usage),
+            history,
+            feed: source.feed,
         });
     }
     if feeds.pace.is_some() && feeds.all.len() > 1 {
@@ -55,14 +69,42 @@ pub(crate) async fn make(settings: &Settings, usage: FeedUse) -> Result<Feeds, C
     Ok(feeds)
 }
 
+/// History of a feed's exchange, where there is one.
+fn history(
+    feed: &config::Feed,
+    pause: SharedPause,
+    name: &dyn Fn(&str) -> String,
+) -> Result<Option<Arc<HistoryFeed>>, ConfigError> {
+    let FeedKind::Exchange(exchange) = feed.kind() else {
+        return Ok(None);
+    };
+    exchange
+        .history(&ExchangeOptions {
+            pause,
+            ..feed.exchange_options()
+        })
+        .map_err(|error| ConfigError::setting(&name("kind"), exchange.name, error))
+}
+
+/// Whether an exchange's feed is polled.
+fn is_polled(feed: &config::Feed, usage: FeedUse) -> bool {
+    match feed.kind() {
+        FeedKind::Exchange(exchange) => {
+            feed.mode(exchange, usage == FeedUse::Continuous) == FeedMode::Poll
+        }
+        FeedKind::Simulated | FeedKind::Replay => false,
+    }
+}
+
 async fn make_one(
     feed: &config::Feed,
     usage: FeedUse,
+    pause: &SharedPause,
     name: &dyn Fn(&str) -> String,
     pace: &mut Option<ReplayClock>,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
     Ok(match feed.kind() {
-        FeedKind::Exchange(exchange) => of_exchange(exchange, feed, usage, name)?,
+        FeedKind::Exchange(exchange) => of_exchange(exchange, feed, usage, pause, name)?,
         FeedKind::Simulated => Arc::new(Simulated::new(feed.seed)),
         FeedKind::Replay => replay(feed, name, pace).await?,
     })
@@ -72,15 +114,27 @@ fn of_exchange(
     exchange: &Exchange,
     feed: &config::Feed,
     usage: FeedUse,
+    pause: &SharedPause,
     name: &dyn Fn(&str) -> String,
 ) -> Result<Arc<dyn Feed>, ConfigError> {
+    let pause = pause.clone();
     let unusable = |error: FeedError| ConfigError::setting(&name("kind"), exchange.name, error);
     let mode = feed.mode(exchange, usage == FeedUse::Continuous);
     if mode == FeedMode::Poll && exchange.is_polled() {
-        return exchange.poll(&feed.exchange_options()).map_err(unusable);
+        let options = ExchangeOptions {
+            pause,
+            ..feed.exchange_options()
+        };
+        return exchange.poll(&options).map_err(unusable);
     }
     match usage {
-        FeedUse::Continuous => exchange.stream(feed.stream_options()).map_err(unusable),
+        FeedUse::Continuous => {
+            let options = StreamOptions {
+                pause,
+                ..feed.stream_options()
+            };
+            exchange.stream(options).map_err(unusable)
+        }
         FeedUse::SingleRun => Err(no_single_run(exchange, mode, name)),
         FeedUse::Unused => Ok(Arc::new(UnreadStream(exchange.name))),
     }

@@ -1,12 +1,18 @@
 //! Feeds: answers of exchanges, good and bad.
 
+mod answers;
 mod binance;
 mod cryptowatch;
+mod history;
 mod hostile_files;
+mod poll;
 mod stream;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::join_all;
 use marketlake_feeds::{Batch, FeedError};
 
 /// Timeout of requests to an exchange.
@@ -34,4 +40,18 @@ fn rejected(batch: &Batch) -> Vec<String> {
 
 fn without_address(error: &FeedError, url: &str) -> String {
     error.to_string().replace(url, "URL")
+}
+
+/// Runs a check of each of several feeds, all at the same time. Reports how many pass it, and fails
+/// with the names of those that do not.
+async fn every_feed<F: Future<Output = ()>>(fault: &str, checks: Vec<(String, F)>) {
+    let count = checks.len();
+    let checks = checks.into_iter().map(async |(name, check)| {
+        let is_passed = AssertUnwindSafe(check).catch_unwind().await.is_ok();
+        (!is_passed).then_some(name)
+    });
+    let failed: Vec<String> = join_all(checks).await.into_iter().flatten().collect();
+    let passed = count - failed.len();
+    eprintln!("{fault}: {passed} of {count} feeds");
+    assert!(failed.is_empty(), "{fault}: not {failed:?}");
 }

@@ -1,4 +1,4 @@
-//! `backfill` of Binance's minutes, recorded and served on loopback.
+//! `backfill` of an exchange's minutes, served on loopback.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -37,6 +37,10 @@ async fn klines(
         query["symbol"],
         number("startTime") / 60_000
     ));
+    if query["symbol"] == "GONE" {
+        let error = r#"{"code":-1121,"msg":"Invalid symbol."}"#;
+        return (StatusCode::BAD_REQUEST, error).into_response();
+    }
     {
         let mut bans = exchange.bans.lock().unwrap();
         if *bans > 0 {
@@ -53,7 +57,7 @@ async fn klines(
             json!([
                 minute * 60_000,
                 "1",
-                "2",
+                "2000",
                 "0.5",
                 price,
                 "0.10000000",
@@ -71,10 +75,19 @@ async fn klines(
 }
 
 async fn serve(exchange: &Exchange) -> String {
-    let prices = r#"[{"symbol":"BTCUSDT","price":"1"},{"symbol":"ETHUSDT","price":"2"},{"symbol":"HOTTRY","price":"3"}]"#;
+    let listed = |(base, quote): (&str, &str)| {
+        json!({
+            "symbol": format!("{base}{quote}"),
+            "status": "TRADING",
+            "baseAsset": base,
+            "quoteAsset": quote,
+        })
+    };
+    let pairs = [("BTC", "USDT"), ("ETH", "USDT"), ("HOT", "TRY")].map(listed);
+    let pairs = json!({ "symbols": pairs }).to_string();
     let router = Router::new()
         .route("/api/v3/klines", get(klines))
-        .route("/api/v3/ticker/price", get(async move || prices))
+        .route("/api/v3/exchangeInfo", get(move || async move { pairs }))
         .with_state(exchange.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -97,11 +110,11 @@ const SPAN: [&str; 7] = [
     "2026-01-03T11:59:00Z",
 ];
 
-/// Two samples a candle, three pairs, two days without every seventh minute.
+/// Five samples a candle, three pairs, two days without every seventh minute.
 fn expected() -> i64 {
     let (from, to) = (minute(SPAN[4]).number(), minute(SPAN[6]).number());
     let minutes = (from..=to).filter(|minute| minute % 7 != 0).count();
-    2 * 3 * i64::try_from(minutes).unwrap()
+    5 * 3 * i64::try_from(minutes).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,4 +213,106 @@ async fn a_backfill_that_is_killed_goes_on_from_the_day_that_it_was_at() {
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_symbol_is_named_and_the_others_are_loaded() {
+    on_both(async |base: Base| {
+        let exchange = Exchange::default();
+        let program = on(&base, &serve(&exchange).await);
+        let mut arguments = SPAN.to_vec();
+        arguments.extend(["--pairs", "btcusdt,gone,HOTTRY"]);
+        let said = program.ok(&arguments).await;
+        let lines: Vec<&str> = said.lines().collect();
+        let [figures, skipped] = lines[..] else {
+            panic!("{said}");
+        };
+        let samples = expected() / 3 * 2;
+        assert!(
+            figures.contains(&format!("the lake holds {samples} samples in 3 segments")),
+            "{figures}"
+        );
+        assert_eq!(skipped, "skipped: GONE (Invalid symbol.)");
+        let requests = exchange.requests.lock().unwrap();
+        let of_unknown = requests
+            .iter()
+            .filter(|request| request.starts_with("GONE "));
+        assert_eq!(of_unknown.count(), 1);
+    })
+    .await;
+}
+
+/// Candles of a minute each, as Bybit answers them: the newest first, and none after the limit.
+async fn bybit_klines(Query(query): Query<HashMap<String, String>>) -> String {
+    let number = |name: &str| query[name].parse::<i64>().unwrap();
+    let minutes = number("start").div_euclid(60_000)..=number("end") / 60_000;
+    let limit = usize::try_from(number("limit")).unwrap();
+    let rows: Vec<Value> = minutes
+        .rev()
+        .take(limit)
+        .map(|minute| {
+            let time = (minute * 60_000).to_string();
+            json!([time, "1.5", "2.50", "1.25", "1.75", "0.125", "0.2"])
+        })
+        .collect();
+    let result = json!({"category": "spot", "symbol": query["symbol"], "list": rows});
+    json!({"retCode": 0, "retMsg": "OK", "result": result}).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_exchange_with_a_history_can_be_loaded() {
+    let base = Base::local().await;
+    let pair = json!({
+        "symbol": "BTCUSDT", "status": "Trading", "baseCoin": "BTC", "quoteCoin": "USDT",
+    });
+    let pairs = json!({"retCode": 0, "result": {"list": [pair]}}).to_string();
+    let router = Router::new()
+        .route(
+            "/v5/market/instruments-info",
+            get(move || async move { pairs }),
+        )
+        .route("/v5/market/kline", get(bybit_klines));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let feeds = format!("[{{kind=\"bybit\",mode=\"poll\",base_url=\"{url}\"}}]");
+    let program = Program::on(&base).with("MARKETLAKE_FEEDS", feeds);
+    let mut arguments = SPAN;
+    arguments[2] = "bybit";
+    let said = program.ok(&arguments).await;
+    let minutes = minute(SPAN[6]).number() - minute(SPAN[4]).number() + 1;
+    let samples = minutes * 4;
+    assert!(
+        said.contains(&format!("the lake holds {samples} samples in 3 segments")),
+        "{said}"
+    );
+    for (measure, value) in [
+        ("", "1.75"),
+        (":volume", "0.125"),
+        (":high", "2.5"),
+        (":low", "1.25"),
+    ] {
+        let name = format!("bybit:btcusdt{measure}");
+        let (from, to) = ("2026-01-02T16:40:00Z", "2026-01-02T16:40:00Z");
+        let series = [
+            "timeseries",
+            &name,
+            "--from",
+            from,
+            "--to",
+            to,
+            "--format",
+            "csv",
+        ];
+        let shown = program.ok(&series).await;
+        assert!(shown.contains(&format!(",{from},{value}\n")), "{shown}");
+    }
+    let wrong = program
+        .run(&["backfill", "--feed", "cryptowatch", "--from", SPAN[4]])
+        .await;
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.err.contains("possible values: binance, kraken"),
+        "{wrong:?}"
+    );
 }

@@ -16,12 +16,8 @@ async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
             "setting feeds.0.mode = \"push\": expected stream or poll",
         ),
         (
-            "[{kind=\"binance\"},{kind=\"kraken\",mode=\"poll\"}]",
-            "setting feeds.1.mode = \"poll\": expected stream: kraken is not polled",
-        ),
-        (
-            "[{kind=\"cryptowatch\",mode=\"stream\"}]",
-            "setting feeds.0.mode = \"stream\": expected poll: cryptowatch has no stream",
+            "[{kind=\"binance\"},{kind=\"cryptowatch\",mode=\"stream\"}]",
+            "setting feeds.1.mode = \"stream\": expected poll: cryptowatch has no stream",
         ),
         (
             "[{kind=\"bybit\",stream_url=\"https://me:secret@host\"}]",
@@ -42,7 +38,7 @@ async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
             "setting feeds.0.stream_url = \"***\": expected feeds.0.base_url to be set, too",
         ),
         (
-            "[{kind=\"bybit\",base_url=\"https://me:secret@host\"}]",
+            "[{kind=\"bybit\",mode=\"stream\",base_url=\"https://me:secret@host\"}]",
             "setting feeds.0.base_url = \"***\": expected feeds.0.stream_url to be set, too",
         ),
         (
@@ -74,10 +70,12 @@ async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_exchange_with_a_stream_is_a_kind_and_secrets_of_its_addresses_are_not_shown() {
-    for kind in ["binance", "kraken", "coinbase", "okx", "bybit", "bitstamp"] {
+async fn every_exchange_is_streamed_or_polled_and_secrets_of_its_addresses_are_not_shown() {
+    let kinds = ["binance", "kraken", "coinbase", "okx", "bybit", "bitstamp"];
+    let modes = ["stream", "poll"];
+    for (kind, mode) in kinds.iter().flat_map(|kind| modes.map(|mode| (kind, mode))) {
         let feeds = format!(
-            "[{{kind=\"{kind}\",mode=\"stream\",contact=\"https://lake.example.com\",\
+            "[{{kind=\"{kind}\",mode=\"{mode}\",contact=\"https://lake.example.com\",\
              base_url=\"https://me:hush@api.example.com\",\
              stream_url=\"wss://stream.example.com/ws?token=hush\"}}]"
         );
@@ -88,7 +86,7 @@ async fn every_exchange_with_a_stream_is_a_kind_and_secrets_of_its_addresses_are
             let line = out.lines().find(|line| line.starts_with(name));
             line.unwrap_or_else(|| panic!("{name}: {out}")).to_owned()
         };
-        assert!(line("feeds.0.mode ").contains("stream"), "{out}");
+        assert!(line("feeds.0.mode ").contains(mode), "{out}");
         assert!(line("feeds.0.contact ").contains("https://lake.example.com"));
         assert!(line("feeds.0.stream_url ").contains("wss://stream.example.com/ws"));
     }
@@ -103,9 +101,8 @@ async fn a_single_run_cannot_read_a_stream_and_says_what_it_can() {
             "setting feeds.0.mode = \"stream\": expected poll: a single run cannot read a stream",
         ),
         (
-            "[{kind=\"simulated\"},{kind=\"kraken\"}]",
-            "setting feeds.1.kind = \"kraken\": expected binance or cryptowatch: a single run \
-             cannot read a stream, and kraken is not polled",
+            "[{kind=\"simulated\"},{kind=\"kraken\",mode=\"stream\"}]",
+            "setting feeds.1.mode = \"stream\": expected poll: a single run cannot read a stream",
         ),
     ];
     for (feeds, expected) in cases {
@@ -121,7 +118,7 @@ async fn a_single_run_cannot_read_a_stream_and_says_what_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_run_polls_and_the_exchange_sees_the_contact() {
     let base = Base::local().await;
-    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let exchange = Exchange::with([Answer::tickers(&[("A", "1")])]).await;
     let feeds = format!(
         "[{{kind=\"binance\",base_url=\"{}\",contact=\"ops@example.com\"}}]",
         exchange.url
@@ -146,5 +143,5 @@ async fn a_single_run_polls_and_the_exchange_sees_the_contact() {
         agents.iter().flatten().all(|agent| *agent == expected),
         "{agents:?}"
     );
-    assert_eq!(exchange.requests()[0], "/api/v3/ticker/price");
+    assert_eq!(exchange.requests()[0], "/api/v3/ticker/24hr");
 }

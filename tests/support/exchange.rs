@@ -8,6 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use marketlake_feeds::{ExchangeOptions, Feed};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// One answer.
@@ -36,6 +38,15 @@ impl Answer {
         }
     }
 
+    /// Binance's tickers: symbols, each with a price, and a volume of 24 hours of 10.
+    pub fn tickers(prices: &[(&str, &str)]) -> Self {
+        let mut tickers: Vec<Value> = Vec::new();
+        for (symbol, price) in prices {
+            tickers.push(json!({"symbol": symbol, "lastPrice": price, "volume": "10"}));
+        }
+        Self::ok(Value::from(tickers).to_string())
+    }
+
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -49,6 +60,21 @@ impl Answer {
     pub fn truncated(mut self) -> Self {
         self.missing = 1_000;
         self
+    }
+
+    /// The response, once its time has come.
+    pub async fn into_response(self) -> Response {
+        tokio::time::sleep(self.delay).await;
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in &self.headers {
+            response = response.header(*name, value);
+        }
+        if self.missing == 0 {
+            return response.body(Body::from(self.body)).unwrap();
+        }
+        // The connection breaks off before the end that was promised.
+        let broken = futures::stream::iter([Ok(self.body), Err(std::io::Error::other("gone"))]);
+        response.body(Body::from_stream(broken)).unwrap()
     }
 }
 
@@ -88,6 +114,17 @@ impl Exchange {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, state }
+    }
+
+    /// The feed that polls it as an exchange of a name is polled.
+    pub fn polled(&self, name: &str, timeout: Option<Duration>) -> Arc<dyn Feed> {
+        let options = ExchangeOptions {
+            base_url: Some(self.url.parse().unwrap()),
+            timeout,
+            ..ExchangeOptions::default()
+        };
+        let exchange = marketlake_feeds::Exchange::by_name(name).unwrap();
+        exchange.poll(&options).unwrap()
     }
 
     /// Path and query of each request so far.
@@ -141,15 +178,5 @@ async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Re
             .pop_front()
             .unwrap_or_else(|| script.last.clone())
     };
-    tokio::time::sleep(answer.delay).await;
-    let mut response = Response::builder().status(answer.status);
-    for (name, value) in &answer.headers {
-        response = response.header(*name, value);
-    }
-    if answer.missing == 0 {
-        return response.body(Body::from(answer.body)).unwrap();
-    }
-    // The connection breaks off before the end that was promised.
-    let broken = futures::stream::iter([Ok(answer.body), Err(std::io::Error::other("gone"))]);
-    response.body(Body::from_stream(broken)).unwrap()
+    answer.into_response().await
 }

@@ -17,6 +17,7 @@ pub mod program;
 pub mod provider;
 pub mod proxy;
 pub mod recordings;
+pub mod rest_exchange;
 pub mod s3;
 pub mod samples;
 pub mod skew;

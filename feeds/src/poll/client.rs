@@ -4,18 +4,20 @@
 //! Credentials go to the host that is configured and to no other, and are in no address or error
 //! that leaves this file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use marketlake_common::{RetryPolicy, causes};
 use parking_lot::Mutex;
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
+use super::api_error::{ApiError, ReadApiError, body_start};
 use super::credentials::{Credentials, follow_on_same_host};
-use super::retry_after::{MAX_BAN, pause};
+use super::retry_after::{MAX_BAN, pause, pause_until};
 use crate::error::FeedError;
 
 /// Timeout of one request. With two retries it stays within half a minute.
@@ -31,13 +33,40 @@ const POLICY: RetryPolicy = RetryPolicy {
 const MAX_MESSAGE_CHARS: usize = 300;
 /// The largest known answer is 2 MB.
 const MAX_BODY_BYTES: usize = 64 << 20;
+/// Header in which Binance reports the used weight.
+const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
+/// Limit of the used weight, of the 6,000 a minute that an IP address has at Binance.
+const MAX_USED_WEIGHT: u64 = 5_000;
+const WEIGHT_PAUSE: Duration = Duration::from_secs(60);
+
+/// Pause that an exchange requests of an address: all clients of one exchange share it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedPause(Arc<Mutex<Option<Instant>>>);
+
+impl SharedPause {
+    /// Pauses for a while; a longer pause that is under way stays.
+    fn extend(&self, pause: Duration) {
+        let until = Instant::now().checked_add(pause.min(MAX_BAN));
+        let mut paused_until = self.0.lock();
+        *paused_until = (*paused_until).max(until);
+    }
+
+    /// Rest of the pause.
+    fn rest(&self) -> Duration {
+        let until = *self.0.lock();
+        until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        })
+    }
+}
 
 /// HTTP client of one exchange.
 pub(crate) struct ExchangeClient {
     client: Client,
     timeout: Duration,
-    paused_until: Mutex<Option<Instant>>,
+    pause: SharedPause,
     credentials: Credentials,
+    api_errors: Option<ReadApiError>,
 }
 
 /// Whole response.
@@ -62,11 +91,25 @@ impl ExchangeClient {
             credentials,
             client,
             timeout: timeout.unwrap_or(REQUEST_TIMEOUT),
-            paused_until: Mutex::new(None),
+            pause: SharedPause::default(),
+            api_errors: None,
         })
     }
 
-    /// Requests a URL and parses the response; retries transient failures of either.
+    /// With a pause that other clients of the exchange share.
+    pub(crate) fn with_pause(mut self, pause: SharedPause) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// With the errors that the exchange reports in the body of an answer.
+    pub(crate) fn with_api_errors(mut self, read: ReadApiError) -> Self {
+        self.api_errors = Some(read);
+        self
+    }
+
+    /// Requests a URL and parses the response, once it is no error that the exchange reports and
+    /// looks like JSON; retries transient failures of either.
     pub(crate) async fn get<T>(
         &self,
         url: &str,
@@ -75,7 +118,10 @@ impl ExchangeClient {
         let attempt = async || {
             self.check_paused(url)?;
             let response = self.request(url).await;
-            let parsed = response.and_then(|response| parse(&response));
+            let parsed = response.and_then(|response| {
+                self.track_used_weight(&response.headers);
+                parse(&response)
+            });
             parsed.map_err(|error| error.map_text(|text| self.credentials.scrub(text)))
         };
         let max_attempts = |error: &FeedError, failures| {
@@ -96,23 +142,33 @@ impl ExchangeClient {
         result
     }
 
+    /// Tracks the weight that Binance has counted for this address in the current minute: near the
+    /// limit, all requests pause for a minute.
+    fn track_used_weight(&self, headers: &HeaderMap) {
+        let used = headers
+            .get(USED_WEIGHT)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if used.is_some_and(|used| used >= MAX_USED_WEIGHT) {
+            tracing::warn!(used, "near the weight limit, pausing for a minute");
+            self.pause_for(WEIGHT_PAUSE);
+        }
+    }
+
     /// Pauses all requests for a while; a longer pause that is under way stays.
     pub(crate) fn pause_for(&self, pause: Duration) {
-        let until = Instant::now().checked_add(pause.min(MAX_BAN));
-        let mut paused_until = self.paused_until.lock();
-        *paused_until = (*paused_until).max(until);
+        self.pause.extend(pause);
     }
 
     fn check_paused(&self, url: &str) -> Result<(), FeedError> {
-        let paused_until = *self.paused_until.lock();
-        match paused_until.map(|until| until.saturating_duration_since(Instant::now())) {
-            Some(pause) if !pause.is_zero() => Err(FeedError::Throttled {
-                url: url.to_owned(),
-                pause,
-                message: "still within the pause that it requested; no request was sent".to_owned(),
-            }),
-            _ => Ok(()),
+        let pause = self.pause.rest();
+        if pause.is_zero() {
+            return Ok(());
         }
+        Err(FeedError::Throttled {
+            url: url.to_owned(),
+            pause,
+            message: "still within the pause that it requested; no request was sent".to_owned(),
+        })
     }
 
     async fn request(&self, url: &str) -> Result<HttpResponse, FeedError> {
@@ -120,7 +176,7 @@ impl ExchangeClient {
             let request = self.client.get(self.credentials.address(url));
             let response = self.credentials.sign(request).send().await;
             let response = response.map_err(|error| unreachable(url, error))?;
-            read(url, response).await
+            read(url, response, self.api_errors).await
         };
         timeout(self.timeout, whole).await.unwrap_or_else(|_| {
             Err(FeedError::Slow {
@@ -139,7 +195,11 @@ pub(crate) fn user_agent(contact: Option<&str>) -> String {
     }
 }
 
-async fn read(url: &str, mut response: Response) -> Result<HttpResponse, FeedError> {
+async fn read(
+    url: &str,
+    mut response: Response,
+    api_errors: Option<ReadApiError>,
+) -> Result<HttpResponse, FeedError> {
     let status = response.status();
     let headers = response.headers().clone();
     let mut bytes = Vec::new();
@@ -153,27 +213,79 @@ async fn read(url: &str, mut response: Response) -> Result<HttpResponse, FeedErr
             return Err(malformed(url, "more than 64 MiB"));
         }
     }
-    if status.is_success() {
-        let body = String::from_utf8(bytes).map_err(|error| malformed(url, error))?;
-        return Ok(HttpResponse { body, headers });
+    let body = match status.is_success() {
+        true => String::from_utf8(bytes).map_err(|error| malformed(url, error))?,
+        false => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    let api_error = api_errors.filter(|_| !status.is_redirection());
+    if let Some(error) = api_error.and_then(|read| read(status.as_u16(), &body)) {
+        return Err(from_api_error(url, error, status, &headers));
     }
+    if !status.is_success() {
+        return Err(unsuccessful(url, status, &headers, &body));
+    }
+    if !body.trim_start().starts_with(['{', '[']) {
+        let shown = body_start(&body);
+        return Err(malformed(url, format!("expected JSON, got: {shown}")));
+    }
+    Ok(HttpResponse { body, headers })
+}
+
+/// Error of a status that is no success, where the exchange reports none in the body.
+fn unsuccessful(url: &str, status: StatusCode, headers: &HeaderMap, body: &str) -> FeedError {
     let message = match headers.get(LOCATION) {
         Some(location) if status.is_redirection() => redirect_message(location),
-        _ => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+        _ => body_start(body),
     };
-    let url = url.to_owned();
-    Err(match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::IM_A_TEAPOT => FeedError::Throttled {
-            url,
-            pause: pause(status, &headers),
-            message: format!("{}: {message}", status.as_u16()),
-        },
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::IM_A_TEAPOT => {
+            throttled(url, status, &message, pause(status, headers))
+        }
         _ => FeedError::Status {
-            url,
+            url: url.to_owned(),
             status: status.as_u16(),
             message,
         },
-    })
+    }
+}
+
+fn throttled(url: &str, status: StatusCode, message: &str, pause: Duration) -> FeedError {
+    FeedError::Throttled {
+        url: url.to_owned(),
+        pause,
+        message: format!("{}: {message}", status.as_u16()),
+    }
+}
+
+/// Error that the exchange reports in the body.
+fn from_api_error(
+    url: &str,
+    error: ApiError,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> FeedError {
+    match error {
+        ApiError::UnknownSymbol(message) => FeedError::UnknownSymbol {
+            url: url.to_owned(),
+            message,
+        },
+        ApiError::Throttled {
+            message,
+            pause: required,
+        } => {
+            let requested = pause(status, headers);
+            let longest = required.map_or(requested, |required| required.max(requested));
+            throttled(url, status, &message, longest)
+        }
+        ApiError::Banned { message, until } => {
+            let ban = pause_until(until, headers);
+            let requested = headers.contains_key(RETRY_AFTER);
+            let requested = requested.then(|| pause(status, headers));
+            let longest = requested.map_or(ban, |requested| requested.max(ban));
+            throttled(url, status, &message, longest)
+        }
+        ApiError::Other(body) => unsuccessful(url, status, headers, &body),
+    }
 }
 
 /// Message about a redirect that is not followed.

@@ -51,13 +51,28 @@ fn seconds(text: &str) -> Option<Duration> {
     text.parse().ok().map(Duration::from_secs)
 }
 
+/// Pause until the end of a ban, a time by the exchange's clock, which the response's `Date` shows.
+/// Without that, or beyond [`MAX_BAN`], it is [`DEFAULT_PAUSE`].
+pub(crate) fn pause_until(end: Millis, headers: &HeaderMap) -> Duration {
+    let pause = since_date(end, headers).filter(|pause| *pause <= MAX_BAN);
+    pause.unwrap_or(DEFAULT_PAUSE)
+}
+
 /// A date (RFC 9110, 5.6.7); one that has passed is no pause.
 fn until(text: &str, headers: &HeaderMap) -> Option<Duration> {
-    let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
-    let until = Millis(date(text)?.timestamp_millis());
-    let now = Millis(date(self::text(headers, &DATE)?)?.timestamp_millis());
-    let millis = u64::try_from(until.since(now)).unwrap_or(0);
+    since_date(date(text)?, headers)
+}
+
+/// Time from the response's own `Date` to an instant; none where that has passed.
+fn since_date(end: Millis, headers: &HeaderMap) -> Option<Duration> {
+    let now = date(text(headers, &DATE)?)?;
+    let millis = u64::try_from(end.since(now)).unwrap_or(0);
     Some(Duration::from_millis(millis))
+}
+
+fn date(text: &str) -> Option<Millis> {
+    let time = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(Millis(time.timestamp_millis()))
 }
 
 #[cfg(test)]

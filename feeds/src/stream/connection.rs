@@ -359,6 +359,7 @@ impl Open {
             }
             StreamEvent::Refused { symbol, id, reason } => {
                 self.subscriptions.refuse(symbol.as_deref(), *id, reason);
+                book.refuse(symbol.as_deref());
             }
             StreamEvent::Heartbeat { .. } => self.last_sign = Instant::now(),
             StreamEvent::Ending { reason } => {

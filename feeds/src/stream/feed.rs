@@ -63,7 +63,8 @@ impl StreamFeed {
         let agent = user_agent(options.contact.as_deref());
         let user_agent = HeaderValue::from_str(&agent)
             .map_err(|_| malformed(base_url.as_str(), "the contact is no header value"))?;
-        let client = ExchangeClient::new(credentials, None, options.contact.as_deref())?;
+        let client = ExchangeClient::new(credentials, None, options.contact.as_deref())?
+            .with_pause(options.pause);
         let clock: Clock = options.clock.unwrap_or_else(|| Arc::new(system_clock));
         let shared = Arc::new_cyclic(|this: &Weak<Shared>| Shared {
             protocol,

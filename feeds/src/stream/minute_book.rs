@@ -131,6 +131,13 @@ impl MinuteBook {
         }
     }
 
+    /// The exchange refuses to stream a symbol, if it names one.
+    pub(super) fn refuse(&mut self, symbol: Option<&str>) {
+        if let Some(pair) = symbol.and_then(|symbol| self.pairs.get_mut(symbol)) {
+            pair.refuse();
+        }
+    }
+
     /// Something of a session is lost, and it is not known of which pair.
     pub(super) fn interrupt(&mut self, session: u64) {
         if let Some(session) = self.sessions.get_mut(&session) {
@@ -336,14 +343,16 @@ impl MinuteBook {
         sessions.all(|session| session.has_reached(until))
     }
 
-    /// Samples of all pairs whose minute is whole, and what was rejected since the last call that
-    /// gave any.
+    /// Samples of all pairs whose minute is whole, the number of the others, and what was rejected
+    /// since the last call that gave any.
     pub(super) fn batch(&mut self, minute: Minute) -> Batch {
         let mut batch = Batch::default();
         let is_held = self.oldest().is_some_and(|oldest| minute >= oldest);
         for (symbol, pair) in self.pairs.iter().filter(|_| is_held) {
             if let Some(values) = pair.whole(minute, &self.sessions) {
                 pair.offer(&mut batch, symbol, minute, &values);
+            } else if pair.is_incomplete(minute, &self.sessions) {
+                batch.incomplete = batch.incomplete.saturating_add(1);
             }
         }
         if batch.samples.is_empty() {

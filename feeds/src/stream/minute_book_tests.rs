@@ -170,6 +170,30 @@ fn a_minute_with_a_gap_is_left_out_and_one_that_two_sessions_cover_is_not() {
 }
 
 #[test]
+fn a_minute_tells_of_the_pairs_that_it_lacks_and_of_no_quiet_one_without_a_price() {
+    let mut book = book();
+    assert!(book.list(&Listing::new("ETH/USD", "ETH", "USD")));
+    subscribe(&mut book, 1, -10);
+    reach(&mut book, 1, 63);
+    // Two had no trade yet, so that their prices are unknown; one is not subscribed yet.
+    assert_eq!(samples(&mut book, 0), NONE);
+    assert_eq!(book.batch(START).incomplete, 1);
+    book.refuse(Some("ETH/USD"));
+    assert_eq!(book.batch(START).incomplete, 0);
+    // The second minute: the first pair loses a trade in it.
+    take(&mut book, 1, &trade(1, 70, "x", "1"), 70);
+    reach(&mut book, 1, 123);
+    let batch = book.batch(START.plus(1));
+    assert_eq!((batch.samples.len(), batch.incomplete), (5, 1));
+    // No connection from the third minute on to the fourth.
+    book.end(1);
+    subscribe(&mut book, 2, 200);
+    reach(&mut book, 2, 303);
+    assert_eq!(book.batch(START.plus(2)).incomplete, 2);
+    assert_eq!(book.batch(START.plus(4)).incomplete, 0);
+}
+
+#[test]
 fn sessions_that_overlap_by_too_little_leave_the_minute_out() {
     let mut book = book();
     subscribe(&mut book, 1, -10);

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::protocol::StreamLimits;
 use crate::feed::Feed;
+use crate::poll::client::SharedPause;
 
 /// Clock by which arrivals are stamped.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -61,6 +62,8 @@ pub struct StreamOptions {
     pub stream_url: Option<Url>,
     /// Contact in the User-Agent of requests.
     pub contact: Option<String>,
+    /// Pause that other requests to the exchange share.
+    pub pause: SharedPause,
     /// Poll feed of the same exchange: prices of pairs that are not traded after they were
     /// subscribed.
     pub prices: Option<Arc<dyn Feed>>,

@@ -21,6 +21,8 @@ pub(super) struct Pair {
     metrics: [Metric; 5],
     minutes: BTreeMap<Minute, PairMinute>,
     subscriptions: Vec<Subscription>,
+    /// Whether the exchange refused the last subscription of it.
+    is_refused: bool,
     last_price: LastPrice,
 }
 
@@ -77,6 +79,7 @@ impl Pair {
             ],
             minutes: BTreeMap::new(),
             subscriptions: Vec::new(),
+            is_refused: false,
             last_price: LastPrice::default(),
         })
     }
@@ -99,6 +102,7 @@ impl Pair {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             self.subscriptions.remove(0);
         }
+        self.is_refused = false;
         self.subscriptions.push(Subscription {
             session,
             since: None,
@@ -281,6 +285,25 @@ impl Pair {
             None => covers(minute.start()),
         };
         state.values().filter(|_| is_whole)
+    }
+
+    /// The exchange refuses to stream it.
+    pub(super) fn refuse(&mut self) {
+        self.is_refused = true;
+    }
+
+    /// Whether something of a minute may be missing, whose values are not whole. It may not where
+    /// the minute is covered and had no trade: then only the price is unknown. A pair that the
+    /// exchange refuses to stream is not counted in every minute.
+    pub(super) fn is_incomplete(&self, minute: Minute, sessions: &Sessions) -> bool {
+        if self.is_refused && self.subscriptions.is_empty() {
+            return false;
+        }
+        if self.minutes.contains_key(&minute) {
+            return true;
+        }
+        let until = minute.plus(1).start().plus(SETTLE_TIME);
+        !Span::cover(&self.spans(sessions), minute.start(), until)
     }
 
     /// Values of a minute that spans cover, without a trade, if its price is known without a gap.

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use marketlake_common::excerpt;
 use marketlake_model::{Millis, Rejected, parse_time};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::protocol::{Listing, Listings, StreamEvent};
+pub(super) use crate::json::from_json;
 use crate::json::{Text, decimal_text};
 
 /// Entries of one message. Bybit documents up to 1,024.
@@ -21,11 +21,6 @@ const MAX_NAMED_REJECTIONS: usize = 20;
 /// Reason of a refusal, or a word that the exchange gave none.
 pub(super) fn or_no_reason(reason: Option<Text<'_>>) -> Cow<'_, str> {
     reason.map_or(Cow::Borrowed("no reason given"), |text| text.0)
-}
-
-/// Parses JSON that borrows from its text.
-pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// The exchange's own text of a JSON number, or of a string that holds one.

@@ -4,16 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use marketlake_common::{excerpt, one_of};
-use marketlake_model::Metric;
+use marketlake_model::{Metric, VOLUME, VOLUME_24H};
 
 use crate::query::named_enum::named_enum;
 use crate::segment::moments::Moments;
 use crate::segment::rollup::Rollup;
-
-/// The measure that an exchange reports as what was traded in the last 24 hours.
-const VOLUME_24H: &str = "volume24h";
-/// The measure of what was traded in one minute.
-const VOLUME: &str = "volume";
 
 /// Calls `$define!` with the variants of [`Statistic`]: documentation, variant, name. Each API
 /// declares its own enum from them.

@@ -1,10 +1,8 @@
 //! Properties that the feed of every exchange has.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use marketlake_feeds::Binance;
 
 use super::cases::{CASES, Case};
 use super::{NEXT, NEXT_VALUES, Rig, Setup, TRADES, VALUES, minute_of, silent, stays, trade};
@@ -72,12 +70,11 @@ async fn a_quiet_pair_has_its_last_price_and_no_volume_once_a_price_is_known() {
 
 #[tokio::test]
 async fn a_pair_that_is_not_traded_has_the_price_of_the_polled_feed() {
-    let prices = r#"[{"symbol":"BTCUSDT","price":"100"},{"symbol":"ETHUSDT","price":"5"}]"#;
-    let prices = Exchange::with([Answer::ok(prices)]).await;
+    let prices = Answer::tickers(&[("BTCUSDT", "100"), ("ETHUSDT", "5")]);
+    let prices = Exchange::with([prices]).await;
     for case in &CASES {
-        let polled = Binance::new(prices.url.parse().unwrap(), None).unwrap();
         let mut setup = Setup::new(case);
-        setup.prices = Some(Arc::new(polled));
+        setup.prices = Some(prices.polled("binance", None));
         let rig = setup.start().await;
         rig.ready(0).await;
         let both = [

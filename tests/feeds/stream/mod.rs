@@ -6,8 +6,9 @@
 //! the first comes 10 seconds before the first minute (`Rig::ready`), the last when a minute is
 //! requested (`Rig::minute`).
 
+mod agreement;
 mod bad_input;
-mod cases;
+pub mod cases;
 mod conformance;
 mod connections;
 mod messages;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use marketlake_feeds::SharedPause;
 use marketlake_feeds::stream::{StreamFeed, StreamLimits, StreamOptions, StreamTimings};
 use marketlake_feeds::{Batch, Feed, FeedError};
 use marketlake_model::{Millis, Minute, Sample};
@@ -187,6 +189,7 @@ impl Setup {
             base_url: Some(exchange.rest.url.parse().unwrap()),
             stream_url: Some(stream_url.parse().unwrap()),
             contact: self.contact,
+            pause: SharedPause::default(),
             prices: self.prices,
             limits: Some(self.limits),
             timings: self.timings,
