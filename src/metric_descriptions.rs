@@ -2,7 +2,7 @@
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 20] = [
+const COUNTERS: [(&str, &str); 21] = [
     ("marketlake_alerts_total", "Alerts created."),
     (
         "marketlake_athena_queries_total",
@@ -31,6 +31,10 @@ const COUNTERS: [(&str, &str); 20] = [
     (
         "marketlake_feed_errors_total",
         "Failed requests to a feed, by feed.",
+    ),
+    (
+        "marketlake_gap_samples_total",
+        "Samples of exchanges' histories that filled gaps, by market.",
     ),
     (
         "marketlake_http_connections_closed_total",
@@ -76,7 +80,7 @@ const COUNTERS: [(&str, &str); 20] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 16] = [
+const GAUGES: [(&str, &str); 17] = [
     (
         "marketlake_athena_cost_dollars",
         "Estimated cost of Athena's queries in US dollars, by workgroup.",
@@ -96,6 +100,10 @@ const GAUGES: [(&str, &str); 16] = [
     (
         "marketlake_feed_last_slot_timestamp_seconds",
         "Start of the newest minute that a feed delivered, as Unix time, by feed.",
+    ),
+    (
+        "marketlake_gaps",
+        "Minutes that were not recorded, or not completely, by market and state.",
     ),
     ("marketlake_http_connections", "Open HTTP connections."),
     (

@@ -119,6 +119,22 @@ pub async fn find(
         .await
 }
 
+/// The oldest slot of a job that is pending or running.
+///
+/// # Errors
+/// If the database fails.
+pub async fn oldest_open(
+    connection: &impl ConnectionTrait,
+    job: &str,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Job.eq(job))
+        .filter(Column::State.is_in([JobRunState::Pending, JobRunState::Running]))
+        .order_by_asc(Column::Slot)
+        .one(connection)
+        .await
+}
+
 /// Lists the shards of a slot: number and state of each.
 ///
 /// # Errors

@@ -25,6 +25,8 @@ mod m20261127_000019_create_api_keys;
 mod m20261127_000020_create_manifests;
 mod m20261127_000021_create_upload_intents;
 mod m20261127_000022_create_lake_identity;
+mod m20261128_000023_create_gaps;
+mod m20261128_000024_add_metrics_recorded_at;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -59,6 +61,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000020_create_manifests::Migration),
             Box::new(m20261127_000021_create_upload_intents::Migration),
             Box::new(m20261127_000022_create_lake_identity::Migration),
+            Box::new(m20261128_000023_create_gaps::Migration),
+            Box::new(m20261128_000024_add_metrics_recorded_at::Migration),
         ]
     }
 }

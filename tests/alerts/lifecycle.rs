@@ -140,7 +140,7 @@ async fn what_nobody_confirms_is_deleted_after_seven_days_and_what_has_run_out_e
             .ok(&["run", "expire-subscriptions", "--slot", &slot])
             .await;
         assert!(
-            said.contains(r#"{"expired":1,"messages":0,"throttles":0,"unconfirmed":1}"#),
+            said.contains(r#"{"expired":1,"gaps":0,"messages":0,"throttles":0,"unconfirmed":1}"#),
             "{said}"
         );
         let mut left = states(&alerting).await;

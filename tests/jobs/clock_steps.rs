@@ -23,7 +23,7 @@ async fn ingests(database: &DatabaseConnection) -> Vec<Model> {
 }
 
 async fn live(base: &Base) -> (Exchange, Program) {
-    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let exchange = Exchange::with([Answer::tickers(&[("A", "1")])]).await;
     let feeds = format!("[{{kind=\"binance\",base_url=\"{}\"}}]", exchange.url);
     let program = Program::on(base).with("MARKETLAKE_FEEDS", feeds);
     (exchange, program)

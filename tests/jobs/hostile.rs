@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use marketlake_entities::database;
 use marketlake_entities::records::job_runs::JobRunState;
-use marketlake_feeds::{Binance, Cryptowatch, DEFAULT_PAUSE, Feed, MAX_BAN};
+use marketlake_feeds::{Cryptowatch, DEFAULT_PAUSE, Feed, MAX_BAN};
 use marketlake_jobs::{IngestMinute, Job, PlannedSlot, Runner, Source, slots};
 use marketlake_model::Millis;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ const ODD: [&str; 12] = [
 ];
 
 fn good() -> Answer {
-    Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)
+    Answer::tickers(&[("A", "1")])
 }
 
 /// Answers that are no prices, or come with headers that are no numbers.
@@ -42,9 +42,10 @@ fn hostile() -> Vec<Answer> {
         answers.push(Answer::status(418, text).header("retry-after", text));
         answers.push(Answer::status(503, text).header("retry-after", text));
         answers.push(good().header("x-mbx-used-weight-1m", text));
-        let price = serde_json::json!([{"symbol": text, "price": text}]).to_string();
-        answers.push(Answer::ok(price));
-        answers.push(Answer::ok(format!(r#"[{{"symbol":"B","price":{text}}}]"#)));
+        answers.push(Answer::tickers(&[(text, text)]));
+        answers.push(Answer::ok(format!(
+            r#"[{{"symbol":"B","lastPrice":{text},"volume":{text}}}]"#
+        )));
     }
     for body in [
         String::new(),
@@ -52,12 +53,12 @@ fn hostile() -> Vec<Answer> {
         "[".repeat(100_000),
         "[]".to_owned(),
         r#"{"code":-1,"msg":null}"#.to_owned(),
-        format!(r#"[{{"symbol":"{}","price":"1"}}]"#, "x".repeat(1 << 20)),
-        format!(r#"[{{"symbol":"C","price":"{}"}}]"#, "9".repeat(1 << 20)),
         format!(r#"{{"error":"{}"}}"#, "y".repeat(1 << 20)),
     ] {
         answers.push(Answer::ok(body));
     }
+    answers.push(Answer::tickers(&[("x".repeat(1 << 20).as_str(), "1")]));
+    answers.push(Answer::tickers(&[("C", "9".repeat(1 << 20).as_str())]));
     answers.push(good().truncated());
     answers
 }
@@ -68,7 +69,7 @@ async fn no_pause_that_is_asked_for_is_longer_than_an_exchange_can_mean() {
         for status in [429, 418] {
             let answer = Answer::status(status, "").header("retry-after", text);
             let exchange = Exchange::with([answer]).await;
-            let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
+            let feed = exchange.polled("binance", None);
             let error = feed.samples(Millis(0).minute()).await.unwrap_err();
             let pause = error.pause().unwrap();
             assert!(pause <= DEFAULT_PAUSE, "{status} {text}: {pause:?}");
@@ -76,7 +77,7 @@ async fn no_pause_that_is_asked_for_is_longer_than_an_exchange_can_mean() {
     }
     let ban = Answer::status(418, "").header("retry-after", "259200");
     let exchange = Exchange::with([ban]).await;
-    let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
+    let feed = exchange.polled("binance", None);
     let error = feed.samples(Millis(0).minute()).await.unwrap_err();
     assert_eq!(error.pause(), Some(MAX_BAN));
 }
@@ -87,11 +88,11 @@ async fn whatever_is_answered_once_the_next_good_answer_is_taken() {
         // As many bad answers as there are attempts for one minute, then a good one.
         let bad = [answer.clone(), answer.clone(), answer];
         let exchange = Exchange::with(bad.into_iter().chain([good()])).await;
-        let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
+        let feed = exchange.polled("binance", None);
         for _ in 0..4 {
             match feed.samples(Millis(0).minute()).await {
                 Ok(batch) if exchange.requests().len() > 3 => {
-                    assert_eq!(batch.samples.len(), 1);
+                    assert_eq!(batch.samples.len(), 2);
                     return;
                 }
                 Ok(_) => (),
@@ -122,8 +123,7 @@ async fn a_worker_that_is_told_absurd_pauses_goes_on_with_the_feeds_that_are_wel
         }
         kept.push(Exchange::with([good()]).await);
         for exchange in &kept {
-            let feed = Binance::new(exchange.url.parse().unwrap(), None).unwrap();
-            sources.push(Source::whole(Arc::new(feed)));
+            sources.push(Source::whole(exchange.polled("binance", None)));
         }
         let job = Arc::new(IngestMinute::new(Arc::clone(&lake), sources, None));
         let stop = CancellationToken::new();

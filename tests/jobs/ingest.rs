@@ -18,8 +18,7 @@ fn on(base: &Base, exchange: &Exchange) -> Program {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
     on_both(async |base: Base| {
-        let body = r#"[{"symbol":"GOOD","price":"1.50"},{"symbol":"BAD","price":"NaN"}]"#;
-        let exchange = Exchange::with([Answer::ok(body)]).await;
+        let exchange = Exchange::with([Answer::tickers(&[("GOOD", "1.50"), ("BAD", "NaN")])]).await;
         let program = on(&base, &exchange);
         let slot = last_minute().await.to_string();
         let out = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
@@ -28,11 +27,11 @@ async fn a_run_says_what_was_wrong_and_keeps_the_good_samples() {
             "{out}"
         );
         assert!(
-            out.contains(r#""samples":1"#) && out.contains(r#""rejected":1"#),
+            out.contains(r#""samples":2"#) && out.contains(r#""rejected":1"#),
             "{out}"
         );
         assert!(
-            out.contains("expected a decimal number, got \\\"NaN\\\""),
+            out.contains("price: expected a decimal number, got \\\"NaN\\\""),
             "{out}"
         );
         let again = program.ok(&["run", "ingest-minute", "--slot", &slot]).await;
@@ -70,7 +69,7 @@ async fn a_feed_that_fails_leaves_no_object_and_an_error_that_names_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_feed_is_never_asked_for_a_minute_that_ended_long_ago() {
     let base = Base::local().await;
-    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let exchange = Exchange::with([Answer::tickers(&[("A", "1")])]).await;
     let said = on(&base, &exchange)
         .run(&["run", "ingest-minute", "--slot", "2026-01-01T00:00:00Z"])
         .await;
@@ -86,7 +85,7 @@ async fn a_live_feed_is_never_asked_for_a_minute_that_ended_long_ago() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_that_still_runs_is_waited_for_and_asked_for_once_it_is_over() {
     let base = Base::local().await;
-    let exchange = Exchange::with([Answer::ok(r#"[{"symbol":"A","price":"1"}]"#)]).await;
+    let exchange = Exchange::with([Answer::tickers(&[("A", "1")])]).await;
     let slot = Millis::from(Utc::now()).minute();
     let said = on(&base, &exchange)
         .run(&["run", "ingest-minute", "--slot", &slot.to_string()])

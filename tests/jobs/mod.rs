@@ -3,6 +3,7 @@
 mod backfill;
 mod clock_steps;
 mod clocks;
+mod fill_gaps;
 mod full_disk;
 mod hostile;
 mod ingest;

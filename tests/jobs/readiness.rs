@@ -118,7 +118,7 @@ async fn an_api_stays_ready_without_its_catalog_and_a_scheduler_does_not() {
 async fn a_stale_feed_is_told_and_takes_no_api_out_of_service() {
     let base = Base::local().await;
     let exchange = Exchange::with([
-        Answer::ok(r#"[{"symbol":"A","price":"1"}]"#),
+        Answer::tickers(&[("A", "1")]),
         Answer::status(418, "banned").header("retry-after", "259200"),
     ])
     .await;

@@ -50,8 +50,8 @@ async fn parts_that_several_processes_take_make_up_the_whole_minute() {
     on_both(async |base: Base| {
         let (one, other) = (base.lake().await, base.lake().await);
         let source = || Source {
-            feed: Arc::new(Simulated::new(7)),
             shards: 4.try_into().ok(),
+            ..Source::whole(Arc::new(Simulated::new(7)))
         };
         let jobs = [
             IngestMinute::new(Arc::clone(&one), vec![source()], None),
@@ -110,8 +110,8 @@ async fn only_parts_whose_samples_are_found_are_done_after_a_rebuild() {
     on_both(async |mut base: Base| {
         let lake = base.lake().await;
         let source = || Source {
-            feed: Arc::new(Simulated::new(7)),
             shards: 4.try_into().ok(),
+            ..Source::whole(Arc::new(Simulated::new(7)))
         };
         let ingest = IngestMinute::new(Arc::clone(&lake), vec![source()], None);
         let minutes = ["2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"].map(minute);
@@ -173,8 +173,8 @@ async fn parts_of_a_live_feed_are_not_planned_by_a_rebuild() {
     let mut base = Base::local().await;
     let lake = base.lake().await;
     let source = Source {
-        feed: Arc::new(Simulated::new(7)),
         shards: 2.try_into().ok(),
+        ..Source::whole(Arc::new(Simulated::new(7)))
     };
     let ingest = IngestMinute::new(Arc::clone(&lake), vec![source], None);
     let slot = minute("2026-11-24T10:00:00Z");
@@ -211,8 +211,8 @@ async fn detection_waits_for_all_parts_of_a_minute_and_says_which_are_missing() 
         let sources = vec![
             Source::whole(Arc::new(Simulated::new(7))),
             Source {
-                feed: Arc::new(Dead),
                 shards: 1.try_into().ok(),
+                ..Source::whole(Arc::new(Dead))
             },
         ];
         let ingest = IngestMinute::new(Arc::clone(&lake), sources, None);

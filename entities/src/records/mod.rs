@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod delivery_alerts;
 pub mod delivery_throttles;
 pub mod evidence;
+pub mod gaps;
 pub mod incidents;
 pub mod job_runs;
 pub mod lake_identity;

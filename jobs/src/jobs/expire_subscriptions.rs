@@ -1,5 +1,5 @@
-//! `expire-subscriptions`: deletes unconfirmed subscriptions, expires ended ones, and prunes old
-//! messages. Each hour.
+//! `expire-subscriptions`: deletes unconfirmed subscriptions, expires ended ones, gives up old
+//! gaps, and prunes old messages and closed gaps. Each hour.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use sea_orm::DatabaseConnection;
 use serde_json::json;
 
 use crate::error::JobError;
+use crate::gap_upkeep;
 use crate::job::{HOUR, Job, JobContext, PlannedSlot, PlanningTime, Policy};
 use crate::jobs::vacuum::CLOCK_TRUSTED_AFTER;
 
@@ -69,14 +70,20 @@ impl Job for ExpireSubscriptions {
         let expired = subscriptions::expire(&transaction, now).await?;
         let forgotten = outbox::prune_messages(&transaction, now).await?;
         let throttles = outbox::prune_throttles(&transaction, now).await?;
+        let lost = gap_upkeep::give_up_old(&transaction, now).await?;
+        let gaps = gap_upkeep::prune(&transaction, now).await?;
         let outcome = json!({
             "unconfirmed": deleted,
             "expired": expired,
+            "gaps": gaps,
             "messages": forgotten,
             "throttles": throttles,
         });
         run.finish(&transaction, &outcome).await?;
         transaction.commit().await?;
+        if lost > 0 {
+            tracing::warn!(slot = %run.slot, gaps = lost, "old gaps given up");
+        }
         if deleted + expired + forgotten > 0 {
             tracing::info!(slot = %run.slot, %outcome, "subscriptions tended");
         }

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use fail::fail_point;
 use futures::future::join_all;
 use marketlake_common::failure_log::FailureLog;
+use marketlake_entities::database;
+use marketlake_entities::records::gaps::GapReason;
 use marketlake_entities::records::job_runs::JobRunState;
-use marketlake_feeds::{Batch, Coverage, ReplayClock};
+use marketlake_feeds::{Batch, Coverage, FeedError, ReplayClock};
 use marketlake_lake::{Commit, Lake, StagedSegments, commit};
 use marketlake_model::{Millis, Minute, Sample};
 use metrics::{counter, gauge};
@@ -17,6 +19,7 @@ use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 
 use crate::error::JobError;
+use crate::gaps::{self, NewGap};
 use crate::job::{Job, JobContext, MINUTE, PlannedSlot, PlanningTime, Policy};
 use crate::run_log;
 use crate::shards::{Shard, Source, shards};
@@ -27,11 +30,11 @@ use crate::slots;
 const LATENESS: Duration = Duration::from_secs(105);
 /// Name of the job that evaluates what this one commits.
 pub(crate) const DETECT_JUMPS: &str = "detect-jumps";
-/// Minutes back for which missing slots are planned.
-const CATCH_UP_MINUTES: i64 = 7 * 1_440;
+/// Minutes back for which missing slots are planned, and gaps found.
+pub(crate) const CATCH_UP_MINUTES: i64 = 7 * 1_440;
 
-/// The job. It leaves: one raw segment a part, its metrics in the directory, and a slot of
-/// `detect-jumps`.
+/// The job. It leaves: one raw segment a part, its metrics in the directory, the gaps of feeds that
+/// lack something, and a slot of `detect-jumps`.
 pub struct IngestMinute {
     lake: Arc<Lake>,
     shards: Vec<Shard>,
@@ -60,8 +63,8 @@ impl IngestMinute {
 
     /// Coverage of the feed that covers least.
     fn coverage(&self) -> Coverage {
-        let feeds = self.shards.iter().flat_map(|part| &part.feeds);
-        let least = feeds.map(|feed| feed.coverage()).min();
+        let sources = self.shards.iter().flat_map(|part| &part.sources);
+        let least = sources.map(|source| source.feed.coverage()).min();
         least.unwrap_or(Coverage::Historical)
     }
 
@@ -77,13 +80,16 @@ impl IngestMinute {
 
     /// Fetches from all feeds of a shard. A feed that fails does not cost the samples of the
     /// others; it is an error where none gave any.
-    async fn fetch(&self, shard: &Shard, slot: Minute) -> Result<(Batch, Vec<String>), JobError> {
+    async fn fetch(&self, shard: &Shard, slot: Minute) -> Result<FetchedMinute, JobError> {
         let mut whole = Batch::default();
-        let mut failures = Vec::new();
+        let (mut failures, mut gaps) = (Vec::new(), Vec::new());
         let mut first_error = None;
         // At once: a stream may wait for what follows the minute.
-        let answers = join_all(shard.feeds.iter().map(|feed| feed.samples(slot))).await;
-        for (feed, answer) in shard.feeds.iter().zip(answers) {
+        let feeds = shard.sources.iter().map(|source| &source.feed);
+        let answers = join_all(feeds.map(|feed| feed.samples(slot))).await;
+        for (source, answer) in shard.sources.iter().zip(answers) {
+            let feed = &source.feed;
+            gaps.extend(gaps_of(source, slot, &answer));
             match answer {
                 Ok(mut batch) => {
                     batch.retain_slot(slot);
@@ -117,20 +123,34 @@ impl IngestMinute {
                 if failures.is_empty() {
                     run_log::over(&self.failures, Self::NAME);
                 }
-                Ok((whole, failures))
+                Ok(FetchedMinute {
+                    batch: whole,
+                    failures,
+                    gaps,
+                })
             }
         }
     }
 
-    async fn commit(&self, run: &JobContext, batch: Batch, outcome: Value) -> Result<(), JobError> {
-        let database = self.lake.database();
-        if batch.samples.is_empty() {
-            return run.finish(database, &outcome).await;
+    async fn commit(
+        &self,
+        run: &JobContext,
+        fetched: FetchedMinute,
+        outcome: Value,
+    ) -> Result<(), JobError> {
+        if fetched.batch.samples.is_empty() {
+            let transaction = database::begin_write(self.lake.database()).await?;
+            let now = run.now(&transaction).await?;
+            gaps::insert(&transaction, &fetched.gaps, now).await?;
+            run.finish(&transaction, &outcome).await?;
+            transaction.commit().await?;
+            return Ok(());
         }
         let minute = MinuteCommit {
             lake: &self.lake,
             run,
-            samples: batch.samples,
+            samples: fetched.batch.samples,
+            gaps: fetched.gaps,
             is_whole: self.shards.len() == 1,
             outcome,
         };
@@ -139,11 +159,36 @@ impl IngestMinute {
     }
 }
 
-/// Commits a minute or a shard of it, the result of its run, and the slot of `detect-jumps`.
+/// A minute as the feeds of a shard gave it.
+struct FetchedMinute {
+    batch: Batch,
+    /// Feeds that failed, each with its error.
+    failures: Vec<String>,
+    /// Gaps of the feeds.
+    gaps: Vec<NewGap>,
+}
+
+/// Gaps of a feed by its answer for a minute.
+fn gaps_of(source: &Source, minute: Minute, answer: &Result<Batch, FeedError>) -> Vec<NewGap> {
+    let (reason, detail) = match answer {
+        Err(error) => (GapReason::FeedFailed, error.to_string()),
+        Ok(batch) if batch.incomplete > 0 => {
+            let detail = format!("pairs that were not complete: {}", batch.incomplete);
+            (GapReason::Incomplete, detail)
+        }
+        Ok(_) if source.is_corrected => (GapReason::Polled, String::new()),
+        Ok(_) => return Vec::new(),
+    };
+    NewGap::of_source(source, minute, reason, &detail)
+}
+
+/// Commits a minute or a shard of it, its gaps, the result of its run, and the slot of
+/// `detect-jumps`.
 struct MinuteCommit<'a> {
     lake: &'a Lake,
     run: &'a JobContext,
     samples: Vec<Sample>,
+    gaps: Vec<NewGap>,
     is_whole: bool,
     outcome: Value,
 }
@@ -174,6 +219,7 @@ impl Commit for MinuteCommit<'_> {
         let now = self.run.now(transaction).await?;
         let mut outcome = self.outcome.clone();
         outcome["bytes"] = json!(staged.byte_count());
+        gaps::insert(transaction, &self.gaps, now).await?;
         self.run.finish(transaction, &outcome).await?;
         Ok(now)
     }
@@ -279,7 +325,8 @@ impl Job for IngestMinute {
 
     async fn run(&self, run: &JobContext) -> Result<(), JobError> {
         let part = self.shard(run.shard)?;
-        let (batch, failures) = self.fetch(part, run.slot.minute()).await?;
+        let fetched = self.fetch(part, run.slot.minute()).await?;
+        let batch = &fetched.batch;
         let samples = batch.samples.len() as u64;
         let rejected: Vec<Value> = batch
             .first_rejected
@@ -291,10 +338,11 @@ impl Job for IngestMinute {
             "rejected": batch.rejected,
             "first_rejected": rejected,
             "other_kinds": batch.other_kinds,
-            "feeds_failed": failures,
+            "incomplete": batch.incomplete,
+            "feeds_failed": fetched.failures,
         });
         let (bad, other_kinds) = (batch.rejected, batch.other_kinds.clone());
-        self.commit(run, batch, outcome).await?;
+        self.commit(run, fetched, outcome).await?;
         counter!("marketlake_samples_total").increment(samples);
         counter!("marketlake_samples_rejected_total").increment(bad);
         tracing::info!(

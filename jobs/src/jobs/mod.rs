@@ -6,6 +6,7 @@ pub(crate) mod compact_hourly;
 pub(crate) mod deliver_alerts;
 pub(crate) mod detect_jumps;
 pub(crate) mod expire_subscriptions;
+pub(crate) mod fill_gaps;
 pub(crate) mod ingest_minute;
 pub(crate) mod publish_manifests;
 pub(crate) mod review_jumps;
@@ -26,6 +27,7 @@ use crate::jobs::compact_hourly::CompactHourly;
 use crate::jobs::deliver_alerts::DeliverAlerts;
 use crate::jobs::detect_jumps::{DetectJumps, DetectOptions};
 use crate::jobs::expire_subscriptions::ExpireSubscriptions;
+use crate::jobs::fill_gaps::FillGaps;
 use crate::jobs::ingest_minute::IngestMinute;
 use crate::jobs::publish_manifests::PublishManifests;
 use crate::jobs::review_jumps::ReviewJumps;
@@ -34,8 +36,9 @@ use crate::jobs::watchdog::{Watchdog, WatchdogOptions};
 use crate::shards::Source;
 
 /// Names of all jobs, in the order of [`JobSet::all`].
-pub const JOB_NAMES: [&str; 10] = [
+pub const JOB_NAMES: [&str; 11] = [
     IngestMinute::NAME,
+    FillGaps::NAME,
     DetectJumps::NAME,
     DeliverAlerts::NAME,
     ReviewJumps::NAME,
@@ -99,8 +102,11 @@ impl JobSet {
             max_age: max_alert_age,
             is_live: pace.is_none(),
         };
+        // A replay's feed has every minute.
+        let gaps_of = if is_live { feeds.clone() } else { Vec::new() };
         Self(vec![
             Arc::new(IngestMinute::new(Arc::clone(&lake), feeds, pace)),
+            Arc::new(FillGaps::new(Arc::clone(&lake), &gaps_of)),
             Arc::new(DetectJumps::new(Arc::clone(&lake), detection)),
             Arc::new(DeliverAlerts::new(database.clone(), sender, stop)),
             Arc::new(ReviewJumps::new(Arc::clone(&lake))),
