@@ -1,5 +1,6 @@
 //! REST API: `/v1/..`, one file a route, described at `/openapi.json` and `/docs`.
 
+mod coverage;
 mod format;
 mod jumps;
 mod metric;
@@ -43,9 +44,15 @@ pub fn router(context: &ApiContext) -> Router {
         .route_layer(from_fn_with_state(Arc::new(cache), serve_cached))
         .route_layer(from_fn(require_read))
         .route_layer(charge.clone());
+    let (records, _) = record_routes().split_for_parts();
+    let records = records
+        .with_state(Arc::clone(lake))
+        .route_layer(from_fn(write_engine_header))
+        .route_layer(from_fn(require_read))
+        .route_layer(charge.clone());
     let (own, _) = subscription_routes().split_for_parts();
     let own = own.with_state(context.state.clone()).route_layer(charge);
-    prices.merge(own).merge(swagger_ui::router())
+    prices.merge(records).merge(own).merge(swagger_ui::router())
 }
 
 /// Routes that read prices, each with its documentation: cached, and for the scope `read`.
@@ -57,6 +64,12 @@ fn price_routes() -> OpenApiRouter<Arc<Lake>> {
         .routes(routes!(rank::get))
         .routes(routes!(ranking::get))
         .routes(routes!(jumps::get))
+}
+
+/// Routes that read samples together with records, which change without a commit: for the scope
+/// `read`, not cached.
+fn record_routes() -> OpenApiRouter<Arc<Lake>> {
+    OpenApiRouter::new().routes(routes!(coverage::get))
 }
 
 /// Routes of the owner's subscriptions, each with its documentation.
@@ -77,6 +90,7 @@ fn subscription_routes() -> OpenApiRouter<AppState> {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = openapi::base();
     document.merge(price_routes().into_openapi());
+    document.merge(record_routes().into_openapi());
     document.merge(subscription_routes().into_openapi());
     document
 }

@@ -195,6 +195,8 @@ pub(crate) struct FieldProblem {
 pub(crate) struct ErrorResponses;
 /// Error responses of one metric.
 pub(crate) struct MetricErrorResponses;
+/// Error responses of one metric in the only format that there is, without a cache.
+pub(crate) struct UncachedMetricErrorResponses;
 /// Error responses of subscriptions, which belong to an owner.
 pub(crate) struct SubscriptionErrorResponses;
 
@@ -247,6 +249,15 @@ impl IntoResponses for MetricErrorResponses {
     fn responses() -> Responses {
         let mut all = ErrorResponses::responses();
         all.extend(problems(&[("404", "No such metric was ever recorded.")]));
+        all
+    }
+}
+
+impl IntoResponses for UncachedMetricErrorResponses {
+    fn responses() -> Responses {
+        let mut all = MetricErrorResponses::responses();
+        all.remove("304");
+        all.remove("406");
         all
     }
 }

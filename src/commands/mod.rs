@@ -6,6 +6,7 @@ mod backtest;
 mod check;
 mod compact;
 mod config;
+mod coverage;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -79,6 +80,7 @@ enum Command {
     Timeseries(timeseries::Timeseries),
     Rank(rank::Rank),
     Jumps(jumps::Jumps),
+    Coverage(coverage::Coverage),
     Backtest(backtest::Backtest),
     Rules(rules::Rules),
     Subscriptions(subscriptions::Subscriptions),
@@ -157,6 +159,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<ExitCode> 
         Command::Timeseries(timeseries) => timeseries.execute(settings).await?,
         Command::Rank(rank) => rank.execute(settings).await?,
         Command::Jumps(jumps) => return jumps.execute(settings).await,
+        Command::Coverage(coverage) => coverage.execute(settings).await?,
         Command::Backtest(backtest) => backtest.execute(settings).await?,
         Command::Rules(rules) => return rules.execute(),
         Command::Subscriptions(subscriptions) => subscriptions.execute(settings).await?,

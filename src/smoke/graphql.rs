@@ -11,7 +11,7 @@ use super::target::Target;
 const INTROSPECTION: &str =
     "{ __schema { types { name fields(includeDeprecated: true) { name } } } }";
 /// Queries for the scope read: name, document, path to an object, and its required fields.
-const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
+const OF_ALL: [(&str, &str, &str, &[&str]); 5] = [
     (
         "metrics",
         "{ metrics(first: 1) { nodes { id name } pageInfo { hasNextPage } edges { cursor } } }",
@@ -36,9 +36,15 @@ const OF_ALL: [(&str, &str, &str, &[&str]); 4] = [
         "/lake",
         &["segments", "samples", "newest"],
     ),
+    (
+        "gaps",
+        "{ gaps(first: 1) { nodes { market timestamp } pageInfo { hasNextPage } } }",
+        "/gaps",
+        &["nodes", "pageInfo"],
+    ),
 ];
 /// The same, for a metric `$name`.
-const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
+const OF_ONE: [(&str, &str, &str, &[&str]); 5] = [
     (
         "metric",
         "query($name: String!) { metric(name: $name) { id name latest { timestamp value } rank { \
@@ -63,6 +69,12 @@ const OF_ONE: [(&str, &str, &str, &[&str]); 4] = [
         "query($name: String!) { rank(metric: $name) { rank of display statistic value } }",
         "/rank",
         &["rank", "of", "display", "statistic", "value"],
+    ),
+    (
+        "coverage",
+        "query($name: String!) { coverage(metric: $name) { expected recorded display } }",
+        "/coverage",
+        &["expected", "recorded", "display"],
     ),
 ];
 

@@ -59,12 +59,12 @@ async fn probe_described(target: &Target, id: Option<&str>, probes: &mut Vec<Pro
         .and_then(|document| has(document, &["openapi", "paths", "components"]));
     probes.push(Probe::new(path, shape));
     for route in routes.unwrap_or_default() {
-        let path = match (route.path.contains("{name}"), id) {
+        let path = match (route.is_of_metric(), id) {
             (true, None) => {
                 probes.push(Probe::skipped(&route.path, "the lake is empty"));
                 continue;
             }
-            (true, Some(id)) => route.path.replace("{name}", id),
+            (true, Some(id)) => route.path_of(id),
             (false, _) => route.path.clone(),
         };
         let is_probed = |probe: &Probe| probe.what.split('?').next() == Some(path.as_str());
@@ -84,8 +84,25 @@ async fn probe_described(target: &Target, id: Option<&str>, probes: &mut Vec<Pro
 struct DescribedRoute {
     path: String,
     needs_key: bool,
+    /// Whether it requires the query parameter `metric`.
+    needs_metric: bool,
     /// Fields that its JSON response has.
     fields: Vec<String>,
+}
+
+impl DescribedRoute {
+    fn is_of_metric(&self) -> bool {
+        self.needs_metric || self.path.contains("{name}")
+    }
+
+    fn path_of(&self, id: &str) -> String {
+        let path = self.path.replace("{name}", id);
+        if self.needs_metric {
+            format!("{path}?metric={id}")
+        } else {
+            path
+        }
+    }
 }
 
 /// The routes of an OpenAPI document that read.
@@ -94,6 +111,10 @@ fn routes(document: &Value) -> Vec<DescribedRoute> {
     let routes = paths.into_iter().flatten().filter_map(|(path, methods)| {
         let operation = methods.get("get")?;
         let security = operation["security"].as_array();
+        let parameters = operation["parameters"].as_array();
+        let is_needed_metric = |parameter: &Value| {
+            parameter["name"] == "metric" && parameter["required"] == Value::Bool(true)
+        };
         let json = &operation["responses"]["200"]["content"]["application/json"]["schema"];
         let name = json["$ref"]
             .as_str()
@@ -104,6 +125,7 @@ fn routes(document: &Value) -> Vec<DescribedRoute> {
         Some(DescribedRoute {
             path: path.clone(),
             needs_key: security.is_some_and(|all| all.iter().all(|one| one.get("key").is_some())),
+            needs_metric: parameters.is_some_and(|all| all.iter().any(is_needed_metric)),
             fields: fields.map(str::to_owned).collect(),
         })
     });

@@ -1,6 +1,7 @@
 //! GraphQL, as frontends call it.
 
 mod abuse;
+mod coverage;
 pub mod live;
 mod permissions;
 mod protocol;

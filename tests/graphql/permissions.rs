@@ -26,7 +26,7 @@ use Got::{No, Unknown, Who, Yes};
 
 /// Of nobody, a read key, another owner's, the owner's, an admin key. The operator key gets what
 /// the last one does.
-const TABLE: [(&str, [Got; 5]); 29] = [
+const TABLE: [(&str, [Got; 5]); 32] = [
     ("{ metrics { nodes { id } } }", [Yes, Yes, Yes, Yes, Yes]),
     (
         r#"{ metric(name: "tie") { id latest { value } rank { of } } }"#,
@@ -47,6 +47,11 @@ const TABLE: [(&str, [Got; 5]); 29] = [
     ("{ ranking { nodes { of } } }", [Yes, Yes, Yes, Yes, Yes]),
     ("{ jumps { nodes { ratio } } }", [Yes, Yes, Yes, Yes, Yes]),
     ("{ lake { samples } }", [Yes, Yes, Yes, Yes, Yes]),
+    (
+        r#"{ coverage(metric: "tie") { display } }"#,
+        [Yes, Yes, Yes, Yes, Yes],
+    ),
+    ("{ gaps { nodes { id } } }", [Yes, Yes, Yes, Yes, Yes]),
     (
         r#"{ backtest(input: {metric: "tie"}, days: 1) { userErrors { code } } }"#,
         [Yes, Yes, Yes, Yes, Yes],
@@ -71,6 +76,10 @@ const TABLE: [(&str, [Got; 5]); 29] = [
     (
         r#"{ nodes(ids: ["segment/1"]) { id } }"#,
         [Unknown, Unknown, Unknown, Unknown, Yes],
+    ),
+    (
+        r#"{ nodes(ids: ["gap/1"]) { id } }"#,
+        [Unknown, Unknown, Unknown, Unknown, Unknown],
     ),
     (
         r#"mutation { testSubscription(input: {id: "OWN"}) { userErrors { code } } }"#,
@@ -276,6 +285,7 @@ async fn without_anonymous_read_nothing_is_told() {
         "/v1/metrics",
         "/v1/metric/tie/rank",
         "/v1/jumps",
+        "/v1/coverage?metric=tie",
         "/prometheus/api/v1/labels",
     ] {
         assert_eq!(nobody.get(path).await.status.as_u16(), 401, "{path}");

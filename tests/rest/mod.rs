@@ -1,6 +1,7 @@
 //! The REST routes, as scripts call them.
 
 mod caching;
+pub mod coverage;
 mod excerpts;
 mod formats;
 mod intervals;

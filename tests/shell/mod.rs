@@ -1,5 +1,6 @@
 //! The CLI: its output and its exit codes.
 
+mod coverage;
 mod feeds;
 mod logs;
 mod settings;
@@ -131,7 +132,7 @@ async fn bad_usage_ends_with_status_2() {
         (
             program.clone(),
             vec!["run", "nonsense", "--slot", "2026-01-01T00:00:00Z"],
-            "job: expected one of ingest-minute, detect-jumps",
+            "job: expected one of ingest-minute, fill-gaps, detect-jumps",
         ),
         (
             program.clone(),

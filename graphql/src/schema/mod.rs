@@ -3,8 +3,10 @@
 
 mod alert_subscriptions;
 pub(crate) mod complexity;
+mod coverage;
 mod deliveries;
 mod errors;
+mod gaps;
 mod guard;
 mod job_runs;
 mod jumps;
@@ -52,6 +54,8 @@ pub struct Query(
     jumps::JumpsQuery,
     lake::LakeQuery,
     job_runs::JobRunsQuery,
+    coverage::CoverageQuery,
+    gaps::GapsQuery,
     alert_subscriptions::SubscriptionsQuery,
     deliveries::DeliveriesQuery,
     node::NodeQuery,
@@ -84,6 +88,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, SubscriptionRoot> {
     .override_output_type_description::<Page<jumps::Jump>>("A page of jumps.")
     .override_output_type_description::<Page<job_runs::JobRun>>("A page of runs of jobs.")
     .override_output_type_description::<Page<lake::Segment>>("A page of segments.")
+    .override_output_type_description::<Page<gaps::Gap>>("A page of gaps.")
 }
 
 /// The schema that tells whether a document is right and what it costs; it answers nothing.

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Interface, Object, Result};
 use marketlake_alerts::Subscription as Record;
 use marketlake_alerts::delivery::outbox;
 use marketlake_alerts::subscriptions::history;
-use marketlake_entities::records::job_runs;
+use marketlake_entities::records::{gaps, job_runs};
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_lake::Lake;
@@ -15,6 +15,7 @@ use marketlake_lake::Lake;
 use super::alert_subscriptions::{Alert, Subscription};
 use super::deliveries::Delivery;
 use super::errors;
+use super::gaps::{GAP, Gap};
 use super::job_runs::{JOB_RUN, JobRun};
 use super::lake::{SEGMENT, Segment};
 use super::metrics::Metric;
@@ -29,6 +30,7 @@ pub(super) enum Node {
     Alert(Alert),
     Delivery(Delivery),
     Segment(Segment),
+    Gap(Gap),
 }
 
 #[derive(Default)]
@@ -95,6 +97,14 @@ async fn find(lake: &Arc<Lake>, caller: &Caller, id: &str) -> Result<Option<Node
         }
         let segment = lake.segment(number).await.map_err(errors::lake)?;
         return Ok(segment.map(|segment| Node::Segment(segment.into())));
+    }
+    if let Some(number) = number(GAP) {
+        if !caller.permissions.allows(Scope::Read) {
+            return Ok(None);
+        }
+        let gap = gaps::find(lake.database(), number).await;
+        let gap = gap.map_err(|error| errors::unavailable(&error))?;
+        return Ok(gap.map(|gap| Node::Gap(Gap::new(gap, caller))));
     }
     of_alerts(lake, caller, id).await
 }

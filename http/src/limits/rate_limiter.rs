@@ -209,10 +209,11 @@ pub async fn charge(
 
 /// Points that a route costs: ten where it may read much of the lake.
 fn cost(path: &str) -> u32 {
-    let reads_much = ["/jumps", "/query_range", "/series"];
+    let reads_much = ["/jumps", "/query_range", "/series", "/coverage"];
+    let reads_series = ["/timeseries", "/query"];
     if reads_much.iter().any(|end| path.ends_with(end)) {
         10
-    } else if path.ends_with("/timeseries") || path.ends_with("/query") {
+    } else if reads_series.iter().any(|end| path.ends_with(end)) {
         2
     } else {
         1

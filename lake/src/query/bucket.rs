@@ -86,6 +86,9 @@ pub struct Bucket {
 }
 
 impl Interval {
+    /// A day.
+    pub(crate) const DAY: Self = Self(MINUTES_A_DAY);
+
     /// Interval of `minutes` minutes; `None` outside of 1 minute to 366 days.
     #[must_use]
     pub fn minutes(minutes: u32) -> Option<Self> {

@@ -1,10 +1,13 @@
-//! Queries: the engines, the last 24 hours in memory, rankings, statistics and transforms.
+//! Queries: the engines, the last 24 hours in memory, rankings, statistics, transforms, coverage.
 
 pub(crate) mod bucket;
+mod comparison;
+pub(crate) mod coverage;
 pub(crate) mod engine;
 mod export;
 pub(crate) mod listing;
 pub(crate) mod memory;
+pub(crate) mod missing;
 mod named_enum;
 pub(crate) mod ranking;
 pub(crate) mod service;

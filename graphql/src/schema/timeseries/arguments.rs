@@ -198,6 +198,7 @@ impl TimeseriesArgs {
             to: span.to.into(),
             points,
             buckets,
+            loaded: self.interval.is_none().then_some(read),
         })
     }
 }

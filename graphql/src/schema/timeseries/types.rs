@@ -1,9 +1,13 @@
 //! Types of time series.
 
-use async_graphql::{ComplexObject, Enum, Result, SimpleObject};
-use marketlake_lake::{Bucket, Point, with_aggregates};
+use std::sync::Arc;
 
-use super::super::metrics::Metric;
+use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use marketlake_lake::{Bucket, Lake, Point, Span, with_aggregates};
+
+use super::super::errors::{self, bad_argument};
+use super::super::loaders::Loaders;
+use super::super::metrics::{Metric, minute};
 use super::super::paging::{self, CursorPosition, Page, PageArgs, Paging};
 use super::super::scalars::{Column, DateTime, Decimal};
 
@@ -21,6 +25,9 @@ pub(in crate::schema) struct Timeseries {
     pub(super) points: Vec<Point>,
     #[graphql(skip)]
     pub(super) buckets: Vec<Bucket>,
+    /// Span of the samples that were loaded; none with an interval, which loads no samples.
+    #[graphql(skip)]
+    pub(super) loaded: Option<Span>,
 }
 
 macro_rules! define_aggregate {
@@ -62,9 +69,49 @@ pub(in crate::schema) struct Sample {
     value: Decimal,
 }
 
+/// Number of minutes of a span that are expected to have a sample, and that have one.
+#[derive(SimpleObject)]
+pub(in crate::schema) struct SeriesCoverage {
+    /// Number of expected minutes: from the metric's first sample at the earliest to the newest
+    /// committed minute at the latest.
+    expected: u64,
+    /// Number of them that have a sample.
+    recorded: u64,
+    /// Recorded and expected minutes: "1437 of 1440".
+    display: String,
+}
+
 #[expect(clippy::unused_async, reason = "resolvers are async")]
 #[ComplexObject]
 impl Timeseries {
+    /// Number of minutes of the span that are expected to have a sample, and that have one: up to
+    /// 366 days.
+    #[graphql(complexity = "100 + child_complexity")]
+    async fn coverage(&self, context: &Context<'_>) -> Result<SeriesCoverage> {
+        let lake = context.data::<Arc<Lake>>()?;
+        let (queries, metric) = (lake.queries(), self.metric.key());
+        let (from, to) = (Some(minute(self.from)), Some(minute(self.to)));
+        let span = queries.coverage_span(from, to).await;
+        let span = span.map_err(errors::lake)?;
+        let span = span.map_err(|reason| bad_argument("from", &reason))?;
+        let count = if let Some(loaded) = self.loaded {
+            let loaders = context.data::<Loaders>()?;
+            // The field itself has loaded them for this request.
+            let key = (metric.clone(), loaded.from, loaded.to);
+            let points = loaders.series.load_one(key).await;
+            let points = points.map_err(errors::loading)?.unwrap_or_default();
+            queries.count_points(metric, span, &points).await
+        } else {
+            queries.count_minutes(&lake.engine(), metric, span).await
+        };
+        let count = count.map_err(errors::lake)?;
+        Ok(SeriesCoverage {
+            expected: count.expected,
+            recorded: count.recorded,
+            display: count.display(),
+        })
+    }
+
     /// The minutes of all samples, in order.
     async fn times(&self) -> Column<DateTime> {
         self.points.iter().map(|point| point.ts.into()).collect()
