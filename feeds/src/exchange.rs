@@ -128,7 +128,7 @@ pub struct Exchange {
     /// Base URL of its public REST API.
     default_url: &'static str,
     /// Whether it serves the markets that the options name. Else its only market has its name.
-    has_markets: bool,
+    pub has_markets: bool,
     poll: Option<Poll>,
     stream: Option<&'static dyn StreamProtocol>,
     history: Option<&'static dyn HistoryProtocol>,

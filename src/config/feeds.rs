@@ -65,6 +65,21 @@ section! {
     }
 }
 
+/// Checks that no exchange has two feeds: both would record the same metrics.
+pub(super) fn check_all(feeds: &[Feed]) -> Result<(), ConfigError> {
+    for (index, feed) in feeds.iter().enumerate() {
+        feed.check(&format!("feeds.{index}"))?;
+        let is_same = |other: &&Feed| other.kind() == feed.kind();
+        let before = feeds.iter().take(index).position(|other| is_same(&other));
+        if let (FeedKind::Exchange(exchange), Some(first)) = (feed.kind(), before) {
+            let problem = format!("expected another exchange: feeds.{first} is of the same");
+            let name = format!("feeds.{index}.kind");
+            return Err(ConfigError::setting(&name, exchange.name, problem));
+        }
+    }
+    Ok(())
+}
+
 impl Feed {
     /// Creates a feed with default settings.
     pub(crate) fn new(kind: FeedKind) -> Self {
@@ -76,11 +91,12 @@ impl Feed {
 
     /// Checks that it has a kind, and a mode of which its exchange is capable; `path` is that of
     /// its settings.
-    pub(super) fn check(&self, path: &str) -> Result<(), ConfigError> {
+    fn check(&self, path: &str) -> Result<(), ConfigError> {
         if self.kind.0.is_none() {
             let name = format!("{path}.kind");
             return Err(ConfigError::setting(&name, "", expected_kind()));
         }
+        self.check_unused(path)?;
         let FeedKind::Exchange(exchange) = self.kind() else {
             return self.check_no_mode(path);
         };
@@ -99,6 +115,45 @@ impl Feed {
         };
         let name = format!("{path}.mode");
         Err(ConfigError::setting(&name, mode.name(), problem))
+    }
+
+    /// A setting that its kind does not use is a mistake: of the name, or of the kind.
+    fn check_unused(&self, path: &str) -> Result<(), ConfigError> {
+        let kind = self.kind();
+        let exchange = match kind {
+            FeedKind::Exchange(exchange) => Some(exchange),
+            FeedKind::Simulated | FeedKind::Replay => None,
+        };
+        let (is_exchange, is_replay) = (exchange.is_some(), kind == FeedKind::Replay);
+        let has_markets = exchange.is_some_and(|exchange| exchange.has_markets);
+        let settings = [
+            ("base_url", self.base_url.is_some(), is_exchange),
+            ("stream_url", self.stream_url.is_some(), is_exchange),
+            ("contact", self.contact.is_some(), is_exchange),
+            ("api_key", self.api_key.is_some(), has_markets),
+            ("markets", !self.markets.is_empty(), has_markets),
+            ("seed", self.seed != 0, kind == FeedKind::Simulated),
+            ("files", !self.files.is_empty(), is_replay),
+            ("lake", self.lake.is_some(), is_replay),
+            ("market", self.market.is_some(), is_replay),
+            ("from", self.from.is_some(), is_replay),
+            ("to", self.to.is_some(), is_replay),
+            ("speed", self.speed.is_some(), is_replay),
+        ];
+        let unused = settings
+            .iter()
+            .find(|(_, is_given, is_used)| *is_given && !is_used);
+        match unused {
+            Some((setting, ..)) => Err(ConfigError::setting(
+                &format!("{path}.{setting}"),
+                "given",
+                format!(
+                    "expected none: a feed of kind {} does not use it",
+                    kind.name()
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// A mode is an exchange's.

@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile};
 use marketlake_common::redact_url;
 
 use super::error::{ConfigError, PREFIX, in_words};
+use super::feeds::check_all;
 use super::value_text::text;
 use super::{LogFormat, Settings};
 
@@ -42,9 +43,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, C
             },
         }
     };
-    for (index, feed) in settings.feeds.iter().enumerate() {
-        feed.check(&format!("feeds.{index}"))?;
-    }
+    check_all(&settings.feeds)?;
     Ok(Loaded { settings, figment })
 }
 

@@ -50,6 +50,18 @@ async fn a_wrong_setting_of_a_feed_is_named_whatever_the_command() {
             "setting feeds.0.mode = \"poll\": expected none: simulated is no exchange",
         ),
         ("[{kind=\"okx\",contact=\"\"}]", contact),
+        (
+            "[{kind=\"okx\",api_key=\"secret\"}]",
+            "setting feeds.0.api_key = \"given\": expected none: a feed of kind okx does not",
+        ),
+        (
+            "[{kind=\"okx\"},{kind=\"simulated\",markets=[\"a\"]}]",
+            "setting feeds.1.markets = \"given\": expected none: a feed of kind simulated does not",
+        ),
+        (
+            "[{kind=\"okx\"},{kind=\"kraken\"},{kind=\"okx\",contact=\"a@b\"}]",
+            "setting feeds.2.kind = \"okx\": expected another exchange: feeds.0 is of the same",
+        ),
         ("[{kind=\"okx\",contact=\"the operators\"}]", contact),
         ("[{kind=\"okx\",contact=\"ops@exämple.com\"}]", contact),
         (
