@@ -50,7 +50,7 @@ pub use maintenance::vacuum::{Retention, VacuumSummary};
 pub use marketlake_entities::records::gaps::{GapReason, GapState};
 pub use query::Queries;
 pub use query::bucket::{Aggregate, Bucket, Interval, ParseAggregateError, ParseIntervalError};
-pub use query::coverage::{Coverage, MinuteCount};
+pub use query::coverage::{MetricCoverage, MinuteCount};
 pub use query::engine::athena::AthenaEngine;
 pub use query::engine::datafusion::session::DataFusionEngine;
 pub use query::engine::rule_input::{RuleInput, RuleInputQuery};

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_http::problem::Problem;
-use marketlake_lake::{Coverage, GapReason, GapState, Lake, MissingSpan};
+use marketlake_lake::{GapReason, GapState, Lake, MetricCoverage, MissingSpan};
 use serde::Serialize;
 
 use super::table::marked;
@@ -142,7 +142,7 @@ pub(super) async fn get(
     Ok(marked(response, metric.is_simulated()))
 }
 
-fn answer(found: Coverage) -> CoverageAnswer {
+fn answer(found: MetricCoverage) -> CoverageAnswer {
     let display = found.display();
     let row = |span: MissingSpan| MissingRow {
         from: span.from.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use marketlake_entities::records::gaps::{self, GapReason, GapState, Model, Page};
+use marketlake_entities::records::gaps::{self, GapPage, GapReason, GapState, Model};
 use marketlake_lake::MissingSpan;
 use marketlake_model::Minute;
 use sea_orm::{ActiveEnum, DatabaseConnection};
@@ -97,12 +97,12 @@ impl Coverage {
         }
         let (mut rows, mut totals) = (Vec::new(), Totals::default());
         for market in markets(database).await? {
-            let page = Page {
+            let page = GapPage {
                 market: Some(market.clone()),
                 from,
                 to,
                 limit: MAX_GAPS + 1,
-                ..Page::default()
+                ..GapPage::default()
             };
             let mut found = gaps::page(database, &page).await?;
             if found.len() as u64 > MAX_GAPS {

@@ -81,7 +81,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// Filter and position of a page of gaps, newest minute first.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct GapPage {
     /// Market, or all.
     pub market: Option<String>,
     /// State, or all.
@@ -130,7 +130,7 @@ pub struct GapCount {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<Model>, DbErr> {
+pub async fn page(connection: &impl ConnectionTrait, page: &GapPage) -> Result<Vec<Model>, DbErr> {
     let mut select = Entity::find();
     if let Some(market) = &page.market {
         select = select.filter(Column::Market.eq(market.as_str()));

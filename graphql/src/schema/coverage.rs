@@ -99,8 +99,8 @@ impl From<marketlake_lake::MissingSpan> for MissingSpan {
     }
 }
 
-impl From<marketlake_lake::Coverage> for Coverage {
-    fn from(found: marketlake_lake::Coverage) -> Self {
+impl From<marketlake_lake::MetricCoverage> for Coverage {
+    fn from(found: marketlake_lake::MetricCoverage) -> Self {
         let display = found.display();
         let missing = found.missing.into_iter();
         Self {

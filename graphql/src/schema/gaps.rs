@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use marketlake_entities::records::gaps::{self, Model, Page};
+use marketlake_entities::records::gaps::{self, GapPage, Model};
 use marketlake_http::auth::scope::Scope;
 use marketlake_http::caller::Caller;
 use marketlake_lake::Lake;
@@ -126,7 +126,7 @@ impl GapsQuery {
             before,
         })?;
         let read = paging.read(parse_place)?;
-        let page = Page {
+        let page = GapPage {
             market,
             state: state.map(gaps::GapState::from),
             from: from.map(minute),

@@ -29,7 +29,7 @@ type Days = BTreeMap<Minute, u64>;
 
 /// Coverage of a metric in a span.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coverage {
+pub struct MetricCoverage {
     /// The metric.
     pub named: NamedMetric,
     /// Minutes that are expected to have a sample: from the metric's first sample at the earliest
@@ -57,7 +57,7 @@ pub struct MinuteCount {
     pub recorded: u64,
 }
 
-impl Coverage {
+impl MetricCoverage {
     /// `1437 of 1440`: recorded and expected minutes.
     #[must_use]
     pub fn display(&self) -> String {
@@ -112,8 +112,8 @@ impl Queries<'_> {
         engine: &dyn QueryEngine,
         metric: &Metric,
         span: Span,
-    ) -> Result<Coverage, LakeError> {
-        let mut coverage = Coverage {
+    ) -> Result<MetricCoverage, LakeError> {
+        let mut coverage = MetricCoverage {
             named: self.named_metric(metric.clone()),
             span,
             expected: 0,
