@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use marketlake_entities::records::gaps::GapReason;
 use marketlake_feeds::stream::Listing;
 use marketlake_feeds::{FeedError, HistoryFeed};
 use marketlake_lake::{Import, Lake, LakeError, QueryEngine, Span};
-use marketlake_model::{Metric, Millis, PRICE};
+use marketlake_model::{Metric, Millis};
 use parking_lot::Mutex;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -77,7 +76,8 @@ impl GapFiller {
         }
         let rows = self.history.limits().max_rows.clamp(1, MAX_SPAN_MINUTES) as u64;
         let span = gaps::next_due(lake.database(), self.market(), time.now, rows).await?;
-        let Some(mut progress) = GapProgress::new(self.market(), span) else {
+        let has_all_minutes = !self.history.limits().omits_quiet_minutes;
+        let Some(mut progress) = GapProgress::new(self.market(), span, has_all_minutes) else {
             return Ok(None);
         };
         match self.wanted_in_time(lake, &progress, time).await {
@@ -170,8 +170,8 @@ impl GapFiller {
         wanted.map_err(|error| Stop::Lake(error.to_string()))
     }
 
-    /// Pairs to request: those behind the position, and of incomplete minutes those only that lack
-    /// a price in one of them.
+    /// Pairs to request: those behind the position, and of incomplete minutes, or in another round,
+    /// those only of which a minute is not proved.
     async fn wanted(
         &self,
         lake: &Lake,
@@ -181,21 +181,21 @@ impl GapFiller {
         let position = progress.position();
         let is_left = |pair: &&Listing| position.is_none_or(|done| pair.symbol.as_str() > done);
         let left: Vec<Listing> = pairs.iter().filter(is_left).cloned().collect();
-        if progress.reason() != GapReason::Incomplete {
+        let Some(measure) = progress.proof() else {
             return Ok(left);
-        }
+        };
         let (from, to) = progress.bounds();
         let minutes = usize::try_from(to.number() - from.number() + 1).unwrap_or(usize::MAX);
-        let price = |pair: &Listing| Metric::new(self.market(), &pair.pair, PRICE).ok();
+        let proof = |pair: &Listing| Metric::new(self.market(), &pair.pair, measure).ok();
         let mut recorded: HashSet<Metric> = HashSet::new();
         for some in left.chunks(QUERY_METRICS) {
-            let metrics: Vec<Metric> = some.iter().filter_map(price).collect();
+            let metrics: Vec<Metric> = some.iter().filter_map(proof).collect();
             let series = lake.engine().series(&metrics, Span { from, to }).await?;
             let whole = metrics.into_iter().zip(series);
             let whole = whole.filter(|(_, points)| points.len() >= minutes);
             recorded.extend(whole.map(|(metric, _)| metric));
         }
-        let lacks = |pair: &Listing| price(pair).is_some_and(|price| !recorded.contains(&price));
+        let lacks = |pair: &Listing| proof(pair).is_some_and(|metric| !recorded.contains(&metric));
         Ok(left.into_iter().filter(lacks).collect())
     }
 }

@@ -1,34 +1,36 @@
 //! Progress of a run that fills the gaps of a market: answers by symbol, and what they change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use marketlake_entities::records::gaps::{GapReason, GapState, Model};
 use marketlake_feeds::FeedError;
-use marketlake_model::{Millis, Minute, Sample};
+use marketlake_model::{Millis, Minute, PRICE, Sample, VOLUME};
 
 use crate::gap_retry::{delay, failed_again, may_pass, share_by_hour};
-use crate::gaps::{GapChange, bounded, joined};
+use crate::gaps::{GapChange, bounded, joined, named};
 
 /// Attempts in a row that fail before a gap is given up.
 const MAX_ATTEMPTS: i32 = 12;
 /// Failed attempts after which a symbol is skipped of which the error may pass.
 const MAX_PASSING_ATTEMPTS: i32 = 3;
+/// Rounds over the symbols after which a gap is filled, although some of them lack candles.
+const MAX_ROUNDS: i32 = 3;
 /// Symbols of which the answer cannot be used, beyond the number of those that can, after which the
 /// exchange itself is taken to fail.
 const MAX_BAD_SYMBOLS: usize = 3;
-/// The same of a run that continues one which got samples: it may begin at such symbols.
+/// The same after runs that got samples: the rest may be such symbols.
 const MAX_BAD_SYMBOLS_CONTINUED: usize = 20;
 /// Skipped symbols that are named.
 const MAX_NAMED_SYMBOLS: usize = 20;
-/// Maximum characters of a skipped symbol with its reason.
-const MAX_SYMBOL_CHARS: usize = 300;
 /// Maximum characters of what a detail said before, of the skipped symbols, and of an error.
 const MAX_KEPT_CHARS: usize = 800;
 const MAX_SKIPPED_CHARS: usize = 700;
 const MAX_ERROR_CHARS: usize = 400;
 /// Begin of the error in a detail. The next attempt replaces it.
 const LAST_ERROR: &str = "last error of filling: ";
+/// Begin of the symbols without samples in a detail. The next run replaces them.
+const SKIPPED: &str = "skipped: ";
 /// Error of a minute of which no pair has a candle: the exchange may not have written them yet.
 const NO_CANDLES: &str = "the exchange has no candles of this minute";
 
@@ -66,11 +68,20 @@ pub(crate) struct GapProgress {
     bad: Vec<String>,
     bad_count: usize,
     bad_error: Option<FeedError>,
+    /// Whether the exchange has a candle of every minute of a pair.
+    has_all_minutes: bool,
+    /// Symbols without a candle of some minute.
+    lacking: Vec<String>,
 }
 
 impl GapProgress {
-    /// Progress of contiguous gaps, newest first; `None` without any.
-    pub(crate) fn new(market: &'static str, gaps: Vec<Model>) -> Option<Self> {
+    /// Progress of contiguous gaps, newest first, of an exchange that has a candle of every minute
+    /// of a pair, or leaves quiet ones out; `None` without any gap.
+    pub(crate) fn new(
+        market: &'static str,
+        gaps: Vec<Model>,
+        has_all_minutes: bool,
+    ) -> Option<Self> {
         let (newest, oldest) = (gaps.first()?, gaps.last()?);
         Some(Self {
             market,
@@ -88,6 +99,8 @@ impl GapProgress {
             bad: Vec::new(),
             bad_count: 0,
             bad_error: None,
+            has_all_minutes,
+            lacking: Vec::new(),
         })
     }
 
@@ -101,9 +114,14 @@ impl GapProgress {
         self.bounds
     }
 
-    /// Reason of the newest gap: all of them are incomplete, or none.
-    pub(crate) fn reason(&self) -> GapReason {
-        self.reason
+    /// Measure that shows which pairs need no request, where there may be some: the price of
+    /// incomplete minutes, and the volume in another round, since polls have prices only.
+    pub(crate) fn proof(&self) -> Option<&'static str> {
+        match self.reason {
+            GapReason::Incomplete => Some(PRICE),
+            _ if self.attempts > 0 => Some(VOLUME),
+            _ => None,
+        }
     }
 
     /// Position at which the run began: symbols up to it are done.
@@ -169,6 +187,7 @@ impl GapProgress {
                 self.good += 1;
                 self.skip_bad();
                 self.done = Some(symbol.to_owned());
+                self.note_lacking(symbol, &samples);
                 for sample in &samples {
                     *self.samples.entry(sample.ts).or_default() += 1;
                 }
@@ -201,6 +220,13 @@ impl GapProgress {
         Vec::new()
     }
 
+    fn note_lacking(&mut self, symbol: &str, samples: &[Sample]) {
+        let minutes: HashSet<Minute> = samples.iter().map(|sample| sample.ts).collect();
+        if self.has_all_minutes && minutes.len() < self.gaps.len() {
+            self.lacking.push(named(symbol, "no candle"));
+        }
+    }
+
     /// Whether an error ends the run: the exchange is away, requests a pause, or has an error that
     /// may pass and was not there in some attempts before.
     fn is_ended_by(&self, error: &FeedError) -> bool {
@@ -210,16 +236,16 @@ impl GapProgress {
         }
     }
 
-    /// Whether it continues a run that got samples.
+    /// Whether runs before got samples: the exchange is no longer taken to fail so soon.
     fn is_continued(&self) -> bool {
-        self.position.is_some() && self.gaps.iter().any(|gap| gap.samples > 0)
+        self.gaps.iter().any(|gap| gap.samples > 0)
     }
 
     /// All symbols have answered. It is the exchange that fails, not some symbols, if more of the
     /// answers cannot be used than can.
     pub(crate) fn finish(&mut self) {
         let excused = match self.is_continued() {
-            true => MAX_BAD_SYMBOLS,
+            true => MAX_BAD_SYMBOLS_CONTINUED,
             false => 0,
         };
         if self.bad_count > self.good.saturating_add(excused) {
@@ -266,6 +292,14 @@ impl GapProgress {
         self.is_whole && is_requested && self.samples_of(gap) == 0
     }
 
+    /// Whether another round is due: some symbols lack candles, which may have been late, or it is
+    /// not known of those that an earlier run requested.
+    fn needs_round(&self, gap: &Model) -> bool {
+        let is_known = self.position.is_none();
+        let is_complete = is_known && self.lacking.is_empty() && self.bad_count == 0;
+        self.is_whole && !is_complete && gap.attempts < MAX_ROUNDS
+    }
+
     /// Change of each gap, by its id. `draw` returns random numbers from 0 to 1.
     pub(crate) fn changes(&self, now: Millis, draw: impl FnMut() -> f64) -> Vec<(i64, GapChange)> {
         let is_spread = matches!(self.stop, Some(Stop::Lake(_)));
@@ -308,10 +342,10 @@ impl GapProgress {
             true => Some(NO_CANDLES.to_owned()),
             false => self.error(),
         };
-        let has_samples = self.samples_of(gap) > 0;
+        let has_new_samples = self.samples_of(gap) > gap.samples;
         let mut change = GapChange {
             state: GapState::Open,
-            attempts: if has_samples { 0 } else { gap.attempts },
+            attempts: if has_new_samples { 0 } else { gap.attempts },
             not_before: now,
             next_symbol: self.done.clone().filter(|_| !self.is_whole),
             samples: self.samples_of(gap).saturating_sub(gap.samples),
@@ -326,6 +360,9 @@ impl GapProgress {
             if change.attempts >= MAX_ATTEMPTS && !self.is_away() {
                 change.state = GapState::Lost;
             }
+        } else if self.needs_round(gap) {
+            change.attempts = gap.attempts.saturating_add(1);
+            change.not_before = now.plus(delay(change.attempts, share));
         } else if self.is_whole {
             change.state = GapState::Filled;
         }
@@ -335,29 +372,23 @@ impl GapProgress {
     /// Detail of a gap: what it said before, the symbols that this run skipped, and its error.
     fn detail(&self, before: &str, error: Option<&str>) -> String {
         let kept = before.split(LAST_ERROR).next().unwrap_or_default();
+        let kept = kept.split(SKIPPED).next().unwrap_or_default();
         let kept = bounded(kept.trim_end_matches("; "), MAX_KEPT_CHARS);
+        let symbols = || self.skipped.iter().chain(&self.lacking);
         let mut skipped = String::new();
-        if !self.skipped.is_empty() {
-            let named = self.skipped.iter().take(MAX_NAMED_SYMBOLS);
-            let named: Vec<&str> = named.map(String::as_str).collect();
-            let rest = self.skipped.len() - named.len();
-            let more = match rest {
+        if symbols().next().is_some() {
+            let named: Vec<&str> = symbols()
+                .take(MAX_NAMED_SYMBOLS)
+                .map(String::as_str)
+                .collect();
+            let more = match symbols().count() - named.len() {
                 0 => String::new(),
-                _ => format!(" and {rest} more"),
+                rest => format!(" and {rest} more"),
             };
             let names = bounded(&named.join(", "), MAX_SKIPPED_CHARS);
-            skipped = format!("skipped: {names}{more}");
-        }
-        // An attempt that began anew skips the same ones.
-        if kept.contains(&skipped) {
-            skipped.clear();
+            skipped = format!("{SKIPPED}{names}{more}");
         }
         let error = error.map(|error| bounded(&format!("{LAST_ERROR}{error}"), MAX_ERROR_CHARS));
         joined(&[&kept, &skipped, error.as_deref().unwrap_or_default()])
     }
-}
-
-/// A skipped symbol with the reason.
-fn named(symbol: &str, reason: &str) -> String {
-    bounded(&format!("{symbol} ({reason})"), MAX_SYMBOL_CHARS)
 }

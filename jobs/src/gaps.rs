@@ -25,6 +25,8 @@ const QUIET_DELAY: Duration = Duration::from_secs(300);
 const BLOCK_MINUTES: i64 = 3;
 /// Maximum characters of a detail.
 pub(crate) const MAX_DETAIL_CHARS: usize = 2_000;
+/// Maximum characters of a skipped symbol with its reason.
+const MAX_SYMBOL_CHARS: usize = 300;
 /// Maximum characters of an error in a detail.
 const MAX_ERROR_CHARS: usize = 500;
 /// Ids of a statement.
@@ -128,6 +130,11 @@ impl NewGap {
 /// The first characters of a text.
 pub(crate) fn bounded(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars).collect()
+}
+
+/// A skipped symbol with the reason.
+pub(crate) fn named(symbol: &str, reason: &str) -> String {
+    bounded(&format!("{symbol} ({reason})"), MAX_SYMBOL_CHARS)
 }
 
 /// Parts of a detail that are not empty, as one text.

@@ -35,8 +35,11 @@ impl Comparison {
             self.filled += u64::from(self.is_in_history && gap.is_some_and(was_missed));
             return;
         }
-        // No filling brings a measure that the history lacks.
-        let is_in_vain = !self.is_in_history && gap.is_some_and(|g| g.state != GapState::Lost);
+        // No filling brings a measure that the history lacks, and none brings another pair's.
+        let is_open = |gap: &GapMark| gap.state == GapState::Open;
+        let is_filled = |gap: &GapMark| gap.state == GapState::Filled;
+        let is_in_vain =
+            gap.is_some_and(is_filled) || !self.is_in_history && gap.is_some_and(is_open);
         let state = if is_in_vain {
             Some(GapState::Lost)
         } else {
@@ -62,6 +65,8 @@ impl Comparison {
             let is_of_gap = span.state.is_some() && span.explained_by.is_none();
             if is_of_gap && !self.is_in_history {
                 span.detail = Some(format!("the history of {market} has no {measure}"));
+            } else if is_of_gap && span.state == Some(GapState::Lost) {
+                span.detail = Some(format!("the history of {market} had no usable candle"));
             }
         }
         (missing, left_out)

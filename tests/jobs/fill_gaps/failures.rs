@@ -23,10 +23,18 @@ async fn symbols_that_are_unknown_or_cannot_be_read_are_named_and_skipped() {
         let fixture = Fixture::on(&base, &[market.source("binance")]).await;
         fixture.miss(&[30]).await;
         assert_eq!(fixture.planned().await, 1);
+        // What cannot be read may be readable later: three rounds more.
+        for round in 1..=3 {
+            fixture.fill().await;
+            let gap = fixture.gaps("binance").await.remove(0);
+            let expected = (GapState::Open, 5, round);
+            assert_eq!((gap.state, gap.samples, gap.attempts), expected, "{gap:?}");
+            fixture.change(DUE).await;
+        }
         fixture.fill().await;
         let gap = fixture.gaps("binance").await.remove(0);
         assert_eq!((gap.state, gap.samples), (GapState::Filled, 5), "{gap:?}");
-        let (unknown, broken) = ("ETHUSDT (Invalid symbol.)", "skipped: ADAUSDT (");
+        let (unknown, broken) = ("ETHUSDT (Invalid symbol.)", "ADAUSDT (expected JSON, got: ");
         assert!(gap.detail.contains(unknown), "{gap:?}");
         assert!(gap.detail.contains(broken), "{gap:?}");
     })
@@ -108,6 +116,8 @@ async fn a_pair_for_which_the_exchange_is_busy_is_tried_again_before_it_is_skipp
         binance.faults.lock().busy = Vec::new();
         let failed = "update gaps set attempts = 3 where market = 'bybit'";
         fixture.change(failed).await;
+        fixture.change(DUE).await;
+        fixture.fill().await;
         fixture.change(DUE).await;
         fixture.fill().await;
         let whole = fixture.gaps("binance").await.remove(0);
@@ -215,6 +225,35 @@ async fn a_shard_without_pairs_records_what_its_feed_lacks() {
             (gap.minute, gap.reason, gap.state),
             (minute.start(), GapReason::Incomplete, GapState::Open)
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_of_which_the_history_has_nothing_yet_is_requested_again() {
+    on_both(async |base: Base| {
+        let market = Market::start().await;
+        market.faults.lock().late = vec!["ETHUSDT"];
+        let fixture = Fixture::on(&base, &[market.source("binance")]).await;
+        fixture.miss(&[30]).await;
+        assert_eq!(fixture.planned().await, 1);
+        fixture.fill().await;
+        let gap = fixture.gaps("binance").await.remove(0);
+        assert_eq!((gap.state, gap.samples), (GapState::Open, 10), "{gap:?}");
+        assert!(
+            gap.detail.contains("skipped: ETHUSDT (no candle)"),
+            "{gap:?}"
+        );
+        market.faults.lock().late = Vec::new();
+        let before = market.requested().len();
+        fixture.change(DUE).await;
+        fixture.fill().await;
+        let gap = fixture.gaps("binance").await.remove(0);
+        assert_eq!((gap.state, gap.samples), (GapState::Filled, 15), "{gap:?}");
+        assert!(!gap.detail.contains("skipped"), "{gap:?}");
+        let again = market.requested().split_off(before);
+        let symbols: Vec<&str> = again.iter().map(|(symbol, _)| symbol.as_str()).collect();
+        assert_eq!(symbols, ["ETHUSDT"]);
     })
     .await;
 }

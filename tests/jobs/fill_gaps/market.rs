@@ -25,6 +25,8 @@ pub struct Faults {
     pub busy: Vec<&'static str>,
     /// Whether no candle is written yet.
     pub empty: bool,
+    /// Symbols without candles.
+    pub late: Vec<&'static str>,
     pub throttled: bool,
 }
 
@@ -120,7 +122,7 @@ fn answer(faults: &Faults, request: &RestRequest) -> Answer {
                     _ => Answer::ok(r#"{"retCode":10016,"retMsg":"Server error","result":{}}"#),
                 };
             }
-            let rows = match faults.empty {
+            let rows = match faults.empty || faults.late.contains(&symbol) {
                 true => Vec::new(),
                 false => candles(request),
             };
