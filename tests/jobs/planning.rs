@@ -155,10 +155,10 @@ async fn a_minute_is_recorded_once_it_is_over() {
             assert_eq!(planned_at(&job, "2026-11-24T10:31:00.000Z").await, first);
             assert_eq!(job.due(ended.start()), ended.plus(1).start());
         }
-        // A lake does not begin with a minute whose live price is gone.
+        // A lake does not begin with a minute whose live price is gone within 5 seconds.
         let live = covering(&lake, &[Coverage::LiveOnly]);
-        assert_eq!(planned_at(&live, "2026-11-24T10:31:45.000Z").await, first);
-        assert_eq!(planned_at(&live, "2026-11-24T10:31:45.001Z").await, []);
+        assert_eq!(planned_at(&live, "2026-11-24T10:31:40.000Z").await, first);
+        assert_eq!(planned_at(&live, "2026-11-24T10:31:40.001Z").await, []);
         enter(&lake, "2026-11-24T10:30:00Z").await;
         assert_eq!(planned_at(&live, "2026-11-24T10:31:59.999Z").await, []);
         let next = [(ended.plus(1), JobRunState::Pending)];

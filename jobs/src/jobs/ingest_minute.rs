@@ -30,6 +30,8 @@ use crate::slots;
 const LATENESS: Duration = Duration::from_secs(105);
 /// Name of the job that evaluates what this one commits.
 pub(crate) const DETECT_JUMPS: &str = "detect-jumps";
+/// Time that the first minute of a lake must have left: it is claimed and fetched in it.
+const FETCH_TIME: Duration = Duration::from_secs(5);
 /// Minutes back for which missing slots are planned, and gaps found.
 pub(crate) const CATCH_UP_MINUTES: i64 = 7 * 1_440;
 
@@ -283,16 +285,19 @@ impl Job for IngestMinute {
         // may be killed between two.
         let is_split = self.shards() > 1;
         let next = latest.map(|latest| if is_split { latest } else { latest.plus(1) });
-        let is_missed = |minute: Minute| {
+        let is_missed_at = |minute: Minute, now: Millis| {
             let deadline = self.deadline(minute.start());
-            deadline.is_some_and(|deadline| deadline < moment.now)
+            deadline.is_some_and(|deadline| deadline < now)
         };
+        let is_missed = |minute: Minute| is_missed_at(minute, moment.now);
         let first = match (self.pace, next) {
             (Some(pace), Some(next)) => next.max(pace.from),
             (Some(pace), None) => pace.from,
             (None, Some(next)) => next.max(newest.plus(-CATCH_UP_MINUTES)),
             // A lake begins with a minute that can still be recorded.
-            (None, None) if is_missed(newest) => return Ok(Vec::new()),
+            (None, None) if is_missed_at(newest, moment.now.plus(FETCH_TIME)) => {
+                return Ok(Vec::new());
+            }
             (None, None) => newest,
         };
         let minutes = (first.number()..=newest.number()).map(Minute::from_number);
