@@ -80,7 +80,7 @@ impl GapFiller {
         let Some(mut progress) = GapProgress::new(self.market(), span, has_all_minutes) else {
             return Ok(None);
         };
-        match self.wanted_in_time(lake, &progress, time).await {
+        match self.pairs_to_request_in_time(lake, &progress, time).await {
             Ok(wanted) => self.request(wanted, &mut progress, import, time).await,
             Err(stop) => progress.stop(stop),
         }
@@ -156,7 +156,7 @@ impl GapFiller {
     }
 
     /// Pairs to request, or the reason for which there are none.
-    async fn wanted_in_time(
+    async fn pairs_to_request_in_time(
         &self,
         lake: &Lake,
         progress: &GapProgress,
@@ -165,14 +165,14 @@ impl GapFiller {
         let out_of_time = |_: Elapsed| Stop::OutOfTime(time.limit);
         let pairs = timeout_at(time.deadline, self.pairs(time.now)).await;
         let pairs = pairs.map_err(out_of_time)?.map_err(Stop::Failed)?;
-        let wanted = timeout_at(time.deadline, self.wanted(lake, progress, &pairs)).await;
+        let wanted = timeout_at(time.deadline, self.pairs_to_request(lake, progress, &pairs)).await;
         let wanted = wanted.map_err(out_of_time)?;
         wanted.map_err(|error| Stop::Lake(error.to_string()))
     }
 
     /// Pairs to request: those behind the position, and of incomplete minutes, or in another round,
     /// those only of which a minute is not proved.
-    async fn wanted(
+    async fn pairs_to_request(
         &self,
         lake: &Lake,
         progress: &GapProgress,

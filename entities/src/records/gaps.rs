@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
+use sea_orm::{QueryOrder, QuerySelect};
 
 use marketlake_model::{Millis, Minute};
+
+use super::keyset::Keyset;
 
 /// Reason of a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -144,23 +146,14 @@ pub async fn page(connection: &impl ConnectionTrait, page: &GapPage) -> Result<V
     if let Some(to) = page.to {
         select = select.filter(Column::Minute.lte(to.start()));
     }
-    if let Some((minute, id)) = page.after {
-        let same_minute = Column::Minute.eq(minute).and(Column::Id.lt(id));
-        select = select.filter(Column::Minute.lt(minute).or(same_minute));
-    }
-    if let Some((minute, id)) = page.before {
-        let same_minute = Column::Minute.eq(minute).and(Column::Id.gt(id));
-        select = select.filter(Column::Minute.gt(minute).or(same_minute));
-    }
-    let order = if page.backwards {
-        Order::Asc
-    } else {
-        Order::Desc
+    let keyset = Keyset {
+        after: page.after,
+        before: page.before,
+        backwards: page.backwards,
+        limit: page.limit,
     };
-    select
-        .order_by(Column::Minute, order.clone())
-        .order_by(Column::Id, order)
-        .limit(page.limit)
+    keyset
+        .select(select, Column::Minute, Column::Id)
         .all(connection)
         .await
 }

@@ -1,9 +1,10 @@
 //! Slot table: one row per slot of a job and shard. It decides what runs.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{ExprTrait, Order, QueryOrder, QuerySelect};
 
 use marketlake_model::Millis;
+
+use super::keyset::Keyset;
 
 /// State of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -97,23 +98,14 @@ pub async fn page(connection: &impl ConnectionTrait, page: &Page) -> Result<Vec<
     if let Some(state) = page.state {
         select = select.filter(Column::State.eq(state));
     }
-    if let Some((slot, id)) = page.after {
-        let same_slot = Column::Slot.eq(slot).and(Column::Id.lt(id));
-        select = select.filter(Column::Slot.lt(slot).or(same_slot));
-    }
-    if let Some((slot, id)) = page.before {
-        let same_slot = Column::Slot.eq(slot).and(Column::Id.gt(id));
-        select = select.filter(Column::Slot.gt(slot).or(same_slot));
-    }
-    let order = if page.backwards {
-        Order::Asc
-    } else {
-        Order::Desc
+    let keyset = Keyset {
+        after: page.after,
+        before: page.before,
+        backwards: page.backwards,
+        limit: page.limit,
     };
-    select
-        .order_by(Column::Slot, order.clone())
-        .order_by(Column::Id, order)
-        .limit(page.limit)
+    keyset
+        .select(select, Column::Slot, Column::Id)
         .all(connection)
         .await
 }

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod gaps;
 pub mod incidents;
 pub mod job_runs;
+mod keyset;
 pub mod lake_identity;
 pub mod manifests;
 pub mod metrics;

@@ -12,8 +12,8 @@ use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
 use super::rows::{Columns, Row, TimeUnit, encoded};
 use crate::json::from_json;
 use crate::poll::api_error::{ReadApiError, binance};
+use crate::stream::StreamProtocol;
 use crate::stream::binance::BinanceStream;
-use crate::stream::{Listings, StreamProtocol};
 
 const MAX_ROWS: usize = 1_000;
 const COLUMNS: Columns = Columns {
@@ -29,8 +29,8 @@ const COLUMNS: Columns = Columns {
 pub(crate) struct BinanceHistory;
 
 impl HistoryProtocol for BinanceHistory {
-    fn market(&self) -> &'static str {
-        BinanceStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &BinanceStream
     }
 
     /// 6,000 of weight a minute are allowed: 25 requests a second use 3,000.
@@ -42,14 +42,6 @@ impl HistoryProtocol for BinanceHistory {
             max_age_minutes: None,
             omits_quiet_minutes: false,
         }
-    }
-
-    fn pairs_path(&self) -> &'static str {
-        BinanceStream.listings_path()
-    }
-
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
-        BinanceStream.parse_listings(body)
     }
 
     fn candles_path(&self, symbol: &str, from: Minute, to: Minute) -> String {

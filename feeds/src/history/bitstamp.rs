@@ -16,8 +16,8 @@ use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
 use super::rows::{TimeUnit, check_pair, check_row_count, encoded};
 use crate::json::{Text, decimal_text, from_json};
 use crate::poll::api_error::{ReadApiError, bitstamp};
+use crate::stream::StreamProtocol;
 use crate::stream::bitstamp::BitstampStream;
-use crate::stream::{Listings, StreamProtocol};
 
 /// Seconds of a candle.
 const STEP: u32 = 60;
@@ -54,8 +54,8 @@ struct Ohlc<'a> {
 }
 
 impl HistoryProtocol for BitstampHistory {
-    fn market(&self) -> &'static str {
-        BitstampStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &BitstampStream
     }
 
     /// 10,000 requests in ten minutes are allowed for an address; 6,000 are used.
@@ -67,14 +67,6 @@ impl HistoryProtocol for BitstampHistory {
             max_age_minutes: None,
             omits_quiet_minutes: false,
         }
-    }
-
-    fn pairs_path(&self) -> &'static str {
-        BitstampStream.listings_path()
-    }
-
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
-        BitstampStream.parse_listings(body)
     }
 
     fn candles_path(&self, symbol: &str, from: Minute, to: Minute) -> String {

@@ -14,8 +14,8 @@ use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
 use super::rows::{Columns, Row, TimeUnit, check_pair, encoded};
 use crate::json::{Text, from_json};
 use crate::poll::api_error::{ReadApiError, bybit};
+use crate::stream::StreamProtocol;
 use crate::stream::bybit::BybitStream;
-use crate::stream::{Listings, StreamProtocol};
 
 const MAX_ROWS: usize = 1_000;
 const COLUMNS: Columns = Columns {
@@ -47,8 +47,8 @@ struct Klines<'a> {
 }
 
 impl HistoryProtocol for BybitHistory {
-    fn market(&self) -> &'static str {
-        BybitStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &BybitStream
     }
 
     /// 600 requests in five seconds are allowed for an address; a third of that is used.
@@ -60,14 +60,6 @@ impl HistoryProtocol for BybitHistory {
             max_age_minutes: None,
             omits_quiet_minutes: false,
         }
-    }
-
-    fn pairs_path(&self) -> &'static str {
-        BybitStream.listings_path()
-    }
-
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
-        BybitStream.parse_listings(body)
     }
 
     fn candles_path(&self, symbol: &str, from: Minute, to: Minute) -> String {

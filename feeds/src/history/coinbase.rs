@@ -12,8 +12,8 @@ use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
 use super::rows::{Columns, Row, TimeUnit, encoded};
 use crate::json::from_json;
 use crate::poll::api_error::{ReadApiError, coinbase};
+use crate::stream::StreamProtocol;
 use crate::stream::coinbase::CoinbaseStream;
-use crate::stream::{Listings, StreamProtocol};
 
 const COLUMNS: Columns = Columns {
     unit: TimeUnit::Seconds,
@@ -28,8 +28,8 @@ const COLUMNS: Columns = Columns {
 pub(crate) struct CoinbaseHistory;
 
 impl HistoryProtocol for CoinbaseHistory {
-    fn market(&self) -> &'static str {
-        CoinbaseStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &CoinbaseStream
     }
 
     /// 10 requests a second are allowed for an address.
@@ -41,14 +41,6 @@ impl HistoryProtocol for CoinbaseHistory {
             max_age_minutes: None,
             omits_quiet_minutes: true,
         }
-    }
-
-    fn pairs_path(&self) -> &'static str {
-        CoinbaseStream.listings_path()
-    }
-
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
-        CoinbaseStream.parse_listings(body)
     }
 
     fn candles_path(&self, symbol: &str, from: Minute, to: Minute) -> String {

@@ -61,7 +61,7 @@ impl HistoryFeed {
     /// Market of its metrics: `binance`.
     #[must_use]
     pub fn market(&self) -> &'static str {
-        self.protocol.market()
+        self.protocol.stream().market()
     }
 
     /// Limits of the exchange.
@@ -76,7 +76,7 @@ impl HistoryFeed {
     /// # Errors
     /// A [`FeedError`]; after [`FeedError::Throttled`] retry once the pause is over.
     pub async fn pairs(&self) -> Result<Vec<Listing>, FeedError> {
-        let url = self.url(self.protocol.pairs_path());
+        let url = self.url(self.protocol.stream().listings_path());
         self.wait_for_turn().await;
         let parse = |answer: &HttpResponse| {
             let parsed = self.protocol.parse_pairs(&answer.body);

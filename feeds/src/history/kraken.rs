@@ -8,8 +8,7 @@
 
 use std::time::Duration;
 
-use marketlake_common::excerpt;
-use marketlake_model::{Minute, Rejected};
+use marketlake_model::Minute;
 use serde::Deserialize;
 
 use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
@@ -17,16 +16,13 @@ use super::rows::{Columns, Row, TimeUnit, check_pair, encoded};
 use crate::json::{Entries, Text, from_json};
 use crate::poll::api_error::{ReadApiError, kraken};
 use crate::stream::kraken::KrakenStream;
+use crate::stream::wire::add_listing;
 use crate::stream::{Listing, Listings, StreamProtocol};
 
 const MAX_ROWS: usize = 720;
 /// Less than the rows: the running minute is one of them, and a round over 1,000 pairs takes 17
 /// minutes.
 const MAX_AGE_MINUTES: i64 = 690;
-/// Pairs of the exchange; what is beyond is not listed.
-const MAX_PAIRS: usize = 20_000;
-/// Rejected entries of a list of pairs that are kept by name.
-const MAX_NAMED_REJECTIONS: usize = 20;
 const COLUMNS: Columns = Columns {
     unit: TimeUnit::Seconds,
     high: 2,
@@ -56,8 +52,8 @@ struct AssetPair<'a> {
 }
 
 impl HistoryProtocol for KrakenHistory {
-    fn market(&self) -> &'static str {
-        KrakenStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &KrakenStream
     }
 
     /// One request a second stays within the limit of an address; a faster pace may not.
@@ -71,29 +67,13 @@ impl HistoryProtocol for KrakenHistory {
         }
     }
 
-    fn pairs_path(&self) -> &'static str {
-        KrakenStream.listings_path()
-    }
-
     /// Lists the pairs that the stream lists, by the names that REST has for them: `altname`.
     fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
         let answer: Answer<'_> = from_json(body)?;
         let pairs = answer.result.ok_or("expected a result")?;
         let mut listings = Listings::default();
         for (name, pair) in pairs.0 {
-            match listing(pair.get()) {
-                Ok(listing) if listings.tradable.len() < MAX_PAIRS => {
-                    listings.tradable.extend(listing);
-                }
-                Ok(_) => listings.rejected_count += 1,
-                Err(reason) => {
-                    listings.rejected_count += 1;
-                    if listings.rejected.len() < MAX_NAMED_REJECTIONS {
-                        let entry = excerpt(&name).into_owned();
-                        listings.rejected.push(Rejected { entry, reason });
-                    }
-                }
-            }
+            add_listing(&mut listings, &name, listing(pair.get()));
         }
         Ok(listings)
     }

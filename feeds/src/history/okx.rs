@@ -14,8 +14,8 @@ use super::protocol::{HistoryCandle, HistoryLimits, HistoryProtocol};
 use super::rows::{Columns, Row, TimeUnit, encoded};
 use crate::json::{decimal_text, from_json};
 use crate::poll::api_error::{ReadApiError, okx};
+use crate::stream::StreamProtocol;
 use crate::stream::okx::OkxStream;
-use crate::stream::{Listings, StreamProtocol};
 
 const MAX_ROWS: usize = 100;
 /// Position of the flag that the minute is over.
@@ -39,8 +39,8 @@ struct Answer<'a> {
 }
 
 impl HistoryProtocol for OkxHistory {
-    fn market(&self) -> &'static str {
-        OkxStream.market()
+    fn stream(&self) -> &'static dyn StreamProtocol {
+        &OkxStream
     }
 
     /// 20 requests in two seconds are allowed for an address.
@@ -52,14 +52,6 @@ impl HistoryProtocol for OkxHistory {
             max_age_minutes: None,
             omits_quiet_minutes: false,
         }
-    }
-
-    fn pairs_path(&self) -> &'static str {
-        OkxStream.listings_path()
-    }
-
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
-        OkxStream.parse_listings(body)
     }
 
     fn candles_path(&self, symbol: &str, from: Minute, to: Minute) -> String {

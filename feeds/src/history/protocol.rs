@@ -9,7 +9,7 @@ use std::time::Duration;
 use marketlake_model::{Millis, Minute};
 
 use crate::poll::api_error::ReadApiError;
-use crate::stream::Listings;
+use crate::stream::{Listings, StreamProtocol};
 
 /// Limits of an exchange's history, from its documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +45,20 @@ pub(crate) struct HistoryCandle<'a> {
 
 /// History of one exchange.
 pub(crate) trait HistoryProtocol: Send + Sync {
-    /// Market of its metrics: `binance`.
-    fn market(&self) -> &'static str;
+    /// Stream of the same exchange: of its market, with the same list of pairs.
+    fn stream(&self) -> &'static dyn StreamProtocol;
 
     /// Limits.
     fn limits(&self) -> HistoryLimits;
 
-    /// Path and query of the list of pairs, below the REST API's base URL.
-    fn pairs_path(&self) -> &'static str;
-
-    /// Parses the list of pairs, with symbols as [`Self::candles_path`] needs them.
+    /// Parses the list of pairs, with symbols as [`Self::candles_path`] needs them: those of the
+    /// stream, unless REST spells them in another way.
     ///
     /// # Errors
     /// A text that says what is wrong with the whole answer.
-    fn parse_pairs(&self, body: &str) -> Result<Listings, String>;
+    fn parse_pairs(&self, body: &str) -> Result<Listings, String> {
+        self.stream().parse_listings(body)
+    }
 
     /// Path and query of a symbol's candles from one minute to another, both included: at most
     /// [`HistoryLimits::max_rows`].

@@ -25,7 +25,7 @@ mod session;
 mod shared;
 mod subscriptions;
 mod supervise;
-mod wire;
+pub(crate) mod wire;
 
 pub use feed::StreamFeed;
 pub use options::{Clock, StreamOptions, StreamTimings};

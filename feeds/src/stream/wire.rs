@@ -96,7 +96,7 @@ pub(super) fn listings<'a>(
 }
 
 /// Adds an entry of a list of pairs: a pair, nothing if it cannot be traded, or a rejection.
-pub(super) fn add_listing(
+pub(crate) fn add_listing(
     listings: &mut Listings,
     entry: &str,
     listing: Result<Option<Listing>, String>,

@@ -125,7 +125,7 @@ impl GapsQuery {
             last,
             before,
         })?;
-        let read = paging.read(parse_place)?;
+        let read = paging.read(paging::time_and_id)?;
         let page = GapPage {
             market,
             state: state.map(gaps::GapState::from),
@@ -144,9 +144,4 @@ impl GapsQuery {
             (place, Gap::new(row, caller))
         }))
     }
-}
-
-fn parse_place(place: &str) -> Option<(i64, i64)> {
-    let (minute, id) = place.split_once('/')?;
-    Some((minute.parse().ok()?, id.parse().ok()?))
 }

@@ -110,7 +110,7 @@ impl JobRunsQuery {
             last,
             before,
         })?;
-        let read = paging.read(parse_place)?;
+        let read = paging.read(paging::time_and_id)?;
         let page = Page {
             job,
             state: state.map(job_runs::JobRunState::from),
@@ -126,9 +126,4 @@ impl JobRunsQuery {
             (format!("{}/{}", row.slot.0, row.id), row.into())
         }))
     }
-}
-
-fn parse_place(place: &str) -> Option<(i64, i64)> {
-    let (slot, id) = place.split_once('/')?;
-    Some((slot.parse().ok()?, id.parse().ok()?))
 }

@@ -214,3 +214,9 @@ fn place(name: &str, cursor: Option<&str>) -> Result<Option<String>> {
         .map(|cursor| cursor::decode(cursor).map_err(|error| bad_argument(name, &error)))
         .transpose()
 }
+
+/// Parses a place of rows that are ordered by a time and an id: `1795514400000/7`.
+pub(super) fn time_and_id(place: &str) -> Option<(i64, i64)> {
+    let (time, id) = place.split_once('/')?;
+    Some((time.parse().ok()?, id.parse().ok()?))
+}
